@@ -1,0 +1,16 @@
+"""Typed, frozen configurations; the one place where a field is declared."""
+
+from ptychopinn_plugin.config.base import Backend, Config
+from ptychopinn_plugin.config.execution import ExecutionConfig
+from ptychopinn_plugin.config.inference import InferenceConfig
+from ptychopinn_plugin.config.model import ModelConfig
+from ptychopinn_plugin.config.training import TrainingConfig
+
+__all__ = [
+    'Backend',
+    'Config',
+    'ExecutionConfig',
+    'InferenceConfig',
+    'ModelConfig',
+    'TrainingConfig',
+]

@@ -1,0 +1,61 @@
+"""Errors that this package raises, each also a built-in so that callers need not know us."""
+
+from collections.abc import Sequence
+
+
+class PtychoPINNError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ScanDataError(PtychoPINNError, ValueError):
+    """A scan breaks the data contract.
+
+    All faults of one scan are reported together.
+
+    Attributes:
+        faults: one sentence a fault.
+    """
+
+    def __init__(self, faults: Sequence[str], source: str = '') -> None:
+        """Join the faults into one message, headed by the scan's source."""
+        self.faults = tuple(faults)
+        self.source = source
+        head = f'{source}: ' if source else ''
+        if len(self.faults) == 1:
+            super().__init__(head + self.faults[0])
+        else:
+            super().__init__(
+                f'{head}{len(self.faults)} faults:' + ''.join(f'\n- {f}' for f in self.faults)
+            )
+
+
+class UnknownBackendError(PtychoPINNError, ValueError):
+    """A backend name other than 'tensorflow' and 'pytorch'."""
+
+
+class BackendUnavailableError(PtychoPINNError, RuntimeError):
+    """The chosen framework cannot be imported; another is never taken in its place."""
+
+
+class ModelFileError(PtychoPINNError, ValueError):
+    """A model file cannot be read, is incomplete or holds something it should not."""
+
+
+class ModelMismatchError(PtychoPINNError, ValueError):
+    """A model does not fit the scan or the request."""
+
+
+class CheckpointError(PtychoPINNError, ValueError):
+    """A training checkpoint cannot be resumed."""
+
+
+class OutputError(PtychoPINNError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class ReconstructionError(PtychoPINNError, RuntimeError):
+    """A reconstruction produced values that are not finite and was given up."""
+
+
+class Cancelled(PtychoPINNError):  # noqa: N818  (a request that was met, not an error)
+    """The caller asked for a stop."""
