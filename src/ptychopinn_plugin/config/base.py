@@ -3,6 +3,7 @@
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 Backend: TypeAlias = Literal['tensorflow', 'pytorch']
 
@@ -34,5 +35,5 @@ def setting(
         advanced: True folds the field away in a graphical page.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
-    extra = {'unit': unit, 'advanced': advanced}
+    extra: JsonDict = {'unit': unit, 'advanced': advanced}
     return Field(default, description=description, json_schema_extra=extra, **constraints)

@@ -1,0 +1,42 @@
+# make demo | make test | make clean. The environment is made once, in .venv.
+PYTHON ?=
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
+
+.DELETE_ON_ERROR:
+.PHONY: demo test clean
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/ptychopinn demo --output demo-output
+
+test: $(VENV)/.test
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	PTYCHOPINN_REQUIRE=pytorch $(VENV)/bin/python -m pytest
+
+# pip below 25.1 cannot read dependency groups.
+$(VENV)/.made:
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Making $(VENV) with $$python"; \
+	        exec $$python -m venv --clear $(VENV); \
+	    fi; \
+	done; \
+	echo 'Python 3.11 or later is needed, looked for: $(or $(PYTHON),python3)' \
+	    '- name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3' >&2; \
+	exit 1
+	$(VENV)/bin/python -m pip install --quiet 'pip>=25.1'
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --editable '.[pytorch]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --editable '.[pytorch,loggers]' --group test --group lint
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,61 @@
+"""One fixture runs every engine test on every backend.
+
+A backend that cannot be imported is skipped, with the reason shown, unless `PTYCHOPINN_REQUIRE`
+names it (a comma list): a machine that promised a backend may not skip it.
+"""
+
+import os
+from typing import get_args
+
+import pytest
+
+from ptychopinn_plugin.config import Backend, ExecutionConfig
+from ptychopinn_plugin.engines import engine_class
+from ptychopinn_plugin.engines.protocol import Engine
+from ptychopinn_plugin.errors import BackendUnavailableError
+
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+
+def required_backends() -> frozenset[str]:
+    names = os.environ.get('PTYCHOPINN_REQUIRE', '').split(',')
+    required = frozenset(name.strip() for name in names if name.strip())
+    unknown = required - set(BACKENDS)
+    if unknown:
+        raise pytest.UsageError(f'PTYCHOPINN_REQUIRE names {sorted(unknown)}, not of {BACKENDS}')
+    return required
+
+
+def require_backend(backend: str) -> None:
+    try:
+        engine_class(backend)
+    except BackendUnavailableError as error:
+        if backend in required_backends():
+            pytest.fail(f'PTYCHOPINN_REQUIRE names {backend}: {error}', pytrace=False)
+        pytest.skip(str(error))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    required_backends()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for backend in BACKENDS:
+        if item.get_closest_marker(backend) is not None:
+            require_backend(backend)
+
+
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in BACKENDS])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Name each backend in turn; its mark skips or fails the test where it is missing."""
+    name: Backend = request.param
+    return name
+
+
+@pytest.fixture
+def engine(backend: Backend) -> Engine:
+    """Make an engine of each backend in turn, on the CPU and repeatable."""
+    execution = ExecutionConfig(
+        backend=backend, accelerator='cpu', deterministic=True, logger='none'
+    )
+    return engine_class(backend)(execution)
