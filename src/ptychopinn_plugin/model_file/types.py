@@ -1,4 +1,4 @@
-"""The model file: one .safetensors file with a JSON manifest, the same for every backend."""
+"""What a model is outside any framework, and what its file says of itself."""
 
 from __future__ import annotations
 
@@ -7,23 +7,35 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from ptychopinn_plugin.config import Backend, Config, ModelConfig, TrainingConfig
 
+FORMAT_VERSION = 1
+SCALE_CONTRACT = (
+    'counts in photons; sum |probe|^2 over modes and pixels is the photons a frame through empty '
+    'space; unitary FFT, zero frequency at N//2; object near 1 where the sample is empty'
+)
+
 
 class Manifest(Config):
-    """What a model file says of itself."""
+    """What a model file says of itself.
+
+    The fingerprints are SHA-256 in hexadecimal; '' where they were not taken.
+    """
 
     format_version: Literal[1] = 1
     package_version: str
     backend: Backend
     model: ModelConfig
     training: TrainingConfig
-    frame_size: int
+    frame_size: int = Field(ge=1)
     pixel_size_m: tuple[float, float] | None = None
     photons_per_frame: tuple[float, ...] = ()
+    scale_contract: str = SCALE_CONTRACT
     probe_fingerprint: str = ''
     data_fingerprint: str = ''
+    weights_fingerprint: str = ''
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +45,8 @@ class TrainedModel:
     Attributes:
         weights: float32 arrays by parameter name.
         probe: complex64 (modes, N, N), of the first training scan.
-        losses: float64 (epochs, 2), training and validation loss an epoch, positive.
+        losses: float64 (epochs, 2), training and validation loss an epoch, positive; NaN where a
+            loss was not taken.
         manifest: what the file says of itself.
     """
 
