@@ -45,6 +45,10 @@ class ModelMismatchError(PtychoPINNError, ValueError):
     """A model does not fit the scan or the request."""
 
 
+class ResultFileError(PtychoPINNError, ValueError):
+    """A result file cannot be read or is not one."""
+
+
 class CheckpointError(PtychoPINNError, ValueError):
     """A training checkpoint cannot be resumed."""
 

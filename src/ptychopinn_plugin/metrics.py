@@ -1,0 +1,132 @@
+"""How well an object agrees with a known truth, whatever scale, ramp and shift it came with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import fourier_shift
+from skimage.metrics import structural_similarity
+from skimage.registration import phase_cross_correlation
+
+from ptychopinn_plugin.gauge import Complex, aligned, without_ramp
+
+
+@dataclass(frozen=True)
+class Score:
+    """Agreement of an object with the truth.
+
+    Attributes:
+        nrmse: norm of the complex difference over the norm of the truth.
+        phase_ssim: structural similarity of the phases, 1 at best
+            (Wang et al., 2004, doi:10.1109/TIP.2003.819861).
+        amplitude_ssim: structural similarity of the amplitudes.
+        frc_half: where the Fourier ring correlation first falls below 0.5, as a fraction of the
+            Nyquist frequency; 1 where it never does (doi:10.1038/nmeth.2448).
+        shift_px: (row, column) by which the object was moved onto the truth.
+    """
+
+    nrmse: float
+    phase_ssim: float
+    amplitude_ssim: float
+    frc_half: float
+    shift_px: tuple[float, float]
+
+
+def score(object_canvas: Complex, truth: Complex) -> Score:
+    """Compare an object with the truth, after removing what ptychography cannot know.
+
+    Args:
+        object_canvas: complex (H, W), finite; crop it to the well covered region.
+        truth: complex (H, W), the same region.
+
+    Raises:
+        ValueError: the shapes differ, or a value is not finite.
+    """
+    if object_canvas.shape != truth.shape:
+        raise ValueError(f'the object is {object_canvas.shape}, the truth is {truth.shape}')
+    if not (np.isfinite(object_canvas).all() and np.isfinite(truth).all()):
+        raise ValueError('object and truth must be finite; crop them to the covered region')
+    moved, truth, shift = _registered(object_canvas, truth)
+    found = aligned(moved, truth)
+    phase = np.angle(truth)
+    # The difference added to the true phase, so that wraps of the two never disagree.
+    found_phase = phase + np.angle(found * np.conj(truth))
+    amplitude = np.abs(truth)
+    return Score(
+        nrmse=float(np.linalg.norm(found - truth) / np.linalg.norm(truth)),
+        phase_ssim=_similarity(found_phase, phase),
+        amplitude_ssim=_similarity(np.abs(found), amplitude),
+        frc_half=ring_correlation_limit(found, truth),
+        shift_px=shift,
+    )
+
+
+def scanned_core(
+    positions_px: npt.NDArray[np.float64], origin_px: tuple[int, int] = (0, 0), margin: int = 0
+) -> tuple[slice, slice]:
+    """Return the rows and columns of a canvas between the outermost positions.
+
+    Args:
+        positions_px: float64 (n, 2), (row, column).
+        origin_px: the coordinate of pixel (0, 0) of the canvas.
+        margin: pixels left out on each side.
+    """
+    low = np.ceil(positions_px.min(axis=0)).astype(int) - origin_px + margin
+    high = np.floor(positions_px.max(axis=0)).astype(int) - origin_px + 1 - margin
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def ring_correlation_limit(image: Complex, reference: Complex, threshold: float = 0.5) -> float:
+    """Return where the Fourier ring correlation falls below a threshold, of Nyquist."""
+    side = min(image.shape)
+    window = np.hanning(side)[:, None] * np.hanning(side)
+    first = np.fft.fft2(image[:side, :side] * window)
+    second = np.fft.fft2(reference[:side, :side] * window)
+    frequency = np.fft.fftfreq(side) * side
+    ring = np.hypot(frequency[:, None], frequency).astype(int).ravel()
+
+    def summed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(np.bincount(ring, values.ravel()), dtype=np.float64)[1 : side // 2]
+
+    power = summed(np.abs(first) ** 2) * summed(np.abs(second) ** 2)
+    correlation = summed((first * second.conj()).real) / np.sqrt(np.maximum(power, 1e-300))
+    below = np.flatnonzero(correlation < threshold)
+    return float((below[0] + 1) / (side // 2)) if below.size else 1.0
+
+
+def _similarity(image: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
+    extent = float(np.ptp(truth)) or 1.0
+    return float(structural_similarity(image, truth, data_range=extent))
+
+
+def _registered(image: Complex, truth: Complex) -> tuple[Complex, Complex, tuple[float, float]]:
+    """Move `image` onto `truth`; both lose the border that the move spoils."""
+    flat, flat_truth = without_ramp(image), without_ramp(truth)
+    shift = np.zeros(2)
+    moved, inner = flat, (slice(None), slice(None))
+    # What enters at the border draws each estimate towards zero, so it is taken again.
+    for _ in range(4):
+        step = _shift_between(moved[inner], flat_truth[inner])
+        if np.abs(step).max() < 0.05:
+            break
+        shift += step
+        moved = np.fft.ifft2(fourier_shift(np.fft.fft2(flat), shift))
+        edge = min(int(np.ceil(np.abs(shift).max())) + 2, min(image.shape) // 4)
+        inner = (slice(edge, -edge), slice(edge, -edge))
+    if not shift.any():
+        return image, truth, (0.0, 0.0)
+    return moved[inner], truth[inner], (float(shift[0]), float(shift[1]))
+
+
+def _shift_between(image: Complex, reference: Complex) -> npt.NDArray[np.float64]:
+    window = np.hanning(image.shape[0])[:, None] * np.hanning(image.shape[1])
+    found, _, _ = phase_cross_correlation(
+        (reference - reference.mean()) * window,
+        (image - image.mean()) * window,
+        upsample_factor=50,
+        normalization=None,
+    )
+    return np.asarray(found, dtype=np.float64)
