@@ -1,0 +1,14 @@
+"""Simulated scans with known truth."""
+
+from ptychopinn_plugin.simulation.config import ObjectKind, ScanPattern, SimulationConfig
+from ptychopinn_plugin.simulation.files import save_simulated
+from ptychopinn_plugin.simulation.scan import SimulatedScan, simulate
+
+__all__ = [
+    'ObjectKind',
+    'ScanPattern',
+    'SimulatedScan',
+    'SimulationConfig',
+    'save_simulated',
+    'simulate',
+]
