@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.contract import ScanData, ScanMetadata
 
 Complex = npt.NDArray[np.complex64]
+Positions = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def make_object(shape: tuple[int, int], seed: int = 0) -> Complex:
     return (np.exp(-0.4 * np.tanh(thickness)) * np.exp(1j * np.tanh(phase))).astype(np.complex64)
 
 
-def expected_counts(obj: Complex, probe: Complex, positions_px: npt.NDArray[np.float64]):
+def expected_counts(obj: Complex, probe: Complex, positions_px: Positions) -> npt.NDArray[np.float64]:
     """Return the expected photons, float64 (n, N, N), of an object that contains every patch."""
     n = probe.shape[-1]
     fy, fx = np.fft.fftfreq(n)[:, None], np.fft.fftfreq(n)[None, :]
@@ -70,7 +72,7 @@ def expected_counts(obj: Complex, probe: Complex, positions_px: npt.NDArray[np.f
     return frames
 
 
-def make_positions(side: int, step_px: float, frame_size: int, seed: int = 0):
+def make_positions(side: int, step_px: float, frame_size: int, seed: int = 0) -> Positions:
     """Return a jittered raster, float64 (side**2, 2), whose patches start at pixel 3 or later."""
     rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing='ij'), axis=-1)
@@ -129,6 +131,6 @@ def make_known_scan(
     return KnownScan(scan, truth)
 
 
-def make_scan(**options) -> ScanData:
+def make_scan(**options: Any) -> ScanData:
     """Make the scan of `make_known_scan` without its truth."""
-    return make_known_scan(**options).scan
+    return make_known_scan(**options: Any).scan

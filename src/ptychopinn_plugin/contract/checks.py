@@ -78,7 +78,7 @@ def probe_value_faults(probe: Array) -> list[str]:
     return []
 
 
-def _wrong_dtype(name: str, array: Array, dtype: Any) -> list[str]:
+def _wrong_dtype(name: str, array: Array, dtype: type[np.generic]) -> list[str]:
     needed = np.dtype(dtype)
     return [] if array.dtype == needed else [f'{name} must be {needed}, got {array.dtype}']
 
@@ -129,7 +129,7 @@ def _probe_form(scan: ScanData) -> list[str]:
         found = f'{shape[1]} x {shape[2]}'
         needed = f'{scan.counts.shape[1]} x {scan.counts.shape[2]}'
         faults.append(
-            f'probe is {found} pixels but the frames are {needed}; it must have the frames\' size'
+            f'probe is {found} pixels but the frames are {needed}; it must have the size of a frame'
         )
     return faults
 
@@ -156,9 +156,7 @@ def _guess_faults(scan: ScanData) -> list[str]:
     if wrong.size:
         row, column = (int(i) for i in wrong[0])
         more = f' ({len(wrong)} such pixels)' if len(wrong) > 1 else ''
-        faults.append(
-            f'object_guess[{row}, {column}] is not finite: {guess[row, column]}{more}'
-        )
+        faults.append(f'object_guess[{row}, {column}] is not finite: {guess[row, column]}{more}')
     return faults
 
 
@@ -181,12 +179,12 @@ def _count_values(scan: ScanData) -> list[str]:
     first: dict[str, str] = {}
     found = dict.fromkeys(kinds, 0)
     total = 0.0
+    good = ~scan.mask
     for start, frames in frame_chunks(scan.counts):
-        low, high = frames.min(), frames.max()
-        if low >= 0 and high < np.inf:
-            total += float(high)
+        low, high = frames.min(), frames.max(axis=0)
+        if low >= 0 and high.max() < np.inf:
+            total += float(high[good].max())
             continue
-        good = ~scan.mask
         for kind, is_kind in kinds.items():
             wrong = np.argwhere(is_kind(frames) & good)
             found[kind] += len(wrong)

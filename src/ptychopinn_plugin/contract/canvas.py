@@ -1,0 +1,42 @@
+"""The object canvas that a scan needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ptychopinn_plugin.contract.scan import ScanData
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A rectangle of object pixels.
+
+    Attributes:
+        origin_px: (row, column) coordinate of pixel (0, 0), object pixels.
+        shape: (H, W).
+    """
+
+    origin_px: tuple[int, int]
+    shape: tuple[int, int]
+
+
+def canvas_of(scan: ScanData) -> Canvas:
+    """Return the smallest canvas that holds the object guess and every patch.
+
+    A patch starts at round(position) - N//2. A given guess starts at coordinate (0, 0), so the
+    origin moves only for patches that lie above or left of it. Without a guess the canvas starts
+    at (0, 0) where the first patch lies within one frame of it, else at the first patch.
+    """
+    first = np.rint(scan.positions_px.min(axis=0)).astype(int) - scan.frame_size // 2
+    last = np.rint(scan.positions_px.max(axis=0)).astype(int) - scan.frame_size // 2
+    end = last + scan.frame_size
+    if scan.object_guess is not None:
+        start = np.minimum(0, first)
+        end = np.maximum(end, scan.object_guess.shape)
+    else:
+        near = (first >= 0) & (first <= scan.frame_size)
+        start = np.where(near, 0, first)
+    height, width = (int(side) for side in end - start)
+    return Canvas((int(start[0]), int(start[1])), (height, width))

@@ -1,0 +1,80 @@
+"""Turning the scan axes against the detector axes.
+
+A scan recorded with an axis reversed or with its axes swapped still converges, to something a
+little blurred; the frames stay as they are and the positions are turned until they fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ptychopinn_plugin.contract.scan import ComplexArray, PositionArray, ScanData
+
+
+def orient(
+    scan: ScanData, *, flip_x: bool = False, flip_y: bool = False, transpose: bool = False
+) -> ScanData:
+    """Return the scan with its positions turned; frames and probe stay.
+
+    The transpose comes first, then the flips: `flip_x` reverses the columns and `flip_y` the rows
+    of the transposed positions. Flips are taken about the middle of the scan's bounding box, which
+    therefore stays where it is; a transpose swaps rows and columns, box and canvas with them.
+
+    The content of an object guess belongs to the old positions and is dropped: a canvas of ones of
+    its (transposed) shape is kept. Pixel sizes are swapped by a transpose.
+
+    Args:
+        scan: the scan as read.
+        flip_x: reverse the column coordinate.
+        flip_y: reverse the row coordinate.
+        transpose: swap row and column coordinates, before the flips.
+    """
+    if not (flip_x or flip_y or transpose):
+        return scan
+    metadata = scan.metadata
+    if transpose:
+        metadata = dataclasses.replace(
+            metadata,
+            pixel_size_m=_swapped(metadata.pixel_size_m),
+            object_center_m=_swapped(metadata.object_center_m),
+        )
+    names = [n for n, on in _named(transpose=transpose, flip_x=flip_x, flip_y=flip_y) if on]
+    decision = f'positions were turned as asked for: {", ".join(names)}'
+    if scan.object_guess is not None and np.any(scan.object_guess != 1):
+        decision += '; the object guess belonged to the old positions and only its canvas was kept'
+    return dataclasses.replace(
+        scan,
+        positions_px=orient_positions(
+            scan.positions_px, flip_x=flip_x, flip_y=flip_y, transpose=transpose
+        ),
+        object_guess=_blank(scan.object_guess, transpose),
+        metadata=metadata,
+        decisions=(*scan.decisions, decision),
+    )
+
+
+def orient_positions(
+    positions_px: PositionArray, *, flip_x: bool, flip_y: bool, transpose: bool
+) -> PositionArray:
+    """Return positions (n, 2) transposed first, then flipped within their own bounding box."""
+    turned = positions_px[:, ::-1].copy() if transpose else positions_px.copy()
+    for axis, flip in ((0, flip_y), (1, flip_x)):
+        if flip:
+            turned[:, axis] = turned[:, axis].min() + turned[:, axis].max() - turned[:, axis]
+    return turned
+
+
+def _named(*, transpose: bool, flip_x: bool, flip_y: bool) -> list[tuple[str, bool]]:
+    return [('transpose', transpose), ('flip x', flip_x), ('flip y', flip_y)]
+
+
+def _swapped(pair: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if pair is None else (pair[1], pair[0])
+
+
+def _blank(guess: ComplexArray | None, transpose: bool) -> ComplexArray | None:
+    if guess is None:
+        return None
+    return np.ones(guess.shape[::-1] if transpose else guess.shape, dtype=np.complex64)
