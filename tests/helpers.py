@@ -12,6 +12,7 @@ from ptychopinn_plugin.contract import ScanData, ScanMetadata
 
 Complex = npt.NDArray[np.complex64]
 Positions = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def make_object(shape: tuple[int, int], seed: int = 0) -> Complex:
     return (np.exp(-0.4 * np.tanh(thickness)) * np.exp(1j * np.tanh(phase))).astype(np.complex64)
 
 
-def expected_counts(obj: Complex, probe: Complex, positions_px: Positions) -> npt.NDArray[np.float64]:
+def expected_counts(obj: Complex, probe: Complex, positions_px: Positions) -> Counts:
     """Return the expected photons, float64 (n, N, N), of an object that contains every patch."""
     n = probe.shape[-1]
     fy, fx = np.fft.fftfreq(n)[:, None], np.fft.fftfreq(n)[None, :]
@@ -133,4 +134,4 @@ def make_known_scan(
 
 def make_scan(**options: Any) -> ScanData:
     """Make the scan of `make_known_scan` without its truth."""
-    return make_known_scan(**options: Any).scan
+    return make_known_scan(**options).scan

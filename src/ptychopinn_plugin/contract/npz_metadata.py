@@ -73,11 +73,8 @@ def read_declared_domain(members: NpzMembers) -> str | None:
     word = stored[0] if stored.size == 1 else None
     text = word.decode('ascii', 'replace') if isinstance(word, bytes) else str(word)
     if text.lower() not in DOMAIN_NAMES:
-        raise ScanDataError(
-            [
-                f"measurement_domain must be 'counts' or 'amplitude', got {text!r}; --domain overrules"
-            ]
-        )
+        fault = f"measurement_domain must be 'counts' or 'amplitude', got {text!r}"
+        raise ScanDataError([f'{fault}; correct it, or say which with --domain'])
     return text.lower()
 
 
