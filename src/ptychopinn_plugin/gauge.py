@@ -23,15 +23,15 @@ def phase_ramp(image: Complex, gradient: tuple[float, float]) -> npt.NDArray[np.
 
 
 def phase_gradient(image: Complex) -> tuple[float, float]:
-    """Return the mean phase step from pixel to pixel, (row, column), radians.
+    """Return the phase step from pixel to pixel that most of an image has, (row, column), radians.
 
-    Steps are averaged as complex numbers, so wrapped phases do no harm. Pixels that are not
-    finite are left out.
+    It is the median of the steps about their complex mean: wrapped phases do no harm, and edges
+    of the sample do not tilt the flat parts. Pixels that are not finite are left out.
     """
-    image = np.where(np.isfinite(image), image, 0).astype(np.complex128)
-    down = np.vdot(image[:-1], image[1:])
-    right = np.vdot(image[:, :-1], image[:, 1:])
-    return float(np.angle(down)), float(np.angle(right))
+    return (
+        _common_step(image[1:] * np.conj(image[:-1])),
+        _common_step(image[:, 1:] * np.conj(image[:, :-1])),
+    )
 
 
 def without_ramp(image: Complex) -> npt.NDArray[np.complex128]:
@@ -60,3 +60,11 @@ def aligned(image: Complex, reference: Complex) -> npt.NDArray[np.complex128]:
         slope, *_ = np.linalg.lstsq(planes * weight[:, None], rest * weight, rcond=None)
         image = image * phase_ramp(image, (slope[0], slope[1])) * np.exp(1j * slope[2])
     return np.asarray(image * (np.vdot(image, reference) / np.vdot(image, image)))
+
+
+def _common_step(steps: Complex) -> float:
+    steps = steps[np.isfinite(steps) & (steps != 0)].astype(np.complex128)
+    if not steps.size:
+        return 0.0
+    mean = float(np.angle(steps.sum()))
+    return mean + float(np.median(np.angle(steps * np.exp(-1j * mean))))

@@ -102,7 +102,7 @@ def load_npz(path: str | Path) -> Result:
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open('rb') as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in (*_MEMBERS, 'pixel_size_m') if name in file}
     except FileNotFoundError as error:
         raise ResultFileError(f'there is no result file {path}') from error
