@@ -33,6 +33,14 @@ class TestProbe:
         one, many = make_probe(64, 1, generator())[0], make_probe(64, 4, generator())[0]
         np.testing.assert_allclose(one, many / np.linalg.norm(many), atol=1e-12)
 
+    def test_second_mode_is_the_first_tilted(self) -> None:
+        first, second = (np.fft.fft2(np.fft.ifftshift(m)) for m in make_probe(64, 2, generator()))
+        assert first[0, 0].real > 0.999 * np.abs(first[0, 0])  # no aberration there
+        inner = np.vdot(np.fft.fftfreq(64)[:, None] * first, second)
+        assert inner.real > 0.9 * np.linalg.norm(np.fft.fftfreq(64)[:, None] * first) * (
+            np.linalg.norm(second)
+        )
+
     def test_no_flip_transpose_or_conjugate_leaves_it_as_it_was(self) -> None:
         wave = make_probe(64, 1, generator())[0][1:, 1:]  # centred on the middle pixel
         wave /= np.linalg.norm(wave)

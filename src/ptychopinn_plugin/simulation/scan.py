@@ -15,6 +15,7 @@ from ptychopinn_plugin.simulation.positions import make_offsets, place_on_canvas
 from ptychopinn_plugin.simulation.probe import make_probe
 from ptychopinn_plugin.simulation.samples import make_object
 
+STREAMS = ('object', 'positions', 'probe', 'noise', 'bad pixels')
 CHUNK_PIXELS = 2**18  # of the frames that are propagated together
 
 
@@ -45,21 +46,23 @@ def simulate(config: SimulationConfig) -> SimulatedScan:
     positions, probe, noise and bad pixels each have their own random stream, so the same seed at
     another dose gives the same sample under the same probe.
     """
-    of_object, of_positions, of_probe, of_noise, of_pixels = _streams(config.seed)
-    positions, shape = place_on_canvas(make_offsets(config, of_positions), config.frame_size)
+    offsets = make_offsets(config, _stream(config, 'positions'))
+    positions, shape = place_on_canvas(offsets, config.frame_size)
     truth = make_object(
         config.object_kind,
         shape,
-        of_object,
+        _stream(config, 'object'),
         amplitude_contrast=config.amplitude_contrast,
         phase_range_rad=config.phase_range_rad,
     )
-    probe, guess = _make_probes(config, of_probe)
+    probe = _make_probe(config)
+    guess = _make_probe(config, config.probe_guess_error)
     counts = expected_counts(truth, probe, positions)
     scale = config.photons_per_frame / float(counts.sum(axis=(1, 2), dtype=np.float64).mean())
+    noise = _stream(config, 'noise')
     for frames in _chunks(counts):
-        frames[...] = of_noise.poisson(frames.astype(np.float64) * scale)
-    mask = _spoil_pixels(counts, config.bad_pixels, of_pixels)
+        frames[...] = noise.poisson(frames.astype(np.float64) * scale)
+    mask = _spoil_pixels(counts, config.bad_pixels, _stream(config, 'bad pixels'))
     scan = ScanData(
         counts=counts,
         positions_px=positions,
@@ -116,20 +119,18 @@ def expected_counts(
     return counts
 
 
-def _streams(seed: int) -> tuple[np.random.Generator, ...]:
-    return tuple(np.random.default_rng([seed, stream]) for stream in range(5))
+def _stream(config: SimulationConfig, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([config.seed, STREAMS.index(purpose)])
 
 
-def _make_probes(
-    config: SimulationConfig, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
-    """Return the true probe and the one that is handed out, each with sum |P|^2 = 1."""
-    state = rng.bit_generator.state
-    size, modes, variation = config.frame_size, config.probe_modes, config.probe_variation
-    true = make_probe(size, modes, rng, variation=variation)
-    rng.bit_generator.state = state
-    error = config.probe_guess_error
-    return true, make_probe(size, modes, rng, variation=variation, defocus_error=error)
+def _make_probe(config: SimulationConfig, defocus_error: float = 0.0) -> npt.NDArray[np.complex128]:
+    return make_probe(
+        config.frame_size,
+        config.probe_modes,
+        _stream(config, 'probe'),
+        variation=config.probe_variation,
+        defocus_error=defocus_error,
+    )
 
 
 def _chunks(counts: FloatArray) -> Iterator[FloatArray]:
