@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ptychopinn_plugin.contract import load_npz
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
@@ -52,3 +53,20 @@ def test_nothing_is_left_where_it_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match='missing'):
         save_simulated(tmp_path / 'missing' / 'scan.npz', made)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('modes', [1, 3])
+def test_reading_gives_the_scan_back(tmp_path: Path, modes: int) -> None:
+    made = simulate(SimulationConfig(rows=3, columns=4, probe_modes=modes, bad_pixels=2))
+    save_simulated(tmp_path / 'scan.npz', made)
+    read = load_npz(tmp_path / 'scan.npz')
+    np.testing.assert_allclose(read.counts, made.scan.counts, rtol=1e-6)
+    np.testing.assert_array_equal(read.positions_px, made.scan.positions_px)
+    np.testing.assert_array_equal(read.probe, made.scan.probe)
+    np.testing.assert_array_equal(read.mask, made.scan.mask)
+    assert read.object_guess is not None
+    np.testing.assert_array_equal(read.object_guess, made.truth)
+    for name in ('pixel_size_m', 'photon_energy_ev', 'detector_distance_m'):
+        assert getattr(read.metadata, name) == getattr(made.scan.metadata, name)
+    assert read.metadata.scan_index is not None
+    np.testing.assert_array_equal(read.metadata.scan_index, np.arange(12))
