@@ -60,7 +60,8 @@ def test_reading_gives_the_scan_back(tmp_path: Path, modes: int) -> None:
     made = simulate(SimulationConfig(rows=3, columns=4, probe_modes=modes, bad_pixels=2))
     save_simulated(tmp_path / 'scan.npz', made)
     read = load_npz(tmp_path / 'scan.npz')
-    np.testing.assert_allclose(read.counts, made.scan.counts, rtol=1e-6)
+    good = ~made.scan.mask
+    np.testing.assert_allclose(read.counts[:, good], made.scan.counts[:, good], rtol=1e-6)
     np.testing.assert_array_equal(read.positions_px, made.scan.positions_px)
     np.testing.assert_array_equal(read.probe, made.scan.probe)
     np.testing.assert_array_equal(read.mask, made.scan.mask)
