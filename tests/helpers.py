@@ -116,7 +116,7 @@ def make_known_scan(
     truth = make_object(shape, seed)
     counts = expected_counts(truth, probe, positions)
     if noise:
-        counts = rng.poisson(counts)
+        counts = rng.poisson(counts).astype(np.float64)
     mask = np.zeros((frame_size, frame_size), dtype=bool)
     mask.ravel()[rng.choice(mask.size, bad_pixels, replace=False)] = True
     counts[:, mask] = 0

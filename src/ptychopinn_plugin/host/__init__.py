@@ -1,0 +1,1 @@
+"""The Ptychodus side: the only place that imports `ptychodus`."""
