@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from ptychopinn_plugin.contract import npz_metadata, parts
 from ptychopinn_plugin.contract.domain import (
     Domain,
@@ -112,7 +114,11 @@ def _to_photons(
     draft.decisions.append(reason)
     if draft.mask is not None:
         stored.values[:, draft.mask] = 0
+    are_counts = domain == 'counts'
     if domain == 'amplitude':
         square_in_place(stored.values)
-    are_counts = domain == 'counts' or are_whole_numbers(stored.values)
+        if are_whole_numbers(stored.values):
+            are_counts = True
+            np.rint(stored.values, out=stored.values)
+            draft.decisions.append('the squares are whole numbers, so they are photon counts')
     return scale_to_photons(stored.values, photons, nphotons, are_counts, draft.decisions)
