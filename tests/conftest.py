@@ -26,13 +26,21 @@ def required_backends() -> frozenset[str]:
     return required
 
 
-def require_backend(backend: str) -> None:
+def why_unavailable(backend: str) -> str:
+    """Return '' for a backend that can be used, else the reason."""
     try:
         engine_class(backend)
     except BackendUnavailableError as error:
-        if backend in required_backends():
-            pytest.fail(f'PTYCHOPINN_REQUIRE names {backend}: {error}', pytrace=False)
-        pytest.skip(str(error))
+        return str(error)
+    return ''
+
+
+def require_backend(backend: str) -> None:
+    reason = why_unavailable(backend)
+    if reason and backend in required_backends():
+        pytest.fail(f'PTYCHOPINN_REQUIRE names {backend}: {reason}', pytrace=False)
+    if reason:
+        pytest.skip(reason)
 
 
 def pytest_configure(config: pytest.Config) -> None:
