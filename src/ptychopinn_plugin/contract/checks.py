@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-CHUNK_BYTES = 16 * 2**20
+CHUNK_BYTES = 4 * 2**20
 MAX_EXTENT_PX = 100_000.0
 
 
@@ -37,7 +37,7 @@ def scan_faults(scan: ScanData) -> list[str]:
 
 
 def frame_chunks(frames: Array) -> Iterator[tuple[int, Array]]:
-    """Yield (index of the first frame, view of some frames), about 16 MB at a time."""
+    """Yield (index of the first frame, view of some frames), about 4 MB at a time."""
     frame_bytes = max(1, frames[0].nbytes) if len(frames) else 1
     step = max(1, CHUNK_BYTES // frame_bytes)
     for start in range(0, len(frames), step):
@@ -51,7 +51,8 @@ def position_faults(positions_px: Array) -> list[str]:
     if wrong.size:
         first = int(wrong[0])
         more = f' ({wrong.size} such positions)' if wrong.size > 1 else ''
-        faults.append(f'positions_px[{first}] is not finite: {positions_px[first]}{more}')
+        value = ' '.join(str(positions_px[first]).split())
+        faults.append(f'positions_px[{first}] is not finite: {value}{more}')
     finite = positions_px[np.isfinite(positions_px).all(axis=1)]
     if len(np.unique(finite, axis=0)) < 2 and not wrong.size:
         found = len(np.unique(finite, axis=0))

@@ -54,6 +54,19 @@ def decide_domain(
     return 'amplitude', f'{key} holds amplitude: nothing in the file says otherwise'
 
 
+def negative_amplitudes(amplitude: FloatArray, key: str) -> list[str]:
+    """Return the fault of amplitudes below zero, which squaring would hide."""
+    for start, some in frame_chunks(amplitude):
+        wrong = np.argwhere(some < 0)
+        if len(wrong):
+            frame, row, column = (int(i) for i in wrong[0])
+            return [
+                f'{key}[{start + frame}, {row}, {column}] is negative '
+                f'({some[frame, row, column]}); amplitudes must not be, or the pixel be masked'
+            ]
+    return []
+
+
 def square_in_place(amplitude: FloatArray) -> None:
     """Turn amplitudes into intensities without a second copy."""
     with np.errstate(over='ignore'):
@@ -63,7 +76,8 @@ def square_in_place(amplitude: FloatArray) -> None:
 def are_whole_numbers(intensity: FloatArray) -> bool:
     """Say whether squared amplitudes are photon counts: whole numbers within float32's accuracy."""
     for _, some in frame_chunks(intensity):
-        off = np.abs(some - np.rint(some))
+        with np.errstate(invalid='ignore'):
+            off = np.abs(some - np.rint(some))
         if not np.all(off <= SQUARE_TOLERANCE * some):
             return False
     return True

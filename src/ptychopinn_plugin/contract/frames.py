@@ -136,7 +136,7 @@ def _allocate(key: str, shape: tuple[int, ...]) -> FloatArray:
 
 def _cast(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
     # A float64 beyond float32 turns infinite, which the contract's check then names.
-    with np.errstate(over='ignore'):
+    with np.errstate(over='ignore', invalid='ignore'):
         return block.astype(np.float32)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from ptychopinn_plugin.errors import ScanDataError
 
 Array = npt.NDArray[Any]
 
-CHUNK_BYTES = 16 * 2**20
+CHUNK_BYTES = 4 * 2**20
 # What zipfile, zlib and numpy's header parser raise for bytes that are not what they should be.
 UNREADABLE = (
     ValueError,
@@ -32,6 +34,7 @@ UNREADABLE = (
     OverflowError,
     SyntaxError,
     struct.error,
+    tokenize.TokenError,
     zlib.error,
     zipfile.BadZipFile,
 )
@@ -44,6 +47,11 @@ class MemberHeader:
     shape: tuple[int, ...]
     fortran_order: bool
     dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the array's values."""
+        return self.dtype.itemsize * math.prod(self.shape)
 
 
 class NpzMembers:
@@ -103,7 +111,7 @@ class NpzMembers:
             return header
 
     def blocks(self, name: str) -> Iterator[tuple[tuple[slice, ...], Array]]:
-        """Yield (where in the array, values) in the stored order, about 16 MB at a time.
+        """Yield (where in the array, values) in the stored order, about 4 MB at a time.
 
         Raises:
             ScanDataError: the member is damaged or would need pickle.
@@ -123,7 +131,10 @@ class NpzMembers:
     def _open(self, name: str) -> Iterator[tuple[IO[bytes], MemberHeader]]:
         member = f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
         try:
-            with self._zip.open(member) as stream:
+            info = self._zip.getinfo(member)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f'compression method {info.compress_type} is not that of .npz')
+            with self._zip.open(info) as stream:
                 header = _read_header(stream)
                 if header.dtype.hasobject:
                     raise ScanDataError(
@@ -134,6 +145,8 @@ class NpzMembers:
                         ],
                         str(self.path),
                     )
+                if info.file_size < header.nbytes:
+                    raise ValueError(f'{header.nbytes} bytes were promised, {info.file_size} held')
                 yield stream, header
         except ScanDataError:
             raise
@@ -177,7 +190,7 @@ def _blocks(stream: IO[bytes], header: MemberHeader) -> Iterator[Array]:
     elif not shape:
         yield _read_exactly(stream, header.dtype, (1,)).reshape(())
     else:
-        slab = max(1, header.dtype.itemsize * int(np.prod(shape[1:], dtype=object)))
+        slab = max(1, header.dtype.itemsize * math.prod(shape[1:]))
         step = max(1, CHUNK_BYTES // slab)
         for start in range(0, shape[0], step):
             yield _read_exactly(stream, header.dtype, (min(step, shape[0] - start), *shape[1:]))
@@ -187,7 +200,7 @@ def _blocks(stream: IO[bytes], header: MemberHeader) -> Iterator[Array]:
 
 
 def _read_exactly(stream: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    needed = dtype.itemsize * int(np.prod(shape, dtype=object))
+    needed = dtype.itemsize * math.prod(shape)
     data = stream.read(needed)
     if len(data) != needed:
         raise ValueError(f'{needed} bytes were expected, {len(data)} found')

@@ -12,6 +12,7 @@ from ptychopinn_plugin.contract.domain import (
     Domain,
     are_whole_numbers,
     decide_domain,
+    negative_amplitudes,
     square_in_place,
 )
 from ptychopinn_plugin.contract.draft import Draft
@@ -116,6 +117,7 @@ def _to_photons(
         stored.values[:, draft.mask] = 0
     are_counts = domain == 'counts'
     if domain == 'amplitude':
+        draft.faults += negative_amplitudes(stored.values, stored.key)
         square_in_place(stored.values)
         if are_whole_numbers(stored.values):
             are_counts = True

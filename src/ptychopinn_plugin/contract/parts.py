@@ -112,7 +112,7 @@ def as_probe(stored: Array, name: str, decisions: list[str]) -> ComplexArray:
         raise ScanDataError([f'{name} must have shape (N, N) or (modes, N, N), got {stored.shape}'])
     if stored.dtype not in (np.complex64, np.float32):
         decisions.append(f'{name} was cast from {stored.dtype} to complex64')
-    with np.errstate(over='ignore'):
+    with np.errstate(over='ignore', invalid='ignore'):
         return np.ascontiguousarray(probe, dtype=np.complex64)
 
 
@@ -156,5 +156,5 @@ def read_object_guess(members: NpzMembers, decisions: list[str]) -> ComplexArray
         )
     if stored.dtype not in (np.complex64, np.float32):
         decisions.append(f'objectGuess was cast from {stored.dtype} to complex64')
-    with np.errstate(over='ignore'):
+    with np.errstate(over='ignore', invalid='ignore'):
         return np.ascontiguousarray(image, dtype=np.complex64)
