@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,7 +100,6 @@ class Engine(Protocol):
         inference: InferenceConfig,
         model: TrainedModel | None,
         monitor: Monitor,
-        preview: Callable[[Reconstruction], None] | None = None,
     ) -> Reconstruction:
         """Reconstruct a scan with a trained model, or by physics alone without one.
 

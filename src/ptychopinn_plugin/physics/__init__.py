@@ -1,0 +1,1 @@
+"""The physics of ptychography, written once over `Ops` for every framework."""

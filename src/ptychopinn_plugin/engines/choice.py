@@ -1,0 +1,93 @@
+"""Which backends are installed, and which is taken where the user names none."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from ptychopinn_plugin.config import Backend, ExecutionConfig
+from ptychopinn_plugin.engines import engine_class
+from ptychopinn_plugin.errors import BackendUnavailableError
+
+logger = logging.getLogger(__name__)
+
+FRAMEWORKS: dict[Backend, tuple[str, ...]] = {
+    'tensorflow': ('tensorflow',),
+    'pytorch': ('torch', 'lightning'),
+}
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """What is known of one backend on this machine.
+
+    Attributes:
+        backend: its name.
+        versions: installed version of each package that it needs, '' where it is missing.
+        problem: why it cannot compute, '' where it can.
+        devices: what it can compute on, the one taken by `accelerator='auto'` first.
+    """
+
+    backend: Backend
+    versions: dict[str, str]
+    problem: str
+    devices: tuple[str, ...]
+
+
+def default_backend() -> Backend:
+    """Return the backend to take where the user named none: the one that is installed.
+
+    Where both are, it is TensorFlow. Nothing is imported to find out.
+
+    Raises:
+        BackendUnavailableError: none is installed.
+    """
+    for backend in get_args(Backend):
+        if _is_installed(backend):
+            logger.info('Computing with the backend %r; no other was asked for', backend)
+            return cast('Backend', backend)
+    raise BackendUnavailableError(
+        'no backend is installed, PyTorch or TensorFlow is needed; '
+        "install one with: pip install 'ptychopinn-plugin[pytorch]'"
+    )
+
+
+def with_backend(execution: ExecutionConfig, backend: Backend | None) -> ExecutionConfig:
+    """Return an execution config with the backend that was asked for.
+
+    Args:
+        execution: the config; its backend counts as asked for only if it was given one.
+        backend: the name, or None for what `execution` says or else the installed one.
+    """
+    if backend is None and 'backend' not in execution.model_fields_set:
+        backend = default_backend()
+    if backend is None:
+        return execution
+    return ExecutionConfig.model_validate({**execution.model_dump(), 'backend': backend})
+
+
+def backend_status(backend: Backend) -> BackendStatus:
+    """Import a backend's engine and say what was found."""
+    versions = {package: _version(package) for package in FRAMEWORKS[backend]}
+    try:
+        engine_class(backend)
+        found = importlib.import_module(f'ptychopinn_plugin.engines.{backend}.devices')
+    except BackendUnavailableError as error:
+        return BackendStatus(backend, versions, str(error), ())
+    return BackendStatus(backend, versions, '', found.devices())
+
+
+def _is_installed(backend: Backend) -> bool:
+    modules = (f'ptychopinn_plugin.engines.{backend}', *FRAMEWORKS[backend])
+    return all(importlib.util.find_spec(module) is not None for module in modules)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ''

@@ -1,0 +1,105 @@
+"""`Ops` in PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+import torch
+
+from ptychopinn_plugin.physics.ops import DType
+
+_DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
+# Enough to keep a CPU's caches warm and a GPU's cores busy.
+_CPU_BATCH, _GPU_BATCH = 2**17, 2**22
+
+
+class TorchOps:
+    """Tensors on one device."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Compute on the given device."""
+        self.device = device
+        self.batch_pixels = _CPU_BATCH if device.type == 'cpu' else _GPU_BATCH
+
+    def array(self, values: npt.NDArray[Any]) -> torch.Tensor:
+        """Bring a NumPy array to the device; on the CPU the memory is shared."""
+        if not values.flags.writeable:
+            values = values.copy()
+        return torch.from_numpy(values).to(self.device, non_blocking=True)
+
+    def numpy(self, x: torch.Tensor) -> npt.NDArray[Any]:
+        """Bring a tensor back to NumPy."""
+        values: npt.NDArray[Any] = x.detach().cpu().numpy()
+        return values
+
+    def number(self, x: torch.Tensor) -> float:
+        """Return a scalar tensor as a Python number."""
+        return float(x.detach())
+
+    def zeros(self, shape: tuple[int, ...], dtype: DType) -> torch.Tensor:
+        """Return a tensor of zeros."""
+        return torch.zeros(shape, dtype=_DTYPES[dtype], device=self.device)
+
+    def fft2(self, x: torch.Tensor) -> torch.Tensor:
+        """Unitary Fourier transform over the last two axes."""
+        return torch.fft.fft2(x, norm='ortho')
+
+    def ifft2(self, x: torch.Tensor) -> torch.Tensor:
+        """Inverse, and adjoint, of `fft2`."""
+        return torch.fft.ifft2(x, norm='ortho')
+
+    def abs2(self, x: torch.Tensor) -> torch.Tensor:
+        """Squared modulus; several times faster than `abs` on CPUs, and smooth at zero."""
+        return x.real.square() + x.imag.square()
+
+    def conj(self, x: torch.Tensor) -> torch.Tensor:
+        """Complex conjugate."""
+        return x.conj()
+
+    def real(self, x: torch.Tensor) -> torch.Tensor:
+        """Real part."""
+        return x.real
+
+    def sqrt(self, x: torch.Tensor) -> torch.Tensor:
+        """Square root."""
+        return x.sqrt()
+
+    def log(self, x: torch.Tensor) -> torch.Tensor:
+        """Natural logarithm."""
+        return x.log()
+
+    def polar(self, angle: torch.Tensor) -> torch.Tensor:
+        """Return exp(i angle)."""
+        return torch.complex(angle.cos(), angle.sin())
+
+    def sum(self, x: torch.Tensor, axes: tuple[int, ...] | None = None) -> torch.Tensor:
+        """Sum over axes, over all without them."""
+        return x.sum() if axes is None else x.sum(axes)
+
+    def max(self, x: torch.Tensor) -> torch.Tensor:
+        """Greatest element."""
+        return x.max()
+
+    def cut(self, canvas: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:
+        """Cut patches out of a canvas."""
+        if canvas.requires_grad:
+            flat = canvas.reshape(-1).index_select(0, self._pixels(canvas.shape[1], corners, size))
+            return flat.view(-1, size, size)
+        windows = canvas.unfold(0, size, 1).unfold(1, size, 1)
+        return windows[corners[:, 0], corners[:, 1]]
+
+    def add(
+        self, canvas: torch.Tensor, patches: torch.Tensor, corners: torch.Tensor
+    ) -> torch.Tensor:
+        """Add patches to a canvas, in place."""
+        pixels = self._pixels(canvas.shape[1], corners, patches.shape[-1])
+        canvas.view(-1).index_add_(0, pixels, patches.reshape(-1))
+        return canvas
+
+    def _pixels(self, width: int, corners: torch.Tensor, size: int) -> torch.Tensor:
+        """Return the flat canvas index of every patch pixel, int32 (n size size,)."""
+        side = torch.arange(size, dtype=torch.int32, device=self.device)
+        offsets = (side[:, None] * width + side).reshape(-1)
+        first = (corners[:, 0] * width + corners[:, 1]).to(torch.int32)
+        return (first[:, None] + offsets).reshape(-1)

@@ -1,0 +1,85 @@
+"""`Ops` in NumPy: the oracle that every framework is tested against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from ptychopinn_plugin.physics.ops import Array, DType
+
+
+class NumpyOps:
+    """NumPy arrays on the CPU; keeps the precision it is given, float64 included."""
+
+    batch_pixels = 2**18
+
+    def array(self, values: npt.NDArray[Any]) -> Array:
+        """Return the array itself."""
+        return values
+
+    def numpy(self, x: Array) -> npt.NDArray[Any]:
+        """Return the array itself."""
+        return np.asarray(x)
+
+    def number(self, x: Array) -> float:
+        """Return a scalar as a Python number."""
+        return float(x)
+
+    def zeros(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Return an array of zeros."""
+        return np.zeros(shape, dtype)
+
+    def fft2(self, x: Array) -> Array:
+        """Unitary Fourier transform over the last two axes."""
+        return scipy.fft.fft2(x, norm='ortho')
+
+    def ifft2(self, x: Array) -> Array:
+        """Inverse, and adjoint, of `fft2`."""
+        return scipy.fft.ifft2(x, norm='ortho')
+
+    def abs2(self, x: Array) -> Array:
+        """Squared modulus, real."""
+        return np.square(x.real) + np.square(x.imag)
+
+    def conj(self, x: Array) -> Array:
+        """Complex conjugate."""
+        return np.conj(x)
+
+    def real(self, x: Array) -> Array:
+        """Real part."""
+        return np.real(x)
+
+    def sqrt(self, x: Array) -> Array:
+        """Square root."""
+        return np.sqrt(x)
+
+    def log(self, x: Array) -> Array:
+        """Natural logarithm."""
+        return np.log(x)
+
+    def polar(self, angle: Array) -> Array:
+        """Return exp(i angle)."""
+        return np.cos(angle) + 1j * np.sin(angle)
+
+    def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
+        """Sum over axes, over all without them."""
+        return np.sum(x, axis=axes)
+
+    def max(self, x: Array) -> Array:
+        """Greatest element."""
+        return np.max(x)
+
+    def cut(self, canvas: Array, corners: Array, size: int) -> Array:
+        """Cut patches out of a canvas."""
+        windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
+        return windows[corners[:, 0], corners[:, 1]]
+
+    def add(self, canvas: Array, patches: Array, corners: Array) -> Array:
+        """Add patches to a canvas, in place."""
+        size = patches.shape[-1]
+        for patch, (row, column) in zip(patches, corners, strict=True):
+            canvas[row : row + size, column : column + size] += patch
+        return canvas

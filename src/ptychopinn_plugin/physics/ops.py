@@ -1,0 +1,87 @@
+"""The few array functions that the physics needs of a framework."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+# An array of the framework that the Ops belong to: NumPy, PyTorch or TensorFlow. It has + - * /.
+Array: TypeAlias = Any
+DType: TypeAlias = Literal['float32', 'complex64']
+
+
+class Ops(Protocol):
+    """Array functions of one framework on one device.
+
+    Attributes:
+        batch_pixels: detector pixels, over all modes, that one call handles best.
+    """
+
+    batch_pixels: int
+
+    def array(self, values: npt.NDArray[Any]) -> Array:
+        """Bring a NumPy array to the device, its dtype kept."""
+
+    def numpy(self, x: Array) -> npt.NDArray[Any]:
+        """Bring an array back to NumPy."""
+
+    def number(self, x: Array) -> float:
+        """Return a scalar array as a Python number; waits for the device."""
+
+    def zeros(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Return an array of zeros."""
+
+    def fft2(self, x: Array) -> Array:
+        """Unitary Fourier transform over the last two axes, zero frequency at index 0."""
+
+    def ifft2(self, x: Array) -> Array:
+        """Inverse, and adjoint, of `fft2`."""
+
+    def abs2(self, x: Array) -> Array:
+        """Squared modulus, real."""
+
+    def conj(self, x: Array) -> Array:
+        """Complex conjugate."""
+
+    def real(self, x: Array) -> Array:
+        """Real part."""
+
+    def sqrt(self, x: Array) -> Array:
+        """Square root."""
+
+    def log(self, x: Array) -> Array:
+        """Natural logarithm."""
+
+    def polar(self, angle: Array) -> Array:
+        """Return exp(i angle), complex64, of a float32 angle."""
+
+    def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
+        """Sum over axes, over all without them."""
+
+    def max(self, x: Array) -> Array:
+        """Greatest element."""
+
+    def cut(self, canvas: Array, corners: Array, size: int) -> Array:
+        """Cut square patches out of a canvas.
+
+        Args:
+            canvas: (H, W).
+            corners: int64 (n, 2), (row, column) of each patch's first pixel, inside the canvas.
+            size: side of a patch.
+
+        Returns:
+            (n, size, size).
+        """
+
+    def add(self, canvas: Array, patches: Array, corners: Array) -> Array:
+        """Add patches to a canvas where they overlap it: the adjoint of `cut`.
+
+        The canvas given may be changed in place; only the returned one counts.
+        """
+
+
+def fourier_frequencies(size: int) -> npt.NDArray[np.float32]:
+    """Return the frequencies of `fft2`, cycles a pixel, float32 (size,)."""
+    return np.fft.fftfreq(size).astype(np.float32)

@@ -1,0 +1,75 @@
+"""From a misfit at the detector back to the object and the probe.
+
+Replacing the modulus of the waves by the measured one and propagating back gives the residual of
+the exit waves; times the conjugate probe (object) it is the gradient image of the amplitude
+likelihood with respect to object (probe), up to the factor of its preconditioner (Maiden and
+Rodenburg, Ultramicroscopy 109, 1256, 2009, doi:10.1016/j.ultramic.2009.05.012; Odstrcil, Menzel
+and Guizar-Sicairos, Opt. Express 26, 3108, 2018, doi:10.1364/OE.26.003108).
+"""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.physics.forward import over_modes
+from ptychopinn_plugin.physics.ops import Array, Ops
+
+# Photon amplitude below which a wave has no phase worth keeping.
+AMPLITUDE_FLOOR = 1e-6
+
+
+def exit_residual(
+    ops: Ops, waves: Array, expected: Array, amplitudes: Array, good: Array | None
+) -> Array:
+    """Return the change of the exit waves that would put the measured modulus in place.
+
+    Args:
+        ops: the framework.
+        waves: (n, modes, N, N) from `propagate`.
+        expected: (n, N, N), expected counts of these waves.
+        amplitudes: sqrt(counts), (n, N, N).
+        good: (N, N) or None; at bad pixels the wave is left as it is.
+
+    Returns:
+        (n, modes, N, N).
+    """
+    factor = amplitudes / (ops.sqrt(expected) + AMPLITUDE_FLOOR) - 1
+    if good is not None:
+        factor = factor * good
+    return ops.ifft2(waves * factor[:, None])
+
+
+def object_direction(ops: Ops, probes: Array, residual: Array) -> Array:
+    """Return patches (n, N, N) to overlap-add: sum over modes of conj(probe) * residual."""
+    return over_modes(ops, ops.conj(probes) * residual)
+
+
+def illumination(ops: Ops, probes: Array) -> Array:
+    """Return patches (n, N, N) to overlap-add: the dose |probe|^2, summed over modes."""
+    return over_modes(ops, ops.abs2(probes))
+
+
+def probe_direction(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array, Array]) -> Array:
+    """Return the Fourier transform of the probe's gradient image, (modes, N, N).
+
+    conj(patch) * residual, each frame's sub-pixel shift undone, summed over frames. It stays in
+    Fourier space so that batches add before one inverse transform.
+
+    Args:
+        ops: the framework.
+        patches: (n, N, N).
+        residual: (n, modes, N, N) from `exit_residual`.
+        ramps: from `shift_ramps`.
+    """
+    spectra = ops.fft2(ops.conj(patches)[:, None] * residual)
+    rows, columns = ramps
+    return ops.sum(spectra * ops.conj(rows * columns), (0,))
+
+
+def preconditioned(direction: Array, dose: Array, floor: Array) -> Array:
+    """Divide a gradient image by its dose, held off zero where hardly any light falls.
+
+    Args:
+        direction: (H, W), overlap-added `object_direction`.
+        dose: (H, W), overlap-added `illumination`.
+        floor: added to the dose, a scalar in its unit.
+    """
+    return direction / (dose + floor)

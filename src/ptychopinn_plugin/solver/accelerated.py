@@ -1,0 +1,206 @@
+"""Ordered subsets with safeguarded Nesterov momentum on object and probe.
+
+Each update hears one subset of the frames and follows its preconditioned gradient image with
+momentum (Nesterov, Soviet Math. Dokl. 27, 372, 1983; ordered subsets: Hudson and Larkin, IEEE
+Trans. Med. Imaging 13, 601, 1994, doi:10.1109/42.363108). Where a subset's own misfit rose since
+it was last heard, the momentum is dropped (adaptive restart: O'Donoghue and Candes, Found. Comput.
+Math. 15, 715, 2015, doi:10.1007/s10208-013-9150-3). Where a whole pass no longer lowers the misfit,
+subsets disagree more than they teach: they are joined in pairs, down to one, which lets the noise
+of the subsets average out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.projection import preconditioned
+from ptychopinn_plugin.solver.problem import Problem, Sweep
+
+# Share of the greatest dose that every pixel's dose is raised by.
+DOSE_FLOOR = 0.02
+# Relative rise of a subset's misfit that counts as a rise, not as rounding.
+RISE_TOLERANCE = 1e-2
+# Relative gain of a pass below which subsets are joined.
+STALL_GAIN = 0.01
+# What a reset leaves of the momentum, and what each good update gives back.
+RESET_SHRINK, REGROWTH = 0.8, 1.01
+# Rise over the best pass at which the solver goes back to it with half the step.
+DIVERGENCE = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Object and probe, now and one update before."""
+
+    canvas_object: Array
+    probe: Array
+    earlier_object: Array
+    earlier_probe: Array
+
+    def at_rest(self) -> _State:
+        """Return the same point without velocity."""
+        return _State(self.canvas_object, self.probe, self.canvas_object, self.probe)
+
+
+@dataclass(eq=False)
+class AcceleratedSolver:
+    """Solves one scan, a pass over all frames at a time.
+
+    Attributes:
+        problem: the prepared scan.
+        config: steps, momentum and whether the probe moves.
+        state: object and probe; starts at an empty object.
+        passes: passes done.
+        resets: how often momentum was dropped.
+    """
+
+    problem: Problem
+    config: InferenceConfig
+    state: _State = field(init=False)
+    passes: int = 0
+    resets: int = 0
+    _momentum: float = field(init=False)
+    _updates_since_reset: int = 0
+    _step_scale: float = 1.0
+    _last_misfit: list[float] = field(init=False)
+    _best: tuple[float, _State] = field(init=False)
+    _best_of_dealing: float = math.inf
+
+    def __post_init__(self) -> None:
+        """Start at an empty object and the scan's probe."""
+        ops = self.problem.ops
+        empty = ops.array(np.ones(self.problem.canvas.shape, np.complex64))
+        probe = ops.array(self.problem.scan.probe)
+        self.state = _State(empty, probe, empty, probe)
+        self._momentum = self.config.momentum
+        self._best = (math.inf, self.state)
+        self._forget_misfits()
+
+    @property
+    def canvas_object(self) -> Array:
+        """The object, complex64 (H, W)."""
+        return self.state.canvas_object
+
+    @property
+    def probe(self) -> Array:
+        """The probe, complex64 (modes, N, N)."""
+        return self.state.probe
+
+    def one_pass(self) -> float:
+        """Visit every subset once.
+
+        Returns:
+            The residual sum (|Psi| - sqrt(counts))^2 / sum counts, each subset's as it was met.
+
+        Raises:
+            ReconstructionError: the numbers are not finite and no earlier pass was.
+        """
+        moves_probe = self.config.update_probe and self.passes > 0
+        entry = self.state
+        misfit = sum(
+            self._update(index, moves_probe=moves_probe)
+            for index in range(len(self.problem.subsets))
+        )
+        self.passes += 1
+        self._judge(misfit, entry)
+        return misfit / max(self.problem.total_counts, 1e-30)
+
+    def change_object(self, change: Callable[[Array], Array]) -> None:
+        """Let something else change the object; the velocity stays as it was."""
+        state = self.state
+        changed = change(state.canvas_object)
+        earlier = state.earlier_object + (changed - state.canvas_object)
+        self.state = _State(changed, state.probe, earlier, state.earlier_probe)
+        self._forget_misfits()
+
+    def direction(self, index: int = 0) -> Array:
+        """Return one subset's preconditioned gradient image at the present object, (H, W)."""
+        sweep = self.problem.sweep(
+            self.canvas_object, self.probe, index % len(self.problem.subsets), with_probe=False
+        )
+        return self._preconditioned(sweep)
+
+    def _update(self, index: int, *, moves_probe: bool) -> float:
+        """Do one update from one subset; return the subset's misfit before it."""
+        self._updates_since_reset += 1
+        momentum = min(self._momentum, 1 - 1 / self._updates_since_reset)
+        ahead = self._look_ahead(momentum, moves_probe=moves_probe)
+        sweep = self.problem.sweep(*ahead, index, with_probe=moves_probe)
+        if not sweep.misfit <= self._last_misfit[index] * (1 + RISE_TOLERANCE):
+            self._drop_momentum()
+            ahead = (self.state.canvas_object, self.state.probe)
+            sweep = self.problem.sweep(*ahead, index, with_probe=moves_probe)
+        else:
+            self._momentum = min(self.config.momentum, self._momentum * REGROWTH)
+        self._last_misfit[index] = sweep.misfit
+        self._step(ahead, sweep)
+        return sweep.misfit
+
+    def _look_ahead(self, momentum: float, *, moves_probe: bool) -> tuple[Array, Array]:
+        """Return object and probe carried on by their velocity."""
+        state = self.state
+        canvas_object = state.canvas_object + momentum * (
+            state.canvas_object - state.earlier_object
+        )
+        if not moves_probe:
+            return canvas_object, state.probe
+        return canvas_object, state.probe + momentum * (state.probe - state.earlier_probe)
+
+    def _step(self, ahead: tuple[Array, Array], sweep: Sweep) -> None:
+        """Step from the point ahead along the gradient images."""
+        canvas_object, probe = ahead
+        size = self.config.object_step * self._step_scale
+        moved_object = canvas_object + size * self._preconditioned(sweep)
+        moved_probe = probe
+        if sweep.probe_direction is not None:
+            size = self.config.probe_step * self._step_scale
+            moved_probe = probe + size * (sweep.probe_direction / sweep.object_power)
+        state = self.state
+        self.state = _State(moved_object, moved_probe, state.canvas_object, state.probe)
+
+    def _preconditioned(self, sweep: Sweep) -> Array:
+        """Return the sweep's object gradient image, preconditioned."""
+        floor = DOSE_FLOOR * self.problem.ops.max(sweep.dose)
+        return preconditioned(sweep.direction, sweep.dose, floor)
+
+    def _drop_momentum(self) -> None:
+        """Start the momentum anew, a little weaker."""
+        self.resets += 1
+        self._updates_since_reset = 0
+        self._momentum *= RESET_SHRINK
+
+    def _judge(self, misfit: float, entry: _State) -> None:
+        """Go back where a pass went wrong; join subsets where a pass gained nothing."""
+        best, best_state = self._best
+        if not misfit <= DIVERGENCE * best and self.passes > 1:
+            if not math.isfinite(best):
+                raise ReconstructionError(
+                    'the reconstruction is not finite from its first pass on; check the scan '
+                    'with `ptychopinn check`'
+                )
+            self._step_scale *= 0.5
+            self.state = best_state.at_rest()
+            self._drop_momentum()
+            self._forget_misfits()
+            return
+        # The misfit was met before the updates of this pass: it speaks of the state at its entry.
+        if misfit < best:
+            self._best = (misfit, entry)
+        stalled = misfit > self._best_of_dealing * (1 - STALL_GAIN)
+        self._best_of_dealing = min(misfit, self._best_of_dealing)
+        if stalled and len(self.problem.subsets) > 1:
+            self.problem.merge_subsets()
+            self._momentum = self.config.momentum
+            self._best_of_dealing = math.inf
+            self._forget_misfits()
+
+    def _forget_misfits(self) -> None:
+        """Let every subset's next misfit pass without comparison."""
+        self._last_misfit = [math.inf] * len(self.problem.subsets)

@@ -1,0 +1,68 @@
+"""Frames dealt into ordered subsets and batches, on the host until they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.canvas import Canvas
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBatch:
+    """A few frames of one subset, as one call handles them.
+
+    Attributes:
+        amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
+        corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
+        shifts_px: float32 (b, 2), the sub-pixel part of each position.
+    """
+
+    amplitudes: npt.NDArray[np.float32]
+    corners: npt.NDArray[np.int64]
+    shifts_px: npt.NDArray[np.float32]
+
+
+def patch_placement(
+    scan: ScanData, canvas: Canvas
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Split positions into patch corners on the canvas, (n, 2), and sub-pixel shifts, (n, 2)."""
+    nearest = np.rint(scan.positions_px)
+    corners = nearest.astype(np.int64) - scan.frame_size // 2 - np.asarray(canvas.origin_px)
+    return corners, (scan.positions_px - nearest).astype(np.float32)
+
+
+def amplitudes_of(counts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return sqrt(counts), (n, N, N), with the zero frequency moved from N//2 to index 0."""
+    return np.fft.ifftshift(np.sqrt(counts), axes=(1, 2))
+
+
+def split_frames(
+    scan: ScanData, canvas: Canvas, subsets: int, batch_pixels: int, seed: int = 0
+) -> list[list[FrameBatch]]:
+    """Deal all frames at random into subsets, each a list of batches.
+
+    Args:
+        scan: the frames.
+        canvas: from `canvas_of(scan)`.
+        subsets: how many; fewer where there are fewer frames.
+        batch_pixels: detector pixels, over all modes, of a batch.
+        seed: of the dealing.
+    """
+    corners, shifts = patch_placement(scan, canvas)
+    order = np.random.default_rng(seed).permutation(scan.frame_count)
+    size = max(1, batch_pixels // (scan.mode_count * scan.frame_size**2))
+    dealt: list[list[FrameBatch]] = []
+    for first in range(min(subsets, scan.frame_count)):
+        frames = np.sort(order[first::subsets])
+        parts = [frames[start : start + size] for start in range(0, len(frames), size)]
+        dealt.append(
+            [
+                FrameBatch(amplitudes_of(scan.counts[part]), corners[part], shifts[part])
+                for part in parts
+            ]
+        )
+    return dealt
