@@ -65,7 +65,7 @@ def test_neither_key(tmp_path: Path, scan: ScanData) -> None:
 def test_counts_are_known_by_integer_dtype_or_values(
     tmp_path: Path, scan: ScanData, dtype: type
 ) -> None:
-    counts = scan.counts.astype(dtype)
+    counts: np.ndarray = scan.counts.astype(dtype)
     read = load_npz(write(tmp_path / 's.npz', canonical(scan), diffraction=counts))
     assert_same(read, scan)
     why = 'is an integer' if np.issubdtype(dtype, np.integer) else 'every value is a whole number'
@@ -161,7 +161,8 @@ def test_wide_dtypes_are_cast(tmp_path: Path, scan: ScanData) -> None:
         xcoords=scan.positions_px[:, 1].astype(np.float32),
     )
     read = load_npz(path)
-    assert (read.counts.dtype, read.probe.dtype) == (np.float32, np.complex64)
+    assert read.counts.dtype == np.float32
+    assert read.probe.dtype == np.complex64
     assert read.object_guess is not None
     assert read.object_guess.dtype == np.complex64
     assert read.positions_px.dtype == np.float64

@@ -149,4 +149,4 @@ KEYS = ('diffraction', 'diff3d', 'xcoords', 'ycoords', 'probeGuess', 'objectGues
 @given(key=st.sampled_from(KEYS), array=ANY_ARRAY)
 def test_any_array_under_any_key(tmp_path: Path, key: str, array: np.ndarray) -> None:
     members = canonical(make_scan(frame_size=8, side=3, step_px=2.0))
-    load_or_refuse(write(tmp_path / 'a.npz', members, **{key: array}))
+    load_or_refuse(write(tmp_path / 'a.npz', members | {key: array}))
