@@ -123,6 +123,8 @@ def _registered(image: Complex, truth: Complex) -> tuple[Complex, Complex, tuple
 
 def _shift_between(image: Complex, reference: Complex) -> npt.NDArray[np.float64]:
     window = np.hanning(image.shape[0])[:, None] * np.hanning(image.shape[1])
+    if np.ptp(np.abs(image - image.mean())) < 1e-9:
+        return np.zeros(2)  # a flat image lies anywhere
     found, _, _ = phase_cross_correlation(
         (reference - reference.mean()) * window,
         (image - image.mean()) * window,

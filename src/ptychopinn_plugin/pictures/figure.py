@@ -64,13 +64,12 @@ def picture(
 def heading(reconstruction: Reconstruction, pixel_size_m: tuple[float, float] | None = None) -> str:
     """Return who computed an object, in what time, and how large it is."""
     rows, columns = reconstruction.object_canvas.shape
-    parts = [
-        _BACKEND_NAMES.get(reconstruction.backend, reconstruction.backend),
-        f'{reconstruction.seconds:.1f} s',
-        f'{rows} x {columns} px',
-    ]
+    parts = [f'{rows} x {columns} px']
+    if reconstruction.backend:  # not known of products that other programs made
+        name = _BACKEND_NAMES.get(reconstruction.backend, reconstruction.backend)
+        parts = [name, f'{reconstruction.seconds:.1f} s', *parts]
     if pixel_size_m is not None:
         parts.append(f'{pixel_size_m[1] * 1e9:.3g} nm a pixel')
-    if reconstruction.residual.size:
+    if reconstruction.residual.size and reconstruction.stages[-1] in ('network', 'solver'):
         parts.append(f'residual {reconstruction.residual[-1]:.3g}')
     return '  ·  '.join(parts)

@@ -33,7 +33,7 @@ def save_reconstruction(
     if path.suffix.lower() == '.npz':
         save_npz(path, reconstruction, scan)
         return
-    from ptychopinn_plugin.host.product import save_product
+    from ptychopinn_plugin.host.saving import save_product
 
     save_product(path, reconstruction, scan, name=path.stem, comments=comments)
 
@@ -51,6 +51,6 @@ def load_result(path: str | Path) -> Result:
         raise ResultFileError(f'there is no result file {path}')
     if path.suffix.lower() == '.npz':
         return load_npz(path)
-    from ptychopinn_plugin.host.product import load_product
+    from ptychopinn_plugin.host.showing import load_product_result
 
-    return load_product(path)
+    return load_product_result(path)

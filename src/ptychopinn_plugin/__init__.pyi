@@ -1,0 +1,66 @@
+# ruff: noqa: TID252  (lazy_loader reads relative imports)
+from .api import Monitor, Progress, Reconstruction, TrainedModel, reconstruct, train
+from .config import Backend, ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from .contract import ScanData, ScanMetadata
+from .errors import (
+    BackendUnavailableError,
+    Cancelled,
+    CheckpointError,
+    ModelFileError,
+    ModelMismatchError,
+    OutputError,
+    PtychoPINNError,
+    ReconstructionError,
+    ResultFileError,
+    ScanDataError,
+    UnknownBackendError,
+)
+from .files import load_scan
+from .metrics import Score, score
+from .model_file import Manifest, load_model, save_model
+from .pictures import picture
+from .results import Result, load_result, save_reconstruction
+from .simulation import SimulatedScan, SimulationConfig, save_simulated, simulate
+
+__version__: str
+
+__all__ = [
+    'Backend',
+    'BackendUnavailableError',
+    'Cancelled',
+    'CheckpointError',
+    'ExecutionConfig',
+    'InferenceConfig',
+    'Manifest',
+    'ModelConfig',
+    'ModelFileError',
+    'ModelMismatchError',
+    'Monitor',
+    'OutputError',
+    'Progress',
+    'PtychoPINNError',
+    'Reconstruction',
+    'ReconstructionError',
+    'Result',
+    'ResultFileError',
+    'ScanData',
+    'ScanDataError',
+    'ScanMetadata',
+    'Score',
+    'SimulatedScan',
+    'SimulationConfig',
+    'TrainedModel',
+    'TrainingConfig',
+    'UnknownBackendError',
+    'load_model',
+    'load_result',
+    'load_scan',
+    'picture',
+    'reconstruct',
+    'save_model',
+    'save_reconstruction',
+    'save_simulated',
+    'score',
+    'simulate',
+    'train',
+]

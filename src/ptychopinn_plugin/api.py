@@ -1,0 +1,96 @@
+"""The package in a few lines of Python: load, train, reconstruct, save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptychopinn_plugin.config import (
+    Backend,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines import engine_class
+from ptychopinn_plugin.engines.choice import with_backend
+from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.model_file import TrainedModel, load_model, save_model
+
+__all__ = [
+    'Monitor',
+    'Progress',
+    'Reconstruction',
+    'TrainedModel',
+    'load_model',
+    'reconstruct',
+    'save_model',
+    'train',
+]
+
+
+def train(
+    scans: ScanData | Sequence[ScanData],
+    *,
+    backend: Backend | None = None,
+    model: ModelConfig | None = None,
+    training: TrainingConfig | None = None,
+    execution: ExecutionConfig | None = None,
+    monitor: Monitor | None = None,
+) -> TrainedModel:
+    """Train a network on one or several scans; no object needs to be known.
+
+    Args:
+        scans: the scans.
+        backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
+        model: the network's shape.
+        training: epochs, learning rate, seeds.
+        execution: device and threads.
+        monitor: hears of each step, and may ask for a stop: the best model so far is returned.
+
+    Raises:
+        BackendUnavailableError: the backend is not installed.
+        ScanDataError: there is no scan.
+    """
+    scans = [scans] if isinstance(scans, ScanData) else list(scans)
+    if not scans:
+        raise ScanDataError(['training needs at least one scan, got none'])
+    execution = with_backend(execution or ExecutionConfig(), backend)
+    engine = engine_class(execution.backend)(execution)
+    return engine.fit(
+        scans, model or ModelConfig(), training or TrainingConfig(), monitor or Monitor()
+    )
+
+
+def reconstruct(
+    scan: ScanData,
+    *,
+    model: TrainedModel | str | Path | None = None,
+    backend: Backend | None = None,
+    inference: InferenceConfig | None = None,
+    execution: ExecutionConfig | None = None,
+    monitor: Monitor | None = None,
+) -> Reconstruction:
+    """Reconstruct a scan, by a trained network and physics or by physics alone.
+
+    Args:
+        scan: the scan.
+        model: a trained model or its file, whichever backend trained it; None for physics alone.
+        backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
+        inference: iterations, probe update.
+        execution: device and threads.
+        monitor: hears of each step and may ask for a stop.
+
+    Raises:
+        BackendUnavailableError: the backend is not installed.
+        ModelFileError: the model's file cannot be read.
+        ModelMismatchError: the model does not fit the scan.
+        Cancelled: the monitor asked for a stop.
+    """
+    if isinstance(model, str | Path):
+        model = load_model(model)
+    execution = with_backend(execution or ExecutionConfig(), backend)
+    engine = engine_class(execution.backend)(execution)
+    return engine.reconstruct(scan, inference or InferenceConfig(), model, monitor or Monitor())

@@ -1,0 +1,31 @@
+"""`ptychopinn backends`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import get_args
+
+from ptychopinn_plugin import __version__
+from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.engines.choice import BackendStatus, backend_status
+
+
+def run() -> None:
+    """Print what is installed."""
+    host = importlib.metadata.version('ptychodus')
+    say(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {host}')
+    for backend in get_args(Backend):
+        for line in _lines(backend_status(backend)):
+            say(line)
+
+
+def _lines(status: BackendStatus) -> list[str]:
+    versions = ', '.join(f'{name} {number}' for name, number in status.versions.items() if number)
+    if status.problem:
+        return [f'{status.backend:<11} not usable: {status.problem}']
+    return [
+        f'{status.backend:<11} ready: {versions}',
+        f'{"":<11} devices: {", ".join(status.devices)}',
+    ]

@@ -1,0 +1,66 @@
+"""`ptychopinn check`."""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.options import Check
+from ptychopinn_plugin.contract.preflight import PreflightReport, preflight
+
+
+def run(flags: Check) -> None:
+    """Print what a scan holds and what to look at."""
+    report = preflight(flags.load(flags.scan))
+    if flags.as_json:
+        say(report.model_dump_json(indent=2))
+        return
+    for line in report_lines(report):
+        say(line)
+
+
+def report_lines(report: PreflightReport) -> list[str]:
+    """Return a report as lines for people."""
+    photons, size = report.photons_per_frame, report.frame_size
+    height, width = report.scan_extent_px
+    rows = [
+        ('scan', report.source),
+        ('frames', f'{report.frames} of {size} x {size}, {report.frames_megabytes:.0f} MB'),
+        (
+            'photons',
+            f'{photons.mean:.4g} a frame (median {photons.median:.4g}, '
+            f'{photons.minimum:.4g} to {photons.maximum:.4g}), highest pixel {report.peak_count:g}',
+        ),
+        ('zero frequency', report.zero_frequency),
+        ('bad pixels', f'{report.masked_fraction:.2%} masked, {len(report.hot_pixels)} look hot'),
+        (
+            'positions',
+            f'{height:.1f} x {width:.1f} px, step {report.neighbour_step_px:.2f} px, '
+            f'object canvas {report.canvas_shape[0]} x {report.canvas_shape[1]} px',
+        ),
+        (
+            'overlap',
+            f'{report.overlap:.0%} of the probe diameter {report.probe_diameter_px:.1f} px',
+        ),
+        (
+            'probe',
+            f'{report.modes} mode{"s" * (report.modes != 1)}, {report.probe_photons:.4g} photons; '
+            f'frames hold {report.photon_ratio:.3g} times as many, '
+            f'correlation {report.probe_correlation:.2f}',
+        ),
+        ('instrument', _instrument(report)),
+    ]
+    lines = [f'{name + ":":<16}{value}' for name, value in rows]
+    lines += [f'{"read as:":<16}{decision}' for decision in report.decisions]
+    lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
+    lines += [f'{"look at:":<16}{advice}' for advice in report.recommendations]
+    return lines if report.recommendations else [*lines, 'nothing to remark']
+
+
+def _instrument(report: PreflightReport) -> str:
+    parts = []
+    if report.pixel_size_m is not None:
+        parts.append(f'object pixel {report.pixel_size_m[1] * 1e9:.4g} nm')
+    if report.photon_energy_ev is not None:
+        parts.append(f'{report.photon_energy_ev:g} eV')
+    if report.detector_distance_m is not None:
+        parts.append(f'detector at {report.detector_distance_m:g} m')
+    return ', '.join(parts) or 'not known'

@@ -1,0 +1,55 @@
+"""`ptychopinn reconstruct`."""
+
+from __future__ import annotations
+
+import logging
+
+from ptychopinn_plugin.api import reconstruct
+from ptychopinn_plugin.cli.checks import apart, readable, writable
+from ptychopinn_plugin.cli.console import CommandMonitor, say
+from ptychopinn_plugin.cli.interrupts import on_interrupt
+from ptychopinn_plugin.cli.options import Reconstruct
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.model_file import load_model
+from ptychopinn_plugin.pictures import SUFFIXES as PICTURES
+from ptychopinn_plugin.pictures import picture
+from ptychopinn_plugin.pictures.figure import heading
+from ptychopinn_plugin.results import SUFFIXES, save_reconstruction
+
+logger = logging.getLogger(__name__)
+
+
+def run(flags: Reconstruct) -> None:
+    """Reconstruct a scan, save the object and draw it."""
+    _check_files(flags)
+    execution = flags.execution()
+    model = load_model(flags.model) if flags.model else None
+    scan = flags.load(flags.scan)
+    with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
+        try:
+            result = reconstruct(
+                scan,
+                model=model,
+                inference=flags.part(InferenceConfig),
+                execution=execution,
+                monitor=monitor,
+            )
+        except Cancelled as error:
+            raise Cancelled('interrupted; nothing was written') from error
+    save_reconstruction(flags.output, result, scan)
+    say(f'object: {flags.output}')
+    say(heading(result, scan.metadata.pixel_size_m).replace('  ·  ', ', '))
+    if flags.picture is not None:
+        pixel_size = scan.metadata.pixel_size_m
+        picture(result, flags.picture, title=flags.output.name, pixel_size_m=pixel_size)
+        say(f'picture: {flags.picture}')
+
+
+def _check_files(flags: Reconstruct) -> None:
+    """Refuse names that will not do, before anything is computed."""
+    inputs = [flags.scan, *filter(None, (flags.model, flags.probe, flags.product))]
+    writable(flags.output, SUFFIXES)
+    if flags.picture is not None:
+        writable(flags.picture, PICTURES)
+    apart([flags.output, flags.picture], [readable(path) for path in inputs])

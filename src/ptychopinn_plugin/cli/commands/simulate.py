@@ -1,0 +1,21 @@
+"""`ptychopinn simulate`."""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.cli.checks import writable
+from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.options import Simulate
+from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
+
+
+def run(flags: Simulate) -> None:
+    """Simulate a scan and write it."""
+    path = writable(flags.out, ('.npz',))
+    config = flags.part(SimulationConfig)
+    simulated = simulate(config)
+    save_simulated(path, simulated)
+    scan = simulated.scan
+    say(
+        f'{path}: {scan.frame_count} frames of {scan.frame_size} x {scan.frame_size} pixels, '
+        f'object {config.object_kind!r}, {config.photons_per_frame:g} photons a frame'
+    )

@@ -1,0 +1,42 @@
+"""`ptychopinn train`."""
+
+from __future__ import annotations
+
+import logging
+
+from ptychopinn_plugin.api import train
+from ptychopinn_plugin.cli.checks import apart, readable, writable
+from ptychopinn_plugin.cli.console import CommandMonitor, say
+from ptychopinn_plugin.cli.errors import UsageError
+from ptychopinn_plugin.cli.interrupts import on_interrupt
+from ptychopinn_plugin.cli.options import Train
+from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.model_file import save_model
+
+logger = logging.getLogger(__name__)
+
+
+def run(flags: Train) -> None:
+    """Train a network and save it; after Ctrl-C the best so far."""
+    writable(flags.model, ('.safetensors',))
+    apart([flags.model], [readable(path) for path in flags.scan])
+    if len(flags.scan) > 1 and flags.product is not None:
+        raise UsageError('--product belongs to one scan; name several scans by their folders')
+    execution = flags.execution()
+    scans = [flags.load(path) for path in flags.scan]
+    with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
+        try:
+            model = train(
+                scans,
+                model=flags.part(ModelConfig),
+                training=flags.part(TrainingConfig),
+                execution=execution,
+                monitor=monitor,
+            )
+        except Cancelled as error:
+            raise Cancelled('interrupted before there was a model to save') from error
+    save_model(flags.model, model)
+    say(f'model: {flags.model}')
+    if monitor.stopped:
+        raise Cancelled('interrupted; the best model so far was saved')

@@ -1,0 +1,156 @@
+"""What is said while a command runs: logs and progress on standard error."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ptychopinn_plugin.engines.protocol import Monitor, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+logger = logging.getLogger(__name__)
+
+_STAGE_NAMES = {'train': 'training', 'network': 'network', 'solver': 'physics'}
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes records to standard error, through the console that the bars use too."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        super().__init__()
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, warnings marked as such."""
+        mark = f'{record.levelname.lower()}: ' if record.levelno >= logging.WARNING else ''
+        self.console.print(f'{mark}{self.format(record)}')
+
+
+def set_up_logging(*, quiet: bool, debug: bool) -> None:
+    """Send the package's remarks to standard error, through the console of the progress bars."""
+    package = logging.getLogger('ptychopinn_plugin')
+    package.handlers = [ConsoleHandler()]
+    package.propagate = False
+    package.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
+
+
+def say(line: str) -> None:
+    """Print one line of results on standard output."""
+    print(line)
+
+
+class CommandMonitor(Monitor):
+    """Shows progress on standard error; stops the job when Ctrl-C is pressed.
+
+    Use it as a context manager. A terminal gets a moving bar with the loss and the time left, a
+    file or a batch queue's log gets a line now and then, `quiet` gets nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = float('-inf')
+        self._stop = False
+
+    def request_stop(self) -> None:
+        """Ask the job to stop at its next step."""
+        self._stop = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop
+
+    def should_stop(self) -> bool:
+        """Say whether Ctrl-C was pressed."""
+        return self._stop
+
+    def on_progress(self, progress: Progress) -> None:
+        """Show one step."""
+        if self._bars is not None:
+            self._move_bar(self._bars, progress)
+        elif not self._quiet:
+            self._write_line(progress)
+
+    def __enter__(self) -> CommandMonitor:
+        """Start the bars, where there is a terminal to show them on."""
+        console = _log_console()
+        if console.is_terminal and not self._quiet:
+            self._bars = _make_bars(console)
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the last state of the bars on the screen."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def _move_bar(self, bars: Bars, progress: Progress) -> None:
+        stage = progress.stage
+        if stage not in self._tasks:
+            self._tasks[stage] = bars.add_task(_STAGE_NAMES.get(stage, stage), loss='')
+        bars.update(
+            self._tasks[stage],
+            completed=progress.step,
+            total=progress.total,
+            loss=_losses(progress),
+        )
+
+    def _write_line(self, progress: Progress) -> None:
+        last = progress.step >= progress.total
+        if not last and progress.seconds - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = progress.seconds
+        stage = _STAGE_NAMES.get(progress.stage, progress.stage)
+        logger.info(
+            '%s %d/%d  %s  %.1f s',
+            stage,
+            progress.step,
+            progress.total,
+            _losses(progress),
+            progress.seconds,
+        )
+
+
+def _losses(progress: Progress) -> str:
+    text = f'loss {progress.loss:.4g}'
+    if progress.validation_loss is not None:
+        text += f', validation {progress.validation_loss:.4g}'
+    return text
+
+
+def _make_bars(console: Console) -> Bars:
+    from rich import progress as rich_progress
+
+    return rich_progress.Progress(
+        rich_progress.TextColumn('{task.description:>9}'),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TextColumn('{task.fields[loss]}'),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TextColumn('left'),
+        rich_progress.TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _log_console() -> Console:
+    """Return the console that the logs go to, so that they do not tear the bars."""
+    handlers = logging.getLogger('ptychopinn_plugin').handlers
+    ours = [handler for handler in handlers if isinstance(handler, ConsoleHandler)]
+    return (ours or [ConsoleHandler()])[0].console

@@ -1,0 +1,42 @@
+"""Read the scans that a command names."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ptychopinn_plugin.cli.checks import readable
+from ptychopinn_plugin.cli.options import ScanFlags
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.files import load_scan
+
+logger = logging.getLogger(__name__)
+
+
+def load(path: Path, flags: ScanFlags) -> ScanData:
+    """Read a scan as the flags say, and tell what was decided on the way.
+
+    Raises:
+        UsageError: there is no such file.
+        ScanDataError: the file is no scan, or a faulty one.
+    """
+    for file in (path, flags.probe, flags.product):
+        if file is not None:
+            readable(file)
+    scan = load_scan(
+        path,
+        product=flags.product,
+        domain=flags.domain,
+        axis_order=flags.axis_order,
+        dc=flags.dc,
+        photons=flags.photons,
+        probe=flags.probe,
+        flip_x=flags.flip_x,
+        flip_y=flags.flip_y,
+        transpose=flags.transpose,
+    )
+    size = scan.frame_size
+    logger.info('%s: %d frames of %d x %d pixels', path, scan.frame_count, size, size)
+    for decision in scan.decisions:
+        logger.info('%s: %s', path.name, decision)
+    return scan

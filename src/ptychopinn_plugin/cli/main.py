@@ -1,0 +1,89 @@
+"""Entry point of `ptychopinn`: run a command, turn what went wrong into a sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from ptychopinn_plugin import errors
+from ptychopinn_plugin.cli.errors import UsageError
+from ptychopinn_plugin.cli.messages import validation_sentences
+from ptychopinn_plugin.cli.options import Ptychopinn
+from ptychopinn_plugin.cli.parser import parse
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_BAD_INPUT = (
+    UsageError,
+    errors.CheckpointError,
+    errors.ModelFileError,
+    errors.ModelMismatchError,
+    errors.ResultFileError,
+    errors.ScanDataError,
+    errors.UnknownBackendError,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after `ptychopinn`; those of the process where None.
+
+    Returns:
+        0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        source, parsed = parse(words)
+        CliApp.run(Ptychopinn, cli_args=parsed, cli_settings_source=source)
+        sys.stdout.flush()
+    except SystemExit as request:  # of --help
+        return int(request.code or 0)
+    except BrokenPipeError:
+        # Whoever read standard output has left; Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (
+        errors.PtychoPINNError,
+        SettingsError,
+        ValidationError,
+        OSError,
+        MemoryError,
+        KeyboardInterrupt,
+    ) as error:
+        return _report(error, words)
+    return DONE
+
+
+def _report(error: BaseException, words: list[str]) -> int:
+    if '--debug' in words:
+        traceback.print_exception(error)
+    code, sentence = _explain(error, words)
+    print(f'ptychopinn: {sentence}', file=sys.stderr)
+    return code
+
+
+def _explain(error: BaseException, words: list[str]) -> tuple[int, str]:
+    """Return the exit code and the message of an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, 'interrupted'
+    if isinstance(error, errors.Cancelled):
+        return INTERRUPTED, str(error) or 'interrupted'
+    if isinstance(error, SettingsError):
+        return BAD_INPUT, f'{str(error).removeprefix("error parsing CLI: ")}; see {_help(words)}'
+    if isinstance(error, ValidationError):
+        return BAD_INPUT, '; '.join(validation_sentences(error)) + f'; see {_help(words)}'
+    if isinstance(error, MemoryError):
+        return FAILED, f'not enough memory ({error})' if str(error) else 'not enough memory'
+    return BAD_INPUT if isinstance(error, _BAD_INPUT) else FAILED, str(error)
+
+
+def _help(words: list[str]) -> str:
+    command = words[0] if words and words[0] in Ptychopinn.model_fields else ''
+    return ' '.join(filter(None, ('ptychopinn', command, '--help')))

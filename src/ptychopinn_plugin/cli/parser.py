@@ -1,0 +1,98 @@
+"""From words to a command: pydantic-settings' parser, its help set in groups."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import CliSettingsSource
+
+from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
+
+_METAVARS = {'Path': 'PATH', 'int': 'N', 'float': 'X'}
+_ADVANCED = 'advanced'
+_TITLES = [*list(GROUPS.values())[:-1], _ADVANCED, list(GROUPS.values())[-1]]
+
+
+def parse(words: Sequence[str]) -> tuple[CliSettingsSource[Any], Namespace]:
+    """Parse the words after `ptychopinn`.
+
+    Raises:
+        SettingsError: unknown or missing flags.
+        SystemExit: `--help` was asked for and has been printed.
+    """
+    source: CliSettingsSource[Any] = CliSettingsSource(
+        Ptychopinn, add_argument_method=_add_argument, formatter_class=HelpFormatter
+    )
+    parsed: Namespace = source.root_parser.parse_args(list(words))
+    for name, value in vars(parsed).items():
+        if isinstance(value, list):
+            # Quoted, so that a comma in a file's name does not split it.
+            setattr(parsed, name, [json.dumps([word]) for word in value])
+    return source, parsed
+
+
+class HelpFormatter(RawDescriptionHelpFormatter):
+    """A short usage line, and no defaults that say nothing."""
+
+    def _format_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[Action],
+        groups: Iterable[Any],
+        prefix: str | None,
+    ) -> str:
+        needed = [action for action in actions if action.required or not action.option_strings]
+        # The parser also asks for a usage without prefix, to name its subcommands.
+        self._prog += ' [options]' if prefix is None else ''
+        return super()._format_usage(usage, needed, (), prefix)
+
+    def add_text(self, text: str | None) -> None:
+        """Take a docstring's indentation off."""
+        super().add_text(text and inspect.cleandoc(text))
+
+    def _get_help_string(self, action: Action) -> str:
+        text = super()._get_help_string(action) or ''
+        for empty in (' (default: null)', ' (default: False)', ' (required)'):
+            text = text.replace(empty, '')
+        return text
+
+
+def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  # noqa: ANN401
+    """Add an argument in the group of the class that declares it."""
+    options['metavar'] = _METAVARS.get(options.get('metavar', ''), options.get('metavar'))
+    if options['metavar'] is None:
+        del options['metavar']
+    command, _, field = str(options.get('dest', '')).partition('.')
+    found = _declaration(command, field)
+    if found is None:
+        return parser.add_argument(*names, **options)
+    title, info = found
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    if extra.get('unit'):
+        text, default, value = options['help'].partition(' (default:')
+        options['help'] = f'{text} [{extra["unit"]}]{default}{value}'
+    return _group(parser, _ADVANCED if extra.get('advanced') else title).add_argument(
+        *names, **options
+    )
+
+
+def _declaration(command: str, name: str) -> tuple[str, FieldInfo] | None:
+    """Return the group and the declaration of a flag that comes from a shared class."""
+    for declaring, title in GROUPS.items():
+        own = name in declaring.model_fields and name in declaring.__annotations__
+        if own and issubclass(command_class(command), declaring):
+            return title, declaring.model_fields[name]
+    return None
+
+
+def _group(parser: ArgumentParser, title: str) -> Any:  # noqa: ANN401
+    groups = {group.title: group for group in parser._action_groups}
+    if title not in groups:
+        # All at once: they are shown in the order they are made, and not where they stay empty.
+        groups = {t: parser.add_argument_group(t) for t in dict.fromkeys(_TITLES)}
+    return groups[title]

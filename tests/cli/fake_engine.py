@@ -1,0 +1,86 @@
+"""An engine without any framework, for the tests of everything around engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ptychopinn_plugin import __version__
+from ptychopinn_plugin.config import (
+    Backend,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+from ptychopinn_plugin.contract import ScanData, canvas_of
+from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
+from ptychopinn_plugin.errors import Cancelled, ModelMismatchError
+from ptychopinn_plugin.model_file import Manifest, TrainedModel, weights_fingerprint
+from ptychopinn_plugin.results.coverage import coverage_of
+
+
+class FakeEngine:
+    """Gives back the object guess, and a model of one weight."""
+
+    backend: Backend = 'pytorch'
+
+    def __init__(self, execution: ExecutionConfig) -> None:
+        self.execution = execution
+
+    def reconstruct(
+        self,
+        scan: ScanData,
+        inference: InferenceConfig,
+        model: TrainedModel | None,
+        monitor: Monitor,
+    ) -> Reconstruction:
+        if model is not None and model.manifest.frame_size != scan.frame_size:
+            raise ModelMismatchError('the model is for frames of another size')
+        canvas = canvas_of(scan)
+        steps = inference.refine_iterations
+        for step in range(1, steps + 1):
+            if monitor.should_stop():
+                raise Cancelled('stopped')
+            monitor.on_progress(Progress('solver', step, steps, 1 / step, seconds=step / 10))
+        guess = scan.object_guess
+        return Reconstruction(
+            object_canvas=np.ones(canvas.shape, np.complex64) if guess is None else guess,
+            origin_px=canvas.origin_px,
+            probe=scan.probe,
+            coverage=coverage_of(scan.positions_px, scan.probe, canvas.shape, canvas.origin_px),
+            residual=1 / np.arange(1.0, steps + 1),
+            stages=('solver',) * steps,
+            backend=self.backend,
+            seconds=0.5,
+            model_name=weights_fingerprint(model) if model else '',
+        )
+
+    def fit(
+        self,
+        scans: Sequence[ScanData],
+        model: ModelConfig,
+        training: TrainingConfig,
+        monitor: Monitor,
+    ) -> TrainedModel:
+        losses = []
+        for epoch in range(1, training.epochs + 1):
+            if monitor.should_stop():
+                break
+            losses.append((1 / epoch, 2 / epoch))
+            monitor.on_progress(Progress('train', epoch, training.epochs, *losses[-1], epoch))
+        if not losses:
+            raise Cancelled('stopped before the first epoch')
+        return TrainedModel(
+            weights={'gain': np.array([len(losses)], np.float32)},
+            probe=scans[0].probe,
+            losses=np.array(losses, dtype=np.float64),
+            manifest=Manifest(
+                package_version=__version__,
+                backend=self.backend,
+                model=model,
+                training=training,
+                frame_size=scans[0].frame_size,
+            ),
+        )

@@ -1,0 +1,284 @@
+"""What each command does, with an engine that computes nothing."""
+
+import json
+import logging
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
+from ptychopinn_plugin.cli.interrupts import on_interrupt
+from ptychopinn_plugin.engines.protocol import Monitor, Progress
+from ptychopinn_plugin.files import load_scan
+from ptychopinn_plugin.model_file import load_model
+from ptychopinn_plugin.results import load_result
+from tests.cli.conftest import Run
+from tests.cli.fake_engine import FakeEngine
+
+pytestmark = pytest.mark.usefixtures('fake_engine')
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_simulate_writes_a_scan_that_can_be_read(run: Run, folder: Path) -> None:
+    shown = run('simulate', 's.npz', '--rows', 3, '--columns', 4, '--seed', 5, '--probe-modes', 2)
+    assert (shown.code, shown.err) == (0, '')
+    assert shown.out.startswith('s.npz: 12 frames of 64 x 64 pixels')
+    assert load_scan(folder / 's.npz').mode_count == 2
+
+
+def test_check_tells_what_was_found(run: Run) -> None:
+    shown = run('check', 'scan.npz')
+    assert shown.code == 0
+    assert 'frames:         30 of 64 x 64' in shown.out
+    assert "read as:        'diffraction' holds amplitude" in shown.out
+
+
+def test_check_as_json_is_json_alone(run: Run) -> None:
+    shown = run('check', 'scan.npz', '--json')
+    assert json.loads(shown.out)['frames'] == 30
+    assert 0 < json.loads(shown.out)['overlap'] < 1
+
+
+def test_check_reads_as_the_flags_say(run: Run) -> None:
+    shown = run('check', 'scan.npz', '--json', '--transpose', '--flip-x', '--domain', 'counts')
+    decisions = ' '.join(json.loads(shown.out)['decisions'])
+    assert 'transpose, flip x' in decisions
+    plain = json.loads(run('check', 'scan.npz', '--json').out)
+    assert plain['scan_extent_px'] == json.loads(shown.out)['scan_extent_px'][::-1]
+
+
+def test_check_reports_every_fault_of_a_file(run: Run, folder: Path) -> None:
+    with np.load(folder / 'scan.npz') as file:
+        members = dict(file)
+    members['xcoords'][3] = np.nan
+    members['diffraction'][1, 2, 3] = np.inf
+    np.savez(folder / 'bad.npz', **members)
+    shown = run('check', 'bad.npz')
+    assert (shown.code, shown.out) == (2, '')
+    assert '2 faults' in shown.err
+
+
+def test_train_saves_a_model(run: Run, folder: Path) -> None:
+    words = ('--model', 'm.safetensors', '--epochs', 3, '--stages', 2, '--seed', 9)
+    shown = run('train', 'scan.npz', 'scan.npz', *words)
+    assert (shown.code, shown.out) == (0, 'model: m.safetensors\n')
+    model = load_model(folder / 'm.safetensors')
+    assert (model.manifest.model.stages, model.manifest.training.seed) == (2, 9)
+    assert len(model.losses) == 3
+    assert 'training 3/3  loss 0.3333, validation 0.6667' in shown.err
+
+
+def test_inspect_prints_the_manifest(run: Run) -> None:
+    run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 4)
+    shown = run('inspect', 'm.safetensors')
+    assert shown.code == 0
+    for words in ('64 x 64 pixels', 'epochs=4', 'stages=3', 'best validation 0.5', 'pytorch'):
+        assert words in shown.out
+
+
+@pytest.mark.parametrize('suffix', ['.npz', '.h5'])
+def test_reconstruct_saves_and_draws(run: Run, folder: Path, suffix: str) -> None:
+    words = ('--output', f'o{suffix}', '--picture', 'o.png', '--refine-iterations', 7)
+    shown = run('reconstruct', 'scan.npz', *words)
+    assert shown.code == 0
+    assert shown.out.splitlines()[0] == f'object: o{suffix}'
+    assert 'PyTorch, 0.5 s, ' in shown.out
+    assert names(folder) == sorted([f'o{suffix}', 'o.png', 'scan.npz'])
+    scan = load_scan(folder / 'scan.npz')
+    result = load_result(folder / f'o{suffix}')
+    np.testing.assert_allclose(result.positions_px, scan.positions_px, atol=1e-6)
+    np.testing.assert_allclose(result.reconstruction.residual, 1 / np.arange(1.0, 8))
+    assert result.reconstruction.backend == 'pytorch'
+    assert scan.object_guess is not None
+    assert result.reconstruction.object_canvas.shape == scan.object_guess.shape
+    covered = result.reconstruction.coverage > 0.02
+    np.testing.assert_array_equal(
+        result.reconstruction.object_canvas[covered], scan.object_guess[covered]
+    )
+    shown = run('show', f'o{suffix}', '--picture', 'again.png')
+    assert (shown.code, shown.out) == (0, 'picture: again.png\n')
+    assert (folder / 'again.png').stat().st_size > 10_000
+
+
+def test_reconstruct_takes_the_model_and_the_flags(
+    run: Run, folder: Path, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 1)
+    seen: dict[str, Any] = {}
+    original = fake_engine.reconstruct
+
+    def spy(self, scan, inference, model, monitor):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        seen.update(inference=inference, model=model, execution=self.execution, scan=scan)
+        return original(self, scan, inference, model, monitor)
+
+    monkeypatch.setattr(fake_engine, 'reconstruct', spy)
+    words = '--output o.npz --model m.safetensors --update-probe --threads 3 --accelerator cpu'
+    shown = run('reconstruct', 'scan.npz', *words.split(), '--momentum', 0.5, '--flip-y')
+    assert shown.code == 0
+    assert seen['inference'].update_probe
+    assert seen['inference'].momentum == 0.5
+    assert seen['execution'].threads == 3
+    assert seen['execution'].backend == 'pytorch'
+    plain = load_scan(folder / 'scan.npz')
+    assert not np.array_equal(seen['scan'].positions_px, plain.positions_px)
+    result = load_result(folder / 'o.npz').reconstruction
+    assert result.model_name == load_model(folder / 'm.safetensors').manifest.weights_fingerprint
+
+
+def test_a_model_that_does_not_fit_is_bad_input(run: Run) -> None:
+    run('simulate', 'big.npz', '--frame-size', 128, '--rows', 2, '--columns', 2)
+    run('train', 'big.npz', '--model', 'm.safetensors', '--epochs', 1)
+    shown = run('reconstruct', 'scan.npz', '--model', 'm.safetensors', '--output', 'o.npz')
+    assert (shown.code, shown.out) == (2, '')
+    assert 'another size' in shown.err
+
+
+def test_quiet_leaves_the_results_alone_on_standard_output(run: Run) -> None:
+    loud = run('reconstruct', 'scan.npz', '--output', 'o.npz')
+    quiet = run('reconstruct', 'scan.npz', '--output', 'o.npz', '--quiet')
+    assert loud.err != ''
+    assert quiet.err == ''
+    assert quiet.out == loud.out
+    assert run('train', 'scan.npz', '--model', 'm.safetensors', '--quiet').err == ''
+
+
+def test_a_full_disk_fails_without_leaving_half_a_file(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(target: Path, **_members: object) -> None:
+        target.write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(np, 'savez', full_disk)
+    shown = run('reconstruct', 'scan.npz', '--output', 'o.npz')
+    assert (shown.code, shown.out) == (1, '')
+    assert shown.err.endswith('ptychopinn: o.npz cannot be written: No space left on device\n')
+    assert names(folder) == ['scan.npz']
+
+
+def test_an_interrupted_training_keeps_the_best_model(
+    run: Run, folder: Path, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(self: CommandMonitor, progress: Progress) -> None:
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(CommandMonitor, 'on_progress', press)
+    shown = run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 50)
+    assert shown.code == 130
+    assert shown.out == 'model: m.safetensors\n'
+    assert shown.err.endswith('ptychopinn: interrupted; the best model so far was saved\n')
+    assert len(load_model(folder / 'm.safetensors').losses) == 2
+
+
+@pytest.mark.parametrize(
+    'command', ['train scan.npz --model m.safetensors', 'reconstruct scan.npz --output o.npz']
+)
+def test_an_early_interrupt_writes_nothing(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(CommandMonitor, 'should_stop', lambda _self: True)
+    shown = run(*command.split())
+    assert (shown.code, shown.out) == (130, '')
+    assert 'interrupted' in shown.err.splitlines()[-1]
+    assert names(folder) == ['scan.npz']
+
+
+def test_a_second_interrupt_stops_at_once(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(self: CommandMonitor, progress: Progress) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(CommandMonitor, 'on_progress', press)
+    before = signal.getsignal(signal.SIGINT)
+    shown = run('train', 'scan.npz', '--model', 'm.safetensors')
+    assert (shown.code, shown.out) == (130, '')
+    assert shown.err.endswith('ptychopinn: interrupted\n')
+    assert names(folder) == ['scan.npz']
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_handler_of_ctrl_c_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with on_interrupt(lambda: None):
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_demo_goes_the_whole_way(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ptychopinn_plugin.cli.commands import demo
+
+    small = demo.SCAN.model_copy(update={'rows': 6, 'columns': 6})
+    monkeypatch.setattr(demo, 'SCAN', small)
+    shown = run('demo', '--output', 'deep/out', '--quiet')
+    assert (shown.code, shown.err) == (0, '')
+    made = ['demo.npz', 'model.safetensors', 'object.h5', 'object.npz', 'object.png']
+    assert names(folder / 'deep' / 'out') == made
+    for name in made:
+        assert str(Path('deep/out') / name) in shown.out
+    assert 'relative error' in shown.out
+
+
+def test_the_demo_s_engine_never_sees_the_truth(
+    run: Run, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ptychopinn_plugin.cli.commands import demo
+
+    monkeypatch.setattr(demo, 'SCAN', demo.SCAN.model_copy(update={'rows': 6, 'columns': 6}))
+    shown = run('demo', '--quiet')
+    similarity = float(shown.out.partition('similarity of the phase ')[2].partition(',')[0])
+    assert similarity < 0.5
+
+
+def test_backends_tells_what_is_there(run: Run) -> None:
+    shown = run('backends')
+    assert shown.code == 0
+    assert 'Ptychodus' in shown.out
+    assert 'tensorflow' in shown.out
+    assert 'pytorch' in shown.out
+
+
+def test_a_terminal_gets_bars_with_loss_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('FORCE_COLOR', '1')  # has rich take the capture for a terminal
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setenv('COLUMNS', '120')
+    set_up_logging(quiet=False, debug=False)
+    with CommandMonitor(quiet=False) as monitor:
+        for step in (1, 2):
+            monitor.on_progress(Progress('train', step, 4, 0.25, 0.5, seconds=step))
+    shown = capsys.readouterr()
+    assert shown.out == ''
+    for words in ('training', '2/4', 'loss 0.25, validation 0.5', 'left'):
+        assert words in shown.err
+
+
+def test_a_batch_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(quiet=False, debug=False)
+    with CommandMonitor(quiet=False) as monitor:
+        for step in range(1, 101):
+            monitor.on_progress(Progress('solver', step, 100, 0.1, seconds=step / 2))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == 'physics 100/100  loss 0.1  50.0 s'
+
+
+def test_monitors_never_stop_by_themselves() -> None:
+    assert not Monitor().should_stop()
+    assert not CommandMonitor(quiet=True).should_stop()
+
+
+def test_warnings_are_marked_and_survive_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(quiet=True, debug=False)
+    logging.getLogger('ptychopinn_plugin.anything').warning('odd [bold]thing[/bold]')
+    logging.getLogger('ptychopinn_plugin.anything').info('nothing')
+    assert capsys.readouterr().err == 'warning: odd [bold]thing[/bold]\n'
