@@ -1,0 +1,125 @@
+"""Load, train, reconstruct, save in a few lines; the backend is chosen, never fallen back from."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ptychopinn_plugin as pp
+from ptychopinn_plugin.engines import choice
+from tests.cli.fake_engine import FakeEngine
+from tests.helpers import make_scan
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Put the fake engine in every backend's place; return the names that were asked for."""
+    names: list[str] = []
+
+    def engine_class(name: str) -> type[FakeEngine]:
+        names.append(name)
+        return FakeEngine
+
+    monkeypatch.setattr('ptychopinn_plugin.api.engine_class', engine_class)
+    monkeypatch.setattr(choice, '_is_installed', lambda name: name == 'pytorch')
+    return names
+
+
+def test_every_public_name_is_there() -> None:
+    for name in pp.__all__:
+        assert getattr(pp, name) is not None
+    assert set(pp.__all__) <= set(dir(pp))
+
+
+@pytest.mark.usefixtures('asked')
+def test_a_scan_becomes_a_saved_object(tmp_path: Path) -> None:
+    scan = make_scan()
+    model = pp.train(scan, training=pp.TrainingConfig(epochs=2), model=pp.ModelConfig(stages=1))
+    pp.save_model(tmp_path / 'model.safetensors', model)
+    result = pp.reconstruct(
+        scan,
+        model=tmp_path / 'model.safetensors',
+        inference=pp.InferenceConfig(refine_iterations=3),
+    )
+    pp.save_reconstruction(tmp_path / 'object.npz', result, scan)
+    pp.picture(result, tmp_path / 'object.png')
+    again = pp.load_result(tmp_path / 'object.npz')
+    np.testing.assert_array_equal(again.reconstruction.object_canvas, result.object_canvas)
+    assert len(again.reconstruction.residual) == 3
+    assert pp.load_model(tmp_path / 'model.safetensors').manifest.model.stages == 1
+
+
+def test_training_needs_a_scan(asked: list[str]) -> None:
+    with pytest.raises(pp.ScanDataError, match='at least one scan'):
+        pp.train([])
+    assert asked == []
+
+
+def test_a_named_backend_is_taken(asked: list[str]) -> None:
+    scan = make_scan()
+    pp.reconstruct(scan, backend='tensorflow')
+    pp.reconstruct(scan, execution=pp.ExecutionConfig(backend='tensorflow'))
+    pp.train(scan, backend='tensorflow', execution=pp.ExecutionConfig(backend='pytorch'))
+    assert asked == ['tensorflow', 'tensorflow', 'tensorflow']
+
+
+def test_the_installed_backend_is_taken_where_none_is_named(asked: list[str]) -> None:
+    scan = make_scan()
+    pp.reconstruct(scan)
+    pp.train(scan, execution=pp.ExecutionConfig(threads=1))
+    assert asked == ['pytorch', 'pytorch']
+
+
+def test_an_unknown_backend_is_refused(asked: list[str]) -> None:
+    with pytest.raises(ValueError, match='jax'):
+        pp.reconstruct(make_scan(), backend='jax')  # type: ignore[arg-type]
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ('modules', 'chosen'),
+    [
+        ({'engines.pytorch', 'torch', 'lightning'}, 'pytorch'),
+        ({'engines.tensorflow', 'tensorflow'}, 'tensorflow'),
+        (
+            {'engines.pytorch', 'torch', 'lightning', 'engines.tensorflow', 'tensorflow'},
+            'tensorflow',
+        ),
+        # A framework without an engine of ours cannot be chosen.
+        ({'engines.pytorch', 'torch', 'lightning', 'tensorflow'}, 'pytorch'),
+    ],
+)
+def test_the_default_backend_is_one_that_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    modules: set[str],
+    chosen: str,
+) -> None:
+    monkeypatch.setattr(
+        importlib.util,
+        'find_spec',
+        lambda name: object() if name.removeprefix('ptychopinn_plugin.') in modules else None,
+    )
+    with caplog.at_level(logging.INFO):
+        assert choice.default_backend() == chosen
+    assert chosen in caplog.text
+
+
+def test_without_any_framework_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda _name: None)
+    with pytest.raises(pp.BackendUnavailableError, match=r'ptychopinn-plugin\[pytorch\]'):
+        choice.default_backend()
+
+
+def test_a_status_tells_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> type[FakeEngine]:
+        raise pp.BackendUnavailableError('not here')
+
+    monkeypatch.setattr(choice, 'engine_class', missing)
+    monkeypatch.setitem(choice.FRAMEWORKS, 'tensorflow', ('no-such-package', 'numpy'))
+    status = choice.backend_status('tensorflow')
+    assert status.problem == 'not here'
+    assert status.versions == {'no-such-package': '', 'numpy': np.__version__}
+    assert status.devices == ()

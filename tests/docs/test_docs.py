@@ -1,0 +1,67 @@
+"""The documentation says what the code does."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ptychopinn_plugin.cli.options import Ptychopinn
+from ptychopinn_plugin.cli.parser import parse
+from ptychopinn_plugin.config import InferenceConfig
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / 'README.md', ROOT / 'docs' / 'cli.md']
+
+
+def blocks(language: str) -> list[str]:
+    text = '\n'.join(page.read_text() for page in PAGES)
+    return re.findall(rf'```{language}\n(.*?)```', text, re.DOTALL)
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / 'docs' / 'make_reference.py'))['make_page']()
+    page = (ROOT / 'docs' / 'configuration.md').read_text()
+    assert page == made, 'run: python docs/make_reference.py'
+    for name, field in InferenceConfig.model_fields.items():
+        assert f'`{name}`' in page
+        assert str(field.description) in page
+
+
+def typed_commands() -> list[str]:
+    helps = [field.annotation.__args__[0].__doc__ for field in subcommands()]
+    text = '\n'.join([*blocks('sh'), *helps, str(Ptychopinn.__doc__)])
+    lines = [line.strip().partition('  ')[0] for line in text.splitlines()]
+    return [line for line in lines if line.startswith('ptychopinn ')]
+
+
+def subcommands() -> list:  # type: ignore[type-arg]
+    return [field for name, field in Ptychopinn.model_fields.items() if name != 'version']
+
+
+@pytest.mark.parametrize('line', sorted(set(typed_commands())))
+def test_every_command_shown_can_be_typed(line: str) -> None:
+    words = shlex.split(line.partition('#')[0])[1:]
+    _, parsed = parse(words)
+    assert vars(parsed)
+
+
+def test_every_command_is_shown() -> None:
+    shown = {line.split()[1] for line in typed_commands()}
+    assert set(Ptychopinn.model_fields) - {'version'} <= shown
+
+
+def test_the_python_shown_compiles_and_names_what_is_there() -> None:
+    import ptychopinn_plugin
+
+    for block in blocks('python'):
+        compile(block, 'README.md', 'exec')
+        for name in re.findall(r'\bpp\.(\w+)', block):
+            assert name in ptychopinn_plugin.__all__
+
+
+def test_links_and_pictures_are_there() -> None:
+    for page in [*PAGES, ROOT / 'docs' / 'configuration.md']:
+        for target in re.findall(r'\]\(([^)#]+)\)', page.read_text()):
+            assert target.startswith('https://') or (page.parent / target).exists(), target
