@@ -11,6 +11,7 @@ import pytest
 
 from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
 from ptychopinn_plugin.cli.interrupts import on_interrupt
+from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.engines.protocol import Monitor, Progress
 from ptychopinn_plugin.files import load_scan
 from ptychopinn_plugin.model_file import load_model
@@ -37,6 +38,12 @@ def test_check_tells_what_was_found(run: Run) -> None:
     assert shown.code == 0
     assert 'frames:         30 of 64 x 64' in shown.out
     assert "read as:        'diffraction' holds amplitude" in shown.out
+
+
+def test_check_tries_the_orientations_and_can_leave_it(run: Run) -> None:
+    assert 'orientation:    right as it is' in run('check', 'scan.npz').out
+    assert 'orientation:    looks wrong' in run('check', 'scan.npz', '--flip-y').out
+    assert 'orientation' not in run('check', 'scan.npz', '--no-trials').out
 
 
 def test_check_as_json_is_json_alone(run: Run) -> None:
@@ -78,7 +85,13 @@ def test_inspect_prints_the_manifest(run: Run) -> None:
     run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 4)
     shown = run('inspect', 'm.safetensors')
     assert shown.code == 0
-    for words in ('64 x 64 pixels', 'epochs=4', 'stages=3', 'best validation 0.5', 'pytorch'):
+    for words in (
+        '64 x 64 pixels',
+        'epochs=4',
+        f'stages={ModelConfig().stages}',
+        'best validation 0.5',
+        'pytorch',
+    ):
         assert words in shown.out
 
 

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from ptychopinn_plugin.cli.checks import readable
 from ptychopinn_plugin.cli.options import ScanFlags
-from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract import ScanData, orient
 from ptychopinn_plugin.files import load_scan
 
 logger = logging.getLogger(__name__)
 
 
-def load(path: Path, flags: ScanFlags) -> ScanData:
+def load(path: Path, flags: ScanFlags, *, turn: bool = True) -> ScanData:
     """Read a scan as the flags say, and tell what was decided on the way.
+
+    Args:
+        path: the file or folder.
+        flags: how to read it.
+        turn: False leaves the positions as the file has them.
 
     Raises:
         UsageError: there is no such file.
@@ -31,12 +36,15 @@ def load(path: Path, flags: ScanFlags) -> ScanData:
         dc=flags.dc,
         photons=flags.photons,
         probe=flags.probe,
-        flip_x=flags.flip_x,
-        flip_y=flags.flip_y,
-        transpose=flags.transpose,
     )
+    scan = turned(scan, flags) if turn else scan
     size = scan.frame_size
     logger.info('%s: %d frames of %d x %d pixels', path, scan.frame_count, size, size)
     for decision in scan.decisions:
         logger.info('%s: %s', path.name, decision)
     return scan
+
+
+def turned(scan: ScanData, flags: ScanFlags) -> ScanData:
+    """Return a scan with its positions turned as the flags say."""
+    return orient(scan, flip_x=flags.flip_x, flip_y=flags.flip_y, transpose=flags.transpose)

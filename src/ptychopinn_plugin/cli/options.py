@@ -168,6 +168,9 @@ class Check(ScanFlags):
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
+    trials: bool = Field(
+        True, description='Leave out the short reconstructions that tell the orientation'
+    )
     as_json: bool = Field(False, alias='json', description='Print JSON, for other programs')
 
     def run(self) -> None:  # noqa: D102

@@ -57,7 +57,7 @@ class HelpFormatter(RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: Action) -> str:
         text = super()._get_help_string(action) or ''
-        for empty in (' (default: null)', ' (default: False)', ' (required)'):
+        for empty in (' (default: null)', ' (default: False)', ' (default: True)', ' (required)'):
             text = text.replace(empty, '')
         return text
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.loading import load, turned
 from ptychopinn_plugin.cli.options import Check
+from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.contract.preflight import PreflightReport, preflight
+from ptychopinn_plugin.solver.orientations import (
+    Orientation,
+    orientation_hints,
+    orientation_residuals,
+)
 
 
 def run(flags: Check) -> None:
     """Print what a scan holds and what to look at."""
-    report = preflight(flags.load(flags.scan))
+    unturned = load(flags.scan, flags, turn=False)
+    hints = _orientation_hints(unturned, flags) if flags.trials else ()
+    report = preflight(turned(unturned, flags), hints)
     if flags.as_json:
         say(report.model_dump_json(indent=2))
         return
@@ -53,6 +62,11 @@ def report_lines(report: PreflightReport) -> list[str]:
     lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
     lines += [f'{"look at:":<16}{advice}' for advice in report.recommendations]
     return lines if report.recommendations else [*lines, 'nothing to remark']
+
+
+def _orientation_hints(unturned: ScanData, flags: Check) -> tuple[str, ...]:
+    given = Orientation(flags.transpose, flags.flip_x, flags.flip_y)
+    return orientation_hints(orientation_residuals(unturned), given)
 
 
 def _instrument(report: PreflightReport) -> str:
