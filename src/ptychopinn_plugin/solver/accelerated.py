@@ -33,6 +33,12 @@ STALL_GAIN = 0.01
 RESET_SHRINK, REGROWTH = 0.8, 1.01
 # Rise over the best pass at which the solver goes back to it with half the step.
 DIVERGENCE = 1.5
+# Share of the first misfit below which the last state is taken without looking at others.
+SAFE_SHARE = 0.5
+
+_NOT_FINITE = (
+    'the reconstruction is not finite from its first pass on; check the scan with `ptychopinn check`'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,7 @@ class AcceleratedSolver:
     _step_scale: float = 1.0
     _last_misfit: list[float] = field(init=False)
     _best: tuple[float, _State] = field(init=False)
+    _first: tuple[float, _State] = field(init=False)
     _best_of_dealing: float = math.inf
 
     def __post_init__(self) -> None:
@@ -80,7 +87,7 @@ class AcceleratedSolver:
         probe = ops.array(self.problem.scan.probe)
         self.state = _State(empty, probe, empty, probe)
         self._momentum = self.config.momentum
-        self._best = (math.inf, self.state)
+        self._best = self._first = (math.inf, self.state)
         self._forget_misfits()
 
     @property
@@ -104,12 +111,38 @@ class AcceleratedSolver:
         """
         moves_probe = self.config.update_probe and self.passes > 0
         entry = self.state
-        misfit = sum(
+        misfits = [
             self._update(index, moves_probe=moves_probe)
             for index in range(len(self.problem.subsets))
-        )
+        ]
+        if self.passes == 0:
+            # Only the first subset was met before any update: it stands for the others.
+            self._first = (misfits[0] * len(misfits), entry)
+        misfit = sum(misfits)
         self.passes += 1
         self._judge(misfit, entry)
+        return misfit / max(self.problem.total_counts, 1e-30)
+
+    def finish(self) -> float:
+        """End with the safest state: an earlier one where the last updates did harm.
+
+        A pass only tells how well the states before its updates fitted, so the last one is looked
+        at here, for a fifth to a third of a pass's work; where it does not fit clearly better
+        than what was met before, the best and the first state are looked at too.
+
+        Returns:
+            The residual of that state, over all frames.
+
+        Raises:
+            ReconstructionError: no state is finite.
+        """
+        misfit = self._misfit_of(self.state)
+        if not misfit <= min(self._best[0], SAFE_SHARE * self._first[0]):
+            earlier = [state.at_rest() for _, state in (self._best, self._first)]
+            states = [(misfit, self.state), *((self._misfit_of(one), one) for one in earlier)]
+            misfit, self.state = min(states, key=lambda one: one[0])
+        if not math.isfinite(misfit):
+            raise ReconstructionError(_NOT_FINITE)
         return misfit / max(self.problem.total_counts, 1e-30)
 
     def change_object(self, change: Callable[[Array], Array]) -> None:
@@ -176,15 +209,17 @@ class AcceleratedSolver:
         self._updates_since_reset = 0
         self._momentum *= RESET_SHRINK
 
+    def _misfit_of(self, state: _State) -> float:
+        """Return the misfit of a state over all frames, infinite where it is not finite."""
+        misfit = self.problem.misfit(state.canvas_object, state.probe)
+        return misfit if math.isfinite(misfit) else math.inf
+
     def _judge(self, misfit: float, entry: _State) -> None:
         """Go back where a pass went wrong; join subsets where a pass gained nothing."""
         best, best_state = self._best
-        if not misfit <= DIVERGENCE * best and self.passes > 1:
+        if not (math.isfinite(misfit) and misfit <= DIVERGENCE * best):
             if not math.isfinite(best):
-                raise ReconstructionError(
-                    'the reconstruction is not finite from its first pass on; check the scan '
-                    'with `ptychopinn check`'
-                )
+                raise ReconstructionError(_NOT_FINITE)
             self._step_scale *= 0.5
             self.state = best_state.at_rest()
             self._drop_momentum()

@@ -150,6 +150,24 @@ class Problem:
             ops.max(sums.object_power) if with_probe else None,
         )
 
+    def misfit(self, canvas_object: Array, probe: Array) -> float:
+        """Return sum (sqrt(expected) - sqrt(counts))^2 over the good pixels of all frames.
+
+        Args:
+            canvas_object: complex64 (H, W).
+            probe: complex64 (modes, N, N).
+        """
+        ops = self.ops
+        total = ops.zeros((), 'float32')
+        for batch in (batch for subset in self.subsets for batch in subset):
+            self.check()
+            probes, _ = self._shifted(batch, probe, with_ramps=False)
+            patches = ops.cut(canvas_object, ops.array(batch.corners), self.scan.frame_size)
+            expected = expected_counts(ops, propagate(ops, probes, patches))
+            amplitudes = ops.array(batch.amplitudes)
+            total = total + amplitude_deviance(ops, expected, amplitudes, self.good)
+        return ops.number(total)
+
     def _sum_batch(
         self,
         sums: _Sums,
