@@ -37,7 +37,8 @@ DIVERGENCE = 1.5
 SAFE_SHARE = 0.5
 
 _NOT_FINITE = (
-    'the reconstruction is not finite from its first pass on; check the scan with `ptychopinn check`'
+    'the reconstruction is not finite from its first pass on; look at the scan with '
+    '`ptychopinn check`'
 )
 
 
