@@ -72,6 +72,24 @@ def test_counts_are_known_by_integer_dtype_or_values(
     assert any('holds counts' in d and why in d for d in read.decisions)
 
 
+def test_one_fraction_anywhere_means_amplitude(
+    tmp_path: Path, scan: ScanData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('ptychopinn_plugin.contract.members.CHUNK_BYTES', 16 * 16 * 4)
+    for frame in (0, 4, 8):
+        values = scan.counts.copy()
+        values[frame, 3, 3] = 1.5
+        read = load_npz(write(tmp_path / 's.npz', canonical(scan), diffraction=values))
+        np.testing.assert_array_equal(read.counts, values**2)
+
+
+def test_squares_that_are_not_whole_are_not_rounded(tmp_path: Path, scan: ScanData) -> None:
+    expected = scan.counts + np.float32(0.2)
+    read = load_npz(write(tmp_path / 's.npz', canonical(scan), diffraction=np.sqrt(expected)))
+    np.testing.assert_allclose(read.counts, expected, rtol=1e-6)
+    assert not any('whole numbers' in d for d in read.decisions)
+
+
 def test_integer_amplitudes_are_squared_without_wrapping(tmp_path: Path, scan: ScanData) -> None:
     amplitude = np.full((9, 16, 16), 1000, np.uint16)
     read = load_npz(
@@ -117,6 +135,17 @@ def test_frames_on_the_last_axis_are_turned(tmp_path: Path, scan: ScanData) -> N
         read = load_npz(path)
         assert_same(read, scan)
         assert any('on its last axis' in d for d in read.decisions)
+
+
+def test_a_turned_stack_of_another_number_is_told_as_such(tmp_path: Path, scan: ScanData) -> None:
+    members = canonical(scan)
+    members['diffraction'] = np.moveaxis(members['diffraction'], 0, 2)
+    members['xcoords'], members['ycoords'] = members['xcoords'][:8], members['ycoords'][:8]
+    assert faults_of(write(tmp_path / 's.npz', members)) == (
+        '9 diffraction patterns need positions_px of shape (9, 2), got (8, 2)',
+    )
+    (fault,) = faults_of(write(tmp_path / 't.npz', members, without=('xcoords',)))
+    assert "'xcoords' is missing" in fault
 
 
 def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
@@ -182,6 +211,11 @@ def test_forms_of_the_probe(tmp_path: Path, modes: int, form: str) -> None:
     np.testing.assert_array_equal(read.probe, scan.probe)
 
 
+def test_a_probe_in_fortran_order(tmp_path: Path, scan: ScanData) -> None:
+    stored = np.asfortranarray(scan.probe[0])
+    assert_same(load_npz(write(tmp_path / 's.npz', canonical(scan), probeGuess=stored)), scan)
+
+
 def test_flat_probe(tmp_path: Path, scan: ScanData) -> None:
     assert_same(
         load_npz(write(tmp_path / 's.npz', canonical(scan), probeGuess=scan.probe[0])), scan
@@ -212,6 +246,10 @@ def test_bad_pixels(tmp_path: Path) -> None:
     amplitude[:, scan.mask] = np.nan
     path = write(tmp_path / 's.npz', canonical(scan), diffraction=amplitude, bad_pixels=scan.mask)
     assert_same(load_npz(path), scan)
+    differing = np.zeros((9, 16, 16), bool)
+    differing[4] = scan.mask
+    by_frame = write(tmp_path / 'f.npz', canonical(scan), bad_pixels=differing)
+    assert_same(load_npz(by_frame), scan)
     by_number = write(
         tmp_path / 'n.npz', canonical(scan), bad_pixels=np.stack([scan.mask] * 9).astype(np.uint8)
     )

@@ -79,6 +79,12 @@ def test_empty_frames_and_hot_and_saturated_pixels(scan: ScanData) -> None:
     assert 'hold the highest count, 500' in advice(with_counts(scan, counts))
 
 
+def test_the_direct_beam_is_not_hot(scan: ScanData) -> None:
+    counts = scan.counts.copy()
+    counts[:, 16, 16] = 50_000
+    assert preflight(with_counts(scan, counts)).hot_pixels == ()
+
+
 def test_values_under_the_mask_count_for_nothing(scan: ScanData) -> None:
     counts = scan.counts.copy()
     counts[:, scan.mask] = np.nan

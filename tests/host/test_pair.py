@@ -168,6 +168,17 @@ def test_an_export_of_fractional_counts_is_known_by_its_signature(
     assert any('marks an export of Ptychodus' in d for d in read.decisions)
 
 
+def test_counts_under_bad_pixels_are_left_out(folder: Path, scan: ScanData) -> None:
+    data, _ = pair(folder)
+    patterns = data.get_patterns().copy()
+    patterns[:, scan.mask] = 60_000
+    saturated = AssembledDiffractionData(
+        data.get_indexes(), patterns, data.get_pixel_geometry(), data.get_bad_pixels()
+    )
+    ptychodus_io.save_diffraction_data(folder / 'diffraction.h5', saturated)
+    np.testing.assert_array_equal(load_ptychodus_folder(folder).counts, scan.counts)
+
+
 def test_pairing_is_told(folder: Path) -> None:
     data, product = pair(folder)
     points = list(product.probe_positions)

@@ -111,7 +111,7 @@ def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray
 def _find_axis_order(
     key: str, header: MemberHeader, positions: int | None, decisions: list[str]
 ) -> AxisOrder:
-    first, last = header.shape[0], header.shape[2]
+    first, middle, last = header.shape
     if first == positions == last:
         raise ScanDataError(
             [f'{key!r} has shape {header.shape} and there are {positions} positions, so either '
@@ -120,11 +120,11 @@ def _find_axis_order(
     if last == positions:
         decisions.append(
             f'{key!r} {header.shape} holds the frames on its last axis, which has one entry for '
-            f'each of the {positions} positions; it was turned to ({last}, {first}, '
-            f'{header.shape[1]})'
+            f'each of the {positions} positions; it was turned to ({last}, {first}, {middle})'
         )
         return 'hwn'
-    return 'nhw'
+    # No end fits the positions, which is a fault of its own; squares tell where the frames are.
+    return 'hwn' if first not in (positions, last) and first == middle else 'nhw'
 
 
 def _allocate(key: str, shape: tuple[int, ...]) -> FloatArray:
