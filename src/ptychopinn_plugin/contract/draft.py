@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn, ParamSpec, TypeVar
@@ -105,8 +104,3 @@ class Draft:
         if self.probe is not None:
             self.faults += probe_value_faults(self.probe)
         raise ScanDataError(self.faults, self.source)
-
-
-def with_decision(scan: ScanData, sentence: str) -> ScanData:
-    """Return the scan with one more decision."""
-    return dataclasses.replace(scan, decisions=(*scan.decisions, sentence))
