@@ -35,9 +35,15 @@ def patch_placement(
     return corners, (scan.positions_px - nearest).astype(np.float32)
 
 
-def amplitudes_of(counts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return sqrt(counts), (n, N, N), with the zero frequency moved from N//2 to index 0."""
-    return np.fft.ifftshift(np.sqrt(counts), axes=(1, 2))
+def amplitudes_of(
+    counts: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Return sqrt(counts), (n, N, N), with the zero frequency moved from N//2 to index 0.
+
+    Bad pixels get 0: they may hold values that are no counts at all, even NaN.
+    """
+    amplitudes = np.sqrt(np.where(mask, np.float32(0), counts))
+    return np.fft.ifftshift(amplitudes, axes=(1, 2))
 
 
 def split_frames(
@@ -61,7 +67,7 @@ def split_frames(
         parts = [frames[start : start + size] for start in range(0, len(frames), size)]
         dealt.append(
             [
-                FrameBatch(amplitudes_of(scan.counts[part]), corners[part], shifts[part])
+                FrameBatch(amplitudes_of(scan.counts[part], scan.mask), corners[part], shifts[part])
                 for part in parts
             ]
         )
