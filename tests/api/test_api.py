@@ -36,7 +36,7 @@ def test_every_public_name_is_there() -> None:
 @pytest.mark.usefixtures('asked')
 def test_a_scan_becomes_a_saved_object(tmp_path: Path) -> None:
     scan = make_scan()
-    model = pp.train(scan, training=pp.TrainingConfig(epochs=2), model=pp.ModelConfig(stages=1))
+    model = pp.train(scan, training=pp.TrainingConfig(epochs=2), model=pp.ModelConfig(width=8))
     pp.save_model(tmp_path / 'model.safetensors', model)
     result = pp.reconstruct(
         scan,
@@ -48,7 +48,7 @@ def test_a_scan_becomes_a_saved_object(tmp_path: Path) -> None:
     again = pp.load_result(tmp_path / 'object.npz')
     np.testing.assert_array_equal(again.reconstruction.object_canvas, result.object_canvas)
     assert len(again.reconstruction.residual) == 3
-    assert pp.load_model(tmp_path / 'model.safetensors').manifest.model.stages == 1
+    assert pp.load_model(tmp_path / 'model.safetensors').manifest.model.width == 8
 
 
 def test_training_needs_a_scan(asked: list[str]) -> None:

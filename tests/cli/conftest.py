@@ -52,7 +52,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
 
 
 @pytest.fixture
-def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run one command in this process."""
 
     def run_words(*words: object) -> Outcome:
@@ -61,8 +61,14 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 
+    return run_words
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Undo what commands do to the package's logger."""
     package = logging.getLogger('ptychopinn_plugin')
-    state = package.handlers, package.propagate, package.level
-    yield run_words
-    package.handlers, package.propagate, level = state
+    handlers, propagate, level = package.handlers, package.propagate, package.level
+    yield
+    package.handlers, package.propagate = handlers, propagate
     package.setLevel(level)

@@ -72,11 +72,11 @@ def test_check_reports_every_fault_of_a_file(run: Run, folder: Path) -> None:
 
 
 def test_train_saves_a_model(run: Run, folder: Path) -> None:
-    words = ('--model', 'm.safetensors', '--epochs', 3, '--stages', 2, '--seed', 9)
+    words = ('--model', 'm.safetensors', '--epochs', 3, '--width', 8, '--seed', 9)
     shown = run('train', 'scan.npz', 'scan.npz', *words)
     assert (shown.code, shown.out) == (0, 'model: m.safetensors\n')
     model = load_model(folder / 'm.safetensors')
-    assert (model.manifest.model.stages, model.manifest.training.seed) == (2, 9)
+    assert (model.manifest.model.width, model.manifest.training.seed) == (8, 9)
     assert len(model.losses) == 3
     assert 'training 3/3  loss 0.3333, validation 0.6667' in shown.err
 
@@ -88,7 +88,7 @@ def test_inspect_prints_the_manifest(run: Run) -> None:
     for words in (
         '64 x 64 pixels',
         'epochs=4',
-        f'stages={ModelConfig().stages}',
+        f'width={ModelConfig().width}',
         'best validation 0.5',
         'pytorch',
     ):

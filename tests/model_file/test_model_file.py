@@ -22,6 +22,7 @@ from ptychopinn_plugin.model_file import (
     save_model,
     weights_fingerprint,
 )
+from ptychopinn_plugin.model_file.tensors import checksum
 
 
 def small_model(seed: int = 0) -> TrainedModel:
@@ -37,7 +38,7 @@ def small_model(seed: int = 0) -> TrainedModel:
         manifest=Manifest(
             package_version=__version__,
             backend='pytorch',
-            model=ModelConfig(stages=2),
+            model=ModelConfig(width=8),
             training=TrainingConfig(epochs=2, seed=7),
             frame_size=8,
             pixel_size_m=(1e-8, 2e-8),
@@ -70,7 +71,7 @@ def test_a_saved_model_comes_back_unchanged(path: Path) -> None:
         np.testing.assert_array_equal(again.weights[name], array, strict=False)
     np.testing.assert_array_equal(again.probe, model.probe, strict=True)
     np.testing.assert_array_equal(again.losses, model.losses, strict=True)
-    assert again.manifest.model == ModelConfig(stages=2)
+    assert again.manifest.model == ModelConfig(width=8)
     assert again.manifest.training.seed == 7
     assert again.manifest.pixel_size_m == (1e-8, 2e-8)
     assert again.manifest.weights_fingerprint == weights_fingerprint(model)
@@ -194,6 +195,15 @@ def test_a_manifest_with_unknown_fields_is_refused(path: Path) -> None:
     manifest['model']['attention'] = True
     rewrite(path, manifest=json.dumps(manifest))
     with pytest.raises(ModelFileError, match=r'model\.attention'):
+        load_model(path)
+
+
+def test_weights_that_the_manifest_does_not_speak_of_are_refused(path: Path) -> None:
+    save_model(path, small_model())
+    manifest = load_model(path).manifest.model_copy(update={'weights_fingerprint': 'f' * 64})
+    text = manifest.model_dump_json()
+    rewrite(path, manifest=text, checksum=checksum(load_file(path), text))
+    with pytest.raises(ModelFileError, match='not those that the manifest speaks of'):
         load_model(path)
 
 

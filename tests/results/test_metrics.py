@@ -78,6 +78,14 @@ def test_the_core_lies_between_the_positions() -> None:
     assert scanned_core(positions, origin_px=(-2, 5), margin=1) == (slice(14, 32), slice(16, 40))
 
 
+def test_flattening_levels_what_is_flat_and_leaves_a_slope_of_its_own() -> None:
+    phase = np.zeros((40, 50))
+    phase[10:30, 10:20] = np.linspace(0, 2, 10)
+    image = np.exp(1j * phase) * phase_ramp(phase.astype(complex), (0.05, -0.1))
+    background = without_ramp(image)[:, 25:]
+    np.testing.assert_allclose(np.angle(background), np.angle(background[0, 0]), atol=1e-9)
+
+
 def test_alignment_and_flattening_leave_the_structure() -> None:
     truth = make_object((60, 70), seed=8)
     tilted = truth * phase_ramp(truth, (2.0, -1.5)) * 1j

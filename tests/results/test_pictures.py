@@ -76,6 +76,15 @@ def test_the_view_is_the_covered_part_at_its_coordinates() -> None:
     assert view.amplitude.count() == view.phase.count() == 28 * 22 - 1
 
 
+def test_faintly_lit_pixels_are_grey() -> None:
+    _, reconstruction = known_reconstruction()
+    coverage = np.ones_like(reconstruction.coverage)
+    coverage[5, 6] = 0.01
+    canvas = np.ones_like(reconstruction.object_canvas)
+    view = object_view(dataclasses.replace(reconstruction, coverage=coverage, object_canvas=canvas))
+    assert np.argwhere(np.ma.getmaskarray(view.amplitude)).tolist() == [[5, 6]]
+
+
 def test_a_few_wild_pixels_do_not_rule_the_colours() -> None:
     values = np.concatenate([np.linspace(0, 1, 1000), [1e6, -1e6, np.nan]])
     low, high = robust_range(values)

@@ -50,6 +50,25 @@ def test_a_product_of_another_program_is_shown_without_a_backend(tmp_path: Path)
     assert (tmp_path / 'theirs.png').exists()
 
 
+def test_an_object_of_several_layers_is_refused(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    save_reconstruction(tmp_path / 'object.h5', reconstruction, scan)
+    product = ptychodus_io.load_product(tmp_path / 'object.h5')
+    layers = np.repeat(product.object_.get_array(), 2, axis=0)
+    thick = dataclasses.replace(
+        product,
+        object_=type(product.object_)(
+            layers,
+            pixel_geometry=product.object_.get_pixel_geometry(),
+            center=product.object_.get_center(),
+            layer_spacing_m=[1e-6],
+        ),
+    )
+    ptychodus_io.save_product(tmp_path / 'thick.h5', thick)
+    with pytest.raises(ResultFileError, match='one layer'):
+        load_result(tmp_path / 'thick.h5')
+
+
 def test_a_file_that_is_no_product_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'object.h5').write_bytes(b'no HDF5 at all')
     with pytest.raises(ResultFileError, match='cannot be read as a product'):

@@ -168,9 +168,7 @@ class Check(ScanFlags):
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
-    trials: bool = Field(
-        True, description='Leave out the short reconstructions that tell the orientation'
-    )
+    trials: bool = Field(True, description='Tell the orientation from short reconstructions')
     as_json: bool = Field(False, alias='json', description='Print JSON, for other programs')
 
     def run(self) -> None:  # noqa: D102

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    Action,
+    ArgumentParser,
+    BooleanOptionalAction,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -57,7 +63,7 @@ class HelpFormatter(RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: Action) -> str:
         text = super()._get_help_string(action) or ''
-        for empty in (' (default: null)', ' (default: False)', ' (default: True)', ' (required)'):
+        for empty in (' (default: null)', ' (default: False)', ' (required)'):
             text = text.replace(empty, '')
         return text
 
@@ -67,6 +73,10 @@ def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  
     options['metavar'] = _METAVARS.get(options.get('metavar', ''), options.get('metavar'))
     if options['metavar'] is None:
         del options['metavar']
+    if options.get('action') == 'store_false':
+        # On unless told otherwise: offer both, so that the help speaks of what the flag turns on.
+        names = tuple(name.replace('--no-', '--', 1) for name in names)
+        options['action'] = BooleanOptionalAction
     command, _, field = str(options.get('dest', '')).partition('.')
     found = _declaration(command, field)
     if found is None:
