@@ -4,15 +4,24 @@ from ptychopinn_plugin.config.base import Config, setting
 
 
 class InferenceConfig(Config):
-    """The reconstruction: network stages if there is a model, then physics iterations."""
+    """The reconstruction: learned stages if there is a model, then physics passes."""
 
     refine_iterations: int = setting(
-        20,
-        'Physics passes over all frames; with a model they follow the network',
+        24,
+        'Physics passes over all frames; with a model they follow its first stages',
         ge=0,
         le=100_000,
     )
     update_probe: bool = setting(False, 'Refine the probe together with the object')
+    stages: int = setting(
+        2, 'Learned stages at the start; one more ends the reconstruction', ge=0, le=100
+    )
+    stage_passes: int = setting(
+        2, 'Physics passes before each learned stage', ge=1, le=100, advanced=True
+    )
+    closing_stage: bool = setting(
+        True, 'Let a learned stage, not physics alone, have the last word', advanced=True
+    )
     subsets: int = setting(
         4, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
     )

@@ -11,13 +11,12 @@ class ModelConfig(Config):
     architecture: Literal['unrolled'] = setting(
         'unrolled', 'Network: unrolled (a learned solver on the object canvas)'
     )
-    stages: int = setting(3, 'Learned stages of a reconstruction', ge=1, le=32)
     width: int = setting(
-        24, 'Channels of the network at its finest level', ge=4, le=256, advanced=True
+        32, 'Channels of the network at its finest level', ge=4, le=256, advanced=True
     )
     levels: int = setting(
         3, 'Resolution levels of the network, each half as fine', ge=1, le=6, advanced=True
     )
-    hidden_channels: int = setting(
-        8, 'Channels that a stage hands to the next', ge=0, le=64, advanced=True
+    blocks: int = setting(
+        2, 'Residual blocks before and after the coarser levels', ge=1, le=16, advanced=True
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -115,6 +116,12 @@ class Engine(Protocol):
         model: ModelConfig,
         training: TrainingConfig,
         monitor: Monitor,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
     ) -> TrainedModel:
-        """Train a model on scans; a stopped training gives its best model so far."""
+        """Train a model on scans; a stopped training gives its best model so far.
+
+        Logs and checkpoints go to `folder`; with `resume` a training goes on from the last one.
+        """
         ...

@@ -52,6 +52,14 @@ class NumpyOps:
         """Real part."""
         return np.real(x)
 
+    def imag(self, x: Array) -> Array:
+        """Imaginary part."""
+        return np.imag(x)
+
+    def complex(self, real: Array, imag: Array) -> Array:
+        """Join real and imaginary part."""
+        return real + 1j * imag
+
     def sqrt(self, x: Array) -> Array:
         """Square root."""
         return np.sqrt(x)

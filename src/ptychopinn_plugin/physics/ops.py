@@ -48,6 +48,12 @@ class Ops(Protocol):
     def real(self, x: Array) -> Array:
         """Real part."""
 
+    def imag(self, x: Array) -> Array:
+        """Imaginary part."""
+
+    def complex(self, real: Array, imag: Array) -> Array:
+        """Join real and imaginary part."""
+
     def sqrt(self, x: Array) -> Array:
         """Square root."""
 

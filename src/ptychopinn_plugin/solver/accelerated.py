@@ -80,6 +80,7 @@ class AcceleratedSolver:
     _best: tuple[float, _State] = field(init=False)
     _first: tuple[float, _State] = field(init=False)
     _best_of_dealing: float = math.inf
+    _pass_sums: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
         """Start at an empty object and the scan's probe."""
@@ -112,6 +113,7 @@ class AcceleratedSolver:
         """
         moves_probe = self.config.update_probe and self.passes > 0
         entry = self.state
+        self._pass_sums = None
         misfits = [
             self._update(index, moves_probe=moves_probe)
             for index in range(len(self.problem.subsets))
@@ -154,12 +156,16 @@ class AcceleratedSolver:
         self.state = _State(changed, state.probe, earlier, state.earlier_probe)
         self._forget_misfits()
 
-    def direction(self, index: int = 0) -> Array:
-        """Return one subset's preconditioned gradient image at the present object, (H, W)."""
-        sweep = self.problem.sweep(
-            self.canvas_object, self.probe, index % len(self.problem.subsets), with_probe=False
-        )
-        return self._preconditioned(sweep)
+    def direction(self) -> tuple[Array, Array]:
+        """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
+        if self._pass_sums is None:
+            raise ValueError('there is no direction before the first pass; call one_pass()')
+        direction, dose = self._pass_sums
+        return self._preconditioned(direction, dose), dose
+
+    def residual(self) -> float:
+        """Return sum (|Psi| - sqrt(counts))^2 / sum counts of the present state."""
+        return self._misfit_of(self.state) / max(self.problem.total_counts, 1e-30)
 
     def _update(self, index: int, *, moves_probe: bool) -> float:
         """Do one update from one subset; return the subset's misfit before it."""
@@ -174,6 +180,7 @@ class AcceleratedSolver:
         else:
             self._momentum = min(self.config.momentum, self._momentum * REGROWTH)
         self._last_misfit[index] = sweep.misfit
+        self._remember(sweep)
         self._step(ahead, sweep)
         return sweep.misfit
 
@@ -191,7 +198,7 @@ class AcceleratedSolver:
         """Step from the point ahead along the gradient images."""
         canvas_object, probe = ahead
         size = self.config.object_step * self._step_scale
-        moved_object = canvas_object + size * self._preconditioned(sweep)
+        moved_object = canvas_object + size * self._preconditioned(sweep.direction, sweep.dose)
         moved_probe = probe
         if sweep.probe_direction is not None:
             size = self.config.probe_step * self._step_scale
@@ -199,10 +206,17 @@ class AcceleratedSolver:
         state = self.state
         self.state = _State(moved_object, moved_probe, state.canvas_object, state.probe)
 
-    def _preconditioned(self, sweep: Sweep) -> Array:
-        """Return the sweep's object gradient image, preconditioned."""
-        floor = DOSE_FLOOR * self.problem.ops.max(sweep.dose)
-        return preconditioned(sweep.direction, sweep.dose, floor)
+    def _remember(self, sweep: Sweep) -> None:
+        """Add a sweep to the sums of its pass."""
+        if self._pass_sums is None:
+            self._pass_sums = (sweep.direction, sweep.dose)
+        else:
+            direction, dose = self._pass_sums
+            self._pass_sums = (direction + sweep.direction, dose + sweep.dose)
+
+    def _preconditioned(self, direction: Array, dose: Array) -> Array:
+        """Return a preconditioned gradient image."""
+        return preconditioned(direction, dose, DOSE_FLOOR * self.problem.ops.max(dose))
 
     def _drop_momentum(self) -> None:
         """Start the momentum anew, a little weaker."""
@@ -212,7 +226,10 @@ class AcceleratedSolver:
 
     def _misfit_of(self, state: _State) -> float:
         """Return the misfit of a state over all frames, infinite where it is not finite."""
-        misfit = self.problem.misfit(state.canvas_object, state.probe)
+        misfit = sum(
+            self.problem.misfit(index, state.canvas_object, state.probe)
+            for index in range(len(self.problem.subsets))
+        )
         return misfit if math.isfinite(misfit) else math.inf
 
     def _judge(self, misfit: float, entry: _State) -> None:

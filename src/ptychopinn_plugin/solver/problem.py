@@ -150,20 +150,13 @@ class Problem:
             ops.max(sums.object_power) if with_probe else None,
         )
 
-    def misfit(self, canvas_object: Array, probe: Array) -> float:
-        """Return sum (sqrt(expected) - sqrt(counts))^2 over the good pixels of all frames.
-
-        Args:
-            canvas_object: complex64 (H, W).
-            probe: complex64 (modes, N, N).
-        """
+    def misfit(self, index: int, canvas_object: Array, probe: Array) -> float:
+        """Return sum (sqrt(expected) - sqrt(counts))^2 over a subset's good pixels."""
         ops = self.ops
         total = ops.zeros((), 'float32')
-        for batch in (batch for subset in self.subsets for batch in subset):
+        for batch in self.subsets[index]:
             self.check()
-            probes, _ = self._shifted(batch, probe, with_ramps=False)
-            patches = ops.cut(canvas_object, ops.array(batch.corners), self.scan.frame_size)
-            expected = expected_counts(ops, propagate(ops, probes, patches))
+            expected = self.expected(batch, canvas_object, probe)
             amplitudes = ops.array(batch.amplitudes)
             total = total + amplitude_deviance(ops, expected, amplitudes, self.good)
         return ops.number(total)
@@ -194,6 +187,12 @@ class Problem:
             spectrum = probe_direction(ops, patches, residual, ramps)
             sums.probe_spectrum = sums.probe_spectrum + spectrum
             sums.object_power = sums.object_power + ops.sum(ops.abs2(patches), (0,))
+
+    def expected(self, batch: FrameBatch, canvas_object: Array, probe: Array) -> Array:
+        """Return the photons expected in a batch's frames, (b, N, N), zero frequency at index 0."""
+        probes, _ = self._shifted(batch, probe, with_ramps=False)
+        patches = self.ops.cut(canvas_object, self.ops.array(batch.corners), self.scan.frame_size)
+        return expected_counts(self.ops, propagate(self.ops, probes, patches))
 
     def _shifted(
         self, batch: FrameBatch, probe: Array, *, with_ramps: bool

@@ -1,16 +1,56 @@
-"""What PyTorch can compute on."""
+"""Which device PyTorch computes on, and with how many threads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.errors import BackendUnavailableError
 
 
 def devices() -> tuple[str, ...]:
-    """Return the devices found, the one that `accelerator='auto'` takes first."""
-    found = [
-        f'cuda:{number} {torch.cuda.get_device_name(number)}'
-        for number in range(torch.cuda.device_count())
-    ]
+    """Return what PyTorch can compute on here, the one taken by 'auto' first."""
+    found = []
+    if torch.cuda.is_available():
+        found.append('cuda')
+    # Apple's GPUs lack some complex operations, so they are taken only when asked for.
+    found.append('cpu')
     if torch.backends.mps.is_available():
         found.append('mps')
-    return (*found, f'cpu ({torch.get_num_threads()} threads)')
+    return tuple(found)
+
+
+def device_of(execution: ExecutionConfig) -> torch.device:
+    """Return the device that a config asks for.
+
+    Raises:
+        BackendUnavailableError: this machine does not have it.
+    """
+    found = devices()
+    if execution.accelerator == 'auto':
+        return torch.device(found[0])
+    if execution.accelerator not in found:
+        raise BackendUnavailableError(
+            f'PyTorch backend selected with accelerator {execution.accelerator!r}, but PyTorch '
+            f'finds only {", ".join(found)} here; choose one of these or auto'
+        )
+    return torch.device(execution.accelerator)
+
+
+@contextmanager
+def computing(execution: ExecutionConfig) -> Iterator[None]:
+    """Compute with the config's threads and determinism; afterwards all is as it was."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        if execution.threads:
+            torch.set_num_threads(execution.threads)
+        if execution.deterministic:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)

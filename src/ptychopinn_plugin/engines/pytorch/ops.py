@@ -30,7 +30,7 @@ class TorchOps:
 
     def numpy(self, x: torch.Tensor) -> npt.NDArray[Any]:
         """Bring a tensor back to NumPy."""
-        values: npt.NDArray[Any] = x.detach().cpu().numpy()
+        values: npt.NDArray[Any] = x.detach().cpu().resolve_conj().numpy()
         return values
 
     def number(self, x: torch.Tensor) -> float:
@@ -43,11 +43,13 @@ class TorchOps:
 
     def fft2(self, x: torch.Tensor) -> torch.Tensor:
         """Unitary Fourier transform over the last two axes."""
-        return torch.fft.fft2(x, norm='ortho')
+        spectrum: torch.Tensor = torch.fft.fft2(x, norm='ortho')
+        return spectrum
 
     def ifft2(self, x: torch.Tensor) -> torch.Tensor:
         """Inverse, and adjoint, of `fft2`."""
-        return torch.fft.ifft2(x, norm='ortho')
+        image: torch.Tensor = torch.fft.ifft2(x, norm='ortho')
+        return image
 
     def abs2(self, x: torch.Tensor) -> torch.Tensor:
         """Squared modulus; several times faster than `abs` on CPUs, and smooth at zero."""
@@ -60,6 +62,14 @@ class TorchOps:
     def real(self, x: torch.Tensor) -> torch.Tensor:
         """Real part."""
         return x.real
+
+    def imag(self, x: torch.Tensor) -> torch.Tensor:
+        """Imaginary part."""
+        return x.imag
+
+    def complex(self, real: torch.Tensor, imag: torch.Tensor) -> torch.Tensor:
+        """Join real and imaginary part."""
+        return torch.complex(real, imag)
 
     def sqrt(self, x: torch.Tensor) -> torch.Tensor:
         """Square root."""
