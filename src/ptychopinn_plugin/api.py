@@ -39,6 +39,8 @@ def train(
     training: TrainingConfig | None = None,
     execution: ExecutionConfig | None = None,
     monitor: Monitor | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
 ) -> TrainedModel:
     """Train a network on one or several scans; no object needs to be known.
 
@@ -49,8 +51,11 @@ def train(
         training: epochs, learning rate, seeds.
         execution: device and threads.
         monitor: hears of each step, and may ask for a stop: the best model so far is returned.
+        folder: for logs and checkpoints; None keeps neither.
+        resume: go on from the last checkpoint in the folder.
 
     Raises:
+        CheckpointError: there is no checkpoint to resume, or it does not fit.
         BackendUnavailableError: the backend is not installed.
         ScanDataError: there is no scan.
     """
@@ -60,7 +65,12 @@ def train(
     execution = with_backend(execution or ExecutionConfig(), backend)
     engine = engine_class(execution.backend)(execution)
     return engine.fit(
-        scans, model or ModelConfig(), training or TrainingConfig(), monitor or Monitor()
+        scans,
+        model or ModelConfig(),
+        training or TrainingConfig(),
+        monitor or Monitor(),
+        folder=None if folder is None else Path(folder),
+        resume=resume,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.contract import ScanData, canvas_of
 from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
-from ptychopinn_plugin.errors import Cancelled, ModelMismatchError
+from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
 from ptychopinn_plugin.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.results.coverage import coverage_of
 
@@ -63,7 +64,16 @@ class FakeEngine:
         model: ModelConfig,
         training: TrainingConfig,
         monitor: Monitor,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
     ) -> TrainedModel:
+        checkpoint = None if folder is None else folder / 'last.ckpt'
+        if resume and (checkpoint is None or not checkpoint.exists()):
+            raise CheckpointError(f'there is no checkpoint {checkpoint} to resume')
+        if checkpoint is not None:
+            checkpoint.parent.mkdir(exist_ok=True)
+            checkpoint.touch()
         losses = []
         for epoch in range(1, training.epochs + 1):
             if monitor.should_stop():

@@ -81,6 +81,21 @@ def test_train_saves_a_model(run: Run, folder: Path) -> None:
     assert 'training 3/3  loss 0.3333, validation 0.6667' in shown.err
 
 
+def test_train_can_be_resumed(run: Run, folder: Path) -> None:
+    words = ('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 1)
+    shown = run(*words, '--resume')
+    assert (shown.code, shown.out) == (2, '')
+    assert 'no m-training to resume from' in shown.err
+    assert names(folder) == ['scan.npz']
+    assert run(*words).code == 0
+    assert names(folder) == ['m-training', 'm.safetensors', 'scan.npz']
+    assert run(*words, '--resume').code == 0
+    (folder / 'm-training' / 'last.ckpt').unlink()
+    shown = run(*words, '--resume')
+    assert (shown.code, shown.out) == (2, '')
+    assert 'no checkpoint' in shown.err
+
+
 def test_inspect_prints_the_manifest(run: Run) -> None:
     run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 4)
     shown = run('inspect', 'm.safetensors')
@@ -200,7 +215,7 @@ def test_an_early_interrupt_writes_nothing(
     shown = run(*command.split())
     assert (shown.code, shown.out) == (130, '')
     assert 'interrupted' in shown.err.splitlines()[-1]
-    assert names(folder) == ['scan.npz']
+    assert set(names(folder)) <= {'m-training', 'scan.npz'}
 
 
 def test_a_second_interrupt_stops_at_once(
@@ -215,7 +230,7 @@ def test_a_second_interrupt_stops_at_once(
     shown = run('train', 'scan.npz', '--model', 'm.safetensors')
     assert (shown.code, shown.out) == (130, '')
     assert shown.err.endswith('ptychopinn: interrupted\n')
-    assert names(folder) == ['scan.npz']
+    assert not (folder / 'm.safetensors').exists()
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -282,7 +297,7 @@ def test_a_batch_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]
             monitor.on_progress(Progress('solver', step, 100, 0.1, seconds=step / 2))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 6
-    assert lines[-1] == 'physics 100/100  loss 0.1  50.0 s'
+    assert lines[-1] == 'reconstruction 100/100  loss 0.1  50.0 s'
 
 
 def test_monitors_never_stop_by_themselves() -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_STAGE_NAMES = {'train': 'training', 'network': 'network', 'solver': 'physics'}
+# Network and solver take turns in one count of steps.
+_BAR_NAMES = {'network': 'reconstruction', 'solver': 'reconstruction', 'train': 'training'}
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -59,6 +60,7 @@ class CommandMonitor(Monitor):
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line = float('-inf')
+        self._validation = ''  # taken now and then, shown until the next one
         self._stop = False
 
     def request_stop(self) -> None:
@@ -101,44 +103,32 @@ class CommandMonitor(Monitor):
             self._bars = None
 
     def _move_bar(self, bars: Bars, progress: Progress) -> None:
-        stage = progress.stage
-        if stage not in self._tasks:
-            self._tasks[stage] = bars.add_task(_STAGE_NAMES.get(stage, stage), loss='')
-        bars.update(
-            self._tasks[stage],
-            completed=progress.step,
-            total=progress.total,
-            loss=_losses(progress),
-        )
+        name = _BAR_NAMES.get(progress.stage, progress.stage)
+        if name not in self._tasks:
+            self._tasks[name] = bars.add_task(name, loss='')
+        loss = self._losses(progress)
+        bars.update(self._tasks[name], completed=progress.step, total=progress.total, loss=loss)
 
     def _write_line(self, progress: Progress) -> None:
         last = progress.step >= progress.total
         if not last and progress.seconds - self._last_line < _SECONDS_BETWEEN_LINES:
             return
         self._last_line = progress.seconds
-        stage = _STAGE_NAMES.get(progress.stage, progress.stage)
-        logger.info(
-            '%s %d/%d  %s  %.1f s',
-            stage,
-            progress.step,
-            progress.total,
-            _losses(progress),
-            progress.seconds,
-        )
+        name = _BAR_NAMES.get(progress.stage, progress.stage)
+        loss, seconds = self._losses(progress), progress.seconds
+        logger.info('%s %d/%d  %s  %.1f s', name, progress.step, progress.total, loss, seconds)
 
-
-def _losses(progress: Progress) -> str:
-    text = f'loss {progress.loss:.4g}'
-    if progress.validation_loss is not None:
-        text += f', validation {progress.validation_loss:.4g}'
-    return text
+    def _losses(self, progress: Progress) -> str:
+        if progress.validation_loss is not None:
+            self._validation = f', validation {progress.validation_loss:.4g}'
+        return f'loss {progress.loss:.4g}{self._validation}'
 
 
 def _make_bars(console: Console) -> Bars:
     from rich import progress as rich_progress
 
     return rich_progress.Progress(
-        rich_progress.TextColumn('{task.description:>9}'),
+        rich_progress.TextColumn('{task.description}'),
         rich_progress.BarColumn(),
         rich_progress.MofNCompleteColumn(),
         rich_progress.TextColumn('{task.fields[loss]}'),

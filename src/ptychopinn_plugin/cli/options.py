@@ -180,7 +180,8 @@ class Check(ScanFlags):
 class Train(ScanFlags, EngineFlags, ModelConfig, TrainingConfig):
     """Train a network on scans; no object needs to be known.
 
-    Ctrl-C stops the training and saves the best model so far.
+    Ctrl-C stops the training and saves the best model so far. Logs and checkpoints go to a folder
+    beside the model, for model.safetensors to model-training.
 
     Examples:
       ptychopinn train scan.npz --model model.safetensors --epochs 10

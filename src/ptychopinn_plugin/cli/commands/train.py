@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from ptychopinn_plugin.api import train
 from ptychopinn_plugin.cli.checks import apart, readable, writable
@@ -23,6 +24,7 @@ def run(flags: Train) -> None:
     apart([flags.model], [readable(path) for path in flags.scan])
     if len(flags.scan) > 1 and flags.product is not None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
+    folder = _training_folder(flags)
     execution = flags.execution()
     scans = [flags.load(path) for path in flags.scan]
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
@@ -33,6 +35,8 @@ def run(flags: Train) -> None:
                 training=flags.part(TrainingConfig),
                 execution=execution,
                 monitor=monitor,
+                folder=folder,
+                resume=flags.resume,
             )
         except Cancelled as error:
             raise Cancelled('interrupted before there was a model to save') from error
@@ -40,3 +44,17 @@ def run(flags: Train) -> None:
     say(f'model: {flags.model}')
     if monitor.stopped:
         raise Cancelled('interrupted; the best model so far was saved')
+
+
+def _training_folder(flags: Train) -> Path:
+    """Return the folder beside the model for logs and checkpoints.
+
+    Raises:
+        UsageError: a file has its name, or there is nothing to resume.
+    """
+    folder = flags.model.with_name(f'{flags.model.stem}-training')
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f'{folder} is a file; its name is needed for the folder of the training')
+    if flags.resume and not folder.exists():
+        raise UsageError(f'there is no {folder} to resume from; leave --resume away')
+    return folder
