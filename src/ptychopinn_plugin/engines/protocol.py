@@ -55,6 +55,13 @@ class Monitor:
         """Say whether the job shall stop; asked several times a step."""
         return False
 
+    def wants_preview(self) -> bool:
+        """Say whether to hear of the reconstruction as it stands; asked after every step."""
+        return False
+
+    def on_preview(self, reconstruction: Reconstruction) -> None:
+        """Hear of the reconstruction as it stands."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:

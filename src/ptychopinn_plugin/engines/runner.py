@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -83,51 +84,64 @@ def run_reconstruction(
         fixed_probe=not inference.update_probe,
         check=stop_check(monitor),
     )
-    solver = AcceleratedSolver(problem, inference)
-    steps = plan(inference, with_stage=stage is not None)
-    residuals, names = _run_steps(solver, steps, stage, monitor, began)
-    dose = ops.numpy(problem.dose(solver.probe)).astype(np.float32)
-    coverage = dose / max(float(dose.max()), 1e-30)
-    return Reconstruction(
-        object_canvas=_covered(ops.numpy(solver.canvas_object), coverage),
-        origin_px=problem.canvas.origin_px,
-        probe=ops.numpy(solver.probe).astype(np.complex64),
-        coverage=coverage,
-        residual=np.asarray(residuals, np.float64),
-        stages=tuple(names),
-        backend=backend,
-        seconds=time.perf_counter() - began,
-        model_name='' if model is None else weights_fingerprint(model),
-        losses=() if model is None else _history(model),
-    )
+    run = _Run(AcceleratedSolver(problem, inference), stage, model, backend, began)
+    run.do(plan(inference, with_stage=stage is not None), monitor)
+    return run.result()
 
 
-def _run_steps(
-    solver: AcceleratedSolver,
-    steps: list[Step],
-    stage: Stage | None,
-    monitor: Monitor,
-    began: float,
-) -> tuple[list[float], list[Step]]:
-    """Do every step; return the residual met in each pass and, last, that of the result."""
-    residuals: list[float] = []
-    names: list[Step] = []
-    for number, step in enumerate(steps, 1):
-        if step == 'solver':
-            residuals.append(solver.one_pass())
-            names.append(step)
-        elif stage is not None:
-            if number == len(steps):
-                solver.finish()
-            apply_stage(solver, stage)
-        monitor.on_progress(
-            Progress(step, number, len(steps), residuals[-1], None, time.perf_counter() - began)
+@dataclass(eq=False)
+class _Run:
+    """A reconstruction under way."""
+
+    solver: AcceleratedSolver
+    stage: Stage | None
+    model: TrainedModel | None
+    backend: Backend
+    began: float
+    residuals: list[float] = field(default_factory=list)
+    names: list[Step] = field(default_factory=list)
+
+    def do(self, steps: list[Step], monitor: Monitor) -> None:
+        """Do every step; keep the residual met in each pass and, last, that of the result."""
+        for number, step in enumerate(steps, 1):
+            if step == 'solver':
+                self.residuals.append(self.solver.one_pass())
+                self.names.append(step)
+            elif self.stage is not None:
+                if number == len(steps):
+                    self.solver.finish()
+                apply_stage(self.solver, self.stage)
+            monitor.on_progress(
+                Progress(step, number, len(steps), self.residuals[-1], None, self.seconds())
+            )
+            if number < len(steps) and monitor.wants_preview():
+                monitor.on_preview(self.result())
+        if steps:
+            closed = steps[-1] == 'network'
+            self.residuals.append(self.solver.residual() if closed else self.solver.finish())
+            self.names.append(steps[-1])
+
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self.began
+
+    def result(self) -> Reconstruction:
+        """Return the present state."""
+        ops, problem = self.solver.problem.ops, self.solver.problem
+        dose = ops.numpy(problem.dose(self.solver.probe)).astype(np.float32)
+        coverage = dose / max(float(dose.max()), 1e-30)
+        return Reconstruction(
+            object_canvas=_covered(ops.numpy(self.solver.canvas_object), coverage),
+            origin_px=problem.canvas.origin_px,
+            probe=ops.numpy(self.solver.probe).astype(np.complex64),
+            coverage=coverage,
+            residual=np.asarray(self.residuals, np.float64),
+            stages=tuple(self.names),
+            backend=self.backend,
+            seconds=self.seconds(),
+            model_name='' if self.model is None else weights_fingerprint(self.model),
+            losses=() if self.model is None else _history(self.model),
         )
-    if steps:
-        closed = steps[-1] == 'network'
-        residuals.append(solver.residual() if closed else solver.finish())
-        names.append(steps[-1])
-    return residuals, names
 
 
 def apply_stage(solver: AcceleratedSolver, stage: Stage) -> None:
