@@ -61,5 +61,26 @@ class ReconstructionError(PtychoPINNError, RuntimeError):
     """A reconstruction produced values that are not finite and was given up."""
 
 
+class WorkerError(PtychoPINNError, RuntimeError):
+    """The worker process could not be started, or failed in a way that it did not expect."""
+
+
+class WorkerDiedError(WorkerError):
+    """The worker process ended in the middle of a job; the next job starts a fresh one.
+
+    Attributes:
+        exit_code: of the process; minus the number of the signal that killed it; None if unknown.
+        last_lines: the last lines that it wrote to standard error.
+    """
+
+    def __init__(
+        self, message: str, exit_code: int | None = None, last_lines: Sequence[str] = ()
+    ) -> None:
+        """Keep what is known of the end."""
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.last_lines = tuple(last_lines)
+
+
 class Cancelled(PtychoPINNError):  # noqa: N818  (a request that was met, not an error)
     """The caller asked for a stop."""
