@@ -19,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path: the file to be written; an old one stays until the new one is complete.
 
     Yields:
-        A path in the same folder, with the same suffix, that does not exist yet.
+        The path of an empty file in the same folder, with the same suffix.
 
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
@@ -27,7 +27,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f'.{path.stem}.{secrets.token_hex(4)}.part{path.suffix}')
     try:
+        temporary.touch()
+        # Some writers make files that only their owner may read.
+        mode = (path if path.exists() else temporary).stat().st_mode
         yield temporary
+        temporary.chmod(mode)
         _flush_to_disk(temporary)
         temporary.replace(path)
         _flush_to_disk(path.parent)

@@ -110,6 +110,15 @@ def test_a_broken_model_is_not_written(path: Path, change: dict[str, object], wo
     assert not path.exists()
 
 
+def test_others_may_read_the_file_as_any_other(path: Path) -> None:
+    (path.parent / 'plain').touch()
+    save_model(path, small_model())
+    assert path.stat().st_mode == (path.parent / 'plain').stat().st_mode
+    path.chmod(0o640)
+    save_model(path, small_model())
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_an_old_file_survives_a_failed_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_model(path, small_model())
     before = path.read_bytes()
