@@ -32,6 +32,12 @@ def test_a_product_comes_back_as_the_result_it_was(tmp_path: Path) -> None:
     assert (again.backend, again.seconds) == ('pytorch', 1.5)
 
 
+def test_a_nominal_pixel_size_is_not_shown_as_a_measured_one(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    save_reconstruction(tmp_path / 'object.h5', reconstruction, scan)
+    assert load_result(tmp_path / 'object.h5').pixel_size_m is None
+
+
 def test_a_product_of_another_program_is_shown_without_a_backend(tmp_path: Path) -> None:
     scan, reconstruction = known_reconstruction()
     product = build_product(

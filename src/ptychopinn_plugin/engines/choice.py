@@ -38,6 +38,14 @@ class BackendStatus:
     devices: tuple[str, ...]
 
 
+def installed_backends() -> tuple[Backend, ...]:
+    """Return the backends whose framework and engine are here, the preferred one first.
+
+    Nothing is imported to find out.
+    """
+    return tuple(cast('Backend', name) for name in get_args(Backend) if _is_installed(name))
+
+
 def default_backend() -> Backend:
     """Return the backend to take where the user named none: the one that is installed.
 
@@ -46,10 +54,9 @@ def default_backend() -> Backend:
     Raises:
         BackendUnavailableError: none is installed.
     """
-    for backend in get_args(Backend):
-        if _is_installed(backend):
-            logger.info('Computing with the backend %r; no other was asked for', backend)
-            return cast('Backend', backend)
+    for backend in installed_backends():
+        logger.info('Computing with the backend %r; no other was asked for', backend)
+        return backend
     raise BackendUnavailableError(
         'no backend is installed, PyTorch or TensorFlow is needed; '
         "install one with: pip install 'ptychopinn-plugin[pytorch]'"

@@ -19,6 +19,7 @@ from ptychopinn_plugin.contract.scan import ComplexArray, ScanData
 NOMINAL_PIXEL_M = 1e-9
 NOMINAL_ENERGY_EV = 10_000.0
 NOMINAL_DISTANCE_M = 1.0
+PIXEL_SIZE_UNKNOWN = 'pixel size unknown: 1 nm is nominal'
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def instrument_of(scan: ScanData) -> Instrument:
     known = scan.metadata
     notes = []
     if known.pixel_size_m is None:
-        notes.append('pixel size unknown: 1 nm is nominal')
+        notes.append(PIXEL_SIZE_UNKNOWN)
     if known.photon_energy_ev is None:
         notes.append('photon energy unknown: 10 keV is nominal')
     if known.detector_distance_m is None:

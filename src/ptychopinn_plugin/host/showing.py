@@ -15,6 +15,7 @@ from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.contract.host_positions import from_host
 from ptychopinn_plugin.engines.protocol import Reconstruction
 from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.host.products import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.host.reading import UNREADABLE
 from ptychopinn_plugin.results.coverage import coverage_of
 from ptychopinn_plugin.results.result import Result
@@ -59,8 +60,14 @@ def load_product_result(path: Path) -> Result:
         backend=cast('Backend', backend),
         seconds=seconds,
     )
+    return Result(reconstruction, positions, _pixel_size(product))
+
+
+def _pixel_size(product: Product) -> tuple[float, float] | None:
+    if PIXEL_SIZE_UNKNOWN in product.metadata.comments:
+        return None
     geometry = product.object_.get_geometry()
-    return Result(reconstruction, positions, (geometry.pixel_height_m, geometry.pixel_width_m))
+    return geometry.pixel_height_m, geometry.pixel_width_m
 
 
 def _positions(product: Product, frame_size: int) -> np.ndarray[tuple[int, ...], np.dtype]:

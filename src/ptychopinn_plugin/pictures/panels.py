@@ -78,7 +78,7 @@ def draw_coverage(axes: Axes, reconstruction: Reconstruction) -> None:
 def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     """Draw the residual of each step on a log axis, one colour a kind of step."""
     residual = reconstruction.residual
-    axes.set_title('residual', fontsize='medium')
+    axes.set_title('residual or loss', fontsize='medium')
     if not np.any(np.isfinite(residual) & (residual > 0)):
         axes.text(0.5, 0.5, 'none stored', ha='center', va='center', transform=axes.transAxes)
         axes.set_axis_off()
@@ -90,7 +90,8 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
         chosen = stages == stage
         colour = _STAGE_COLOURS.get(stage, '#444444')
         axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=stage)
-    axes.set_title(r'residual $\sum(|\Psi|-\sqrt{I})^2 / \sum I$', fontsize='medium')
+    if set(stages.tolist()) <= set(_STAGE_COLOURS):
+        axes.set_title(r'residual $\sum(|\Psi|-\sqrt{I})^2 / \sum I$', fontsize='medium')
     axes.set_xlabel('step', fontsize='small')
     axes.tick_params(which='both', labelsize='small')
     axes.legend(frameon=False, fontsize='small')
