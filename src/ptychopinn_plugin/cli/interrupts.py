@@ -13,19 +13,27 @@ from types import FrameType
 def on_interrupt(request_stop: Callable[[], None]) -> Iterator[None]:
     """Turn the first Ctrl-C into a request, so that a job can hand over what it has.
 
-    The second one is Python's own KeyboardInterrupt.
+    The second one is a KeyboardInterrupt.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
     before = signal.getsignal(signal.SIGINT)
+    pressed = 0
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        nonlocal pressed
+        pressed += 1
+        if pressed > 1:
+            raise KeyboardInterrupt
         request_stop()
 
     signal.signal(signal.SIGINT, handle)
     try:
         yield
+    except SystemExit as error:
+        if pressed > 1:  # Lightning ends the process in place of the interrupt
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
