@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -130,10 +131,13 @@ class _Run:
         ops, problem = self.solver.problem.ops, self.solver.problem
         dose = ops.numpy(problem.dose(self.solver.probe)).astype(np.float32)
         coverage = dose / max(float(dose.max()), 1e-30)
+        canvas_object = ops.numpy(self.solver.canvas_object)
+        probe = ops.numpy(self.solver.probe)
+        scale = _gauge(problem.scan.probe, probe)
         return Reconstruction(
-            object_canvas=_covered(ops.numpy(self.solver.canvas_object), coverage),
+            object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
-            probe=ops.numpy(self.solver.probe).astype(np.complex64),
+            probe=(probe * scale).astype(np.complex64),
             coverage=coverage,
             residual=np.asarray(self.residuals, np.float64),
             stages=tuple(self.names),
@@ -160,6 +164,16 @@ def _covered(
             'or lower --object-step and --probe-step'
         )
     return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
+
+
+def _gauge(given: npt.NDArray[np.complex64], refined: npt.NDArray[np.complex64]) -> float:
+    """Return the factor that gives a refined probe the photons of the given one again.
+
+    Frames fix only the product of probe and object: the photons stay with the probe, so that the
+    object is near 1 where the sample is empty.
+    """
+    power = float(np.vdot(refined, refined).real)
+    return math.sqrt(float(np.vdot(given, given).real) / power) if power > 0 else 1.0
 
 
 def _history(model: TrainedModel) -> tuple[float, ...]:
