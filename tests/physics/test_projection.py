@@ -179,7 +179,7 @@ def test_a_full_step_of_one_frame_projects_onto_its_modulus() -> None:
     truth = dataclasses.replace(world, canvas_object=world.canvas_object * np.exp(0.1j))
     amplitudes = 1.2 * np.sqrt(explicit_counts(truth))
     image = directions(ops, world, amplitudes, None)
-    step = preconditioned(image.canvas_object, image.dose, np.float64(1e-9 * image.dose.max()))
+    step = preconditioned(ops, image.canvas_object, image.dose, np.float64(1e-9 * image.dose.max()))
     lit = image.dose > 1e-3 * image.dose.max()
     np.testing.assert_allclose(step[lit], 0.2 * world.canvas_object[lit], rtol=1e-4)
 
@@ -188,5 +188,7 @@ def test_the_floor_damps_where_hardly_any_light_falls() -> None:
     direction = np.array([[1e-6, 1.0]])
     dose = np.array([[1e-9, 1.0]])
     np.testing.assert_allclose(
-        preconditioned(direction, dose, np.float64(0.02)), [[5e-5, 1 / 1.02]], rtol=1e-4
+        preconditioned(NumpyOps(), direction, dose, np.float64(0.02)),
+        [[5e-5, 1 / 1.02]],
+        rtol=1e-4,
     )

@@ -41,8 +41,9 @@ class CanvasPlanes:
             canvas_object: complex64 (H, W), the object that the planes were made of.
             outputs: real and imaginary part of the update, float32 (H, W), in units of `scale`.
         """
-        update = ops.complex(*outputs)
-        return canvas_object + update * (self.phase * (self.scale * self.cover))
+        size = self.scale * self.cover
+        real, imag = outputs
+        return canvas_object + ops.complex(real * size, imag * size) * self.phase
 
 
 def canvas_planes(ops: Ops, canvas_object: Array, direction: Array, dose: Array) -> CanvasPlanes:
@@ -56,13 +57,13 @@ def canvas_planes(ops: Ops, canvas_object: Array, direction: Array, dose: Array)
     """
     cover = dose / (dose + COVER_FLOOR * ops.max(dose))
     covered = ops.sum(cover)
-    total = ops.sum(canvas_object * cover)
-    phase = total / (ops.sqrt(ops.abs2(total)) + SCALE_FLOOR)
+    total = ops.sum(ops.scale(canvas_object, cover))
+    phase = ops.scale(total, 1 / (ops.sqrt(ops.abs2(total)) + SCALE_FLOOR))
     noise = 1 / ops.sqrt(1 + dose)
     misfit = ops.sum(ops.abs2(direction) * cover) / covered
     scale = ops.sqrt(misfit + noise * noise + SCALE_FLOOR**2)
     turned = canvas_object * ops.conj(phase)
-    slope = direction * ops.conj(phase) / scale
+    slope = ops.scale(direction * ops.conj(phase), 1 / scale)
     inputs = (
         ops.real(turned) - 1,
         ops.imag(turned),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,10 @@ class NumpyOps:
     """NumPy arrays on the CPU; keeps the precision it is given, float64 included."""
 
     batch_pixels = 2**18
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function of these Ops."""
+        return functools.partial(function, self)
 
     def array(self, values: npt.NDArray[Any]) -> Array:
         """Return the array itself."""
@@ -59,6 +65,10 @@ class NumpyOps:
     def complex(self, real: Array, imag: Array) -> Array:
         """Join real and imaginary part."""
         return real + 1j * imag
+
+    def scale(self, x: Array, factor: Array) -> Array:
+        """Multiply complex numbers by real ones."""
+        return x * factor
 
     def sqrt(self, x: Array) -> Array:
         """Square root."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -20,6 +21,14 @@ class Ops(Protocol):
     """
 
     batch_pixels: int
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function with its first argument, the Ops, filled in; compiled if that helps.
+
+        Args:
+            function: of a module, pure but for arrays that it may change in place; takes Ops,
+                then arrays, None, numbers that are always the same, or tuples of these.
+        """
 
     def array(self, values: npt.NDArray[Any]) -> Array:
         """Bring a NumPy array to the device, its dtype kept."""
@@ -53,6 +62,9 @@ class Ops(Protocol):
 
     def complex(self, real: Array, imag: Array) -> Array:
         """Join real and imaginary part."""
+
+    def scale(self, x: Array, factor: Array) -> Array:
+        """Multiply complex numbers by real ones."""
 
     def sqrt(self, x: Array) -> Array:
         """Square root."""

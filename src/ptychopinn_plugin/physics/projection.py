@@ -34,7 +34,7 @@ def exit_residual(
     factor = amplitudes / (ops.sqrt(expected) + AMPLITUDE_FLOOR) - 1
     if good is not None:
         factor = factor * good
-    return ops.ifft2(waves * factor[:, None])
+    return ops.ifft2(ops.scale(waves, factor[:, None]))
 
 
 def object_direction(ops: Ops, probes: Array, residual: Array) -> Array:
@@ -64,12 +64,13 @@ def probe_direction(ops: Ops, patches: Array, residual: Array, ramps: tuple[Arra
     return ops.sum(spectra * ops.conj(rows * columns), (0,))
 
 
-def preconditioned(direction: Array, dose: Array, floor: Array) -> Array:
+def preconditioned(ops: Ops, direction: Array, dose: Array, floor: Array) -> Array:
     """Divide a gradient image by its dose, held off zero where hardly any light falls.
 
     Args:
+        ops: the framework.
         direction: (H, W), overlap-added `object_direction`.
         dose: (H, W), overlap-added `illumination`.
         floor: added to the dose, a scalar in its unit.
     """
-    return direction / (dose + floor)
+    return ops.scale(direction, 1 / (dose + floor))

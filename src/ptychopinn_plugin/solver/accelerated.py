@@ -19,7 +19,7 @@ import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
-from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.projection import preconditioned
 from ptychopinn_plugin.solver.problem import Problem, Sweep
 
@@ -202,7 +202,8 @@ class AcceleratedSolver:
         moved_probe = probe
         if sweep.probe_direction is not None:
             size = self.config.probe_step * self._step_scale
-            moved_probe = probe + size * (sweep.probe_direction / sweep.object_power)
+            ops = self.problem.ops
+            moved_probe = probe + ops.scale(sweep.probe_direction, size / sweep.object_power)
         state = self.state
         self.state = _State(moved_object, moved_probe, state.canvas_object, state.probe)
 
@@ -216,7 +217,7 @@ class AcceleratedSolver:
 
     def _preconditioned(self, direction: Array, dose: Array) -> Array:
         """Return a preconditioned gradient image."""
-        return preconditioned(direction, dose, DOSE_FLOOR * self.problem.ops.max(dose))
+        return self.problem.ops.compiled(_gradient_image)(direction, dose)
 
     def _drop_momentum(self) -> None:
         """Start the momentum anew, a little weaker."""
@@ -257,3 +258,7 @@ class AcceleratedSolver:
     def _forget_misfits(self) -> None:
         """Let every subset's next misfit pass without comparison."""
         self._last_misfit = [math.inf] * len(self.problem.subsets)
+
+
+def _gradient_image(ops: Ops, direction: Array, dose: Array) -> Array:
+    return preconditioned(ops, direction, dose, DOSE_FLOOR * ops.max(dose))

@@ -64,7 +64,8 @@ def split_frames(
     dealt: list[list[FrameBatch]] = []
     for first in range(min(subsets, scan.frame_count)):
         frames = np.sort(order[first::subsets])
-        parts = [frames[start : start + size] for start in range(0, len(frames), size)]
+        # Batches of like sizes: a compiled framework compiles once a size.
+        parts = np.array_split(frames, -(-len(frames) // size))
         dealt.append(
             [
                 FrameBatch(amplitudes_of(scan.counts[part], scan.mask), corners[part], shifts[part])

@@ -9,21 +9,17 @@ import numpy as np
 
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.contract.canvas import Canvas, canvas_of
-from ptychopinn_plugin.physics.forward import (
-    expected_counts,
-    propagate,
-    shift_ramps,
-    shifted_probes,
-)
-from ptychopinn_plugin.physics.likelihood import amplitude_deviance
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.physics.projection import (
-    exit_residual,
-    illumination,
-    object_direction,
-    probe_direction,
-)
 from ptychopinn_plugin.solver.frames import FrameBatch, split_frames
+from ptychopinn_plugin.solver.sweeps import (
+    Frames,
+    Sums,
+    add_batch,
+    add_dose,
+    batch_counts,
+    batch_misfit,
+    probes_of,
+)
 
 # Shifted probes of a fixed probe are kept between sweeps up to this many bytes.
 PROBE_CACHE_BYTES = 2**27
@@ -46,17 +42,6 @@ class Sweep:
     dose: Array
     probe_direction: Array | None = None
     object_power: Array | None = None
-
-
-@dataclass(eq=False)
-class _Sums:
-    """Running sums of a sweep, on the device."""
-
-    misfit: Array
-    direction: Array
-    dose: Array | None
-    probe_spectrum: Array
-    object_power: Array
 
 
 def _no_check() -> None:
@@ -127,18 +112,12 @@ class Problem:
             with_probe: whether the probe's gradient image is wanted too.
         """
         ops = self.ops
-        shape, size = self.canvas.shape, self.scan.frame_size
         kept_dose = self._doses.get(index) if self.fixed_probe else None
-        sums = _Sums(
-            misfit=ops.zeros((), 'float32'),
-            direction=ops.zeros(shape, 'complex64'),
-            dose=ops.zeros(shape, 'float32') if kept_dose is None else None,
-            probe_spectrum=ops.zeros(tuple(probe.shape), 'complex64'),
-            object_power=ops.zeros((size, size), 'float32'),
-        )
+        sums = self._empty_sums(probe, with_dose=kept_dose is None, with_probe=with_probe)
         for batch in self.subsets[index]:
             self.check()
-            self._sum_batch(sums, batch, canvas_object, probe, with_probe=with_probe)
+            frames, probes = self._placed(batch), self._shifted(batch, probe)
+            sums = ops.compiled(add_batch)(sums, canvas_object, frames, probes, self.good)
         dose = kept_dose if sums.dose is None else sums.dose
         if self.fixed_probe:
             self._doses[index] = dose
@@ -150,63 +129,46 @@ class Problem:
             ops.max(sums.object_power) if with_probe else None,
         )
 
+    def _empty_sums(self, probe: Array, *, with_dose: bool, with_probe: bool) -> Sums:
+        """Return the sums before the first batch."""
+        zeros, shape, size = self.ops.zeros, self.canvas.shape, self.scan.frame_size
+        return Sums(
+            misfit=zeros((), 'float32'),
+            direction=zeros(shape, 'complex64'),
+            dose=zeros(shape, 'float32') if with_dose else None,
+            probe_spectrum=zeros(tuple(probe.shape), 'complex64') if with_probe else None,
+            object_power=zeros((size, size), 'float32') if with_probe else None,
+        )
+
     def misfit(self, index: int, canvas_object: Array, probe: Array) -> float:
         """Return sum (sqrt(expected) - sqrt(counts))^2 over a subset's good pixels."""
         ops = self.ops
         total = ops.zeros((), 'float32')
         for batch in self.subsets[index]:
             self.check()
-            expected = self.expected(batch, canvas_object, probe)
-            amplitudes = ops.array(batch.amplitudes)
-            total = total + amplitude_deviance(ops, expected, amplitudes, self.good)
+            frames, probes = self._placed(batch), self._shifted(batch, probe)
+            total = total + ops.compiled(batch_misfit)(canvas_object, frames, probes, self.good)
         return ops.number(total)
-
-    def _sum_batch(
-        self,
-        sums: _Sums,
-        batch: FrameBatch,
-        canvas_object: Array,
-        probe: Array,
-        *,
-        with_probe: bool,
-    ) -> None:
-        """Add one batch to the sums of a sweep."""
-        ops = self.ops
-        corners = ops.array(batch.corners)
-        amplitudes = ops.array(batch.amplitudes)
-        probes, ramps = self._shifted(batch, probe, with_ramps=with_probe)
-        patches = ops.cut(canvas_object, corners, self.scan.frame_size)
-        waves = propagate(ops, probes, patches)
-        expected = expected_counts(ops, waves)
-        sums.misfit = sums.misfit + amplitude_deviance(ops, expected, amplitudes, self.good)
-        residual = exit_residual(ops, waves, expected, amplitudes, self.good)
-        sums.direction = ops.add(sums.direction, object_direction(ops, probes, residual), corners)
-        if sums.dose is not None:
-            sums.dose = ops.add(sums.dose, illumination(ops, probes), corners)
-        if with_probe and ramps is not None:
-            spectrum = probe_direction(ops, patches, residual, ramps)
-            sums.probe_spectrum = sums.probe_spectrum + spectrum
-            sums.object_power = sums.object_power + ops.sum(ops.abs2(patches), (0,))
 
     def expected(self, batch: FrameBatch, canvas_object: Array, probe: Array) -> Array:
         """Return the photons expected in a batch's frames, (b, N, N), zero frequency at index 0."""
-        probes, _ = self._shifted(batch, probe, with_ramps=False)
-        patches = self.ops.cut(canvas_object, self.ops.array(batch.corners), self.scan.frame_size)
-        return expected_counts(self.ops, propagate(self.ops, probes, patches))
+        corners, probes = self.ops.array(batch.corners), self._shifted(batch, probe)
+        return self.ops.compiled(batch_counts)(canvas_object, corners, probes)
 
-    def _shifted(
-        self, batch: FrameBatch, probe: Array, *, with_ramps: bool
-    ) -> tuple[Array, tuple[Array, Array] | None]:
-        """Return a batch's shifted probes, kept where the probe is fixed, and their ramps."""
+    def _placed(self, batch: FrameBatch) -> Frames:
+        """Bring a batch to the device."""
+        array = self.ops.array
+        return Frames(array(batch.amplitudes), array(batch.corners), array(batch.shifts_px))
+
+    def _shifted(self, batch: FrameBatch, probe: Array) -> Array:
+        """Return a batch's shifted probes, kept where the probe is fixed."""
         kept = self._probes.get(id(batch))
-        if kept is not None and not with_ramps:
-            return kept, None
-        ops = self.ops
-        ramps = shift_ramps(ops, ops.array(batch.shifts_px), self.scan.frame_size)
-        probes = shifted_probes(ops, probe, ramps)
+        if kept is not None:
+            return kept
+        probes = self.ops.compiled(probes_of)(probe, self.ops.array(batch.shifts_px))
         if self.fixed_probe and self._cache_fits():
             self._probes[id(batch)] = probes
-        return probes, ramps
+        return probes
 
     def _cache_fits(self) -> bool:
         """Say whether the shifted probes of all frames are small enough to keep."""
@@ -233,6 +195,6 @@ class Problem:
         for subset in self.subsets:
             for batch in subset:
                 self.check()
-                probes, _ = self._shifted(batch, probe, with_ramps=False)
-                total = ops.add(total, illumination(ops, probes), ops.array(batch.corners))
+                probes = self._shifted(batch, probe)
+                total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
         return total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
@@ -21,6 +23,10 @@ class TorchOps:
         """Compute on the given device."""
         self.device = device
         self.batch_pixels = _CPU_BATCH if device.type == 'cpu' else _GPU_BATCH
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function of these Ops: PyTorch is fast enough as it is."""
+        return functools.partial(function, self)
 
     def array(self, values: npt.NDArray[Any]) -> torch.Tensor:
         """Bring a NumPy array to the device; on the CPU the memory is shared."""
@@ -70,6 +76,10 @@ class TorchOps:
     def complex(self, real: torch.Tensor, imag: torch.Tensor) -> torch.Tensor:
         """Join real and imaginary part."""
         return torch.complex(real, imag)
+
+    def scale(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """Multiply complex numbers by real ones."""
+        return x * factor
 
     def sqrt(self, x: torch.Tensor) -> torch.Tensor:
         """Square root."""
