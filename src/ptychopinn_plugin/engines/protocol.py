@@ -62,6 +62,13 @@ class Monitor:
     def on_preview(self, reconstruction: Reconstruction) -> None:
         """Hear of the reconstruction as it stands."""
 
+    def wants_models(self) -> bool:
+        """Say whether to hear of each better model of a training; asked after every epoch."""
+        return False
+
+    def on_better_model(self, model: TrainedModel) -> None:
+        """Hear of the best model so far."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 import ptychopinn_plugin
@@ -98,11 +99,24 @@ class PyTorchEngine:
         with computing(self.execution), torch.random.fork_rng():
             torch.manual_seed(training.seed)
             prepared = [self._prepared(scan, training, monitor) for scan in scans]
+            manifest = self._manifest(model, training, [one.scan for one in prepared])
+            probe = prepared[0].scan.probe
+
+            def tell(keeper: Keeper) -> None:
+                if monitor.wants_models():
+                    monitor.on_better_model(_trained(keeper, manifest, probe))
+
             module = StageTraining(model, training, prepared, stop_check(monitor))
             keeper = run_training(
-                module, self.execution, self.device, monitor, folder, resume=resume
+                module,
+                self.execution,
+                self.device,
+                monitor,
+                folder,
+                resume=resume,
+                on_better=tell,
             )
-        return self._trained(keeper, model, training, [one.scan for one in prepared])
+        return _trained(keeper, manifest, probe)
 
     def _prepared(self, scan: ScanData, training: TrainingConfig, monitor: Monitor) -> TrainingScan:
         """Reconstruct a scan by physics alone: the reference of its training."""
@@ -128,18 +142,11 @@ class PyTorchEngine:
         scan = dataclasses.replace(scan, probe=probe)
         return TrainingScan.of(scan, reference, problem.canvas, training.validation_fraction)
 
-    def _trained(
-        self,
-        keeper: Keeper,
-        model: ModelConfig,
-        training: TrainingConfig,
-        scans: Sequence[ScanData],
-    ) -> TrainedModel:
-        """Return the best epoch's model with its manifest."""
-        module = StageTraining(model, training, [], lambda: None)
-        module.network.load_state_dict(keeper.weights or {})
-        stage = LearnedStage(TorchOps(torch.device('cpu')), module.network, keeper.trust)
-        manifest = Manifest(
+    def _manifest(
+        self, model: ModelConfig, training: TrainingConfig, scans: Sequence[ScanData]
+    ) -> Manifest:
+        """Return what a model of these scans says of itself, but for its weights."""
+        return Manifest(
             package_version=ptychopinn_plugin.__version__,
             backend=self.backend,
             model=model,
@@ -152,8 +159,17 @@ class PyTorchEngine:
             probe_fingerprint=probe_fingerprint(scans[0].probe),
             data_fingerprint=data_fingerprint(scans),
         )
-        trained = TrainedModel(stage.weights(), scans[0].probe, keeper.history(), manifest)
-        fingerprint = weights_fingerprint(trained)
-        return dataclasses.replace(
-            trained, manifest=manifest.model_copy(update={'weights_fingerprint': fingerprint})
-        )
+
+
+def _trained(keeper: Keeper, manifest: Manifest, probe: npt.NDArray[np.complex64]) -> TrainedModel:
+    """Return the best epoch's model with its manifest."""
+    # A training under way must not notice that a network was drawn.
+    with torch.random.fork_rng(devices=[]):
+        module = StageTraining(manifest.model, manifest.training, [], lambda: None)
+    module.network.load_state_dict(keeper.weights or {})
+    stage = LearnedStage(TorchOps(torch.device('cpu')), module.network, keeper.trust)
+    trained = TrainedModel(stage.weights(), probe, keeper.history(), manifest)
+    fingerprint = weights_fingerprint(trained)
+    return dataclasses.replace(
+        trained, manifest=manifest.model_copy(update={'weights_fingerprint': fingerprint})
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -36,8 +36,9 @@ class Keeper(Callback):
         losses: (training, validation) of every epoch.
     """
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, on_better: Callable[[Keeper], None]) -> None:
         self.monitor = monitor
+        self.on_better = on_better
         self.began = time.perf_counter()
         self.weights: dict[str, torch.Tensor] | None = None
         self.trust = Trust.full()
@@ -67,7 +68,8 @@ class Keeper(Callback):
         loss = float(np.mean(module.epoch_losses)) if module.epoch_losses else float('nan')
         validation = float(metrics['val_loss'])
         self.losses.append((max(loss, LEAST_LOSS), max(validation, LEAST_LOSS)))
-        if validation < self.best:
+        better = validation < self.best
+        if better:
             self.best = validation
             self.trust = module.measured_trust()
             self.weights = {
@@ -77,6 +79,8 @@ class Keeper(Callback):
         per_epoch = module.config.steps_per_epoch
         step = (trainer.current_epoch + 1) * per_epoch
         self._tell(step, per_epoch * module.config.epochs, self.losses[-1][0], self.losses[-1][1])
+        if better:
+            self.on_better(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs to know."""
@@ -112,6 +116,7 @@ def run_training(
     folder: Path | None,
     *,
     resume: bool,
+    on_better: Callable[[Keeper], None],
 ) -> Keeper:
     """Train until the epochs are done, nothing improves or the monitor asks for a stop.
 
@@ -122,12 +127,13 @@ def run_training(
         monitor: hears of every step.
         folder: for logs and checkpoints; None keeps neither.
         resume: whether to go on from the folder's last checkpoint.
+        on_better: hears of each epoch that was the best so far, after the monitor.
 
     Raises:
         Cancelled: stopped before there was anything to keep.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
     """
-    keeper = Keeper(monitor)
+    keeper = Keeper(monitor, on_better)
     callbacks: list[Callback] = [
         keeper,
         EarlyStopping('val_loss', patience=module.config.patience, check_finite=False),
@@ -135,7 +141,12 @@ def run_training(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         callbacks.append(
-            ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
+            ModelCheckpoint(
+                folder,
+                filename=Path(CHECKPOINT_NAME).stem,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
         )
     with quiet_lightning():
         trainer = lightning.Trainer(
