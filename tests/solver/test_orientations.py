@@ -17,7 +17,7 @@ WRONG = [Orientation(), Orientation(True, False, False), Orientation(False, True
 
 @pytest.fixture(scope='module')
 def scan() -> ScanData:
-    return simulate(SimulationConfig(rows=10, columns=12, probe_guess_error=0.6)).scan
+    return simulate(SimulationConfig(rows=10, columns=12, probe_guess_error=1.5)).scan
 
 
 @pytest.mark.parametrize('wrong', WRONG, ids=str)
