@@ -13,9 +13,13 @@ from .errors import (
     ReconstructionError,
     ResultFileError,
     ScanDataError,
+    SettingsValueError,
+    UnavailableError,
     UnknownBackendError,
 )
 from .files import load_scan
+from .host.bridge import install
+from .host.reconstructor import PtychoPINNTrainableReconstructor
 from .metrics import Score, score
 from .model_file import Manifest, load_model, save_model
 from .pictures import picture
@@ -39,6 +43,7 @@ __all__ = [
     'OutputError',
     'Progress',
     'PtychoPINNError',
+    'PtychoPINNTrainableReconstructor',
     'Reconstruction',
     'ReconstructionError',
     'Result',
@@ -47,11 +52,14 @@ __all__ = [
     'ScanDataError',
     'ScanMetadata',
     'Score',
+    'SettingsValueError',
     'SimulatedScan',
     'SimulationConfig',
     'TrainedModel',
     'TrainingConfig',
+    'UnavailableError',
     'UnknownBackendError',
+    'install',
     'load_model',
     'load_result',
     'load_scan',

@@ -37,6 +37,14 @@ class BackendUnavailableError(PtychoPINNError, RuntimeError):
     """The chosen framework cannot be imported; another is never taken in its place."""
 
 
+class SettingsValueError(PtychoPINNError, ValueError):
+    """A setting of Ptychodus has a value that it cannot have."""
+
+
+class UnavailableError(PtychoPINNError, NotImplementedError):
+    """Something that is offered and not there yet."""
+
+
 class ModelFileError(PtychoPINNError, ValueError):
     """A model file cannot be read, is incomplete or holds something it should not."""
 

@@ -41,10 +41,10 @@ def test_every_command_has_help(run: Run, command: str) -> None:
     shown = run(command, '--help')
     assert shown.code == 0
     assert f'usage: ptychopinn {command} [options]' in shown.out
-    assert '--quiet' in shown.out
+    assert '--quiet' in shown.out or command == 'ptychodus'
     for nonsense in ('null', 'NoneType', '(required)', 'JSON'):
         assert nonsense not in shown.out.replace('Print JSON', '')
-    if command != 'backends':
+    if command not in ('backends', 'doctor', 'ptychodus'):
         assert f'  ptychopinn {command} ' in shown.out.split('Example')[1]
 
 

@@ -39,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ['ptychodus'] and words[1:] not in (['--help'], ['-h']):
+        from ptychopinn_plugin.host.launch import launch
+
+        return launch(words[1:])
     try:
         source, parsed = parse(words)
         CliApp.run(Ptychopinn, cli_args=parsed, cli_settings_source=source)

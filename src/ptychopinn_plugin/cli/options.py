@@ -271,6 +271,29 @@ class Demo(Command, EngineFlags):
         run(self)
 
 
+class Doctor(Command):
+    """Say whether Ptychodus will offer the plugin, and if not, why.
+
+    Example:
+      ptychopinn doctor
+    """
+
+    def run(self) -> None:  # noqa: D102
+        from ptychopinn_plugin.cli.commands.doctor import run
+
+        run()
+
+
+class Ptychodus(BaseModel):
+    """Start Ptychodus with the plugin; what is typed after it goes to Ptychodus.
+
+    Needed only where Ptychodus does not see the plugin by itself, see `ptychopinn doctor`.
+
+    Example:
+      ptychopinn ptychodus
+    """
+
+
 class Ptychopinn(BaseSettings):
     """Physics-informed neural ptychography.
 
@@ -303,6 +326,8 @@ class Ptychopinn(BaseSettings):
     show: CliSubCommand[Show] = Field(description='draw a result')
     inspect: CliSubCommand[Inspect] = Field(description='print what a model file says of itself')
     demo: CliSubCommand[Demo] = Field(description='see all of it work on a simulated scan')
+    doctor: CliSubCommand[Doctor] = Field(description='will Ptychodus offer the plugin?')
+    ptychodus: CliSubCommand[Ptychodus] = Field(description='start Ptychodus with the plugin')
 
     @classmethod
     def settings_customise_sources(

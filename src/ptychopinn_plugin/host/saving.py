@@ -52,7 +52,7 @@ def save_product(
         reconstruction.origin_px,
         reconstruction.probe,
         name=name or Path(scan.source).stem or 'PtychoPINN',
-        comments=_comments(reconstruction, scan, comments),
+        comments=product_comments(reconstruction, scan, comments),
         losses=reconstruction.losses or reconstruction.residual.tolist(),
     )
     with replacing(Path(path)) as temporary:
@@ -97,7 +97,8 @@ def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
         ptychodus_io.save_product(temporary, product)
 
 
-def _comments(reconstruction: Reconstruction, scan: ScanData, comments: str) -> str:
+def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
+    """Return lines on backend, model, version and time, put behind other comments."""
     model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
     lines = [
         comments,

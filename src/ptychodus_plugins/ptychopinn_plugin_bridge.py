@@ -1,0 +1,20 @@
+"""Installed as `ptychodus/plugins/ptychopinn_plugin_bridge.py`, where Ptychodus looks for plugins.
+
+Ptychodus imports every module of that folder when it starts and calls its `register_plugins`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+
+def register_plugins(registry: object) -> None:
+    """Let Ptychodus find reconstructor libraries; whatever goes wrong, Ptychodus starts."""
+    try:
+        from ptychopinn_plugin.host.bridge import install
+
+        install()
+    except Exception:
+        logger.warning('ptychopinn-plugin cannot be used', exc_info=True)

@@ -1,0 +1,26 @@
+"""`ptychopinn doctor`."""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.errors import UnavailableError
+from ptychopinn_plugin.host.doctor import examine
+
+
+def run() -> None:
+    """Print what was found, and fail if Ptychodus will not offer the plugin.
+
+    Raises:
+        UnavailableError: Ptychodus will not see the plugin; the message says what to do.
+    """
+    findings = examine()
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        say(f'{"ok" if finding.good else "--":<3} {finding.what:<{width}}  {finding.found}')
+    faults = [finding.advice for finding in findings if finding.advice and finding.needed]
+    for finding in findings:
+        if finding.advice and not finding.needed:
+            say(finding.advice)
+    if faults:
+        raise UnavailableError('; '.join(faults))
+    say('Ptychodus will offer PtychoPINN-Plugin_PINN under Processing, Algorithm.')

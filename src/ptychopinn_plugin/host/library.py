@@ -1,0 +1,74 @@
+"""The library that Ptychodus lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ptychodus.api.reconstruct import ReconstructorLibrary, TrainableReconstructor
+from ptychodus.api.settings import SettingsRegistry
+
+from ptychopinn_plugin import __version__
+from ptychopinn_plugin.host.engines import EngineFactory, default_engine
+from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor, package_logger
+from ptychopinn_plugin.host.settings import PluginSettings
+from ptychopinn_plugin.host.supervised import SupervisedReconstructor
+from ptychopinn_plugin.host.tasks import HostTasks
+
+if TYPE_CHECKING:
+    from ptychodus.controller.data import FileDialogFactory
+
+    from ptychopinn_plugin.host.view import PluginViewControllerFactory
+
+
+class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
+    """`PtychoPINN-Plugin` with the reconstructors `PINN` and `Supervised`.
+
+    Attributes:
+        settings: the plugin's settings, read before every run.
+
+    Args:
+        settings_registry: where the settings are made.
+        is_developer_mode_enabled: as Ptychodus tells its libraries.
+        engine_factory: makes the engine of an execution config.
+    """
+
+    def __init__(
+        self,
+        settings_registry: SettingsRegistry,
+        is_developer_mode_enabled: bool = False,
+        *,
+        engine_factory: EngineFactory = default_engine,
+    ) -> None:
+        # The status pane shows this logger and those below it: all of the package.
+        super().__init__(package_logger.name)
+        self.settings = PluginSettings(settings_registry)
+        self._pinn = PtychoPINNTrainableReconstructor(
+            read_configs=self.settings.read, engine_factory=engine_factory
+        )
+        self._reconstructors: tuple[TrainableReconstructor, ...] = (
+            self._pinn,
+            SupervisedReconstructor(),
+        )
+        package_logger.info('PtychoPINN-Plugin %s', __version__)
+
+    @property
+    def name(self) -> str:
+        """First half of the names in Ptychodus' list."""
+        return 'PtychoPINN-Plugin'
+
+    def __iter__(self) -> Iterator[TrainableReconstructor]:
+        """Iterate over the reconstructors."""
+        return iter(self._reconstructors)
+
+    def connect_host(self, tasks: HostTasks) -> None:
+        """Take who is to be asked for a stop and told of progress."""
+        self._pinn.connect_host(tasks)
+
+    def create_view_controller_factory(
+        self, file_dialog_factory: FileDialogFactory
+    ) -> PluginViewControllerFactory:
+        """Return the factory of the settings pages; only a window asks for it."""
+        from ptychopinn_plugin.host.view import PluginViewControllerFactory
+
+        return PluginViewControllerFactory(self.name, self.settings)
