@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -18,10 +19,23 @@ def torch_ops() -> Ops:
     return TorchOps(torch.device('cpu'))
 
 
+def tensorflow_ops(*, fused: bool) -> Ops:
+    from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+
+    return TensorFlowOps('/CPU:0', fused=fused)
+
+
 # A mark skips or fails the test where its backend is missing; see tests/conftest.py.
-MAKERS: dict[str, Callable[[], Ops]] = {'numpy': NumpyOps, 'pytorch': torch_ops}
+MAKERS: dict[str, Callable[[], Ops]] = {
+    'numpy': NumpyOps,
+    'pytorch': torch_ops,
+    'tensorflow': functools.partial(tensorflow_ops, fused=False),
+    'tensorflow fused': functools.partial(tensorflow_ops, fused=True),
+}
 FRAMEWORKS = [
-    pytest.param(name, marks=() if name == 'numpy' else getattr(pytest.mark, name), id=name)
+    pytest.param(
+        name, marks=() if name == 'numpy' else getattr(pytest.mark, name.split()[0]), id=name
+    )
     for name in MAKERS
 ]
 OTHER_FRAMEWORKS = [param for param in FRAMEWORKS if param.id != 'numpy']

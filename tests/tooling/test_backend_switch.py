@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.engines import engine_class
 from ptychopinn_plugin.errors import BackendUnavailableError, UnknownBackendError
 
@@ -16,28 +17,24 @@ def test_another_name_is_refused_naming_both(name: str) -> None:
     assert isinstance(caught.value, ValueError)
 
 
-def test_missing_torch_names_the_extra_and_keeps_the_cause(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ('backend', 'name', 'module'),
+    [('pytorch', 'PyTorch', 'torch'), ('tensorflow', 'TensorFlow', 'tensorflow')],
+)
+def test_a_missing_framework_names_the_extra_and_keeps_the_cause(
+    monkeypatch: pytest.MonkeyPatch, backend: str, name: str, module: str
 ) -> None:
-    for module in list(sys.modules):
-        if module.startswith('ptychopinn_plugin.engines.pytorch'):
-            monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, 'torch', None)
+    for loaded in list(sys.modules):
+        if loaded.startswith(f'ptychopinn_plugin.engines.{backend}'):
+            monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BackendUnavailableError) as caught:
-        engine_class('pytorch')
-    assert 'PyTorch backend selected' in str(caught.value)
-    assert "pip install 'ptychopinn-plugin[pytorch]'" in str(caught.value)
+        engine_class(backend)
+    assert f'{name} backend selected' in str(caught.value)
+    assert f"pip install 'ptychopinn-plugin[{backend}]'" in str(caught.value)
     assert isinstance(caught.value, RuntimeError)
     assert isinstance(caught.value.__cause__, ImportError)
 
 
-@pytest.mark.pytorch
-def test_pytorch_engine_says_its_name() -> None:
-    assert engine_class('pytorch').backend == 'pytorch'
-
-
-def test_tensorflow_has_no_engine_yet() -> None:
-    with pytest.raises(
-        BackendUnavailableError, match=r'TensorFlow backend selected.*no TensorFlow engine yet'
-    ):
-        engine_class('tensorflow')
+def test_an_engine_says_its_name(backend: Backend) -> None:
+    assert engine_class(backend).backend == backend

@@ -9,7 +9,7 @@ import pytest
 
 CONFTEST = Path(__file__).parents[1] / 'conftest.py'
 TEST = 'def test_backend(backend):\n    assert backend\n'
-BLOCK = 'import sys\nsys.modules["torch"] = None\n'
+BLOCK = 'import sys\nsys.modules["torch"] = sys.modules["tensorflow"] = None\n'
 
 
 def run_pytest(folder: Path, require: str) -> str:

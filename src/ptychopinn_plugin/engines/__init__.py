@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ['engine_class']
 
+# Each framework's own spelling, and its engine.
+_ENGINES = {
+    'tensorflow': ('TensorFlow', 'TensorFlowEngine'),
+    'pytorch': ('PyTorch', 'PyTorchEngine'),
+}
+
 
 def engine_class(backend: str) -> type[Engine]:
     """Import the engine of a backend and return its class.
@@ -22,22 +28,18 @@ def engine_class(backend: str) -> type[Engine]:
 
     Raises:
         UnknownBackendError: another name.
-        BackendUnavailableError: the chosen framework cannot be imported, or this version has no
-            engine for it. Another framework is never taken in its place.
+        BackendUnavailableError: the chosen framework cannot be imported. Another one is never
+            taken in its place.
     """
-    if backend == 'pytorch':
-        try:
-            module = importlib.import_module('ptychopinn_plugin.engines.pytorch')
-        except ImportError as error:
-            raise BackendUnavailableError(
-                f'PyTorch backend selected, but its packages cannot be imported ({error}); '
-                "install them with: pip install 'ptychopinn-plugin[pytorch]'"
-            ) from error
-        return cast('type[Engine]', module.PyTorchEngine)
-    if backend == 'tensorflow':
+    if backend not in _ENGINES:
+        known = ' or '.join(repr(name) for name in get_args(Backend))
+        raise UnknownBackendError(f'unknown backend {backend!r}; it must be {known}')
+    name, engine = _ENGINES[backend]
+    try:
+        module = importlib.import_module(f'ptychopinn_plugin.engines.{backend}')
+    except ImportError as error:
         raise BackendUnavailableError(
-            'TensorFlow backend selected, but this version has no TensorFlow engine yet; '
-            "select the backend 'pytorch'"
-        )
-    known = ' or '.join(repr(name) for name in get_args(Backend))
-    raise UnknownBackendError(f'unknown backend {backend!r}; it must be {known}')
+            f'{name} backend selected, but its packages cannot be imported ({error}); '
+            f"install them with: pip install 'ptychopinn-plugin[{backend}]'"
+        ) from error
+    return cast('type[Engine]', getattr(module, engine))

@@ -200,7 +200,7 @@ class AcceleratedSolver:
         size = self.config.object_step * self._step_scale
         moved_object = canvas_object + size * self._preconditioned(sweep.direction, sweep.dose)
         moved_probe = probe
-        if sweep.probe_direction is not None:
+        if sweep.probe_direction is not None and sweep.object_power is not None:
             size = self.config.probe_step * self._step_scale
             ops = self.problem.ops
             moved_probe = probe + ops.scale(sweep.probe_direction, size / sweep.object_power)

@@ -1,0 +1,146 @@
+"""`Ops` in TensorFlow."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy.typing as npt
+import tensorflow as tf
+
+from ptychopinn_plugin.physics.ops import DType
+
+# Enough to keep a CPU's caches warm and a GPU's cores busy.
+_CPU_BATCH, _GPU_BATCH = 2**17, 2**22
+
+
+class TensorFlowOps:
+    """Tensors on the device in whose scope the functions are called.
+
+    Compiled functions are kept with the Ops: one set of Ops for many scans compiles less.
+
+    Args:
+        device: TensorFlow's name of the device.
+        fused: compile with XLA, for every shape anew; else into graphs that take any shape, for
+            work whose shapes change all the time.
+    """
+
+    def __init__(self, device: str, *, fused: bool) -> None:
+        self.batch_pixels = _CPU_BATCH if 'CPU' in device else _GPU_BATCH
+        self._fused = fused
+        self._functions: dict[Callable[..., Any], Any] = {}
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function of these Ops, compiled once for all calls of the same shapes."""
+        known: Callable[..., Any] | None = self._functions.get(function)
+        if known is None:
+            known = self._functions[function] = tf.function(
+                functools.partial(function, self),
+                autograph=False,
+                jit_compile=self._fused,
+                reduce_retracing=not self._fused,
+            )
+        return known
+
+    def traces(self) -> int:
+        """Return how many times a function was traced so far."""
+        return sum(one.experimental_get_tracing_count() for one in self._functions.values())
+
+    def array(self, values: npt.NDArray[Any]) -> tf.Tensor:
+        """Bring a NumPy array to the device."""
+        return tf.convert_to_tensor(values)
+
+    def numpy(self, x: tf.Tensor) -> npt.NDArray[Any]:
+        """Bring a tensor back to NumPy."""
+        values: npt.NDArray[Any] = x.numpy()
+        return values
+
+    def number(self, x: tf.Tensor) -> float:
+        """Return a scalar tensor as a Python number."""
+        return float(x)
+
+    def zeros(self, shape: tuple[int, ...], dtype: DType) -> tf.Tensor:
+        """Return a tensor of zeros."""
+        return tf.zeros(shape, dtype)
+
+    def fft2(self, x: tf.Tensor) -> tf.Tensor:
+        """Unitary Fourier transform over the last two axes."""
+        return tf.signal.fft2d(x) * (1 / _root_of_pixels(x))
+
+    def ifft2(self, x: tf.Tensor) -> tf.Tensor:
+        """Inverse, and adjoint, of `fft2`."""
+        return tf.signal.ifft2d(x) * _root_of_pixels(x)
+
+    def abs2(self, x: tf.Tensor) -> tf.Tensor:
+        """Squared modulus; several times faster than `abs`, and smooth at zero."""
+        return tf.square(tf.math.real(x)) + tf.square(tf.math.imag(x))
+
+    def conj(self, x: tf.Tensor) -> tf.Tensor:
+        """Complex conjugate."""
+        return tf.math.conj(x)
+
+    def real(self, x: tf.Tensor) -> tf.Tensor:
+        """Real part."""
+        return tf.math.real(x)
+
+    def imag(self, x: tf.Tensor) -> tf.Tensor:
+        """Imaginary part."""
+        return tf.math.imag(x)
+
+    def complex(self, real: tf.Tensor, imag: tf.Tensor) -> tf.Tensor:
+        """Join real and imaginary part."""
+        return tf.complex(real, imag)
+
+    def scale(self, x: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+        """Multiply complex numbers by real ones."""
+        return tf.complex(tf.math.real(x) * factor, tf.math.imag(x) * factor)
+
+    def sqrt(self, x: tf.Tensor) -> tf.Tensor:
+        """Square root."""
+        return tf.sqrt(x)
+
+    def log(self, x: tf.Tensor) -> tf.Tensor:
+        """Natural logarithm."""
+        return tf.math.log(x)
+
+    def polar(self, angle: tf.Tensor) -> tf.Tensor:
+        """Return exp(i angle)."""
+        return tf.complex(tf.cos(angle), tf.sin(angle))
+
+    def sum(self, x: tf.Tensor, axes: tuple[int, ...] | None = None) -> tf.Tensor:
+        """Sum over axes, over all without them."""
+        return tf.reduce_sum(x, axes)
+
+    def max(self, x: tf.Tensor) -> tf.Tensor:
+        """Greatest element."""
+        return tf.reduce_max(x)
+
+    def cut(self, canvas: tf.Tensor, corners: tf.Tensor, size: int) -> tf.Tensor:
+        """Cut patches out of a canvas."""
+        pixels = _pixels(tf.shape(canvas)[1], corners, size)
+        return tf.reshape(tf.gather(tf.reshape(canvas, [-1]), pixels), [-1, size, size])
+
+    def add(self, canvas: tf.Tensor, patches: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
+        """Add patches to a canvas."""
+        shape = tf.shape(canvas)
+        pixels = _pixels(shape[1], corners, patches.shape[-1])
+        # Several times faster than to scatter.
+        sums = tf.math.unsorted_segment_sum(
+            tf.reshape(patches, [-1]), tf.reshape(pixels, [-1]), shape[0] * shape[1]
+        )
+        return canvas + tf.reshape(sums, shape)
+
+
+def _root_of_pixels(x: tf.Tensor) -> float:
+    return math.sqrt(x.shape[-1] * x.shape[-2])
+
+
+def _pixels(width: tf.Tensor, corners: tf.Tensor, size: int) -> tf.Tensor:
+    """Return the flat canvas index of every patch pixel, int32 (n, size size)."""
+    side = tf.range(size)
+    offsets = tf.reshape(side[:, None] * width + side, [-1])
+    corners = tf.cast(corners, tf.int32)
+    first = corners[:, 0] * width + corners[:, 1]
+    return first[:, None] + offsets
