@@ -64,11 +64,13 @@ def test_validation_frames_never_train(scan: TrainingScan) -> None:
 def test_validation_goes_from_the_lowest_to_the_highest_dose(scan: TrainingScan) -> None:
     rng = np.random.default_rng(0)
     photons = [
-        validation_episode(scan, CONFIG, position, rng).crop.counts.mean()
+        validation_episode(scan, CONFIG, position, sparse=False, rng=rng).crop.counts.mean()
         for position in (0.0, 0.5, 1.0)
     ]
     assert photons[0] < photons[1] < photons[2]
     assert photons[0] * 32 * 32 == pytest.approx(300, rel=0.3)
+    sparse = validation_episode(scan, CONFIG, 0.5, sparse=True, rng=rng)
+    assert sparse.crop.frame_count == 4
 
 
 def test_sparse_episodes_are_judged_on_dropped_frames_too(scan: TrainingScan) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.engines.planes import INPUT_PLANES, canvas_planes
-from ptychopinn_plugin.engines.runner import plan
+from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
+from ptychopinn_plugin.engines.runner import Stage, plan, run_reconstruction
 from ptychopinn_plugin.engines.trust import DOSE_BINS, Trust
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from tests.helpers import make_scan
 
 
 def canvases() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -92,3 +94,34 @@ def test_physics_may_have_the_last_word() -> None:
     assert plan(inference, with_stage=True)[-2:] == ['solver', 'solver']
     without_passes = InferenceConfig(stages=1, refine_iterations=0)
     assert plan(without_passes, with_stage=True) == ['solver', 'solver', 'network']
+
+
+class Closing:
+    """A solver of one small scan on NumPy, and stages that change its object."""
+
+    def __init__(self) -> None:
+        self.scan = make_scan(side=6, frame_size=32, step_px=4.0, photons=1e4)
+        self.inference = InferenceConfig(refine_iterations=8, stages=0)
+        self.alone = self.run(None)
+
+    def run(self, stage: Stage | None) -> Reconstruction:
+        return run_reconstruction(
+            NumpyOps(), self.scan, self.inference, Monitor(), backend='pytorch', stage=stage
+        )
+
+
+def test_a_closing_stage_that_the_frames_contradict_is_taken_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    closing = Closing()
+    spoilt = closing.run(lambda canvas_object, direction, dose: canvas_object * np.conj(direction))
+    np.testing.assert_array_equal(spoilt.object_canvas, closing.alone.object_canvas)
+    assert spoilt.stages[-1] == 'solver'
+    assert 'left out' in caplog.text
+
+
+def test_a_closing_stage_may_take_away_fitted_noise() -> None:
+    closing = Closing()
+    kept = closing.run(lambda canvas_object, direction, dose: canvas_object * 1.02)
+    assert kept.stages[-1] == 'network'
+    assert kept.residual[-1] > closing.alone.residual[-1]

@@ -14,7 +14,7 @@ class InferenceConfig(Config):
     )
     update_probe: bool = setting(False, 'Refine the probe together with the object')
     stages: int = setting(
-        2, 'Learned stages at the start; one more ends the reconstruction', ge=0, le=100
+        1, 'Learned stages at the start; one more ends the reconstruction', ge=0, le=100
     )
     stage_passes: int = setting(
         2, 'Physics passes before each learned stage', ge=1, le=100, advanced=True

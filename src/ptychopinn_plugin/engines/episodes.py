@@ -100,7 +100,12 @@ def training_episode(
 
 
 def validation_episode(
-    scan: TrainingScan, config: TrainingConfig, position: float, rng: np.random.Generator
+    scan: TrainingScan,
+    config: TrainingConfig,
+    position: float,
+    *,
+    sparse: bool,
+    rng: np.random.Generator,
 ) -> Episode:
     """Draw an episode from the validation frames of a scan.
 
@@ -108,6 +113,7 @@ def validation_episode(
         scan: the scan.
         config: the crop's size.
         position: 0 to 1, where between the lowest and the highest dose.
+        sparse: whether to drop most frames.
         rng: of the crop and the photons.
     """
     low, high = _dose_range(scan.scan)
@@ -116,7 +122,7 @@ def validation_episode(
         scan.validation_frames,
         config.crop_frames,
         kept_photons=low * (high / low) ** position,
-        kept_frames=1.0,
+        kept_frames=SPARSE_SHARES[0] if sparse else 1.0,
         rng=rng,
     )
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ Step: TypeAlias = Literal['solver', 'network']
 Stage: TypeAlias = Callable[[Array, Array, Array], Array]
 # Share of the greatest dose below which a pixel counts as not reached by the probe.
 LEAST_COVERAGE = 1e-4
+# Amplitude misfit that fitting noise with one real number takes away, on average: the variance of
+# the square root of a photon count.
+NOISE_MISFIT = 0.25
 
 
 def plan(inference: InferenceConfig, *, with_stage: bool) -> list[Step]:
@@ -106,21 +109,50 @@ class _Run:
         """Do every step; keep the residual met in each pass and, last, that of the result."""
         for number, step in enumerate(steps, 1):
             if step == 'solver':
-                self.residuals.append(self.solver.one_pass())
-                self.names.append(step)
+                self._keep(step, self.solver.one_pass())
             elif self.stage is not None:
                 if number == len(steps):
-                    self.solver.finish()
-                apply_stage(self.solver, self.stage)
+                    self._close()
+                else:
+                    apply_stage(self.solver, self.stage)
             monitor.on_progress(
                 Progress(step, number, len(steps), self.residuals[-1], None, self.seconds())
             )
             if number < len(steps) and monitor.wants_preview():
                 monitor.on_preview(self.result())
-        if steps:
-            closed = steps[-1] == 'network'
-            self.residuals.append(self.solver.residual() if closed else self.solver.finish())
-            self.names.append(steps[-1])
+        if steps and steps[-1] == 'solver':
+            self._keep('solver', self.solver.finish())
+
+    def _close(self) -> None:
+        """Give the network the last word, unless the frames contradict it.
+
+        Taking away the noise that physics fitted raises the residual by about NOISE_MISFIT for
+        each real number fitted; a stage that raises it by more has done harm and is taken back.
+        """
+        solver, problem = self.solver, self.solver.problem
+        before, state = solver.finish(), solver.state
+        apply_stage(solver, cast('Stage', self.stage))
+        after = solver.residual()
+        _, dose = solver.direction()
+        covered = np.count_nonzero(problem.ops.numpy(dose) > LEAST_COVERAGE * dose.max())
+        allowed = NOISE_MISFIT * 2 * covered / max(problem.total_counts, 1e-30)
+        if after <= before + allowed:
+            self._keep('network', after)
+        else:
+            logger.warning(
+                'The closing stage would raise the residual from %.5f to %.5f, more than noise '
+                'explains (%.5f): it was left out',
+                before,
+                after,
+                allowed,
+            )
+            solver.state = state
+            self._keep('solver', before)
+
+    def _keep(self, step: Step, residual: float) -> None:
+        """Keep the residual of a step."""
+        self.names.append(step)
+        self.residuals.append(residual)
 
     def seconds(self) -> float:
         """Return the seconds since the start."""

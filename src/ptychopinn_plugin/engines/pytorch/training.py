@@ -58,7 +58,10 @@ class TrainingEpisodes(Dataset[Episode]):
 
 
 class ValidationEpisodes(Dataset[Episode]):
-    """Fixed episodes from held-out strips, from the lowest to the highest dose."""
+    """Fixed episodes from held-out strips, from the lowest to the highest dose.
+
+    Every other one is sparse.
+    """
 
     def __init__(self, scans: Sequence[TrainingScan], config: TrainingConfig) -> None:
         self.scans = scans
@@ -73,8 +76,13 @@ class ValidationEpisodes(Dataset[Episode]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng([self.config.seed, VALIDATION_STREAM, index])
-        position = index / max(len(self) - 1, 1)
-        return validation_episode(self.scans[index % len(self.scans)], self.config, position, rng)
+        return validation_episode(
+            self.scans[index % len(self.scans)],
+            self.config,
+            index // 2 / max((len(self) - 1) // 2, 1),
+            sparse=index % 2 == 1,
+            rng=rng,
+        )
 
 
 class StageTraining(lightning.LightningModule):
