@@ -7,6 +7,7 @@ to expect.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -15,6 +16,24 @@ INPUT_PLANES = 8
 OUTPUT_PLANES = 2
 COVER_FLOOR = 0.02
 SCALE_FLOOR = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """An object as a learned stage finds it.
+
+    Attributes:
+        canvas_object: complex64 (H, W).
+        direction: complex64 (H, W), preconditioned gradient image of the last pass.
+        dose: float32 (H, W), photons an object pixel.
+        excess: what its update is measured by in training: the object's held-out deviance above
+            the reference's, held off zero.
+    """
+
+    canvas_object: Array
+    direction: Array
+    dose: Array
+    excess: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +74,7 @@ def canvas_planes(ops: Ops, canvas_object: Array, direction: Array, dose: Array)
         direction: complex64 (H, W), the preconditioned gradient image of the last pass.
         dose: float32 (H, W), photons an object pixel.
     """
-    cover = dose / (dose + COVER_FLOOR * ops.max(dose))
+    cover = covered_pixels(ops, dose)
     covered = ops.sum(cover)
     total = ops.sum(ops.scale(canvas_object, cover))
     phase = ops.scale(total, 1 / (ops.sqrt(ops.abs2(total)) + SCALE_FLOOR))
@@ -75,3 +94,18 @@ def canvas_planes(ops: Ops, canvas_object: Array, direction: Array, dose: Array)
         noise / scale,
     )
     return CanvasPlanes(inputs, phase, scale, cover)
+
+
+def covered_pixels(ops: Ops, dose: Array) -> Array:
+    """Return about 1 where the dose is high and 0 where no light falls, float32 (H, W)."""
+    return dose / (dose + COVER_FLOOR * ops.max(dose))
+
+
+def mean_log10_dose(ops: Ops, dose: Array) -> float:
+    """Return log10 of the mean dose over the covered canvas, photons an object pixel."""
+    return math.log10(max(ops.number(ops.compiled(_mean_dose)(dose)), 1e-6))
+
+
+def _mean_dose(ops: Ops, dose: Array) -> Array:
+    cover = covered_pixels(ops, dose)
+    return ops.sum(dose * cover) / ops.sum(cover)

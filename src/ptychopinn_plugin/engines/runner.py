@@ -133,8 +133,8 @@ class _Run:
         before, state = solver.finish(), solver.state
         apply_stage(solver, cast('Stage', self.stage))
         after = solver.residual()
-        _, dose = solver.direction()
-        covered = np.count_nonzero(problem.ops.numpy(dose) > LEAST_COVERAGE * dose.max())
+        dose = problem.ops.numpy(solver.direction()[1])
+        covered = np.count_nonzero(dose > LEAST_COVERAGE * dose.max())
         allowed = NOISE_MISFIT * 2 * covered / max(problem.total_counts, 1e-30)
         if after <= before + allowed:
             self._keep('network', after)

@@ -116,7 +116,7 @@ class Problem:
         sums = self._empty_sums(probe, with_dose=kept_dose is None, with_probe=with_probe)
         for batch in self.subsets[index]:
             self.check()
-            frames, probes = self._placed(batch), self._shifted(batch, probe)
+            frames, probes = self._placed(batch), self.shifted(batch, probe)
             sums = ops.compiled(add_batch)(sums, canvas_object, frames, probes, self.good)
         dose = kept_dose if sums.dose is None else sums.dose
         if self.fixed_probe:
@@ -146,13 +146,13 @@ class Problem:
         total = ops.zeros((), 'float32')
         for batch in self.subsets[index]:
             self.check()
-            frames, probes = self._placed(batch), self._shifted(batch, probe)
+            frames, probes = self._placed(batch), self.shifted(batch, probe)
             total = total + ops.compiled(batch_misfit)(canvas_object, frames, probes, self.good)
         return ops.number(total)
 
     def expected(self, batch: FrameBatch, canvas_object: Array, probe: Array) -> Array:
         """Return the photons expected in a batch's frames, (b, N, N), zero frequency at index 0."""
-        corners, probes = self.ops.array(batch.corners), self._shifted(batch, probe)
+        corners, probes = self.ops.array(batch.corners), self.shifted(batch, probe)
         return self.ops.compiled(batch_counts)(canvas_object, corners, probes)
 
     def _placed(self, batch: FrameBatch) -> Frames:
@@ -160,7 +160,7 @@ class Problem:
         array = self.ops.array
         return Frames(array(batch.amplitudes), array(batch.corners), array(batch.shifts_px))
 
-    def _shifted(self, batch: FrameBatch, probe: Array) -> Array:
+    def shifted(self, batch: FrameBatch, probe: Array) -> Array:
         """Return a batch's shifted probes, kept where the probe is fixed."""
         kept = self._probes.get(id(batch))
         if kept is not None:
@@ -195,6 +195,6 @@ class Problem:
         for subset in self.subsets:
             for batch in subset:
                 self.check()
-                probes = self._shifted(batch, probe)
+                probes = self.shifted(batch, probe)
                 total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
         return total

@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.engines.protocol import Monitor, Progress
+from ptychopinn_plugin.engines.pytorch.stage import network_weights
 from ptychopinn_plugin.engines.pytorch.training import StageTraining
+from ptychopinn_plugin.engines.record import TrainingRecord
 from ptychopinn_plugin.engines.trust import Trust
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled, CheckpointError
 
 CHECKPOINT_NAME = 'last.ckpt'
-LEAST_LOSS = 1e-6
 
 
 class Keeper(Callback):
-    """Keeps the best weights, the history and tells the monitor.
+    """Writes the record of a Lightning training."""
 
-    Attributes:
-        weights: of the best epoch so far, None before the first.
-        trust: measured at that epoch.
-        losses: (training, validation) of every epoch.
-    """
-
-    def __init__(self, monitor: Monitor, on_better: Callable[[Keeper], None]) -> None:
-        self.monitor = monitor
-        self.on_better = on_better
-        self.began = time.perf_counter()
-        self.weights: dict[str, torch.Tensor] | None = None
-        self.trust = Trust.full()
-        self.best = float('inf')
-        self.losses: list[tuple[float, float]] = []
+    def __init__(self, record: TrainingRecord) -> None:
+        self.record = record
 
     def on_train_batch_end(
         self,
@@ -55,87 +41,66 @@ class Keeper(Callback):
     ) -> None:
         """Report a step."""
         module = cast('StageTraining', pl_module)
-        per_epoch = module.config.steps_per_epoch
-        step = trainer.current_epoch * per_epoch + batch_idx + 1
-        self._tell(step, per_epoch * module.config.epochs, module.epoch_losses[-1], None)
+        self.record.step(trainer.current_epoch, batch_idx, module.epoch_losses[-1])
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Keep the weights where held-out frames say that they are the best so far."""
+        """Close an epoch."""
         module = cast('StageTraining', pl_module)
-        metrics = trainer.callback_metrics
-        loss = float(np.mean(module.epoch_losses)) if module.epoch_losses else float('nan')
-        validation = float(metrics['val_loss'])
-        self.losses.append((max(loss, LEAST_LOSS), max(validation, LEAST_LOSS)))
-        better = validation < self.best
-        if better:
-            self.best = validation
-            self.trust = module.measured_trust()
-            self.weights = {
-                name: value.detach().cpu().clone()
-                for name, value in module.network.state_dict().items()
-            }
-        per_epoch = module.config.steps_per_epoch
-        step = (trainer.current_epoch + 1) * per_epoch
-        self._tell(step, per_epoch * module.config.epochs, self.losses[-1][0], self.losses[-1][1])
-        if better:
-            self.on_better(self)
+        self.record.epoch(
+            trainer.current_epoch,
+            module.epoch_losses,
+            module.validation_cases,
+            lambda: network_weights(module.network),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs to know."""
+        record = self.record
+        weights = {name: torch.tensor(value) for name, value in (record.weights or {}).items()}
         return {
-            'weights': self.weights,
-            'trust': self.trust.factor.tolist(),
-            'best': self.best,
-            'losses': self.losses,
+            'weights': weights,
+            'trust': record.trust.factor.tolist(),
+            'best': record.best,
+            'losses': record.losses,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where another training stopped."""
-        self.weights = state_dict['weights']
-        self.trust = Trust(np.asarray(state_dict['trust'], np.float32))
-        self.best = state_dict['best']
-        self.losses = [(float(a), float(b)) for a, b in state_dict['losses']]
-
-    def history(self) -> npt.NDArray[np.float64]:
-        """Return the losses, float64 (epochs, 2)."""
-        return np.asarray(self.losses, np.float64).reshape(-1, 2)
-
-    def _tell(self, step: int, total: int, loss: float, validation: float | None) -> None:
-        seconds = time.perf_counter() - self.began
-        loss = max(loss, LEAST_LOSS)
-        self.monitor.on_progress(Progress('train', step, total, loss, validation, seconds))
+        record = self.record
+        weights = {name: value.numpy() for name, value in state_dict['weights'].items()}
+        record.weights = weights or None
+        record.trust = Trust(np.asarray(state_dict['trust'], np.float32))
+        record.best = state_dict['best']
+        record.losses = [(float(a), float(b)) for a, b in state_dict['losses']]
 
 
 def run_training(
     module: StageTraining,
+    record: TrainingRecord,
     execution: ExecutionConfig,
     device: torch.device,
-    monitor: Monitor,
     folder: Path | None,
     *,
     resume: bool,
-    on_better: Callable[[Keeper], None],
-) -> Keeper:
+) -> None:
     """Train until the epochs are done, nothing improves or the monitor asks for a stop.
 
     Args:
         module: what to train.
+        record: is written.
         execution: logger and determinism.
         device: where.
-        monitor: hears of every step.
         folder: for logs and checkpoints; None keeps neither.
         resume: whether to go on from the folder's last checkpoint.
-        on_better: hears of each epoch that was the best so far, after the monitor.
 
     Raises:
         Cancelled: stopped before there was anything to keep.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
     """
-    keeper = Keeper(monitor, on_better)
     callbacks: list[Callback] = [
-        keeper,
+        Keeper(record),
         EarlyStopping('val_loss', patience=module.config.patience, check_finite=False),
     ]
     if folder is not None:
@@ -169,11 +134,10 @@ def run_training(
                 weights_only=True,
             )
         except Cancelled:
-            if keeper.weights is None:
+            if record.weights is None:
                 raise
-    if keeper.weights is None:
+    if record.weights is None:
         raise Cancelled('the training ended before its first epoch was done')
-    return keeper
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from ptychopinn_plugin.config import Backend, ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
