@@ -39,6 +39,12 @@ BAD = np.random.default_rng(8).uniform(size=(16, 16)) < 0.2
 MASKS = pytest.mark.parametrize('good', [None, 1.0 - BAD], ids=['all good', 'masked'])
 
 
+@pytest.fixture
+def without_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let even the darkest pixels follow the formula."""
+    monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Directions:
     canvas_object: Array
@@ -81,6 +87,7 @@ def random_like(values: Values, seed: int) -> Values:
     return np.asarray(rng.normal(size=values.shape) + 1j * rng.normal(size=values.shape))
 
 
+@pytest.mark.usefixtures('without_floor')
 @MASKS
 @pytest.mark.parametrize('part', ['canvas_object', 'probe'])
 @pytest.mark.parametrize('modes', [1, 2])
@@ -112,6 +119,7 @@ def test_no_residual_where_the_model_explains_the_counts(ops: Ops) -> None:
     assert np.abs(residual).max() < 1e-5 * np.sqrt(ops.numpy(expected).max())
 
 
+@pytest.mark.usefixtures('without_floor')
 @MASKS
 def test_adding_the_residual_puts_the_measured_modulus_in_place(
     ops: Ops, good: Values | None
@@ -134,6 +142,23 @@ def test_dark_waves_stay_finite(ops: Ops) -> None:
     expected = expected_counts(ops, waves)
     residual = exit_residual(ops, waves, expected, ops.array(amplitudes), None)
     assert np.isfinite(ops.numpy(residual)).all()
+
+
+@pytest.mark.parametrize(('dark', 'share'), [(1e-7, 0.0), (1e-4, 1.0)])
+def test_photons_where_none_are_expected_wait_for_a_phase(
+    ops: Ops, dark: float, share: float
+) -> None:
+    # What rounding leaves of a dark wave must not steer a photon, whatever the scale.
+    for scale in (1, 1e3):
+        waves = np.full((2, 1, 8, 8), dark * 1j, np.complex64)
+        waves[:, :, 0, 0] = 1
+        amplitudes = np.abs(waves[:, 0])
+        amplitudes[:, 3, 5] = 0.1
+        placed = ops.array(waves * np.float32(scale))
+        measured = ops.array(amplitudes * np.float32(scale))
+        residual = exit_residual(ops, placed, expected_counts(ops, placed), measured, None)
+        change = np.linalg.norm(ops.numpy(residual)[0])
+        assert change == pytest.approx(share * 0.1 * scale, abs=0.002 * scale)
 
 
 def test_bad_pixels_change_no_direction(ops: Ops) -> None:
@@ -172,6 +197,7 @@ def test_dose_counts_the_photons_of_every_frame(ops: Ops) -> None:
     assert relative(dose, wanted) < 1e-5
 
 
+@pytest.mark.usefixtures('without_floor')
 def test_a_full_step_of_one_frame_projects_onto_its_modulus() -> None:
     # One frame, one mode: the preconditioned image undoes the probe wherever light falls.
     ops = NumpyOps()

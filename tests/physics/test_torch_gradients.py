@@ -24,7 +24,8 @@ def test_cut_with_gradient_cuts_the_same_patches() -> None:
     assert torch.equal(plain, traced.detach())
 
 
-def test_derivative_of_the_deviance_is_the_gradient_image() -> None:
+def test_derivative_of_the_deviance_is_the_gradient_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
     import torch
 
     from ptychopinn_plugin.engines.pytorch.ops import TorchOps

@@ -12,8 +12,11 @@ from __future__ import annotations
 from ptychopinn_plugin.physics.forward import over_modes
 from ptychopinn_plugin.physics.ops import Array, Ops
 
-# Photon amplitude below which a wave has no phase worth keeping.
-AMPLITUDE_FLOOR = 1e-6
+# Share of a frame's photons below which a pixel's phase may be mere rounding, another one in each
+# framework. Without it, photons measured where the model expects none would take it for the truth.
+DARK_SHARE = 1e-10
+# Keeps a frame that expects no photon at all finite.
+TINY = 1e-30
 
 
 def exit_residual(
@@ -31,7 +34,9 @@ def exit_residual(
     Returns:
         (n, modes, N, N).
     """
-    factor = amplitudes / (ops.sqrt(expected) + AMPLITUDE_FLOOR) - 1
+    modulus = ops.sqrt(expected)
+    floor = DARK_SHARE * ops.sum(expected, (1, 2))[:, None, None] + TINY
+    factor = (amplitudes - modulus) * modulus / (expected + floor)
     if good is not None:
         factor = factor * good
     return ops.ifft2(ops.scale(waves, factor[:, None]))
