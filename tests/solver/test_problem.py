@@ -1,0 +1,175 @@
+"""A scan prepared for sweeps: it is the experiment, in any dealing, with or without caches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from tests.helpers import expected_counts, make_known_scan, make_object, make_probe, make_scan
+from tests.solver.scans import Values, known_scan, make_solver, object_of, with_positions
+
+
+def whole_misfit(problem: Problem, canvas_object: Values, probe: Values) -> float:
+    ops = problem.ops
+    placed = (ops.array(canvas_object), ops.array(probe))
+    return sum(problem.misfit(index, *placed) for index in range(len(problem.subsets)))
+
+
+@pytest.mark.parametrize('modes', [1, 3])
+def test_the_truth_explains_the_counts(ops: Ops, modes: int) -> None:
+    known = known_scan(side=4, modes=modes, bad_pixels=20)
+    problem = Problem.of(ops, known.scan, 3, fixed_probe=True)
+    assert problem.canvas.shape == known.truth.shape
+    misfit = whole_misfit(problem, known.truth, known.scan.probe)
+    assert misfit < 1e-9 * problem.total_counts
+    sweep = problem.sweep(ops.array(known.truth), ops.array(known.scan.probe), 0, with_probe=True)
+    peak = np.abs(ops.numpy(sweep.dose)).max()
+    assert np.abs(ops.numpy(sweep.direction)).max() < 1e-4 * peak
+
+
+def test_misfit_is_that_of_the_formula(ops: Ops) -> None:
+    known = make_known_scan(side=4, modes=2, bad_pixels=100)
+    scan = known.scan
+    guess, probe = make_object(known.truth.shape, seed=9), make_probe(32, 2, photons=8e4)
+    difference = np.sqrt(expected_counts(guess, probe, scan.positions_px)) - np.sqrt(scan.counts)
+    wanted = float(np.sum(difference[:, ~scan.mask] ** 2))
+    problem = Problem.of(ops, scan, 3, fixed_probe=False)
+    assert problem.total_counts == pytest.approx(float(scan.counts[:, ~scan.mask].sum()), rel=1e-5)
+    assert whole_misfit(problem, guess, probe) == pytest.approx(wanted, rel=1e-4)
+    placed = (ops.array(guess), ops.array(probe))
+    swept = sum(problem.sweep(*placed, index, with_probe=True).misfit for index in range(3))
+    assert swept == pytest.approx(wanted, rel=1e-4)
+
+
+def test_patches_beyond_the_guess_move_the_origin_only(ops: Ops) -> None:
+    known = known_scan(side=4)
+    moved = with_positions(known.scan, lambda positions: positions - (9, 0))
+    problem = Problem.of(ops, moved, 2, fixed_probe=True)
+    row = -problem.canvas.origin_px[0]
+    assert row > 0
+    placed = np.ones(problem.canvas.shape, np.complex64)
+    placed[: known.truth.shape[0] - 9 + row] = known.truth[9 - row :]
+    assert whole_misfit(problem, placed, moved.probe) < 1e-9 * problem.total_counts
+
+
+def sweep_parts(problem: Problem, canvas_object: Array, probe: Array) -> list[Values]:
+    """Return the sums over all subsets: direction, dose, probe direction."""
+    ops = problem.ops
+    sweeps = [
+        problem.sweep(canvas_object, probe, index, with_probe=True)
+        for index in range(len(problem.subsets))
+    ]
+    parts = [(sweep.direction, sweep.dose, sweep.probe_direction) for sweep in sweeps]
+    return [np.sum([ops.numpy(part) for part in same], axis=0) for same in zip(*parts, strict=True)]
+
+
+def test_neither_subsets_nor_batches_matter_to_the_sums(ops: Ops) -> None:
+    scan = make_scan(side=4, modes=2, bad_pixels=50)
+    problems = [Problem.of(ops, scan, subsets, fixed_probe=False) for subsets in (1, 5)]
+    ops.batch_pixels = 2 * 2 * 32**2
+    problems.append(Problem.of(ops, scan, 3, fixed_probe=False))
+    assert len(problems[2].subsets[0]) > len(problems[0].subsets[0])
+    placed = (ops.array(make_object(problems[0].canvas.shape)), ops.array(scan.probe))
+    wanted, *others = (sweep_parts(problem, *placed) for problem in problems)
+    for found in others:
+        for image, truth in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(image, truth, atol=1e-5 * np.abs(truth).max())
+
+
+def test_cached_probes_and_doses_give_the_same_numbers(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = make_scan(side=4, modes=2, photons=300)
+    cached = make_solver(ops, scan)
+    for _ in range(8):
+        cached.one_pass()
+    assert len(cached.problem.subsets) == 1, 'doses were not merged'
+    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 0)
+    uncached = make_solver(ops, scan)
+    uncached.problem.fixed_probe = False
+    for _ in range(8):
+        uncached.one_pass()
+    np.testing.assert_allclose(object_of(cached), object_of(uncached), atol=1e-5)
+
+
+class CountingOps(NumpyOps):
+    """Counts the Fourier transforms."""
+
+    transforms = 0
+
+    def fft2(self, x: Array) -> Array:
+        self.transforms += 1
+        return super().fft2(x)
+
+
+def test_the_shifted_probes_are_made_once_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def transforms() -> int:
+        ops = CountingOps()
+        solver = make_solver(ops, make_scan(side=4))
+        for _ in range(5):
+            solver.one_pass()
+        return ops.transforms
+
+    cached = transforms()
+    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 8 * 16 * 32**2 - 1)
+    assert transforms() > 1.5 * cached
+    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 8 * 16 * 32**2)
+    assert transforms() == cached
+
+
+def test_dose_is_that_of_all_frames(ops: Ops) -> None:
+    scan = make_scan(side=4, modes=2, photons=1e4)
+    problem = Problem.of(ops, scan, 3, fixed_probe=False)
+    probe = ops.array(scan.probe)
+    dose = ops.numpy(problem.dose(probe))
+    assert dose.sum() == pytest.approx(16 * 1e4, rel=1e-4)
+    swept = sweep_parts(problem, ops.array(make_object(problem.canvas.shape)), probe)[1]
+    np.testing.assert_allclose(dose, swept, atol=1e-5 * dose.max())
+
+
+@pytest.mark.parametrize('update_probe', [False, True])
+def test_bad_pixels_change_nothing(ops: Ops, update_probe: bool) -> None:
+    scan = make_scan(side=4, bad_pixels=150)
+    results = []
+    for bad in (0, np.nan, 1e7):
+        counts = np.where(scan.mask, np.float32(bad), scan.counts)
+        solver = make_solver(
+            ops, dataclasses.replace(scan, counts=counts), update_probe=update_probe
+        )
+        residuals = [solver.one_pass() for _ in range(4)]
+        results.append((object_of(solver), np.array([*residuals, solver.finish()])))
+    for canvas_object, history in results[1:]:
+        np.testing.assert_array_equal(canvas_object, results[0][0])
+        np.testing.assert_array_equal(history, results[0][1])
+
+
+@pytest.mark.parametrize('work', ['pass', 'finish', 'dose'])
+def test_a_stop_is_obeyed_before_the_next_batch(work: str) -> None:
+    ops, asked = NumpyOps(), 0
+    ops.batch_pixels = 32**2
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise Cancelled('stopped on request')
+
+    scan: ScanData = make_scan()
+    problem = Problem.of(ops, scan, 4, fixed_probe=True, check=check)
+    solver = AcceleratedSolver(problem, make_solver(ops, scan).config)
+    works: dict[str, Callable[[], object]] = {
+        'pass': solver.one_pass,
+        'finish': solver.finish,
+        'dose': lambda: problem.dose(scan.probe),
+    }
+    with pytest.raises(Cancelled):
+        works[work]()
+    assert asked == 3

@@ -1,0 +1,241 @@
+"""The solver never ends worse than it began, whatever the scan and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.solver import AcceleratedSolver
+from tests.helpers import make_scan
+from tests.solver.scans import (
+    HARD_SCANS,
+    defocused,
+    known_scan,
+    make_solver,
+    object_of,
+    probe_of,
+    random_probe,
+    with_probe,
+)
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    'default': {},
+    'probe': {'update_probe': True},
+    'momentum': {'momentum': 0.99, 'update_probe': True},
+    'large steps': {'object_step': 2.0, 'probe_step': 2.0, 'update_probe': True},
+    'all at once': {
+        'object_step': 2.0,
+        'probe_step': 2.0,
+        'update_probe': True,
+        'momentum': 0.99,
+        'subsets': 16,
+    },
+    'object too far': {'object_step': 2.0, 'subsets': 1},
+}
+TOLERANCE = 1.03
+
+
+def assert_safe(ops: Ops, scan: ScanData, passes: int, **config: Any) -> None:
+    solver = make_solver(ops, scan, **config)
+    start = solver.residual()
+    for _ in range(passes):
+        assert np.isfinite(solver.one_pass())
+    end = solver.finish()
+    assert np.isfinite(object_of(solver)).all()
+    assert np.isfinite(probe_of(solver)).all()
+    assert solver.residual() == pytest.approx(end, rel=1e-4)
+    assert end <= TOLERANCE * start
+
+
+@pytest.mark.parametrize('chosen', SETTINGS)
+@pytest.mark.parametrize('name', HARD_SCANS)
+def test_hard_scans_end_no_worse_than_they_began(name: str, chosen: str) -> None:
+    scan = HARD_SCANS[name]()
+    for passes in (1, 2, 12):
+        assert_safe(NumpyOps(), scan, passes, **SETTINGS[chosen])
+
+
+@pytest.mark.parametrize('name', ['100 photons', 'random probe', 'sparse', 'one frame too bright'])
+def test_hard_scans_on_every_framework(other_ops: Ops, name: str) -> None:
+    for passes in (1, 12):
+        assert_safe(other_ops, HARD_SCANS[name](), passes, **SETTINGS['all at once'])
+
+
+PROBES: dict[str, Callable[[Any], Any]] = {
+    'right': lambda probe: probe,
+    'strong': lambda probe: probe * np.float32(3),
+    'defocused': defocused,
+    'random': random_probe,
+}
+
+
+@given(
+    side=st.integers(2, 4),
+    step_px=st.floats(1, 36),
+    photons=st.sampled_from([1, 10, 1e3, 1e6]),
+    modes=st.integers(1, 3),
+    bad_pixels=st.sampled_from([0, 300]),
+    probe=st.sampled_from(sorted(PROBES)),
+    momentum=st.sampled_from([0, 0.9, 0.99]),
+    steps=st.sampled_from([0.5, 1.0, 2.0]),
+    subsets=st.integers(1, 8),
+    update_probe=st.booleans(),
+    passes=st.integers(1, 12),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_any_scan_ends_no_worse_than_it_began(
+    side: int,
+    step_px: float,
+    photons: float,
+    modes: int,
+    bad_pixels: int,
+    probe: str,
+    momentum: float,
+    steps: float,
+    subsets: int,
+    update_probe: bool,
+    passes: int,
+) -> None:
+    scan = make_scan(
+        side=side, step_px=step_px, photons=photons, modes=modes, bad_pixels=bad_pixels
+    )
+    if not scan.counts[:, ~scan.mask].any():
+        return
+    assert_safe(
+        NumpyOps(),
+        with_probe(scan, PROBES[probe]),
+        passes,
+        momentum=momentum,
+        object_step=steps,
+        probe_step=steps,
+        subsets=subsets,
+        update_probe=update_probe,
+    )
+
+
+@pytest.mark.parametrize('name', HARD_SCANS)
+def test_default_passes_hardly_ever_rise(name: str) -> None:
+    # By itself, without the return to an earlier state at the end.
+    solver = make_solver(NumpyOps(), HARD_SCANS[name]())
+    start = solver.residual()
+    for _ in range(10):
+        solver.one_pass()
+        assert solver.residual() <= 1.05 * start
+
+
+@pytest.fixture
+def solver(ops: Ops) -> AcceleratedSolver:
+    """Return a solver on its way."""
+    solver = make_solver(ops, known_scan(side=5).scan, update_probe=True)
+    for _ in range(6):
+        solver.one_pass()
+    return solver
+
+
+def harm(factor: float) -> Callable[[Array], Array]:
+    return lambda canvas_object: canvas_object * factor
+
+
+@pytest.mark.parametrize('factor', [3.0, 1e15, float('nan')])
+def test_a_pass_that_went_wrong_is_undone(solver: AcceleratedSolver, factor: float) -> None:
+    last = solver.one_pass()
+    good = solver.residual()
+    assert good < last
+    solver.change_object(harm(factor))
+    assert not solver.residual() < 10 * good
+    with np.errstate(invalid='ignore'):
+        solver.one_pass()
+    # Back at the best state known, the one before the pass whose residual was the lowest.
+    assert solver.residual() <= 1.05 * last
+    assert np.isfinite(object_of(solver)).all()
+    for _ in range(12):
+        solver.one_pass()
+    assert solver.finish() < good
+
+
+def test_smaller_steps_follow_a_pass_that_went_wrong(ops: Ops) -> None:
+    solver = make_solver(ops, known_scan(side=5).scan, subsets=1)
+    for _ in range(4):
+        solver.one_pass()
+    resets = solver.resets
+    solver.change_object(harm(5.0))
+    solver.one_pass()
+    assert solver.resets > resets
+    before = object_of(solver)
+    solver.one_pass()
+    moved = object_of(solver) - before
+    direction = ops.numpy(solver.direction()[0])
+    # At rest, with half of the default step of 0.5.
+    np.testing.assert_allclose(moved, 0.25 * direction, atol=1e-5)
+
+
+def test_finish_goes_back_where_the_last_state_is_worse(solver: AcceleratedSolver) -> None:
+    last = solver.one_pass()
+    solver.change_object(harm(1.3))
+    harmed = solver.residual()
+    end = solver.finish()
+    assert end <= 1.05 * last < harmed
+    assert solver.residual() == pytest.approx(end, rel=1e-5)
+
+
+def test_finish_keeps_the_last_state_where_it_is_best(solver: AcceleratedSolver) -> None:
+    state = solver.state
+    assert solver.finish() == pytest.approx(solver.residual(), rel=1e-6)
+    assert solver.state is state
+
+
+def test_finish_before_any_pass_keeps_the_start(ops: Ops) -> None:
+    solver = make_solver(ops, make_scan())
+    start = solver.residual()
+    assert solver.finish() == pytest.approx(start, rel=1e-6)
+    np.testing.assert_array_equal(object_of(solver), 1)
+
+
+def test_finish_can_go_back_to_the_first_state(ops: Ops) -> None:
+    solver = make_solver(ops, known_scan(side=5).scan, object_step=2.0, subsets=16)
+    begun = known_scan(side=5).truth
+    solver.change_object(lambda _: ops.array(begun))
+    first = solver.residual()
+    solver.one_pass()
+    solver.change_object(harm(2.0))
+    assert solver.finish() <= 1.01 * first + 1e-12
+    np.testing.assert_allclose(object_of(solver), begun, atol=1e-3)
+
+
+def test_what_changes_the_object_leaves_its_velocity(solver: AcceleratedSolver) -> None:
+    ops, before = solver.problem.ops, solver.state
+    velocity = ops.numpy(before.canvas_object - before.earlier_object)
+    assert np.abs(velocity).max() > 1e-4
+    solver.change_object(lambda canvas_object: canvas_object + 0.5j)
+    after = solver.state
+    np.testing.assert_allclose(object_of(solver), ops.numpy(before.canvas_object) + 0.5j, atol=1e-6)
+    np.testing.assert_allclose(
+        ops.numpy(after.canvas_object - after.earlier_object), velocity, atol=1e-6
+    )
+    np.testing.assert_array_equal(ops.numpy(after.probe), ops.numpy(before.probe))
+    np.testing.assert_array_equal(ops.numpy(after.earlier_probe), ops.numpy(before.earlier_probe))
+
+
+def test_a_changed_object_is_not_held_against_earlier_misfits(solver: AcceleratedSolver) -> None:
+    resets = solver.resets
+    solver.change_object(harm(1.02))
+    solver.one_pass()
+    assert solver.resets == resets
+
+
+def test_a_start_that_is_not_finite_is_given_up_at_once(ops: Ops) -> None:
+    solver = make_solver(ops, make_scan())
+    solver.change_object(harm(float('nan')))
+    with pytest.raises(ReconstructionError, match='ptychopinn check'):
+        solver.one_pass()
+    with pytest.raises(ReconstructionError, match='ptychopinn check'):
+        solver.finish()
