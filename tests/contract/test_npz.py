@@ -158,6 +158,8 @@ def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
         tmp_path / 't.npz', canonical(scan), diffraction=np.moveaxis(np.sqrt(scan.counts), 0, 2)
     )
     assert_same(load_npz(turned, axis_order='hwn'), scan)
+    declared = write(tmp_path / 'd.npz', canonical(scan), measurement_domain=np.array('amplitude'))
+    assert_same(load_npz(declared), scan)
 
 
 @settings(max_examples=30, deadline=None)

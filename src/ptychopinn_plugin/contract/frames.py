@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.contract.checks import frame_chunks
-from ptychopinn_plugin.contract.members import MemberHeader, NpzMembers
+from ptychopinn_plugin.contract.members import NpzMembers
 from ptychopinn_plugin.contract.scan import BoolArray, FloatArray
 from ptychopinn_plugin.errors import ScanDataError
 
@@ -75,7 +75,7 @@ def read_frames(
         )
     if len(header.shape) != 3:
         raise ScanDataError([f'{key!r} must have shape (n, N, N), got {header.shape}'])
-    order = axis_order or _find_axis_order(key, header, positions, decisions)
+    order = axis_order or _find_axis_order(members, key, positions, decisions)
     frame_axis = 0 if order == 'nhw' else 2
     if header.dtype != np.float32:
         decisions.append(f'{key!r} was cast from {header.dtype} to float32')
@@ -109,9 +109,16 @@ def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray
 
 
 def _find_axis_order(
-    key: str, header: MemberHeader, positions: int | None, decisions: list[str]
+    members: NpzMembers, key: str, positions: int | None, decisions: list[str]
 ) -> AxisOrder:
+    header = members.header(key)
     first, middle, last = header.shape
+    if first == positions == last and key == 'diffraction' and 'measurement_domain' in members:
+        decisions.append(
+            f'{key!r} {header.shape} holds the frames on its first axis, as a file with '
+            'measurement_domain does'
+        )
+        return 'nhw'
     if first == positions == last:
         raise ScanDataError(
             [f'{key!r} has shape {header.shape} and there are {positions} positions, so either '
