@@ -58,7 +58,7 @@ class WorkerProcess:
         if self._arena is not None:
             command += ['--arena', str(self._arena.descriptor)]
         started: Future[Process] = Future()
-        arguments = (worker_command(command), self._arena, started, self._frames)
+        arguments = (worker_command(command), self._arena, started, self._frames, self._lock)
         # The system ends the worker with the thread that started it, so that thread stays.
         threading.Thread(target=_attend, args=arguments, daemon=True).start()
         self._process = started.result()
@@ -87,7 +87,8 @@ class WorkerProcess:
         arena = self._arena if frame.arrays else None
         try:
             with self._lock:
-                write_frame(self._process.stdin, frame, arena)
+                if not self._process.stdin.closed:
+                    write_frame(self._process.stdin, frame, arena)
         except BrokenPipeError:
             return
         except OSError as error:
@@ -165,7 +166,11 @@ def _manner(exit_code: int | None) -> str:
 
 
 def _attend(
-    command: list[str], arena: Arena | None, started: Future[Process], frames: Frames
+    command: list[str],
+    arena: Arena | None,
+    started: Future[Process],
+    frames: Frames,
+    writing: threading.Lock,
 ) -> None:
     """Start a worker, pass its frames on until its end, reap it."""
     try:
@@ -184,6 +189,7 @@ def _attend(
         return
     started.set_result(process)
     assert process.stdout is not None
+    assert process.stdin is not None
     try:
         with process.stdout:
             while (frame := read_frame(process.stdout)) is not None:
@@ -193,6 +199,8 @@ def _attend(
     finally:
         _reap(process)
         frames.put(None)
+        with contextlib.suppress(OSError), writing:
+            process.stdin.close()
 
 
 def _reap(process: Process) -> None:
@@ -202,9 +210,6 @@ def _reap(process: Process) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
 
 
 def _keep_lines(process: Process, lines: deque[str]) -> None:

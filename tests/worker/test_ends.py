@@ -1,0 +1,230 @@
+"""However a worker or its parent ends: it is said, and nothing is left behind."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.engines.protocol import Monitor
+from ptychopinn_plugin.errors import WorkerDiedError
+from ptychopinn_plugin.worker.client import RemoteEngine
+from ptychopinn_plugin.worker.process import WorkerProcess
+from tests.worker.conftest import toy_engine
+from tests.worker.helpers import (
+    INFERENCE,
+    children_of,
+    eventually,
+    exists,
+    quiet_scan,
+    runs,
+    scan_that,
+)
+
+ROOT = Path(__file__).parents[2]
+LONG = InferenceConfig(refine_iterations=10_000)
+
+
+def kill_soon(remote: RemoteEngine, killed: list[float]) -> None:
+    """Kill the worker when its job is under way."""
+
+    def kill() -> None:
+        pid = remote.worker_pid
+        assert pid is not None
+        killed.append(time.monotonic())
+        os.kill(pid, signal.SIGKILL)
+
+    threading.Timer(0.2, kill).start()
+
+
+@pytest.mark.parametrize('behaviour', ['work', 'hang', 'hold', 'helper'])
+def test_a_killed_worker_is_an_error_within_a_second(remote: RemoteEngine, behaviour: str) -> None:
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    pid = remote.worker_pid
+    assert pid is not None
+    helpers: list[int] = []
+    steps = remote.reconstructing(scan_that(behaviour), LONG, None, Monitor())
+    next(steps)
+    if behaviour == 'helper':
+        assert eventually(lambda: bool(children_of(pid)), 5)
+        helpers = children_of(pid)
+    killed: list[float] = []
+    kill_soon(remote, killed)
+    with pytest.raises(WorkerDiedError, match=r'signal 9.*memory') as death:
+        for _ in steps:
+            pass
+    assert time.monotonic() - killed[0] < 1
+    assert death.value.exit_code == -signal.SIGKILL
+    assert not exists(pid), 'not even a zombie'
+    assert eventually(lambda: not any(map(runs, helpers)), 1), 'nor its own processes'
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    assert remote.worker_pid not in (pid, None)
+
+
+def test_a_worker_that_leaves_says_its_last_words(remote: RemoteEngine) -> None:
+    with pytest.raises(WorkerDiedError, match=r'exit code 7[\s\S]*the last words') as death:
+        remote.reconstruct(scan_that('leave'), LONG, None, Monitor())
+    assert death.value.exit_code == 7
+    assert death.value.last_lines[-1] == 'the last words'
+
+
+def test_a_killed_training_leaves_its_best_model(remote: RemoteEngine) -> None:
+    steps = remote.fitting([scan_that('hang')], ModelConfig(), TrainingConfig(epochs=6), Monitor())
+    for _ in range(5):
+        next(steps)
+    kill_soon(remote, [])
+    with pytest.raises(WorkerDiedError):
+        next(steps)
+    assert remote.best_model is not None
+    assert remote.best_model.weights['gain'] == 3
+    assert len(remote.best_model.losses) == 5
+
+
+def test_a_worker_killed_between_jobs_is_replaced_without_a_word(remote: RemoteEngine) -> None:
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    pid = remote.worker_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: not exists(pid), 1)
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+
+
+def test_an_idle_worker_leaves_and_the_next_job_starts_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with toy_engine(idle_seconds=0.2) as remote:
+        remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+        pid = remote.worker_pid
+        assert pid is not None
+        assert eventually(lambda: not exists(pid), 3)
+        # As if it left just when the job was sent.
+        lies = iter([True])
+        honest = WorkerProcess.alive.fget  # type: ignore[attr-defined]
+        monkeypatch.setattr(
+            WorkerProcess, 'alive', property(lambda self: next(lies, False) or honest(self))
+        )
+        remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+        assert remote.worker_pid != pid
+
+
+def test_a_busy_worker_is_not_idle() -> None:
+    with toy_engine(idle_seconds=0.2) as remote:
+        inference = InferenceConfig(refine_iterations=30)
+        remote.reconstruct(scan_that('work'), inference, None, Monitor())
+
+
+def test_a_dropped_engine_takes_its_worker_along() -> None:
+    remote = toy_engine()
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    pid = remote.worker_pid
+    assert pid is not None
+    del remote
+    gc.collect()
+    assert eventually(lambda: not exists(pid), 1)
+
+
+def test_nothing_is_left_in_the_file_system(remote: RemoteEngine) -> None:
+    folders = [Path('/dev/shm'), Path(os.environ.get('TMPDIR', '/tmp'))]
+
+    def files() -> set[Path]:
+        return {path for folder in folders if folder.is_dir() for path in folder.glob('*ptycho*')}
+
+    before = files()
+    steps = remote.reconstructing(scan_that('work'), LONG, None, Monitor())
+    next(steps)
+    kill_soon(remote, [])
+    with pytest.raises(WorkerDiedError):
+        for _ in steps:
+            pass
+    assert files() == before
+
+
+def test_descriptors_are_closed() -> None:
+    def count() -> int:
+        return len(list(Path('/proc/self/fd').iterdir()))
+
+    with toy_engine() as remote:
+        remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    gc.collect()
+    before = count()
+    with toy_engine() as remote:
+        remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    del remote
+    assert eventually(lambda: gc.collect() >= 0 and count() <= before, 2)
+
+
+SCRIPT = """
+    import sys, os, time
+    sys.path[:0] = [{root!r}]
+    from ptychopinn_plugin.engines.protocol import Monitor
+    from tests.worker.conftest import toy_engine
+    from tests.worker.helpers import INFERENCE, scan_that
+
+    engine = toy_engine()
+    engine.reconstruct(scan_that(''), INFERENCE, None, Monitor())
+    print('worker', engine.worker_pid, flush=True)
+    if {behaviour!r}:
+        engine.reconstruct(scan_that({behaviour!r}), INFERENCE, None, Monitor())
+    {end}
+"""
+
+
+def script(tmp_path: Path, behaviour: str, end: str = '') -> subprocess.Popen[str]:
+    """Start a script that works with a worker, without any guard against being imported."""
+    path = tmp_path / 'script.py'
+    path.write_text(textwrap.dedent(SCRIPT).format(root=str(ROOT), behaviour=behaviour, end=end))
+    # Files that would be imported in place of a package, were the folder of the call searched.
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'elsewhere' / 'json.py').write_text('raise SystemExit("the wrong json")')
+    return subprocess.Popen(
+        [sys.executable, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path / 'elsewhere',
+        start_new_session=True,
+    )
+
+
+def worker_of(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith('worker '), line + process.stdout.read()
+    return int(line.split()[1])
+
+
+def test_a_script_needs_no_guard_and_leaves_no_worker(tmp_path: Path) -> None:
+    with script(tmp_path, '', "print('done')") as process:
+        pid = worker_of(process)
+        assert process.stdout is not None
+        assert process.stdout.read() == 'done\n'
+        assert process.wait(10) == 0
+        assert eventually(lambda: not runs(pid), 1)
+
+
+@pytest.mark.parametrize('behaviour', ['', 'hold'])
+def test_a_killed_parent_takes_its_worker_along(tmp_path: Path, behaviour: str) -> None:
+    with script(tmp_path, behaviour, 'time.sleep(60)') as process:
+        pid = worker_of(process)
+        time.sleep(0.3)
+        assert runs(pid)
+        process.kill()
+        assert eventually(lambda: not runs(pid), 1)
+
+
+def test_ctrl_c_ends_both(tmp_path: Path) -> None:
+    with script(tmp_path, 'hang') as process:
+        pid = worker_of(process)
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout is not None
+        assert 'KeyboardInterrupt' in process.stdout.read()
+        process.wait(10)
+        assert eventually(lambda: not runs(pid), 1)

@@ -1,0 +1,142 @@
+"""A stop takes less than a second, whatever the worker is doing."""
+
+import os
+import signal
+import threading
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.engines.protocol import Monitor, Progress
+from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.worker.client import RemoteEngine
+from tests.worker.helpers import INFERENCE, Recorder, exists, quiet_scan, scan_that
+
+LONG = InferenceConfig(refine_iterations=10_000)
+TRAINING = TrainingConfig(epochs=6)
+
+
+def works_again(remote: RemoteEngine) -> bool:
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    return True
+
+
+def test_between_steps_the_engine_stops_itself(remote: RemoteEngine) -> None:
+    recorder = Recorder(stop_at=3)
+    with pytest.raises(Cancelled, match='stopped as asked'):
+        remote.reconstruct(scan_that('work'), LONG, None, recorder)
+    assert recorder.seconds_since_stop() < 0.5
+    pid = remote.worker_pid
+    assert pid is not None
+    assert works_again(remote)
+    assert remote.worker_pid == pid, 'a worker that obeys is kept'
+
+
+def test_in_a_long_step_the_worker_is_ended(remote: RemoteEngine) -> None:
+    asked: list[float] = []
+
+    class Asked(Recorder):
+        def should_stop(self) -> bool:
+            if self.heard:
+                asked.append(time.monotonic())
+            return len(asked) > 8
+
+    with pytest.raises(Cancelled):
+        remote.reconstruct(scan_that('hold'), LONG, None, Asked())
+    assert time.monotonic() - asked[-1] < 1
+    assert np.median([later - sooner for sooner, later in pairwise(asked)]) < 0.08
+    assert remote.worker_pid is None
+    assert works_again(remote)
+
+
+def test_a_frozen_worker_is_ended(remote: RemoteEngine) -> None:
+    steps = remote.reconstructing(scan_that('work'), LONG, None, recorder := Recorder(stop_at=5))
+    next(steps)
+    assert remote.worker_pid is not None
+    os.kill(remote.worker_pid, signal.SIGSTOP)
+    recorder.stop_at = 0
+    with pytest.raises(Cancelled):
+        for _ in steps:
+            pass
+    assert recorder.seconds_since_stop() < 1
+
+
+@pytest.mark.parametrize('behaviour', ['work', 'hang'])
+def test_a_closed_generator_is_a_stop(remote: RemoteEngine, behaviour: str) -> None:
+    steps = remote.reconstructing(scan_that(behaviour), LONG, None, Monitor())
+    assert isinstance(next(steps), Progress)
+    pid = remote.worker_pid
+    began = time.monotonic()
+    steps.close()
+    assert time.monotonic() - began < 1
+    assert (remote.worker_pid == pid) == (behaviour == 'work')
+    assert works_again(remote)
+
+
+def test_an_error_of_the_monitor_is_a_stop(remote: RemoteEngine) -> None:
+    class Broken(Monitor):
+        def on_progress(self, progress: Progress) -> None:
+            raise ZeroDivisionError
+
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        remote.reconstruct(scan_that('work'), LONG, None, Broken())
+    assert time.monotonic() - began < 5
+    assert works_again(remote)
+
+
+def test_closing_the_engine_ends_its_job(remote: RemoteEngine) -> None:
+    threading.Timer(0.2, remote.close).start()
+    recorder = Recorder()
+    with pytest.raises(Cancelled, match='ended'):
+        remote.reconstruct(scan_that('hold'), LONG, None, recorder)
+    assert remote.worker_pid is None
+    assert works_again(remote)
+
+
+def test_a_training_stopped_in_a_long_step_gives_its_best_model(
+    remote: RemoteEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder(stop_at=5)
+    model = remote.fit([scan_that('hang')], ModelConfig(), TRAINING, recorder)
+    assert recorder.seconds_since_stop() < 1
+    assert model.weights['gain'] == 3, 'the third epoch was the best'
+    assert len(model.losses) == 5, 'but five were done'
+    assert model.losses[-1].tolist() == [1 / 5, 3.0]
+    assert remote.best_model is model
+    assert 'best so far' in caplog.text
+
+
+def test_a_training_that_obeys_gives_what_its_engine_gives(remote: RemoteEngine) -> None:
+    recorder = Recorder(stop_at=2)
+    remote.warm_up()
+    model = remote.fit([scan_that('work')], ModelConfig(), TRAINING, recorder)
+    assert 2 <= len(model.losses) <= 6
+    assert remote.worker_pid is not None
+
+
+@pytest.mark.parametrize('behaviour', ['work', 'hang'])
+def test_a_closed_training_keeps_its_best_model(remote: RemoteEngine, behaviour: str) -> None:
+    steps = remote.fitting([scan_that(behaviour)], ModelConfig(), TRAINING, Monitor())
+    for _ in range(5):
+        next(steps)
+    steps.close()
+    assert remote.best_model is not None
+    assert remote.best_model.weights['gain'] == 3
+    assert len(remote.best_model.losses) >= 5
+
+
+def test_a_stop_before_the_first_epoch_leaves_no_model(remote: RemoteEngine) -> None:
+    remote.fit([quiet_scan()], ModelConfig(), TRAINING, Monitor())
+    assert remote.best_model is not None
+    pid = remote.worker_pid
+    steps = remote.fitting([quiet_scan()], ModelConfig(), TRAINING, Recorder(stop_at=0))
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(Cancelled):
+        next(steps)
+    assert not exists(pid)
+    assert remote.best_model is None
