@@ -29,7 +29,7 @@ from ptychopinn_plugin.errors import (
     ScanDataError,
     UnavailableError,
 )
-from ptychopinn_plugin.host.engines import engine_in_this_process
+from ptychopinn_plugin.host.engines import EngineKeeper, engine_in_this_process
 from ptychopinn_plugin.host.reading import scan_of_input
 from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.host.supervised import SupervisedReconstructor
@@ -222,6 +222,25 @@ def test_the_engine_is_kept_while_the_execution_stays(
     assert engine_type.made[0].closed
     list(made.reconstruct(parameters))
     assert len(engine_type.made) == 2
+
+
+def test_an_engine_that_can_takes_another_execution_and_stays_warm(
+    engine_type: type[SlowEngine], parameters: ReconstructInput
+) -> None:
+    taken: list[ExecutionConfig] = []
+
+    class Configurable(engine_type):  # type: ignore[misc,valid-type]
+        def configure(self, execution: ExecutionConfig) -> None:
+            taken.append(execution)
+
+    keeper, other = EngineKeeper(Configurable), ExecutionConfig(backend='pytorch', threads=2)
+    first = keeper.get(ExecutionConfig(backend='pytorch'))
+    assert keeper.get(other) is keeper.get(other) is first
+    assert taken == [other]
+    rigid = EngineKeeper(engine_type)
+    before: Any = rigid.get(ExecutionConfig(backend='pytorch'))
+    assert rigid.get(other) is not before
+    assert before.closed
 
 
 def with_product(parameters: ReconstructInput, **changes: Any) -> ReconstructInput:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.engines import engine_class
@@ -16,7 +16,7 @@ def remote_engine(execution: ExecutionConfig) -> Engine:
     """Return an engine whose work is done by a worker process; this one loads no framework."""
     from ptychopinn_plugin.worker.client import RemoteEngine
 
-    return cast('Engine', RemoteEngine(execution))
+    return RemoteEngine(execution)
 
 
 def engine_in_this_process(execution: ExecutionConfig) -> Engine:
@@ -29,16 +29,22 @@ def engine_in_this_process(execution: ExecutionConfig) -> Engine:
 
 
 class EngineKeeper:
-    """Keeps an engine as long as its execution config stays the same."""
+    """Keeps an engine between runs, and with it a warm worker."""
 
     def __init__(self, factory: EngineFactory) -> None:
         self._factory = factory
         self._kept: tuple[ExecutionConfig, Engine] | None = None
 
     def get(self, execution: ExecutionConfig) -> Engine:
-        """Return the engine of a config, the one of the last run if it was for the same."""
-        if self._kept is not None and self._kept[0] == execution:
-            return self._kept[1]
+        """Return the engine of a config: that of the last run, if it can take the config."""
+        if self._kept is not None:
+            before, engine = self._kept
+            if before != execution and hasattr(engine, 'configure'):
+                engine.configure(execution)
+                before = execution
+            if before == execution:
+                self._kept = execution, engine
+                return engine
         self.close()
         engine = self._factory(execution)
         self._kept = execution, engine
@@ -51,6 +57,3 @@ class EngineKeeper:
             if close is not None:
                 close()
         self._kept = None
-
-
-default_engine: EngineFactory = engine_in_this_process

@@ -23,7 +23,8 @@ class Job(Monitor, Generic[Result]):
     Args:
         work: the call, given the monitor to pass on; run in a thread.
         tasks: asked for a stop, told of the progress.
-        preview_seconds: least time between two previews, and before the first; None for none.
+        preview_seconds: least time between two previews, and from the first step to the first
+            preview; None for none.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Job(Monitor, Generic[Result]):
         self._left = threading.Event()
         self._results: list[Result] = []
         self._error: BaseException | None = None
-        self._reported = self._previewed = time.monotonic()
+        self._reported = time.monotonic()
+        self._previewed: float | None = None
         self._thread = threading.Thread(target=self._run, name='ptychopinn job', daemon=True)
 
     def events(self) -> Iterator[Progress | Reconstruction]:
@@ -58,6 +60,8 @@ class Job(Monitor, Generic[Result]):
     def on_progress(self, progress: Progress) -> None:
         """Pass a step on; move the host's progress bar now and then."""
         now = time.monotonic()
+        if self._previewed is None:
+            self._previewed = now  # until now a framework may have been loaded
         last = progress.step >= progress.total
         if last or now - self._reported >= SECONDS_BETWEEN_REPORTS:
             self._reported = now
@@ -70,7 +74,7 @@ class Job(Monitor, Generic[Result]):
 
     def wants_preview(self) -> bool:
         """Say whether the last preview is long enough ago."""
-        if self._preview_seconds is None:
+        if self._preview_seconds is None or self._previewed is None:
             return False
         return time.monotonic() - self._previewed >= self._preview_seconds
 

@@ -9,7 +9,7 @@ from ptychodus.api.reconstruct import ReconstructorLibrary, TrainableReconstruct
 from ptychodus.api.settings import SettingsRegistry
 
 from ptychopinn_plugin import __version__
-from ptychopinn_plugin.host.engines import EngineFactory, default_engine
+from ptychopinn_plugin.host.engines import EngineFactory, remote_engine
 from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor, package_logger
 from ptychopinn_plugin.host.settings import PluginSettings
 from ptychopinn_plugin.host.supervised import SupervisedReconstructor
@@ -38,7 +38,7 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         settings_registry: SettingsRegistry,
         is_developer_mode_enabled: bool = False,
         *,
-        engine_factory: EngineFactory = default_engine,
+        engine_factory: EngineFactory = remote_engine,
     ) -> None:
         # The status pane shows this logger and those below it: all of the package.
         super().__init__(package_logger.name)

@@ -29,7 +29,7 @@ from ptychopinn_plugin.contract.npz_writing import save_npz
 from ptychopinn_plugin.engines.choice import with_backend
 from ptychopinn_plugin.engines.protocol import Engine, Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import Cancelled, ModelMismatchError, OutputError, PtychoPINNError
-from ptychopinn_plugin.host.engines import EngineFactory, EngineKeeper, default_engine
+from ptychopinn_plugin.host.engines import EngineFactory, EngineKeeper, remote_engine
 from ptychopinn_plugin.host.jobs import Job
 from ptychopinn_plugin.host.reading import scan_of_input
 from ptychopinn_plugin.host.results import product_of
@@ -88,7 +88,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         inference: InferenceConfig | None = None,
         execution: ExecutionConfig | None = None,
         read_configs: ReadConfigs | None = None,
-        engine_factory: EngineFactory = default_engine,
+        engine_factory: EngineFactory = remote_engine,
         preview_seconds: float | None = PREVIEW_SECONDS,
     ) -> None:
         super().__init__()
@@ -280,7 +280,9 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             if best is not None:
                 self._keep(best, file, 'The best model so far is in %s')
             raise
-        self._keep(model, file, 'The model is in %s')
+        stopped = monitor.should_stop()
+        sentence = 'Stopped; the best model so far is in %s' if stopped else 'The model is in %s'
+        self._keep(model, file, sentence)
         return model
 
     def _keep(self, model: TrainedModel, file: Path, sentence: str) -> None:

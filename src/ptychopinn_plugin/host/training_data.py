@@ -79,4 +79,4 @@ def _tell(scan: ScanData) -> None:
         scan.frame_size,
     )
     for decision in scan.decisions:
-        logger.info('%s: %s', scan.source, decision)
+        logger.info('%s', decision)
