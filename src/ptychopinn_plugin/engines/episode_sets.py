@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,6 +30,10 @@ class TrainingEpisodes:
         """Return the episodes of an epoch."""
         return self.config.steps_per_epoch
 
+    def __iter__(self) -> Iterator[Episode]:
+        """Draw one episode after the other."""
+        return (self[index] for index in range(len(self)))
+
     def __getitem__(self, index: int) -> Episode:
         """Draw an episode; the scans take turns."""
         if not 0 <= index < len(self):
@@ -52,6 +56,10 @@ class ValidationEpisodes:
     def __len__(self) -> int:
         """Return the number of episodes."""
         return self.config.validation_episodes
+
+    def __iter__(self) -> Iterator[Episode]:
+        """Draw one episode after the other."""
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Episode:
         """Draw an episode; the scans take turns."""

@@ -95,6 +95,12 @@ class TrainingRecord:
             self.monitor.on_better_model(self.trained())
         return validation
 
+    def epochs_without_gain(self) -> int:
+        """Return how many epochs have passed since the best one."""
+        validations = [validation for _, validation in self.losses]
+        best = min(range(len(validations)), key=validations.__getitem__)
+        return len(validations) - 1 - best
+
     def history(self) -> npt.NDArray[np.float64]:
         """Return the losses, float64 (epochs, 2)."""
         return np.asarray(self.losses, np.float64).reshape(-1, 2)

@@ -16,11 +16,12 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 
 from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.engines import checkpoints
 from ptychopinn_plugin.engines.pytorch.stage import network_weights
 from ptychopinn_plugin.engines.pytorch.training import StageTraining
 from ptychopinn_plugin.engines.record import TrainingRecord
 from ptychopinn_plugin.engines.trust import Trust
-from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled, CheckpointError
+from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
 
 CHECKPOINT_NAME = 'last.ckpt'
 
@@ -179,9 +180,7 @@ def _checkpoint(folder: Path | None, module: StageTraining) -> Path:
     """Return the checkpoint to resume, after a look at whether it fits."""
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is None or not path.is_file():
-        raise CheckpointError(
-            f'there is no checkpoint {path} to resume; leave --resume away to start anew'
-        )
+        raise checkpoints.missing(path)
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
         shapes = {
@@ -189,14 +188,8 @@ def _checkpoint(folder: Path | None, module: StageTraining) -> Path:
             for name, value in content['state_dict'].items()
         }
     except Exception as error:  # torch.load raises whatever the bytes lead it to
-        raise CheckpointError(
-            f'{path} cannot be resumed ({type(error).__name__}: {error}); '
-            'leave --resume away to start anew'
-        ) from error
+        raise checkpoints.unreadable(path, error) from error
     needed = {name: tuple(value.shape) for name, value in module.network.state_dict().items()}
     if shapes != needed:
-        raise CheckpointError(
-            f'{path} holds a network of another shape; resume with the same --width, --levels '
-            'and --blocks, or leave --resume away to start anew'
-        )
+        raise checkpoints.of_another_shape(path)
     return path

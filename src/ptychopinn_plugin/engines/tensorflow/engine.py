@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.config import Backend, ExecutionConfig, InferenceConfig
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptychopinn_plugin.config import (
+    Backend,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
-from ptychopinn_plugin.engines.runner import run_reconstruction
+from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
+from ptychopinn_plugin.engines.references import with_reference
+from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.engines.tensorflow.devices import computing, device_of, prepare
+from ptychopinn_plugin.engines.tensorflow.fitting import run_training
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+from ptychopinn_plugin.engines.tensorflow.stage import LearnedStage
+from ptychopinn_plugin.engines.tensorflow.training import StageTraining
 from ptychopinn_plugin.model_file import TrainedModel
 
 
 class TensorFlowEngine:
-    """Reconstructs with TensorFlow; what it compiled serves later scans of the same shapes."""
+    """Reconstructs and trains with TensorFlow.
+
+    What an engine has compiled serves its later scans of the same shapes.
+    """
 
     backend: Backend = 'tensorflow'
 
@@ -21,6 +38,7 @@ class TensorFlowEngine:
         self.device = device_of(execution)
         prepare(execution)
         self.ops = TensorFlowOps(self.device, fused=True)
+        self._last: tuple[TrainedModel, LearnedStage] | None = None
 
     def reconstruct(
         self,
@@ -29,6 +47,55 @@ class TensorFlowEngine:
         model: TrainedModel | None,
         monitor: Monitor,
     ) -> Reconstruction:
-        """Reconstruct a scan."""
+        """Reconstruct a scan with a trained model, or by physics alone without one.
+
+        Raises:
+            ModelMismatchError: the model's weights are not those of its network.
+            ReconstructionError: the numbers did not stay finite.
+            Cancelled: the monitor asked for a stop.
+        """
         with computing(self.device):
-            return run_reconstruction(self.ops, scan, inference, monitor, backend=self.backend)
+            stage = None if model is None else self._stage_of(model)
+            return run_reconstruction(
+                self.ops, scan, inference, monitor, backend=self.backend, model=model, stage=stage
+            )
+
+    def fit(
+        self,
+        scans: Sequence[ScanData],
+        model: ModelConfig,
+        training: TrainingConfig,
+        monitor: Monitor,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
+    ) -> TrainedModel:
+        """Train a model on scans; a stopped training gives its best model so far.
+
+        Args:
+            scans: at least one.
+            model: the network's shape.
+            training: epochs, learning rate, seeds.
+            monitor: hears of every step, and may ask for a stop.
+            folder: for logs and checkpoints; None keeps neither.
+            resume: go on from the folder's last checkpoint.
+
+        Raises:
+            Cancelled: stopped before the first epoch was done.
+            CheckpointError: there is nothing to resume, or it does not fit.
+        """
+        with computing(self.device):
+            prepared = [with_reference(self.ops, scan, training, monitor) for scan in scans]
+            used = [one.scan for one in prepared]
+            manifest = manifest_of(self.backend, model, training, used)
+            record = TrainingRecord(monitor, manifest, used[0].probe)
+            job = StageTraining(model, training, self.device, stop_check(monitor))
+            run_training(job, record, prepared, self.execution, folder, resume=resume)
+        return record.trained()
+
+    def _stage_of(self, model: TrainedModel) -> LearnedStage:
+        """Return a model's stage, the last one again for the same model."""
+        if self._last is None or self._last[0] is not model:
+            stage = LearnedStage.from_weights(self.ops, model.manifest.model, model.weights)
+            self._last = (model, stage)
+        return self._last[1]

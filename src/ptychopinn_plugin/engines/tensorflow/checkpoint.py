@@ -1,0 +1,85 @@
+"""Checkpoints of a TensorFlow training: one .safetensors file, to be resumed and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.engines import checkpoints
+from ptychopinn_plugin.engines.record import TrainingRecord
+from ptychopinn_plugin.engines.tensorflow.training import StageTraining
+from ptychopinn_plugin.engines.trust import Trust
+from ptychopinn_plugin.engines.weights import Weights
+
+CHECKPOINT_NAME = 'last.safetensors'
+_NETWORK, _BEST, _OPTIMIZER = 'network/', 'best/', 'optimizer/'
+
+
+def save_checkpoint(folder: Path, training: StageTraining, record: TrainingRecord) -> None:
+    """Write the state after an epoch, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    tensors: dict[str, npt.NDArray[Any]] = {
+        'trust': record.trust.factor,
+        'losses': record.history(),
+        **{_NETWORK + name: value for name, value in training.network.weights().items()},
+        **{_BEST + name: value for name, value in (record.weights or {}).items()},
+        **{
+            f'{_OPTIMIZER}{number}': np.atleast_1d(variable.numpy())
+            for number, variable in enumerate(training.optimizer.variables)
+        },
+    }
+    with replacing(folder / CHECKPOINT_NAME) as temporary:
+        save_file(tensors, temporary, {'best': json.dumps(record.best)})
+
+
+def load_checkpoint(folder: Path | None, training: StageTraining, record: TrainingRecord) -> int:
+    """Take up the state of the last epoch.
+
+    Returns:
+        The epochs done.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it does not fit.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = None if folder is None else folder / CHECKPOINT_NAME
+    if path is None or not path.is_file():
+        raise checkpoints.missing(path)
+    try:
+        with safe_open(path, framework='numpy') as file:
+            best = float(json.loads((file.metadata() or {})['best']))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        trust, losses = tensors['trust'], tensors['losses']
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise checkpoints.unreadable(path, error) from error
+    network = _part(tensors, _NETWORK)
+    needed = {name: value.shape for name, value in training.network.weights().items()}
+    variables = training.optimizer.variables
+    none = np.zeros(0)
+    state = [tensors.get(f'{_OPTIMIZER}{number}', none) for number in range(len(variables))]
+    if {name: value.shape for name, value in network.items()} != needed or any(
+        value.size != np.size(variable.numpy())
+        for value, variable in zip(state, variables, strict=True)
+    ):
+        raise checkpoints.of_another_shape(path)
+    training.network.set_weights(network)
+    for value, variable in zip(state, variables, strict=True):
+        variable.assign(np.reshape(value, variable.shape))
+    record.weights, record.trust, record.best = _part(tensors, _BEST) or None, Trust(trust), best
+    record.losses = [(float(loss), float(validation)) for loss, validation in losses]
+    return len(losses)
+
+
+def _part(tensors: dict[str, npt.NDArray[Any]], prefix: str) -> Weights:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

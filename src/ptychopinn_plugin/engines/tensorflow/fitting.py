@@ -1,0 +1,70 @@
+"""Runs a training in TensorFlow: epochs, checkpoints, early stopping, stop on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.engines.episode_sets import TrainingEpisodes, ValidationEpisodes
+from ptychopinn_plugin.engines.episodes import TrainingScan
+from ptychopinn_plugin.engines.record import TrainingRecord
+from ptychopinn_plugin.engines.tensorflow.checkpoint import load_checkpoint, save_checkpoint
+from ptychopinn_plugin.engines.tensorflow.loggers import logger_of
+from ptychopinn_plugin.engines.tensorflow.training import StageTraining
+from ptychopinn_plugin.errors import Cancelled
+
+
+def run_training(
+    training: StageTraining,
+    record: TrainingRecord,
+    scans: Sequence[TrainingScan],
+    execution: ExecutionConfig,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> None:
+    """Train until the epochs are done, nothing improves or the monitor asks for a stop.
+
+    Args:
+        training: what to train.
+        record: is written.
+        scans: on what.
+        execution: the logger.
+        folder: for logs and checkpoints; None keeps neither.
+        resume: whether to go on from the folder's last checkpoint.
+
+    Raises:
+        Cancelled: stopped before there was anything to keep.
+        CheckpointError: there is no checkpoint to resume, or it does not fit.
+    """
+    first = load_checkpoint(folder, training, record) if resume else 0
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    log = logger_of(execution, folder)
+    try:
+        for epoch in range(first, record.config.epochs):
+            _run_epoch(training, record, scans, epoch)
+            log(record)
+            if folder is not None:
+                save_checkpoint(folder, training, record)
+            if record.epochs_without_gain() >= record.config.patience:
+                break
+    except Cancelled:
+        if record.weights is None:
+            raise
+    if record.weights is None:
+        raise Cancelled('the training ended before its first epoch was done')
+
+
+def _run_epoch(
+    training: StageTraining, record: TrainingRecord, scans: Sequence[TrainingScan], epoch: int
+) -> None:
+    """Train on the episodes of an epoch, then let the held-out ones judge it."""
+    losses = []
+    for index, episode in enumerate(TrainingEpisodes(scans, record.config, epoch)):
+        number = epoch * record.config.steps_per_epoch + index
+        losses.append(training.train(episode, number))
+        record.step(epoch, index, losses[-1])
+    cases = [training.validate(episode) for episode in ValidationEpisodes(scans, record.config)]
+    record.epoch(epoch, losses, cases, training.network.weights)

@@ -1,0 +1,127 @@
+"""Training of the learned stage in TensorFlow: the compiled step and what surrounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.engines.episode_run import EpisodeRun
+from ptychopinn_plugin.engines.episodes import Episode
+from ptychopinn_plugin.engines.held_out import HeldOutBatch, held_out_deviance
+from ptychopinn_plugin.engines.record import Case
+from ptychopinn_plugin.engines.schedule import GRADIENT_CLIP, WEIGHT_DECAY, learning_rate_factor
+from ptychopinn_plugin.engines.tensorflow.network import StageNetwork
+from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+from ptychopinn_plugin.engines.tensorflow.stage import LearnedStage
+from ptychopinn_plugin.engines.trust import Trust
+
+
+@dataclass(frozen=True, eq=False)
+class _Kit:
+    """What is compiled for one frame size."""
+
+    ops: TensorFlowOps
+    step: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+
+
+class StageTraining:
+    """Teaches the network to move an object toward the photons that its solver did not see.
+
+    Each application of the network is a step of its own: physics passes without gradients, the
+    network's update, the Poisson deviance of the held-out photons.
+
+    Args:
+        model: the network's shape.
+        training: learning rate and seed.
+        device: TensorFlow's name of the device.
+        check: raises to stop.
+    """
+
+    def __init__(
+        self, model: ModelConfig, training: TrainingConfig, device: str, check: Callable[[], None]
+    ) -> None:
+        self.config = training
+        self.check = check
+        self.network = StageNetwork(model, training.seed)
+        self.optimizer = keras.optimizers.AdamW(
+            weight_decay=WEIGHT_DECAY, global_clipnorm=GRADIENT_CLIP, epsilon=1e-8
+        )
+        self.optimizer.build(self.network.variables())
+        self._device = device
+        self._stage = LearnedStage(TensorFlowOps(device, fused=False), self.network, Trust.full())
+        self._kits: dict[int, _Kit] = {}
+
+    def train(self, episode: Episode, number: int) -> float:
+        """Run one episode, a step of the optimiser at each of its stages; return the mean loss.
+
+        Args:
+            episode: what to learn from.
+            number: of the episode in the training, from 0.
+        """
+        rate = self.config.learning_rate * learning_rate_factor(self.config, number)
+        self.optimizer.learning_rate.assign(rate)
+        kit = self._kit(episode)
+        run = EpisodeRun(kit.ops, episode, self.check)
+        losses = []
+        for passes, symmetry in zip(episode.passes, episode.symmetries, strict=True):
+            run.solve(passes)
+            before = run.situation()
+            loss, changed = kit.step(
+                (before.canvas_object, before.direction, before.dose),
+                tf.constant(symmetry),
+                run.judge.batches,
+                run.judge.good,
+                tf.constant(run.floor, tf.float32),
+                tf.constant(before.excess, tf.float32),
+            )
+            run.change(changed)
+            losses.append(float(loss))
+        return float(np.mean(losses))
+
+    def validate(self, episode: Episode) -> Case:
+        """Measure what updates of every factor leave, at each stage of a held-out episode."""
+        run = EpisodeRun(self._kit(episode).ops, episode, self.check)
+        ratios = []
+        for passes in episode.passes:
+            run.solve(passes)
+            ratios.append(
+                run.ratios(lambda before, factor: self._stage.updated(before, factor=factor))
+            )
+        return run.log10_dose(), [float(ratio) for ratio in np.mean(ratios, axis=0)]
+
+    def _kit(self, episode: Episode) -> _Kit:
+        """Return what is compiled for an episode's frame size."""
+        size = episode.crop.frame_size
+        if size not in self._kits:
+            ops = TensorFlowOps(self._device, fused=False)
+            # Crops differ in shape; one graph serves them all.
+            step = tf.function(self._step_of(ops), autograph=False, reduce_retracing=True)
+            self._kits[size] = _Kit(ops, step)
+        return self._kits[size]
+
+    def _step_of(self, ops: TensorFlowOps) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """Return one step of the optimiser as a function to compile."""
+
+        def step(
+            found: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+            symmetry: tf.Tensor,
+            batches: tuple[HeldOutBatch, ...],
+            good: tf.Tensor | None,
+            floor: tf.Tensor,
+            excess: tf.Tensor,
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            variables: list[Any] = self.network.variables()
+            with tf.GradientTape() as tape:
+                changed = self._stage.changed(*found, tf.constant(1.0), symmetry)
+                loss = (held_out_deviance(ops, changed, batches, good) - floor) / excess
+            gradients = tape.gradient(loss, [variable.value for variable in variables])
+            self.optimizer.apply(gradients, variables)
+            return loss, changed
+
+        return step
