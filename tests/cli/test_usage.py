@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ptychopinn_plugin import __version__
+from ptychopinn_plugin.cli.main import main
 from ptychopinn_plugin.cli.options import Ptychopinn
 from ptychopinn_plugin.config import (
     Config,
@@ -18,6 +19,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.simulation import SimulationConfig
+from ptychopinn_plugin.threading_environment import THREAD_WAITING
 from tests.cli.conftest import Run
 
 COMMANDS = [name for name in Ptychopinn.model_fields if name != 'version']
@@ -173,3 +175,16 @@ def test_a_reader_that_leaves_early_gets_no_traceback(folder: Path) -> None:
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('scan.npz: ')  # the last remark, no complaint
+
+
+def test_threads_wait_kindly_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv('GOMP_SPINCOUNT', 'restored after the test')
+    monkeypatch.delenv('GOMP_SPINCOUNT')
+    main(['--version'])
+    assert os.environ['GOMP_SPINCOUNT'] == THREAD_WAITING['GOMP_SPINCOUNT']
+
+    monkeypatch.setenv('GOMP_SPINCOUNT', '7')
+    main(['--version'])
+    assert os.environ['GOMP_SPINCOUNT'] == '7'

@@ -15,6 +15,7 @@ from ptychopinn_plugin.cli.errors import UsageError
 from ptychopinn_plugin.cli.messages import validation_sentences
 from ptychopinn_plugin.cli.options import Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
+from ptychopinn_plugin.threading_environment import THREAD_WAITING
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.
     """
+    for name, value in THREAD_WAITING.items():
+        os.environ.setdefault(name, value)
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ['ptychodus'] and words[1:] not in (['--help'], ['-h']):
         from ptychopinn_plugin.host.launch import launch

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ptychopinn_plugin.errors import WorkerError
+from ptychopinn_plugin.threading_environment import THREAD_WAITING
 
 
 def worker_command(options: list[str]) -> list[str]:
@@ -27,7 +28,7 @@ def worker_command(options: list[str]) -> list[str]:
 def worker_environment() -> dict[str, str]:
     """Return this process' environment, with its sys.path for the worker."""
     paths = [path or str(Path.cwd()) for path in sys.path]
-    return os.environ | {
+    return THREAD_WAITING | os.environ | {
         'PYTHONPATH': os.pathsep.join(paths),
         # Tools that watch pydantic cost a third of a second to start, and have nothing to see.
         'PYDANTIC_DISABLE_PLUGINS': '__all__',
