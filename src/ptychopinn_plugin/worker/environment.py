@@ -28,8 +28,12 @@ def worker_command(options: list[str]) -> list[str]:
 def worker_environment() -> dict[str, str]:
     """Return this process' environment, with its sys.path for the worker."""
     paths = [path or str(Path.cwd()) for path in sys.path]
-    return THREAD_WAITING | os.environ | {
-        'PYTHONPATH': os.pathsep.join(paths),
-        # Tools that watch pydantic cost a third of a second to start, and have nothing to see.
-        'PYDANTIC_DISABLE_PLUGINS': '__all__',
-    }
+    return (
+        THREAD_WAITING
+        | os.environ
+        | {
+            'PYTHONPATH': os.pathsep.join(paths),
+            # Tools that watch pydantic cost a third of a second to start, and have nothing to see.
+            'PYDANTIC_DISABLE_PLUGINS': '__all__',
+        }
+    )
