@@ -130,6 +130,26 @@ def test_a_dropped_engine_takes_its_worker_along() -> None:
     assert eventually(lambda: not exists(pid), 1)
 
 
+def test_a_worker_leaves_at_the_end_of_its_input() -> None:
+    command = ['-m', 'ptychopinn_plugin.worker', '--parent', str(os.getpid())]
+    process = subprocess.Popen(
+        [sys.executable, *command, '--idle-seconds', '60'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.communicate(timeout=20) == (b'', b'')
+    assert process.returncode == 0
+
+
+def test_a_worker_does_not_work_for_a_stranger() -> None:
+    command = ['-m', 'ptychopinn_plugin.worker', '--parent', str(os.getppid())]
+    done = subprocess.run(
+        [sys.executable, *command, '--idle-seconds', '60'], stdin=subprocess.PIPE, timeout=20
+    )
+    assert done.returncode == 1
+
+
 def test_nothing_is_left_in_the_file_system(remote: RemoteEngine) -> None:
     folders = [Path('/dev/shm'), Path(os.environ.get('TMPDIR', '/tmp'))]
 

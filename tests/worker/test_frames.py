@@ -29,9 +29,11 @@ def written(arena: Arena | None = None, arrays: dict[str, Array] = ARRAYS) -> by
     return stream.getvalue()
 
 
-@pytest.mark.parametrize('by_arena', [True, False])
-def test_a_frame_comes_out_as_it_went_in(by_arena: bool) -> None:
-    arena = Arena.create() if by_arena else None
+@pytest.mark.parametrize('way', ['memory', 'temporary file', 'pipe'])
+def test_a_frame_comes_out_as_it_went_in(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == 'temporary file':
+        monkeypatch.delattr('os.memfd_create')
+    arena = None if way == 'pipe' else Arena.create()
     read = read_frame(io.BytesIO(written(arena)), arena)
     assert read is not None
     assert (read.kind, read.body) == ('kind', BODY)

@@ -97,8 +97,9 @@ class RemoteJob:
 
     def _hear(self, frame: Frame) -> Generator[Progress | Reconstruction, None, None]:
         """Take up a frame from the middle of a job."""
-        self.started = True
-        if frame.kind == 'progress':
+        if frame.kind == 'started':
+            self.started = True
+        elif frame.kind == 'progress':
             yield self._progress(unpack_progress(dict(frame.body)))
         elif frame.kind == 'preview':
             self._preview_due = False

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 KEPT_LINES = 40
 SHOWN_LINES = 6
 LEAVING_SECONDS = 0.3
+KILLED = 9  # the signal's number; not every system has a name for it
 
 Process = subprocess.Popen[bytes]
 Frames = queue.SimpleQueue[Frame | None]
@@ -158,7 +159,7 @@ class WorkerProcess:
 def _manner(exit_code: int | None) -> str:
     if exit_code is None:
         return 'does not answer any more'
-    if exit_code == -signal.SIGKILL:
+    if exit_code == -KILLED:
         return 'was killed (signal 9), as happens where memory runs out'
     if exit_code < 0:
         return f'was ended by signal {-exit_code} ({signal.strsignal(-exit_code)})'
