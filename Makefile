@@ -35,7 +35,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[pytorch,loggers]' --group test --group lint
+	$(PIP) --editable '.[pytorch,gui,loggers]' --group test --group lint
 	touch $@ $(VENV)/.demo
 
 clean:
