@@ -30,7 +30,7 @@ RISE_TOLERANCE = 1e-2
 # Relative gain of a pass below which subsets are joined.
 STALL_GAIN = 0.01
 # What a reset leaves of the momentum, and what each good update gives back.
-RESET_SHRINK, REGROWTH = 0.8, 1.01
+RESET_SHRINK, REGROWTH = 0.8, 1.05
 # Rise over the best pass at which the solver goes back to it with half the step.
 DIVERGENCE = 1.5
 # Share of the first misfit below which the last state is taken without looking at others.
