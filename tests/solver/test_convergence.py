@@ -144,6 +144,14 @@ def test_a_fixed_probe_stays(ops: Ops, known: KnownScan) -> None:
     np.testing.assert_array_equal(known.scan.probe, before)
 
 
+def test_the_probe_waits_for_the_object(ops: Ops, known: KnownScan) -> None:
+    solver = make_solver(ops, known.scan, update_probe=True)
+    solver.one_pass()
+    np.testing.assert_array_equal(probe_of(solver), known.scan.probe)
+    solver.one_pass()
+    assert np.abs(probe_of(solver) - known.scan.probe).max() > 0
+
+
 @pytest.mark.parametrize('modes', [1, 2])
 def test_refining_mends_a_wrong_probe(ops: Ops, modes: int) -> None:
     known = known_scan(modes=modes)
@@ -175,6 +183,16 @@ def test_momentum_and_subsets_make_it_faster(known: KnownScan) -> None:
     )
     assert subsets < 0.3 * momentum
     assert momentum < 0.7 * plain
+
+
+def test_dropping_momentum_where_the_misfit_rises_pays(
+    known: KnownScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded = solve(NumpyOps(), known.scan, 40, momentum=0.99)
+    monkeypatch.setattr('ptychopinn_plugin.solver.accelerated.RISE_TOLERANCE', np.inf)
+    unguarded = solve(NumpyOps(), known.scan, 40, momentum=0.99)
+    assert guarded.resets > 0 == unguarded.resets
+    assert guarded.residual() < 0.3 * unguarded.residual()
 
 
 def test_subsets_are_joined_where_they_disagree(monkeypatch: pytest.MonkeyPatch) -> None:

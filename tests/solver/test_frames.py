@@ -53,7 +53,7 @@ def frame_numbers(subsets: list[list[FrameBatch]]) -> list[int]:
     modes=st.integers(1, 3),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_every_frame_is_dealt_once(
     frames: int, subsets: int, batch_pixels: int, modes: int, seed: int
 ) -> None:
@@ -75,7 +75,7 @@ def test_every_frame_is_dealt_once(
 
 
 @given(frames=st.integers(2, MAX_FRAMES), subsets=st.integers(1, 20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_merging_keeps_every_frame_and_halves_the_subsets(frames: int, subsets: int) -> None:
     problem = Problem.of(NumpyOps(), numbered_scan(frames), subsets, fixed_probe=True)
     while len(problem.subsets) > 1:

@@ -84,6 +84,40 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(ops: Ops) -> None:
             np.testing.assert_allclose(image, truth, atol=1e-5 * np.abs(truth).max())
 
 
+def test_batches_of_a_subset_add_up(ops: Ops) -> None:
+    scan = make_scan(side=4, modes=2)
+    whole = Problem.of(ops, scan, 2, fixed_probe=False)
+    ops.batch_pixels = 2 * 2 * 32**2
+    parted = Problem.of(ops, scan, 2, fixed_probe=False)
+    assert len(whole.subsets[0]) < len(parted.subsets[0])
+    placed = (ops.array(make_object(whole.canvas.shape)), ops.array(scan.probe))
+    for index in range(2):
+        wanted, found = (one.sweep(*placed, index, with_probe=True) for one in (whole, parted))
+        assert found.misfit == pytest.approx(wanted.misfit, rel=1e-4)
+        power, wanted_power = (ops.number(sweep.object_power) for sweep in (found, wanted))
+        assert power == pytest.approx(wanted_power, rel=1e-5)
+        # At every pixel of the probe, eight patches within the amplitudes 0.5 and 1.
+        assert 8 * 0.25 < power < 8
+
+
+def test_only_doses_that_are_known_are_merged(ops: Ops) -> None:
+    scan = make_scan(side=4)
+    problem = Problem.of(ops, scan, 4, fixed_probe=True)
+    placed = (ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe))
+    for index in (0, 1, 2):
+        problem.sweep(*placed, index, with_probe=False)
+    while len(problem.subsets) > 1:
+        problem.merge_subsets()
+        fresh = Problem.of(ops, scan, 4, fixed_probe=False)
+        fresh.subsets = problem.subsets
+        for index in range(len(problem.subsets)):
+            found, wanted = (
+                ops.numpy(one.sweep(*placed, index, with_probe=False).dose)
+                for one in (problem, fresh)
+            )
+            np.testing.assert_allclose(found, wanted, atol=1e-5 * wanted.max())
+
+
 def test_cached_probes_and_doses_give_the_same_numbers(
     ops: Ops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,15 +147,16 @@ class CountingOps(NumpyOps):
 def test_the_shifted_probes_are_made_once_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     def transforms() -> int:
         ops = CountingOps()
-        solver = make_solver(ops, make_scan(side=4))
+        solver = make_solver(ops, make_scan(side=4, modes=2))
         for _ in range(5):
             solver.one_pass()
         return ops.transforms
 
     cached = transforms()
-    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 8 * 16 * 32**2 - 1)
+    needed = 8 * 16 * 2 * 32**2
+    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', needed - 1)
     assert transforms() > 1.5 * cached
-    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 8 * 16 * 32**2)
+    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', needed)
     assert transforms() == cached
 
 
