@@ -1,0 +1,129 @@
+"""Every way of installing: does Ptychodus see the plugin, and is nothing left when it goes?
+
+A virtual environment with a Ptychodus of its own borrows all other packages from this one, so that
+only two small wheels have to be installed. Building needs the package index, for the build backend.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+OWN = ('ptychodus', 'ptychopinn_plugin', '_ptychopinn_plugin', '_editable', '__editable__')
+SHIM = 'ptychodus/plugins/ptychopinn_plugin_bridge.py'
+
+LIST = """
+from ptychodus.model import ModelCore
+with ModelCore() as model:
+    print('listed:', *model.workflow_api.available_reconstructors())
+"""
+
+
+class Environment:
+    """A virtual environment.
+
+    Args:
+        folder: where it is made.
+        borrowed: folder of packages that it may import besides its own.
+    """
+
+    def __init__(self, folder: Path, borrowed: Path) -> None:
+        venv.create(folder, with_pip=True, symlinks=True)
+        self.python = folder / 'bin' / 'python'
+        self.site = Path(self.run('-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'))
+        (self.site / 'borrowed.pth').write_text(f'{borrowed}\n')
+
+    def run(self, *words: object) -> str:
+        command = [str(self.python), *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def pip(self, *words: object) -> None:
+        self.run('-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-deps', *words)
+
+    def uninstall(self, name: str) -> None:
+        self.run('-m', 'pip', 'uninstall', '-q', '-y', name)
+
+    def listed(self, before: str = '') -> bool:
+        return 'ptychopinn-plugin_pinn' in self.run('-W', 'ignore', '-c', before + LIST)
+
+    def doctor(self) -> subprocess.CompletedProcess[str]:
+        command = [str(self.python), '-m', 'ptychopinn_plugin', 'doctor']
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope='module')
+def borrowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with links to all packages but Ptychodus and the plugin."""
+    folder = tmp_path_factory.mktemp('borrowed')
+    for entry in Path(sysconfig.get_path('purelib')).iterdir():
+        if not entry.name.startswith(OWN) and entry.suffix != '.pth':
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('wheel')
+    subprocess.run(
+        [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '-w', str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    (built,) = folder.glob('*.whl')
+    return built
+
+
+def test_a_wheel_comes_and_goes(tmp_path: Path, borrowed: Path, wheel: Path) -> None:
+    environment = Environment(tmp_path / 'env', borrowed)
+    ptychodus = f'ptychodus=={version("ptychodus")}'
+    environment.pip(ptychodus)
+    before = {path.relative_to(environment.site) for path in environment.site.rglob('*.py')}
+    assert not environment.listed()
+    environment.pip(wheel)
+    assert environment.listed()
+    assert environment.doctor().returncode == 0
+    environment.pip('--force-reinstall', ptychodus)
+    assert environment.listed()
+    environment.uninstall('ptychopinn-plugin')
+    assert not environment.listed()
+    after = {path.relative_to(environment.site) for path in environment.site.rglob('*.py')}
+    assert after == before
+
+
+def test_an_editable_install_is_seen(tmp_path: Path, borrowed: Path) -> None:
+    environment = Environment(tmp_path / 'env', borrowed)
+    environment.pip(f'ptychodus=={version("ptychodus")}')
+    environment.pip('-e', ROOT)
+    assert (environment.site / SHIM).is_file()
+    assert environment.listed()
+    environment.uninstall('ptychopinn-plugin')
+    assert not (environment.site / SHIM).exists()
+
+
+def test_in_a_child_environment_the_launcher_and_install_help(
+    tmp_path: Path, borrowed: Path, wheel: Path
+) -> None:
+    parent = Environment(tmp_path / 'parent', borrowed)
+    parent.pip(f'ptychodus=={version("ptychodus")}')
+    child = Environment(tmp_path / 'child', borrowed)
+    (child.site / 'parent.pth').write_text(f'{parent.site}\n')
+    child.pip(wheel)
+    assert not child.listed()
+    assert child.listed('import ptychopinn_plugin; ptychopinn_plugin.install()\n')
+    doctor = child.doctor()
+    assert doctor.returncode == 1
+    assert 'ptychopinn ptychodus' in doctor.stderr
+    launched = child.run('-m', 'ptychopinn_plugin', 'ptychodus', '--version')
+    assert 'Ptychodus' in launched
