@@ -96,6 +96,17 @@ def test_a_worker_killed_between_jobs_is_replaced_without_a_word(remote: RemoteE
     remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
 
 
+def test_ctrl_c_is_for_the_parent_to_answer(remote: RemoteEngine) -> None:
+    steps = remote.reconstructing(scan_that('work'), INFERENCE, None, Monitor())
+    next(steps)
+    pid = remote.worker_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGINT)
+    for _ in steps:
+        pass
+    assert remote.worker_pid == pid
+
+
 def test_an_idle_worker_leaves_and_the_next_job_starts_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

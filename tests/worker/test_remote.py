@@ -104,6 +104,19 @@ def test_large_arrays_arrive_bit_by_bit(remote: RemoteEngine) -> None:
     assert result.residual.tobytes() == positions[:, 0].tobytes()
 
 
+def test_shared_memory_is_given_back_after_each_job(remote: RemoteEngine) -> None:
+    def shared_bytes() -> int:
+        # The listing has a descriptor of its own, which is gone by the time of a look at it.
+        found = [fd for fd in list(Path('/proc/self/fd').iterdir()) if fd.is_symlink()]
+        return sum(fd.stat().st_size for fd in found if 'ptychopinn' in str(fd.readlink()))
+
+    steps = remote.reconstructing(scan_that('work'), INFERENCE, None, Monitor())
+    next(steps)
+    assert shared_bytes() >= quiet_scan().counts.nbytes
+    steps.close()
+    assert shared_bytes() == 0
+
+
 def test_the_process_its_engine_and_its_model_stay(remote: RemoteEngine) -> None:
     def stages(gain: float, execution: ExecutionConfig | None = None) -> tuple[str, ...]:
         remote.configure(execution or ExecutionConfig(backend='pytorch'))
@@ -174,9 +187,11 @@ def test_noise_does_no_harm_and_logs_arrive(
     assert result.backend == 'pytorch'
     records = {(r.name, r.levelname, r.getMessage()) for r in caplog.records}
     assert ('ptychopinn_plugin.toy', 'WARNING', 'noise of a log') in records
+    assert ('ptychopinn_plugin.toy', 'INFO', 'noise of another') in records
     time.sleep(0.1)
     for who in ('Python', 'C', 'a child', 'stderr'):
         assert f'worker: noise of {who}' in caplog.text
+    assert 'worker: noise of a log' not in caplog.text, 'said once is enough'
     assert capfd.readouterr() == ('', '')
 
 

@@ -166,6 +166,7 @@ def make_noise() -> None:
     subprocess.run(['echo', 'noise of a child'], check=True)
     sys.stderr.write('noise of stderr\n')
     logger.warning('noise of a %s', 'log')
+    logger.info('noise of another')
     # The parent's requests are not for others to read.
     assert sys.stdin.read() == ''
     assert threading.current_thread() is threading.main_thread()

@@ -64,7 +64,6 @@ class Server:
         """Do jobs until there was none for some seconds; ends the process when the parent ends."""
         log = logging.getLogger(PACKAGE)
         log.addHandler(RelayLogHandler(self.outlet))
-        log.propagate = False
         threading.Thread(target=self._listen, daemon=True).start()
         while True:
             try:
