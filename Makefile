@@ -1,10 +1,10 @@
-# make demo | make test | make clean. The environment is made once, in .venv.
+# make demo | make test | make test-slow | make test-oldest-host | make clean. The environment is made once, in .venv.
 PYTHON ?=
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: demo test clean
+.PHONY: demo test test-slow test-oldest-host clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/ptychopinn demo --output demo-output
@@ -14,7 +14,17 @@ test: $(VENV)/.test
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	PTYCHOPINN_REQUIRE=pytorch $(VENV)/bin/python -m pytest
+	PTYCHOPINN_REQUIRE=pytorch $(VENV)/bin/python -m pytest -m 'not slow'
+
+# Whole programs with their workers, and every way of installing.
+test-slow: $(VENV)/.test
+	PTYCHOPINN_REQUIRE=pytorch $(VENV)/bin/python -m pytest -m slow
+
+# The oldest Ptychodus that is supported, in place of the newest.
+test-oldest-host: $(VENV)/.test
+	$(VENV)/bin/python -m pip install --quiet --no-deps --target $(VENV)/oldest ptychodus==1.6.0
+	PYTHONPATH=$(VENV)/oldest $(VENV)/bin/python -m pytest -m 'not slow' \
+	    tests/host tests/host_plugin
 
 # pip below 25.1 cannot read dependency groups.
 $(VENV)/.made:

@@ -133,15 +133,8 @@ def test_a_killed_worker_is_an_error_at_once_and_its_model_is_kept(
     write_settings(folder, epochs=10_000)
     text = (folder / 'settings.ini').read_text()
     (folder / 'settings.ini').write_text(text.replace('reference', 'patience = 10000\nreference'))
-    command: list[str | Path] = [
-        BIN / 'ptychodus',
-        '-b',
-        'train',
-        '-i',
-        folder,
-        '-o',
-        tmp_path / 'out',
-    ]
+    out = tmp_path / 'out'
+    command: list[str | Path] = [BIN / 'ptychodus', '-b', 'train', '-i', folder, '-o', out]
     log = tmp_path / 'log'
     with log.open('w') as file, subprocess.Popen(command, stdout=file, stderr=file) as host:
         end = time.monotonic() + 120

@@ -30,7 +30,7 @@ from ptychopinn_plugin.errors import (
     UnavailableError,
 )
 from ptychopinn_plugin.host.engines import EngineKeeper, engine_in_this_process
-from ptychopinn_plugin.host.reading import scan_of_input
+from ptychopinn_plugin.host.reading import photon_energy_ev, scan_of_input
 from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.host.supervised import SupervisedReconstructor
 from ptychopinn_plugin.model_file import load_model
@@ -417,7 +417,7 @@ def test_ptychodus_reads_probe_object_and_positions_of_an_export(
     make(engine_type).export_training_data(tmp_path / 'scan.npz', parameters)
     product = SLACProductFileReader().read(tmp_path / 'scan.npz')
     given = parameters.product
-    assert product.metadata.photon_energy_eV == pytest.approx(8800)
+    assert photon_energy_ev(product.metadata) == pytest.approx(8800)
     assert product.metadata.detector_distance_m == pytest.approx(1.9)
     before, after = ([point.x_m for point in each.probe_positions] for each in (given, product))
     assert np.ptp(after) == pytest.approx(np.ptp(before), rel=1e-4)

@@ -63,7 +63,7 @@ def _instrument(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         'pixel_size_m': known.pixel_size_m,
         'object_center_m': known.object_center_m,
         'photon_energy_ev': known.photon_energy_ev,
-        'photon_energy_eV': known.photon_energy_ev,
+        'probe_energy_ev': known.photon_energy_ev,
         'detector_distance_m': known.detector_distance_m,
     }
     if known.pixel_size_m and known.photon_energy_ev and known.detector_distance_m:
