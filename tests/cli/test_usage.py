@@ -92,7 +92,7 @@ def test_version(run: Run) -> None:
         ('show scan.npz --picture p.png', 'scan.npz is not a result of ptychopinn'),
         ('inspect none.safetensors', 'there is no model file'),
         ('inspect scan.npz', 'scan.npz is a zip archive'),
-        ('simulate s.npy', r'must end in \.npz'),
+        ('simulate s.npy', r'must end in \.npz or \.h5'),
         ('simulate s.npz --rows 1', '--rows: input should be greater than or equal to 2'),
         ('demo --output scan.npz', 'scan.npz is a file; name a folder'),
     ],

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ptychodus.api import io as ptychodus_io
 from ptychodus.api.io import load_product
 from ptychodus.model import ModelCore
 
 import ptychopinn_plugin
 from ptychopinn_plugin.host.engines import EngineKeeper
+from ptychopinn_plugin.host.saving import save_ptychodus_scan
+from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from tests.host_plugin.engines import SlowEngine, failure
 
 # Raised by Ptychodus' own imports.
@@ -155,6 +159,24 @@ def test_scripts_train_reconstruct_and_export(
     result = product.reconstruct_local(algorithm=PINN, block=True)
     assert 'model ' in result.get_product().metadata.comments
     assert engine_type.made[0].calls[-1]['model'] is not None
+
+
+@pytest.mark.skipif(
+    not hasattr(ptychodus_io, 'save_training_data'), reason='Ptychodus 1.6 has no such file'
+)
+def test_a_simulated_scan_opens_as_the_window_opens_it(
+    model: Any, tmp_path: Path, engine_type: type[SlowEngine]
+) -> None:
+    simulated = simulate(SimulationConfig(rows=4, columns=5))
+    save_ptychodus_scan(tmp_path / 'star.h5', simulated.scan)
+    kind, api = 'Ptychodus_Training_Data', model.workflow_api
+    data = api.load_diffraction_data(tmp_path / 'star.h5', file_type=kind, block=True)
+    product = api.load_product(tmp_path / 'star.h5', file_type=kind, diffraction=data)
+    product.reconstruct_local(algorithm=PINN, block=True)
+    scan = engine_type.made[0].calls[0]['scan']
+    np.testing.assert_array_equal(scan.counts, simulated.scan.counts)
+    np.testing.assert_allclose(scan.positions_px, simulated.scan.positions_px, atol=1e-6)
+    np.testing.assert_array_equal(scan.probe, simulated.scan.probe)
 
 
 def test_stop_ends_a_long_step_within_a_second(

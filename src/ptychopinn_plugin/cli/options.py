@@ -142,13 +142,15 @@ class Backends(Command):
 class Simulate(Command, SimulationConfig):
     """Simulate a scan with a known object.
 
-    The object is stored with the scan as `objectGuess`.
+    The object is stored with the scan as `objectGuess` of an .npz file; an .h5 file is for the
+    window of Ptychodus and does not tell the object.
 
-    Example:
+    Examples:
       ptychopinn simulate star.npz --object-kind siemens --rows 20 --columns 20 --seed 1
+      ptychopinn simulate star.h5 --object-kind siemens
     """
 
-    out: CliPositionalArg[Path] = Field(description='The scan, a new .npz file')
+    out: CliPositionalArg[Path] = Field(description='The scan, a new .npz or .h5 file')
 
     def run(self) -> None:  # noqa: D102
         from ptychopinn_plugin.cli.commands.simulate import run

@@ -11,6 +11,8 @@ from ptychodus.api import io as ptychodus_io
 from ptychodus.api.assemble import AssembledDiffractionData
 from ptychodus.api.constants import energy_eV_to_wavelength_m
 from ptychodus.api.geometry import PixelGeometry
+from ptychodus.api.product import Product
+from ptychodus.api.reconstruct import prepare_reconstruct_input
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
@@ -76,25 +78,32 @@ def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f'the folder {folder} cannot be made: {error.strerror}') from error
-    instrument = instrument_of(scan)
-    canvas = canvas_of(scan)
-    guess = np.ones(canvas.shape, dtype=np.complex64)
-    if scan.object_guess is not None:
-        top, left = -canvas.origin_px[0], -canvas.origin_px[1]
-        height, width = scan.object_guess.shape
-        guess[top : top + height, left : left + width] = scan.object_guess
-    product = build_product(
-        scan,
-        guess,
-        canvas.origin_px,
-        scan.probe,
-        name=Path(scan.source).stem or 'scan',
-        comments='\n'.join([f'Converted from {scan.source or "a scan"}', *instrument.notes]),
-    )
+    product = _starting_product(scan)
     with replacing(folder / ptychodus_io.StandardFileLayout.DIFFRACTION.value) as temporary:
         ptychodus_io.save_diffraction_data(temporary, _diffraction_data(scan))
     with replacing(folder / ptychodus_io.StandardFileLayout.PRODUCT.value) as temporary:
         ptychodus_io.save_product(temporary, product)
+
+
+def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
+    """Write a scan as one HDF5 file that the window of Ptychodus opens.
+
+    Its type there is `Ptychodus Training Data Files`, for the diffraction data and for the product.
+
+    Args:
+        path: the file.
+        scan: the scan.
+
+    Raises:
+        OutputError: it cannot be written there, or Ptychodus is older than 1.7.
+    """
+    save = getattr(ptychodus_io, 'save_training_data', None)
+    if save is None:
+        raise OutputError(f'{path} needs Ptychodus 1.7 or later; give the name of an .npz file')
+    data = _diffraction_data(scan)
+    parameters = prepare_reconstruct_input(data, _starting_product(scan))
+    with replacing(Path(path)) as temporary:
+        save(temporary, parameters, inpaint_bad_pixels=False)
 
 
 def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
@@ -108,6 +117,25 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
     return '\n'.join(line for line in (*lines, *instrument_of(scan).notes) if line)
+
+
+def _starting_product(scan: ScanData) -> Product:
+    """Return the product of a scan before it is reconstructed: its guess, or ones."""
+    instrument = instrument_of(scan)
+    canvas = canvas_of(scan)
+    guess = np.ones(canvas.shape, dtype=np.complex64)
+    if scan.object_guess is not None:
+        top, left = -canvas.origin_px[0], -canvas.origin_px[1]
+        height, width = scan.object_guess.shape
+        guess[top : top + height, left : left + width] = scan.object_guess
+    return build_product(
+        scan,
+        guess,
+        canvas.origin_px,
+        scan.probe,
+        name=Path(scan.source).stem or 'scan',
+        comments='\n'.join([f'Converted from {scan.source or "a scan"}', *instrument.notes]),
+    )
 
 
 def _diffraction_data(scan: ScanData) -> AssembledDiffractionData:

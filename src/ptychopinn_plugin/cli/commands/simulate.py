@@ -10,10 +10,15 @@ from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simul
 
 def run(flags: Simulate) -> None:
     """Simulate a scan and write it."""
-    path = writable(flags.out, ('.npz',))
+    path = writable(flags.out, ('.npz', '.h5'))
     config = flags.part(SimulationConfig)
     simulated = simulate(config)
-    save_simulated(path, simulated)
+    if path.suffix == '.npz':
+        save_simulated(path, simulated)
+    else:
+        from ptychopinn_plugin.host.saving import save_ptychodus_scan
+
+        save_ptychodus_scan(path, simulated.scan)
     scan = simulated.scan
     say(
         f'{path}: {scan.frame_count} frames of {scan.frame_size} x {scan.frame_size} pixels, '
