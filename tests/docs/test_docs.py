@@ -12,7 +12,7 @@ from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.config import InferenceConfig
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / 'README.md', ROOT / 'docs' / 'cli.md']
+PAGES = [ROOT / 'README.md', ROOT / 'docs' / 'cli.md', ROOT / 'docs' / 'ptychodus.md']
 
 
 def blocks(language: str) -> list[str]:
