@@ -185,6 +185,19 @@ def test_momentum_and_subsets_make_it_faster(known: KnownScan) -> None:
     assert momentum < 0.7 * plain
 
 
+def test_object_and_probe_are_carried_on_by_their_velocity(ops: Ops, known: KnownScan) -> None:
+    solver = make_solver(ops, known.scan, subsets=1, update_probe=True)
+    for _ in range(3):
+        solver.one_pass()
+    state = solver.state
+    # The fourth update since the start trusts three quarters of the velocity.
+    ahead = state.canvas_object + 0.75 * (state.canvas_object - state.earlier_object)
+    probe_ahead = state.probe + 0.75 * (state.probe - state.earlier_probe)
+    wanted = solver.problem.misfit(0, ahead, probe_ahead) / solver.problem.total_counts
+    assert solver.one_pass() == pytest.approx(wanted, rel=1e-4)
+    assert solver.resets == 0
+
+
 def test_dropping_momentum_where_the_misfit_rises_pays(
     known: KnownScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +217,17 @@ def test_subsets_are_joined_where_they_disagree(monkeypatch: pytest.MonkeyPatch)
     assert len(apart.problem.subsets) == 4
     assert joined.residual() < apart.residual()
     assert core_score(joined, known).nrmse < core_score(apart, known).nrmse
+
+
+def test_every_dealing_is_given_a_chance() -> None:
+    solver = make_solver(NumpyOps(), known_scan(noise=True, photons=1000).scan, subsets=16)
+    numbers = []
+    for _ in range(40):
+        solver.one_pass()
+        numbers.append(len(solver.problem.subsets))
+    assert numbers[-1] == 1
+    # A pass can only be judged by the one before it in the same dealing.
+    assert all(numbers.count(number) > 1 for number in numbers)
 
 
 def test_the_direction_is_that_of_the_last_pass(ops: Ops, known: KnownScan) -> None:
