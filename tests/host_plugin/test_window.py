@@ -35,7 +35,13 @@ CONFIGS = (ModelConfig, TrainingConfig, InferenceConfig, ExecutionConfig)
 
 
 class Window:
-    """The window, and the hands of a user."""
+    """The window, and the hands of a user.
+
+    Attributes:
+        first: the algorithm that the window showed at first, and the one that it would have run.
+    """
+
+    first: tuple[str, str]
 
     def __init__(self, model: Any, application: QApplication, shots: Path) -> None:
         from ptychodus.controller import ControllerCore
@@ -69,8 +75,12 @@ class Window:
         combo.textActivated.emit(text)
 
     @property
+    def parameter(self) -> Any:
+        return self.model.processing_core.algorithm_parameter
+
+    @property
     def reconstructor(self) -> Any:
-        return self.model.processing_core.algorithm_parameter.get_current_reconstructor()
+        return self.parameter.get_current_reconstructor()
 
     @property
     def algorithm(self) -> QComboBox:
@@ -132,7 +142,7 @@ def opened(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
         shots = Path(os.environ.get('PTYCHOPINN_SHOTS') or tmp_path_factory.mktemp('shots'))
         with ModelCore(log_level=logging.INFO) as model:
             made = Window(model, application, shots)
-            made.choose(made.algorithm, PINN)
+            made.first = (made.algorithm.currentText(), made.parameter.get_value())
             made.open(stored)
             yield made
             made.controller._run_tasks_timer.stop()
@@ -177,6 +187,11 @@ def test_the_page_holds_every_field_with_its_help(window: Window) -> None:
     assert names == ['TensorFlow (not installed)', 'PyTorch']
     assert window.backend.currentText() == 'PyTorch'
     window.shoot('page')
+
+
+def test_the_algorithm_that_is_shown_is_the_one_that_runs(window: Window) -> None:
+    shown, run = window.first
+    assert shown == run
 
 
 def test_advanced_fields_are_folded_away(window: Window) -> None:

@@ -74,10 +74,18 @@ def adding_pages(arguments: dict[str, Any]) -> Generator[None, Any, None]:
             factories.append(create(arguments['file_dialog_factory']))
     arguments['view_controller_factories'] = factories
     controller = yield
+    run_what_is_shown(parameter)
     keeper = _InferKeeper(controller, parameter)
     parameter.add_observer(keeper)
     arguments['processing_api'].task_monitor.add_observer(keeper)
     keeper.look()
+
+
+def run_what_is_shown(parameter: Any) -> None:  # noqa: ANN401
+    """Pick the first algorithm where none is: the dropdown shows it as if it were picked."""
+    known = list(parameter.available_reconstructors())
+    if known and parameter.get_value() not in known:
+        parameter.set_value(known[0])
 
 
 class _InferKeeper(Observer):
