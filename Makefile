@@ -1,13 +1,19 @@
 # make demo | make test | make test-slow | make test-oldest-host | make clean. The environment is made once, in .venv.
+# make demo BACKEND=tensorflow runs the demonstration with TensorFlow.
 PYTHON ?=
+BACKEND ?= pytorch
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow test-oldest-host clean
 
-demo: $(VENV)/.demo
-	$(VENV)/bin/ptychopinn demo --output demo-output
+ifeq ($(filter $(BACKEND),pytorch tensorflow),)
+$(error BACKEND is '$(BACKEND)'; it must be pytorch or tensorflow)
+endif
+
+demo: $(VENV)/.demo-$(BACKEND)
+	$(VENV)/bin/ptychopinn demo --backend $(BACKEND) --output demo-output
 
 test: $(VENV)/.test
 	$(VENV)/bin/ruff check
@@ -40,13 +46,13 @@ $(VENV)/.made:
 	$(VENV)/bin/python -m pip install --quiet 'pip>=25.1'
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[pytorch]'
+$(VENV)/.demo-%: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --editable '.[$*]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) --editable '.[pytorch,gui,loggers]' --group test --group lint
-	touch $@ $(VENV)/.demo
+	touch $@ $(VENV)/.demo-pytorch
 
 clean:
 	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -136,7 +136,13 @@ def test_a_comma_in_a_file_s_name_does_not_split_it(run: Run) -> None:
     assert shown.err == 'ptychopinn: there is no file a,b [1].npz\n'
 
 
-def test_a_missing_framework_is_named_and_no_other_is_taken(run: Run) -> None:
+def test_a_missing_framework_is_named_and_no_other_is_taken(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for loaded in list(sys.modules):
+        if loaded.startswith('ptychopinn_plugin.engines.tensorflow'):
+            monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, 'tensorflow', None)
     shown = run('reconstruct', 'scan.npz', '--output', 'o.npz', '--backend', 'tensorflow')
     assert shown.code == 1
     assert 'TensorFlow backend selected' in shown.err
