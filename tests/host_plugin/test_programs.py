@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from ptychodus.api.io import load_product
 
-pytestmark = [pytest.mark.pytorch, pytest.mark.integration, pytest.mark.slow]
+from ptychopinn_plugin.config import Backend
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BIN = Path(sys.executable).parent
 
@@ -22,7 +24,7 @@ SETTINGS = """
 Algorithm = PtychoPINN-Plugin_PINN
 
 [PtychoPINNPluginExecution]
-backend = pytorch
+backend = {backend}
 accelerator = cpu
 
 [PtychoPINNPluginInference]
@@ -66,8 +68,8 @@ def main():
 """
 
 
-def write_settings(folder: Path, epochs: int = 2) -> None:
-    (folder / 'settings.ini').write_text(SETTINGS.format(epochs=epochs))
+def write_settings(folder: Path, epochs: int = 2, backend: str = 'pytorch') -> None:
+    (folder / 'settings.ini').write_text(SETTINGS.format(epochs=epochs, backend=backend))
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -90,8 +92,10 @@ def workers(parent: int) -> list[int]:
     return found
 
 
-def test_batch_training_then_batch_reconstruction(folder: Path, tmp_path: Path) -> None:
-    write_settings(folder)
+def test_batch_training_then_batch_reconstruction(
+    folder: Path, tmp_path: Path, backend: Backend
+) -> None:
+    write_settings(folder, backend=backend)
     trained = run(BIN / 'ptychodus', '-b', 'train', '-i', folder, '-o', folder)
     assert trained.returncode == 0, trained.stdout
     assert len(re.findall(r'Epoch \d+: loss', trained.stdout)) == 2
@@ -99,7 +103,7 @@ def test_batch_training_then_batch_reconstruction(folder: Path, tmp_path: Path) 
     done = run(BIN / 'ptychodus', '-b', 'reconstruct', '-i', folder, '-o', out)
     assert done.returncode == 0, done.stdout
     product = load_product(out / 'product.h5')
-    assert 'backend pytorch, model' in product.metadata.comments
+    assert f'backend {backend}, model' in product.metadata.comments
     assert len(product.losses) == 2
     assert all(loss.value > 0 for loss in product.losses)
 
@@ -115,6 +119,7 @@ def test_the_launcher_and_a_wrong_scan(folder: Path, tmp_path: Path) -> None:
     assert "'tensorflow' or 'pytorch'" in launched.stdout
 
 
+@pytest.mark.pytorch
 @pytest.mark.parametrize('call', ["if __name__ == '__main__':\n    main()\n", 'main()\n'])
 def test_scripts_with_and_without_a_guard(folder: Path, tmp_path: Path, call: str) -> None:
     write_settings(folder)
@@ -126,6 +131,7 @@ def test_scripts_with_and_without_a_guard(folder: Path, tmp_path: Path, call: st
     assert 'backend pytorch, model' in load_product(folder / 'result.h5').metadata.comments
 
 
+@pytest.mark.pytorch
 @pytest.mark.skipif(not Path('/proc').is_dir(), reason='processes are looked up under /proc')
 def test_a_killed_worker_is_an_error_at_once_and_its_model_is_kept(
     folder: Path, tmp_path: Path
