@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import re
 import threading
 import time
 from pathlib import Path
@@ -153,8 +154,9 @@ def test_previews_come_between_and_not_too_often(
 
 
 def test_stop_is_heard_inside_a_long_step(
-    engine_type: type[SlowEngine], parameters: ReconstructInput
+    engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     engine_type.seconds_a_step = 20.0
     made, tasks = make(engine_type), Tasks(stop_after=0.2)
     made.connect_host(tasks)
@@ -162,6 +164,9 @@ def test_stop_is_heard_inside_a_long_step(
     assert list(made.reconstruct(parameters)) == []
     assert time.monotonic() - began < 1
     assert not jobs()
+    first, last = caplog.messages
+    assert re.fullmatch(r'Reconstructing \d+ frames with pytorch', first)
+    assert last == 'Stopped: on request'
 
 
 def test_a_closed_generator_stops_the_run(

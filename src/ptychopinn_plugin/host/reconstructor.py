@@ -194,6 +194,10 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             configs = self._read_configs()
             scan = _scan_of(parameters)
             engine, model = self._engines.get(configs.execution), self._model
+            # The first run loads a framework: seconds in which nothing else is heard.
+            package_logger.info(
+                'Reconstructing %d frames with %s', scan.frame_count, configs.execution.backend
+            )
 
             def work(monitor: Monitor) -> Reconstruction:
                 return engine.reconstruct(scan, configs.inference, model, monitor)
@@ -338,7 +342,8 @@ def _errors_told() -> Iterator[None]:
     try:
         yield
     except Cancelled as error:
-        package_logger.info('Stopped: %s', error)
+        sentence = str(error).removeprefix('stopped').lstrip(':; ')
+        package_logger.info('Stopped: %s', sentence)
     except PtychoPINNError as error:
         package_logger.error('%s', error)
         raise
