@@ -290,6 +290,27 @@ def test_train_stop_infer_load_and_export(
     assert window.reconstructor.is_model_loaded()
 
 
+def test_the_pane_follows_its_last_line_until_the_user_scrolls(
+    window: Window, engine_type: type[SlowEngine], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    window.answer(monkeypatch, folder)
+    engine_type.seconds_a_step = 0.05
+    for name, value in {'epochs': 500, 'steps_per_epoch': 2}.items():
+        set_value(window, 'Training', name, value)
+    bar = window.status.text_edit.verticalScrollBar()
+    window.press(window.train_button)
+    window.until(lambda: 'Epoch 9' in window.pane())
+    assert bar.value() == bar.maximum() > 0
+    bar.triggerAction(bar.SliderToMinimum)
+    window.until(lambda: 'Epoch 12' in window.pane())
+    assert bar.value() == 0
+    bar.triggerAction(bar.SliderToMaximum)
+    window.until(lambda: 'Epoch 15' in window.pane())
+    assert bar.value() == bar.maximum()
+    window.status.stop_button.click()
+    window.finish()
+
+
 def test_an_error_is_shown_and_the_window_goes_on(
     window: Window, engine_type: type[SlowEngine]
 ) -> None:

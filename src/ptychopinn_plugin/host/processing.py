@@ -79,6 +79,30 @@ def adding_pages(arguments: dict[str, Any]) -> Generator[None, Any, None]:
     parameter.add_observer(keeper)
     arguments['processing_api'].task_monitor.add_observer(keeper)
     keeper.look()
+    if 'status_view' in arguments:
+        follow_last_line(arguments['status_view'].text_edit.verticalScrollBar())
+
+
+def follow_last_line(bar: Any) -> None:  # noqa: ANN401
+    """Keep the end of the status pane in view, unless the user scrolled up to read.
+
+    Qt stops to follow by itself when the progress bar takes the room of the last line.
+
+    Args:
+        bar: the vertical scroll bar of the pane.
+    """
+    following = True
+
+    def take_user_action(_: int) -> None:
+        nonlocal following
+        following = bar.sliderPosition() >= bar.maximum()
+
+    def follow(_: int, maximum: int) -> None:
+        if following:
+            bar.setValue(maximum)
+
+    bar.actionTriggered.connect(take_user_action)
+    bar.rangeChanged.connect(follow)
 
 
 def run_what_is_shown(parameter: Any) -> None:  # noqa: ANN401
