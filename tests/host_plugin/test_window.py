@@ -298,6 +298,9 @@ def test_the_pane_follows_its_last_line_until_the_user_scrolls(
     for name, value in {'epochs': 500, 'steps_per_epoch': 2}.items():
         set_value(window, 'Training', name, value)
     bar = window.status.text_edit.verticalScrollBar()
+    for _ in range(12):  # a full pane, that the progress bar then makes smaller
+        window.status.text_edit.appendPlainText('a line')
+    window.until(lambda: True)
     window.press(window.train_button)
     window.until(lambda: 'Epoch 9' in window.pane())
     assert bar.value() == bar.maximum() > 0
