@@ -24,6 +24,7 @@ from ptychopinn_plugin.config import (
     Backend,
     Config,
     ExecutionConfig,
+    GroupingConfig,
     InferenceConfig,
     ModelConfig,
     TrainingConfig,
@@ -123,6 +124,7 @@ GROUPS: dict[type[BaseModel], str] = {
     InferenceConfig: 'reconstruction',
     TrainingConfig: 'training',
     ModelConfig: 'network',
+    GroupingConfig: 'groups of frames',
     ScanFlags: 'reading the scan',
     ExecutionConfig: 'execution',
     Command: 'messages',
@@ -227,6 +229,28 @@ class Reconstruct(ScanFlags, EngineFlags, InferenceConfig):
         run(self)
 
 
+class Fixture(ScanFlags):
+    """Cut a small scan out of a large one, for tests.
+
+    The frames lie evenly over the whole scan. The same source gives the same bytes.
+
+    Example:
+      ptychopinn fixture --source scan.npz --output small.npz --metadata-out small.json
+    """
+
+    source: Path = Field(description='The large scan, an .npz file')
+    output: Path = Field(description='The small scan, a new .npz file')
+    subset_size: int = Field(64, ge=2, description='Frames of the small scan')
+    metadata_out: Path | None = Field(
+        None, description='Write what was done, with checksums, into this .json file'
+    )
+
+    def run(self) -> None:  # noqa: D102
+        from ptychopinn_plugin.cli.commands.fixture import run
+
+        run(self)
+
+
 class Show(Command):
     """Draw a result: object, probe, coverage, residual curve.
 
@@ -325,6 +349,7 @@ class Ptychopinn(BaseSettings):
     check: CliSubCommand[Check] = Field(description='look at a scan before reconstructing it')
     train: CliSubCommand[Train] = Field(description='train a network on scans')
     reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
+    fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
     inspect: CliSubCommand[Inspect] = Field(description='print what a model file says of itself')
     demo: CliSubCommand[Demo] = Field(description='see all of it work on a simulated scan')

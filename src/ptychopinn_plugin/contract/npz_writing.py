@@ -29,10 +29,11 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
         OutputError: the file cannot be written there; nothing is left behind.
     """
     with replacing(Path(path)) as temporary, temporary.open('wb') as file:
-        np.savez(file, allow_pickle=False, **_members(scan))
+        np.savez(file, allow_pickle=False, **npz_members(scan))
 
 
-def _members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
+def npz_members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
+    """Return the members of a canonical .npz, as `save_npz` writes them."""
     y, x = np.ascontiguousarray(scan.positions_px.T)
     amplitude = np.where(scan.mask, np.float32(0), scan.counts)
     photons = float(amplitude.sum(dtype=np.float64)) / scan.frame_count

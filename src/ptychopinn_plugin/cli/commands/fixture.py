@@ -1,0 +1,62 @@
+"""`ptychopinn fixture`."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+
+from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.cli.checks import apart, readable, writable
+from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.errors import UsageError
+from ptychopinn_plugin.cli.options import Fixture
+from ptychopinn_plugin.files import HDF5_ENDINGS
+from ptychopinn_plugin.fixture import cut_fixture, describe, save_fixture
+
+
+def run(flags: Fixture) -> None:
+    """Cut a fixture out of a scan, write it and say what it is."""
+    _check_files(flags)
+    created = _now()
+    fixture = cut_fixture(flags.load(flags.source), flags.subset_size)
+    save_fixture(flags.output, fixture)
+    record = describe(fixture, flags.source, flags.output, created)
+    found = record['validation']
+    size = fixture.scan.frame_size
+    say(
+        f'{flags.output}: {len(fixture.frames)} of {fixture.source_frames} frames of {size} x '
+        f'{size} pixels, over {found["spread_fraction_x"]:.0%} of the scan in x and '
+        f'{found["spread_fraction_y"]:.0%} in y, amplitudes up to {found["largest_amplitude"]:.4g}'
+    )
+    say(f'sha256: {record["result_sha256"]}')
+    if flags.metadata_out is not None:
+        with replacing(flags.metadata_out) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+        say(f'metadata: {flags.metadata_out}')
+
+
+def _check_files(flags: Fixture) -> None:
+    """Refuse names that will not do, before anything is read."""
+    inputs = [flags.source, *filter(None, (flags.probe, flags.product))]
+    writable(flags.output, ('.npz',))
+    if flags.metadata_out is not None:
+        writable(flags.metadata_out, ('.json',))
+    apart([flags.output, flags.metadata_out], [readable(path) for path in inputs])
+    if flags.source.is_dir() or flags.source.suffix.lower() in HDF5_ENDINGS:
+        raise UsageError(
+            f'{flags.source} is no .npz file; a fixture is cut out of one file with its checksum'
+        )
+
+
+def _now() -> datetime:
+    """Return the time, or the one that reproducible builds set (reproducible-builds.org)."""
+    given = os.environ.get('SOURCE_DATE_EPOCH')
+    if given is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        return datetime.fromtimestamp(int(given), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(
+            f'SOURCE_DATE_EPOCH is {given!r}; it must be a number of seconds since 1970, or unset'
+        ) from error
