@@ -64,6 +64,10 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 def engine(backend: Backend) -> Engine:
     """Make an engine of each backend in turn, on the CPU and repeatable."""
     execution = ExecutionConfig(
-        backend=backend, accelerator='cpu', deterministic=True, logger='none'
+        backend=backend,
+        accelerator='cpu',
+        deterministic=True,
+        learning_rate=1e-2,
+        logger='none',
     )
     return engine_class(backend)(execution)

@@ -28,7 +28,6 @@ TRAINING = TrainingConfig(
     crop_frames=25,
     reference_passes=4,
     validation_episodes=2,
-    learning_rate=1e-2,
 )
 
 
@@ -41,7 +40,7 @@ def scan() -> ScanData:
 def engines() -> dict[str, Engine]:
     return {
         backend: engine_class(backend)(
-            ExecutionConfig(backend=backend, accelerator='cpu', logger='none')
+            ExecutionConfig(backend=backend, accelerator='cpu', logger='none', learning_rate=1e-2)
         )
         for backend in BACKENDS
     }

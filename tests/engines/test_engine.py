@@ -23,7 +23,6 @@ SHORT = TrainingConfig(
     crop_frames=25,
     reference_passes=4,
     validation_episodes=2,
-    learning_rate=1e-2,
 )
 BRIEF = InferenceConfig(refine_iterations=3, stages=1)
 

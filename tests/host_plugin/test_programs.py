@@ -138,7 +138,8 @@ def test_a_killed_worker_is_an_error_at_once_and_its_model_is_kept(
 ) -> None:
     write_settings(folder, epochs=10_000)
     text = (folder / 'settings.ini').read_text()
-    (folder / 'settings.ini').write_text(text.replace('reference', 'patience = 10000\nreference'))
+    patient = text.replace('accelerator', 'early_stop_patience = 10000\naccelerator')
+    (folder / 'settings.ini').write_text(patient)
     out = tmp_path / 'out'
     command: list[str | Path] = [BIN / 'ptychodus', '-b', 'train', '-i', folder, '-o', out]
     log = tmp_path / 'log'

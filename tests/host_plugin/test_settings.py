@@ -121,9 +121,10 @@ def test_values_out_of_range_are_told(caplog: pytest.LogCaptureFixture) -> None:
     settings.parameters['epochs'].set_value(0)
     assert settings.read().epochs == 1
     assert 'PtychoPINNPluginTraining.epochs = 0 is outside its range; 1 is taken' in caplog.text
-    settings.parameters['learning_rate'].set_value(0.0)
-    with pytest.raises(SettingsValueError, match=r'learning_rate.*greater than 0'):
-        settings.read()
+    inference = PluginSettings(SettingsRegistry()).inference
+    inference.parameters['object_step'].set_value(0.0)
+    with pytest.raises(SettingsValueError, match=r'object_step.*greater than 0'):
+        inference.read()
 
 
 def test_ranges_are_those_of_the_fields() -> None:

@@ -190,10 +190,10 @@ def test_a_file_cut_short_is_refused(path: Path, kept: int) -> None:
 def test_another_format_version_names_the_package_that_wrote_it(path: Path) -> None:
     save_model(path, small_model())
     manifest = load_model(path).manifest.model_dump(mode='json')
-    future = {**manifest, 'format_version': 2, 'package_version': '9.8.7', 'new': 1}
+    future = {**manifest, 'format_version': 3, 'package_version': '9.8.7', 'new': 1}
     rewrite(path, manifest=json.dumps(future))
     with pytest.raises(
-        ModelFileError, match=r"format 2 .* 9\.8\.7; .* 'ptychopinn-plugin==9\.8\.7'"
+        ModelFileError, match=r"format 3 .* 9\.8\.7; .* 'ptychopinn-plugin==9\.8\.7'"
     ):
         load_model(path)
 

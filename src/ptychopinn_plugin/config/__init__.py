@@ -2,6 +2,7 @@
 
 from ptychopinn_plugin.config.base import Backend, Config
 from ptychopinn_plugin.config.execution import ExecutionConfig
+from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.config.inference import InferenceConfig
 from ptychopinn_plugin.config.model import ModelConfig
 from ptychopinn_plugin.config.training import TrainingConfig
@@ -10,6 +11,7 @@ __all__ = [
     'Backend',
     'Config',
     'ExecutionConfig',
+    'GroupingConfig',
     'InferenceConfig',
     'ModelConfig',
     'TrainingConfig',

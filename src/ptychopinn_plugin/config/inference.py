@@ -1,9 +1,10 @@
 """How a scan is reconstructed."""
 
-from ptychopinn_plugin.config.base import Config, setting
+from ptychopinn_plugin.config.base import setting
+from ptychopinn_plugin.config.grouping import GroupingConfig
 
 
-class InferenceConfig(Config):
+class InferenceConfig(GroupingConfig):
     """The reconstruction: learned stages if there is a model, then physics passes."""
 
     refine_iterations: int = setting(
@@ -11,6 +12,9 @@ class InferenceConfig(Config):
         'Physics passes over all frames; with a model they follow its first stages',
         ge=0,
         le=100_000,
+    )
+    cnn_refine_iterations: int = setting(
+        0, "cnn: physics passes that start from the network's object", ge=0, le=100_000
     )
     update_probe: bool = setting(False, 'Refine the probe together with the object')
     stages: int = setting(

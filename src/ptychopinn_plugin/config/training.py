@@ -1,31 +1,57 @@
 """How a model is trained."""
 
-from ptychopinn_plugin.config.base import Config, setting
+from ptychopinn_plugin.config.base import setting
+from ptychopinn_plugin.config.grouping import GroupingConfig
 
 
-class TrainingConfig(Config):
-    """Training on the photons that the reconstruction did not see; no labels."""
+class TrainingConfig(GroupingConfig):
+    """What a model is trained on, and toward what."""
 
     epochs: int = setting(20, 'Training epochs', ge=1, le=100_000)
     steps_per_epoch: int = setting(
-        40, 'Episodes an epoch, each a short reconstruction of one crop', ge=1, le=100_000
+        40,
+        'unrolled: episodes an epoch, each a short reconstruction of one crop',
+        ge=1,
+        le=100_000,
     )
-    learning_rate: float = setting(2e-3, 'Peak learning rate', gt=0, le=1)
     update_probe: bool = setting(
         False, "Refine each scan's probe before training, as for a scan whose probe is a guess"
     )
+    batch_size: int = setting(16, 'cnn: groups a step of the optimiser', ge=1, le=100_000)
+    nphotons: float = setting(
+        0.0,
+        'cnn: photons a frame that the Poisson loss counts with, 0 for those of the data',
+        unit='photons',
+        ge=0,
+        le=1e15,
+        advanced=True,
+    )
+    nll_weight: float = setting(1.0, 'cnn: weight of the Poisson loss', ge=0, le=1e6, advanced=True)
+    mae_weight: float = setting(
+        0.0, 'cnn: weight of the mean absolute error of amplitudes', ge=0, le=1e6, advanced=True
+    )
+    realspace_weight: float = setting(
+        0.0, "cnn: weight of the object's total variation", ge=0, le=1e6, advanced=True
+    )
+    realspace_mae_weight: float = setting(
+        0.0,
+        'cnn: weight of the mean absolute error of patches against a given object',
+        ge=0,
+        le=1e6,
+        advanced=True,
+    )
     crop_frames: int = setting(
-        324, 'Neighbouring frames in a training crop', ge=8, le=100_000, advanced=True
+        324, 'unrolled: neighbouring frames in a training crop', ge=8, le=100_000, advanced=True
     )
     sparse_share: float = setting(
         0.4,
-        'Share of episodes that drop most frames, to learn sparse scans',
+        'unrolled: share of episodes that drop most frames, to learn sparse scans',
         ge=0,
         le=1,
         advanced=True,
     )
     reference_passes: int = setting(
-        20, "Physics passes for each scan's reference", ge=1, le=10_000, advanced=True
+        20, "unrolled: physics passes for each scan's reference", ge=1, le=10_000, advanced=True
     )
     validation_fraction: float = setting(
         0.15,
@@ -35,9 +61,6 @@ class TrainingConfig(Config):
         advanced=True,
     )
     validation_episodes: int = setting(
-        12, 'Held-out episodes that judge every epoch', ge=1, le=10_000, advanced=True
-    )
-    patience: int = setting(
-        10, 'Epochs without improvement before training stops', ge=1, le=100_000
+        12, 'unrolled: held-out episodes that judge every epoch', ge=1, le=10_000, advanced=True
     )
     seed: int = setting(0, 'Seed of every random choice', ge=0, le=2**31 - 1)

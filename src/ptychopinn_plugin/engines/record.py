@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import ptychopinn_plugin
-from ptychopinn_plugin.config import Backend, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.protocol import Monitor, Progress
 from ptychopinn_plugin.engines.trust import Trust
@@ -121,21 +121,25 @@ class TrainingRecord:
 
 
 def manifest_of(
-    backend: Backend, model: ModelConfig, training: TrainingConfig, scans: Sequence[ScanData]
+    execution: ExecutionConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+    scans: Sequence[ScanData],
 ) -> Manifest:
     """Return what a model says of itself, but for its weights.
 
     Args:
-        backend: who trains it.
+        execution: who trains it, and where.
         model: the network's shape.
         training: how.
         scans: on what, with the probes that were used.
     """
     return Manifest(
         package_version=ptychopinn_plugin.__version__,
-        backend=backend,
+        backend=execution.backend,
         model=model,
         training=training,
+        execution=execution,
         frame_size=scans[0].frame_size,
         pixel_size_m=scans[0].metadata.pixel_size_m,
         photons_per_frame=tuple(

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from ptychopinn_plugin.config import Backend, Config, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import Backend, Config, ExecutionConfig, ModelConfig, TrainingConfig
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SCALE_CONTRACT = (
     'counts in photons; sum |probe|^2 over modes and pixels is the photons a frame through empty '
     'space; unitary FFT, zero frequency at N//2; object near 1 where the sample is empty'
@@ -24,11 +24,12 @@ class Manifest(Config):
     The fingerprints are SHA-256 in hexadecimal; '' where they were not taken.
     """
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     package_version: str
     backend: Backend
     model: ModelConfig
     training: TrainingConfig
+    execution: ExecutionConfig | None = None
     frame_size: int = Field(ge=1)
     pixel_size_m: tuple[float, float] | None = None
     photons_per_frame: tuple[float, ...] = ()

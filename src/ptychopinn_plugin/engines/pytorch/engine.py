@@ -24,6 +24,7 @@ from ptychopinn_plugin.engines.pytorch.training import StageTraining
 from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
 from ptychopinn_plugin.engines.references import with_reference
 from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
+from ptychopinn_plugin.engines.schedule import stage_schedule
 from ptychopinn_plugin.model_file import TrainedModel
 
 
@@ -89,8 +90,15 @@ class PyTorchEngine:
                 ops = TorchOps(self.device)
                 prepared = [with_reference(ops, scan, training, monitor) for scan in scans]
             used = [one.scan for one in prepared]
-            manifest = manifest_of(self.backend, model, training, used)
+            manifest = manifest_of(self.execution, model, training, used)
             record = TrainingRecord(monitor, manifest, used[0].probe)
-            module = StageTraining(model, training, prepared, stop_check(monitor))
+            module = StageTraining(
+                model,
+                training,
+                prepared,
+                stage_schedule(self.execution, training.epochs * training.steps_per_epoch),
+                self.execution.gradient_clip_val,
+                stop_check(monitor),
+            )
             run_training(module, record, self.execution, self.device, folder, resume=resume)
         return record.trained()

@@ -20,6 +20,7 @@ from ptychopinn_plugin.engines import checkpoints
 from ptychopinn_plugin.engines.pytorch.stage import network_weights
 from ptychopinn_plugin.engines.pytorch.training import StageTraining
 from ptychopinn_plugin.engines.record import TrainingRecord
+from ptychopinn_plugin.engines.schedule import Schedule
 from ptychopinn_plugin.engines.trust import Trust
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
 
@@ -29,8 +30,9 @@ CHECKPOINT_NAME = 'last.ckpt'
 class Keeper(Callback):
     """Writes the record of a Lightning training."""
 
-    def __init__(self, record: TrainingRecord) -> None:
+    def __init__(self, record: TrainingRecord, schedule: Schedule) -> None:
         self.record = record
+        self.schedule = schedule
 
     def on_train_batch_end(
         self,
@@ -55,6 +57,7 @@ class Keeper(Callback):
             module.validation_cases,
             lambda: network_weights(module.network),
         )
+        self.schedule.epoch_ended(self.record.losses[-1][1])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs to know."""
@@ -75,6 +78,8 @@ class Keeper(Callback):
         record.trust = Trust(np.asarray(state_dict['trust'], np.float32))
         record.best = state_dict['best']
         record.losses = [(float(a), float(b)) for a, b in state_dict['losses']]
+        for _, validation in record.losses:
+            self.schedule.epoch_ended(validation)
 
 
 def run_training(
@@ -101,8 +106,8 @@ def run_training(
         CheckpointError: there is no checkpoint to resume, or it does not fit.
     """
     callbacks: list[Callback] = [
-        Keeper(record),
-        EarlyStopping('val_loss', patience=module.config.patience, check_finite=False),
+        Keeper(record, module.schedule),
+        EarlyStopping('val_loss', patience=execution.early_stop_patience, check_finite=False),
     ]
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

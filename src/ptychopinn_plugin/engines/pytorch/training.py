@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import cast
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch.utils.data import DataLoader, Dataset
 
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
@@ -20,7 +18,7 @@ from ptychopinn_plugin.engines.pytorch.network import StageNetwork
 from ptychopinn_plugin.engines.pytorch.ops import TorchOps
 from ptychopinn_plugin.engines.pytorch.stage import LearnedStage
 from ptychopinn_plugin.engines.record import Case
-from ptychopinn_plugin.engines.schedule import GRADIENT_CLIP, WEIGHT_DECAY, learning_rate_factor
+from ptychopinn_plugin.engines.schedule import WEIGHT_DECAY, Schedule
 from ptychopinn_plugin.engines.trust import Trust
 
 
@@ -36,6 +34,8 @@ class StageTraining(lightning.LightningModule):
         model: ModelConfig,
         training: TrainingConfig,
         scans: Sequence[TrainingScan],
+        schedule: Schedule,
+        gradient_clip: float,
         check: Callable[[], None],
     ) -> None:
         super().__init__()
@@ -43,6 +43,8 @@ class StageTraining(lightning.LightningModule):
         self.model_config = model
         self.config = training
         self.scans = scans
+        self.schedule = schedule
+        self.gradient_clip = gradient_clip
         self.check = check
         self.network = StageNetwork(model)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -66,22 +68,22 @@ class StageTraining(lightning.LightningModule):
         del device, dataloader_idx
         return batch
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with a warm-up and a cosine to a hundredth of the learning rate."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self.config.learning_rate, weight_decay=WEIGHT_DECAY
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the schedule sets its learning rate."""
+        return torch.optim.AdamW(
+            self.network.parameters(), lr=self.schedule.peak, weight_decay=WEIGHT_DECAY
         )
-        factor = functools.partial(learning_rate_factor, self.config)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': scheduler}}
 
     def stage(self) -> LearnedStage:
         """Return the network as a stage, fully trusted."""
         return LearnedStage(TorchOps(self.device), self.network, Trust.full())
 
-    def training_step(self, batch: Episode) -> torch.Tensor:
+    def training_step(self, batch: Episode, batch_idx: int) -> torch.Tensor:
         """Run one episode, a step of the optimiser at each of its stages."""
         optimizer = cast('torch.optim.Optimizer', self.optimizers())
+        episode = self.current_epoch * self.config.steps_per_epoch + batch_idx
+        for group in optimizer.param_groups:
+            group['lr'] = self.schedule.rate(episode)
         stage = self.stage()
         run = self._run(batch)
         losses = []
@@ -93,11 +95,10 @@ class StageTraining(lightning.LightningModule):
             loss = (run.judge.deviance(changed) - run.floor) / before.excess
             optimizer.zero_grad()
             self.manual_backward(loss)
-            self.clip_gradients(optimizer, GRADIENT_CLIP, 'norm')
+            self.clip_gradients(optimizer, self.gradient_clip, 'norm')
             optimizer.step()
             run.change(changed.detach())
             losses.append(loss.detach())
-        cast('torch.optim.lr_scheduler.LambdaLR', self.lr_schedulers()).step()
         mean = torch.stack(losses).mean()
         self.epoch_losses.append(float(mean))
         self.log('train_loss', mean, on_step=False, on_epoch=True, batch_size=1)

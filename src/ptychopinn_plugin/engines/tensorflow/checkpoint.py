@@ -74,6 +74,8 @@ def load_checkpoint(folder: Path | None, training: StageTraining, record: Traini
         variable.assign(np.reshape(value, variable.shape))
     record.weights, record.trust, record.best = _part(tensors, _BEST) or None, Trust(trust), best
     record.losses = [(float(loss), float(validation)) for loss, validation in losses]
+    for _, validation in record.losses:
+        training.schedule.epoch_ended(validation)
     return len(losses)
 
 

@@ -17,6 +17,7 @@ from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
 from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
 from ptychopinn_plugin.engines.references import with_reference
 from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
+from ptychopinn_plugin.engines.schedule import stage_schedule
 from ptychopinn_plugin.engines.tensorflow.devices import computing, device_of, prepare
 from ptychopinn_plugin.engines.tensorflow.fitting import run_training
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
@@ -87,9 +88,11 @@ class TensorFlowEngine:
         with computing(self.device):
             prepared = [with_reference(self.ops, scan, training, monitor) for scan in scans]
             used = [one.scan for one in prepared]
-            manifest = manifest_of(self.backend, model, training, used)
+            manifest = manifest_of(self.execution, model, training, used)
             record = TrainingRecord(monitor, manifest, used[0].probe)
-            job = StageTraining(model, training, self.device, stop_check(monitor))
+            schedule = stage_schedule(self.execution, training.epochs * training.steps_per_epoch)
+            clip = self.execution.gradient_clip_val
+            job = StageTraining(model, training, schedule, clip, self.device, stop_check(monitor))
             run_training(job, record, prepared, self.execution, folder, resume=resume)
         return record.trained()
 

@@ -48,7 +48,7 @@ def run_training(
             log(record)
             if folder is not None:
                 save_checkpoint(folder, training, record)
-            if record.epochs_without_gain() >= record.config.patience:
+            if record.epochs_without_gain() >= execution.early_stop_patience:
                 break
     except Cancelled:
         if record.weights is None:
@@ -67,4 +67,4 @@ def _run_epoch(
         losses.append(training.train(episode, number))
         record.step(epoch, index, losses[-1])
     cases = [training.validate(episode) for episode in ValidationEpisodes(scans, record.config)]
-    record.epoch(epoch, losses, cases, training.network.weights)
+    training.schedule.epoch_ended(record.epoch(epoch, losses, cases, training.network.weights))

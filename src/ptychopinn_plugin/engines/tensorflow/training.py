@@ -15,7 +15,7 @@ from ptychopinn_plugin.engines.episode_run import EpisodeRun
 from ptychopinn_plugin.engines.episodes import Episode
 from ptychopinn_plugin.engines.held_out import HeldOutBatch, held_out_deviance
 from ptychopinn_plugin.engines.record import Case
-from ptychopinn_plugin.engines.schedule import GRADIENT_CLIP, WEIGHT_DECAY, learning_rate_factor
+from ptychopinn_plugin.engines.schedule import WEIGHT_DECAY, Schedule
 from ptychopinn_plugin.engines.tensorflow.network import StageNetwork
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.engines.tensorflow.stage import LearnedStage
@@ -38,19 +38,28 @@ class StageTraining:
 
     Args:
         model: the network's shape.
-        training: learning rate and seed.
+        training: the seed.
+        schedule: of the learning rate.
+        gradient_clip: greatest norm of a gradient, 0 for any.
         device: TensorFlow's name of the device.
         check: raises to stop.
     """
 
     def __init__(
-        self, model: ModelConfig, training: TrainingConfig, device: str, check: Callable[[], None]
+        self,
+        model: ModelConfig,
+        training: TrainingConfig,
+        schedule: Schedule,
+        gradient_clip: float,
+        device: str,
+        check: Callable[[], None],
     ) -> None:
         self.config = training
+        self.schedule = schedule
         self.check = check
         self.network = StageNetwork(model, training.seed)
         self.optimizer = keras.optimizers.AdamW(
-            weight_decay=WEIGHT_DECAY, global_clipnorm=GRADIENT_CLIP, epsilon=1e-8
+            weight_decay=WEIGHT_DECAY, global_clipnorm=gradient_clip or None, epsilon=1e-8
         )
         self.optimizer.build(self.network.variables())
         self._device = device
@@ -64,8 +73,7 @@ class StageTraining:
             episode: what to learn from.
             number: of the episode in the training, from 0.
         """
-        rate = self.config.learning_rate * learning_rate_factor(self.config, number)
-        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.learning_rate.assign(self.schedule.rate(number))
         kit = self._kit(episode)
         run = EpisodeRun(kit.ops, episode, self.check)
         losses = []

@@ -1,0 +1,27 @@
+"""Which frames are used, and which of them are seen together."""
+
+from ptychopinn_plugin.config.base import Config, setting
+
+
+class GroupingConfig(Config):
+    """Groups of neighbouring frames, for the `cnn` architecture."""
+
+    n_groups: int = setting(
+        0,
+        'cnn: groups of frames, 0 for one around each frame; more than frames draws further ones',
+        ge=0,
+        le=10_000_000,
+        advanced=True,
+    )
+    neighbor_count: int = setting(
+        5, 'cnn: nearest frames that a group is drawn from', ge=1, le=1000, advanced=True
+    )
+    n_subsample: int = setting(
+        0, 'cnn: frames to draw from the scan, 0 for all', ge=0, le=10_000_000, advanced=True
+    )
+    subsample_seed: int = setting(
+        0, 'cnn: seed of the drawn frames and groups', ge=0, le=2**31 - 1, advanced=True
+    )
+    sequential_sampling: bool = setting(
+        False, 'cnn: take the first frames and groups in order, draw none', advanced=True
+    )
