@@ -1,0 +1,1 @@
+"""The `cnn` architecture, PtychoPINN as published: what both backends share, no framework."""
