@@ -41,6 +41,10 @@ class SettingsValueError(PtychoPINNError, ValueError):
     """A setting of Ptychodus has a value that it cannot have."""
 
 
+class PatchError(PtychoPINNError, ValueError):
+    """Frames or patches do not fit the groups or the canvas that were asked for."""
+
+
 class UnavailableError(PtychoPINNError, NotImplementedError):
     """Something that is offered and not there yet."""
 
@@ -67,6 +71,10 @@ class OutputError(PtychoPINNError, OSError):
 
 class ReconstructionError(PtychoPINNError, RuntimeError):
     """A reconstruction produced values that are not finite and was given up."""
+
+
+class CollapseError(PtychoPINNError, RuntimeError):
+    """A training went to a state that it cannot learn from, and was stopped."""
 
 
 class WorkerError(PtychoPINNError, RuntimeError):

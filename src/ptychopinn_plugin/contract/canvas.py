@@ -8,6 +8,9 @@ import numpy as np
 
 from ptychopinn_plugin.contract.scan import ScanData
 
+# Share of the greatest dose below which a pixel counts as not reached by the probe.
+LEAST_COVERAGE = 1e-4
+
 
 @dataclass(frozen=True)
 class Canvas:

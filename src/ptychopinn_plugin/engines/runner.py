@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import Cancelled, ReconstructionError
 from ptychopinn_plugin.model_file import TrainedModel, weights_fingerprint
@@ -25,8 +26,6 @@ logger = logging.getLogger(__name__)
 Step: TypeAlias = Literal['solver', 'network']
 # Maps (object, preconditioned gradient image, dose), all (H, W), to the changed object.
 Stage: TypeAlias = Callable[[Array, Array, Array], Array]
-# Share of the greatest dose below which a pixel counts as not reached by the probe.
-LEAST_COVERAGE = 1e-4
 # Amplitude misfit that fitting noise with one real number takes away, on average: the variance of
 # the square root of a photon count.
 NOISE_MISFIT = 0.25
