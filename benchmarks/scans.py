@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin import ScanData, load_scan
+from ptychopinn_plugin.metrics import score
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
 DENSE = {'rows': 33, 'columns': 33, 'step_px': 6.0}
@@ -84,6 +85,15 @@ def tested_cases(folder: Path) -> list[Case]:
             save_simulated(path, simulate(SimulationConfig.model_validate(settings)))
         cases.append(case_of(path, name))
     return cases
+
+
+def scored(case: Case, canvas_object: npt.NDArray[np.complex64]) -> dict[str, float]:
+    """Return the scores of an object on the case's canvas, none where the truth is not known."""
+    if case.truth is None:
+        return {}
+    core = case.core()
+    found = score(canvas_object[core], case.truth[core])
+    return {'nrmse': found.nrmse, 'phase_ssim': found.phase_ssim, 'frc_half': found.frc_half}
 
 
 def learned_scans() -> list[ScanData]:
