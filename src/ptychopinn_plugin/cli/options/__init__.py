@@ -1,0 +1,38 @@
+"""What can be typed: one class a command, its flags inherited from the configs.
+
+A flag is a field; those of the configs are declared there and nowhere else. Commands are imported
+when they run, so that `--help` is quick.
+"""
+
+from ptychopinn_plugin.cli.options.files import Fixture, Inspect, Show, Simulate
+from ptychopinn_plugin.cli.options.root import Ptychopinn, command_class
+from ptychopinn_plugin.cli.options.setup import Backends, Doctor, Ptychodus
+from ptychopinn_plugin.cli.options.shared import (
+    GROUPS,
+    POSITIONAL,
+    Command,
+    EngineFlags,
+    ScanFlags,
+)
+from ptychopinn_plugin.cli.options.work import Check, Demo, Reconstruct, Train
+
+__all__ = [
+    'GROUPS',
+    'POSITIONAL',
+    'Backends',
+    'Check',
+    'Command',
+    'Demo',
+    'Doctor',
+    'EngineFlags',
+    'Fixture',
+    'Inspect',
+    'Ptychodus',
+    'Ptychopinn',
+    'Reconstruct',
+    'ScanFlags',
+    'Show',
+    'Simulate',
+    'Train',
+    'command_class',
+]

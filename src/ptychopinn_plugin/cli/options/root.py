@@ -1,0 +1,88 @@
+"""The command `ptychopinn` itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSubCommand,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    get_subcommand,
+)
+
+from ptychopinn_plugin.cli.options.files import Fixture, Inspect, Show, Simulate
+from ptychopinn_plugin.cli.options.setup import Backends, Doctor, Ptychodus
+from ptychopinn_plugin.cli.options.work import Check, Demo, Reconstruct, Train
+
+
+class Ptychopinn(BaseSettings):
+    """Physics-informed neural ptychography.
+
+    first steps:
+      ptychopinn demo                                      see it work on a simulated scan
+      ptychopinn check scan.npz                            is the scan what it should be?
+      ptychopinn reconstruct scan.npz --output object.h5 --picture object.png
+
+    `ptychopinn COMMAND --help` tells more.
+    """
+
+    model_config = SettingsConfigDict(
+        cli_prog_name='ptychopinn',
+        cli_kebab_case=True,
+        cli_implicit_flags='toggle',
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_enforce_required=True,
+        cli_exit_on_error=False,
+        cli_parse_none_str='null',
+        extra='forbid',
+    )
+
+    version: bool = Field(False, description='Print the version')
+    backends: CliSubCommand[Backends] = Field(description='what is installed, versions, devices')
+    simulate: CliSubCommand[Simulate] = Field(description='make a scan with a known object')
+    check: CliSubCommand[Check] = Field(description='look at a scan before reconstructing it')
+    train: CliSubCommand[Train] = Field(description='train a network on scans')
+    reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
+    fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
+    show: CliSubCommand[Show] = Field(description='draw a result')
+    inspect: CliSubCommand[Inspect] = Field(description='print what a model file says of itself')
+    demo: CliSubCommand[Demo] = Field(description='see all of it work on a simulated scan')
+    doctor: CliSubCommand[Doctor] = Field(description='will Ptychodus offer the plugin?')
+    ptychodus: CliSubCommand[Ptychodus] = Field(description='start Ptychodus with the plugin')
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is typed, and nothing from the environment or from files."""
+        return (init_settings,)
+
+    def cli_cmd(self) -> None:
+        """Run the command that was named."""
+        if self.version:
+            from ptychopinn_plugin import __version__
+
+            print(f'ptychopinn {__version__}')
+            return
+        if get_subcommand(self, is_required=False) is None:
+            from ptychopinn_plugin.cli.errors import UsageError
+
+            raise UsageError('name a command, such as reconstruct; see ptychopinn --help')
+        CliApp.run_subcommand(self)
+
+
+def command_class(name: str) -> type[Any]:
+    """Return the class of a command, or `object` for another name."""
+    field = Ptychopinn.model_fields.get(name)
+    found = getattr(field.annotation, '__args__', (object,))[0] if field else object
+    return found if isinstance(found, type) else object
