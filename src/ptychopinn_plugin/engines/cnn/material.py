@@ -1,0 +1,208 @@
+"""The groups of frames that the published network is trained on and applied to, NumPy only.
+
+Frames stay as they are and are normalised a batch at a time, so that a scan is held once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.canvas import Canvas, canvas_of
+from ptychopinn_plugin.engines.cnn.forward import known_part, patch_weight
+from ptychopinn_plugin.engines.cnn.shapes import patches_of
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.patches.grouping import Index
+from ptychopinn_plugin.solver.frames import amplitudes_of, patch_placement
+
+Value = TypeVar('Value', bound=np.generic)
+# Frames whose photons are summed at once.
+COUNTED_TOGETHER = 256
+
+
+@dataclass(frozen=True, eq=False)
+class GroupBatch:
+    """A few groups as one step of the optimiser handles them; n patches, C of a group together.
+
+    Attributes:
+        inputs: float32 (b, C, N, N), normalised amplitudes, zero frequency at N//2.
+        amplitudes: float32 (n, N, N), sqrt(counts), zero frequency at index 0; bad pixels 0.
+        positions_px: float64 (n, 2), of the patches.
+        shifts_px: float32 (n, 2), the sub-pixel part of each position.
+        corners: int64 (n, 2) on the tall canvas of the batch, None where patches stand alone.
+        shares: float32 (n, N, N), of that canvas; None where patches stand alone.
+        canvas_shape: (H, W) of the tall canvas.
+        truth: complex64 (n, N, N), patches of the known object, or None.
+        scan: number of the scan that the groups are of.
+    """
+
+    inputs: npt.NDArray[np.float32]
+    amplitudes: npt.NDArray[np.float32]
+    positions_px: npt.NDArray[np.float64]
+    shifts_px: npt.NDArray[np.float32]
+    corners: Index | None
+    shares: npt.NDArray[np.float32] | None
+    canvas_shape: tuple[int, int]
+    truth: npt.NDArray[np.complex64] | None = None
+    scan: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedScan:
+    """A scan ready to be cut into batches of groups.
+
+    Attributes:
+        scan: the frames, the probe and, for supervised training, the known object.
+        model: the network's shape.
+        number: of the scan in its training.
+        photons: a frame, of its good pixels.
+        side: of the region that holds any group, object pixels.
+        weight: float32 (N, N), of a patch's pixels where patches overlap.
+        truth: complex64, the known object on the scan's canvas, or None.
+    """
+
+    scan: ScanData
+    model: ModelConfig
+    number: int
+    photons: float
+    side: int
+    weight: npt.NDArray[np.float32]
+    canvas: Canvas
+    corners: Index
+    shifts_px: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.complex64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        scan: ScanData,
+        model: ModelConfig,
+        groups: Sequence[Index],
+        *,
+        number: int = 0,
+        with_truth: bool = False,
+    ) -> GroupedScan:
+        """Prepare a scan.
+
+        Args:
+            scan: the scan.
+            model: the network's shape.
+            groups: int64 (groups, C) each, all that batches will be made of.
+            number: of the scan in its training.
+            with_truth: whether patches of its object are wanted.
+
+        Raises:
+            ScanDataError: an object is needed and not known.
+        """
+        canvas = canvas_of(scan)
+        corners, shifts = patch_placement(scan, canvas)
+        extent = max((int(np.ptp(corners[one], axis=1).max()) for one in groups), default=0)
+        return cls(
+            scan,
+            model,
+            number,
+            photons_of(scan),
+            extent + scan.frame_size,
+            patch_weight(known_part(model, scan.probe)),
+            canvas,
+            corners,
+            shifts,
+            _known_object(scan, canvas) if with_truth else None,
+        )
+
+    def batch(self, groups: Index) -> GroupBatch:
+        """Return the batch of some groups, int64 (b, C)."""
+        size = self.scan.frame_size
+        flat = groups[:, : patches_of(self.model)].ravel()
+        corners, canvas_shape = self._regions(groups)
+        return GroupBatch(
+            self._inputs(groups),
+            amplitudes_of(self.scan.counts[flat], self.scan.mask),
+            self.scan.positions_px[flat],
+            self.shifts_px[flat],
+            corners,
+            None if corners is None else shares_of(corners, self.weight, canvas_shape),
+            canvas_shape,
+            None if self.truth is None else _cut(self.truth, self.corners[flat], size),
+            self.number,
+        )
+
+    def _inputs(self, groups: Index) -> npt.NDArray[np.float32]:
+        """Return normalised amplitudes, float32 (b, C, N, N)."""
+        frames = self.scan.counts[groups.ravel()]
+        amplitudes = np.sqrt(np.where(self.scan.mask, np.float32(0), frames))
+        amplitudes *= np.float32(input_scale(self.scan.frame_size, self.photons))
+        return amplitudes.reshape(*groups.shape, *amplitudes.shape[1:])
+
+    def _regions(self, groups: Index) -> tuple[Index | None, tuple[int, int]]:
+        """Lay the groups' regions below each other; None where every patch stands alone."""
+        shape = (len(groups) * self.side, self.side)
+        if patches_of(self.model) == 1:
+            return None, shape
+        corners = self.corners[groups]
+        corners = corners - corners.min(axis=1, keepdims=True)
+        corners[..., 0] += self.side * np.arange(len(groups))[:, None]
+        return corners.reshape(-1, 2), shape
+
+
+def photons_of(scan: ScanData) -> float:
+    """Return the photons a frame on good pixels."""
+    good = ~scan.mask
+    total = sum(
+        float(scan.counts[first : first + COUNTED_TOGETHER][:, good].sum(dtype=np.float64))
+        for first in range(0, scan.frame_count, COUNTED_TOGETHER)
+    )
+    return total / scan.frame_count
+
+
+def input_scale(size: int, photons: float) -> float:
+    """Return the factor of the network's input: frames then have a mean power of (N/2)^2."""
+    return size / 2 / math.sqrt(max(photons, 1e-30))
+
+
+def shares_of(
+    corners: Index, weight: npt.NDArray[np.float32], canvas_shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Return each patch's share of the canvas under it, float32 (n, N, N); they add up to 1.
+
+    Args:
+        corners: int64 (n, 2).
+        weight: float32 (N, N), positive.
+        canvas_shape: (H, W).
+    """
+    size = len(weight)
+    total = np.zeros(canvas_shape, np.float32)
+    for row, column in corners.tolist():
+        total[row : row + size, column : column + size] += weight
+    return np.asarray(weight / _cut(total, corners, size))
+
+
+def _known_object(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
+    """Return the object on the scan's canvas, 1 where it was not given."""
+    guess = scan.object_guess
+    if guess is None or not np.ptp(guess.real) + np.ptp(guess.imag):
+        found = 'none was given' if guess is None else 'the one given is constant'
+        raise ScanDataError(
+            [
+                f'learning from known objects needs the true object, and {found}; give the scan '
+                "an object, or choose model_type 'pinn' and realspace_mae_weight 0"
+            ],
+            scan.source,
+        )
+    known = np.ones(canvas.shape, np.complex64)
+    top, left = (-origin for origin in canvas.origin_px)
+    known[top : top + guess.shape[0], left : left + guess.shape[1]] = guess
+    return known
+
+
+def _cut(canvas: npt.NDArray[Value], corners: Index, size: int) -> npt.NDArray[Value]:
+    """Cut patches (n, size, size) out of a canvas."""
+    windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
+    return np.asarray(windows[corners[:, 0], corners[:, 1]])
