@@ -28,6 +28,7 @@ def load_scan(
     flip_x: bool = False,
     flip_y: bool = False,
     transpose: bool = False,
+    true_patches: bool = True,
 ) -> ScanData:
     """Read a scan from an .npz, a Ptychodus folder, or one of its two files.
 
@@ -44,6 +45,7 @@ def load_scan(
         flip_x: reverse the columns of the positions, after a transpose.
         flip_y: reverse the rows of the positions, after a transpose.
         transpose: swap rows and columns of the positions.
+        true_patches: .npz only: False leaves `Y`, the true patches, unread.
 
     Returns:
         The checked scan; its `decisions` say what was decided on the way and why.
@@ -56,7 +58,13 @@ def load_scan(
     pair = _ptychodus_pair(path, product)
     if pair is None:
         scan = load_npz(
-            path, domain=domain, axis_order=axis_order, dc=dc, photons=photons, probe=probe
+            path,
+            domain=domain,
+            axis_order=axis_order,
+            dc=dc,
+            photons=photons,
+            probe=probe,
+            true_patches=true_patches,
         )
     else:
         from ptychopinn_plugin.host.reading import load_ptychodus

@@ -13,13 +13,16 @@ from ptychopinn_plugin.files import load_scan
 logger = logging.getLogger(__name__)
 
 
-def load(path: Path, flags: ScanFlags, *, turn: bool = True) -> ScanData:
+def load(
+    path: Path, flags: ScanFlags, *, turn: bool = True, true_patches: bool = False
+) -> ScanData:
     """Read a scan as the flags say, and tell what was decided on the way.
 
     Args:
         path: the file or folder.
         flags: how to read it.
         turn: False leaves the positions as the file has them.
+        true_patches: whether to read the true patches of a file that has them.
 
     Raises:
         UsageError: there is no such file.
@@ -36,6 +39,7 @@ def load(path: Path, flags: ScanFlags, *, turn: bool = True) -> ScanData:
         dc=flags.dc,
         photons=flags.photons,
         probe=flags.probe,
+        true_patches=true_patches,
     )
     scan = turned(scan, flags) if turn else scan
     size = scan.frame_size

@@ -25,6 +25,7 @@ def scan_faults(scan: ScanData) -> list[str]:
     """
     faults = [*_count_form(scan), *_position_form(scan), *_probe_form(scan), *_mask_form(scan)]
     faults += _guess_faults(scan)
+    faults += _true_patch_faults(scan)
     faults += _index_faults(scan)
     sound = not faults
     if sound:
@@ -158,6 +159,27 @@ def _guess_faults(scan: ScanData) -> list[str]:
         row, column = (int(i) for i in wrong[0])
         more = f' ({len(wrong)} such pixels)' if len(wrong) > 1 else ''
         faults.append(f'object_guess[{row}, {column}] is not finite: {guess[row, column]}{more}')
+    return faults
+
+
+def _true_patch_faults(scan: ScanData) -> list[str]:
+    patches = scan.true_patches
+    if patches is None:
+        return []
+    faults = _wrong_dtype('true_patches', patches, np.complex64)
+    if patches.shape != scan.counts.shape:
+        return [
+            *faults,
+            f'{scan.counts.shape[0]} diffraction patterns need true_patches of shape '
+            f'{scan.counts.shape}, got {patches.shape}',
+        ]
+    for start, some in frame_chunks(patches):
+        wrong = np.argwhere(~np.isfinite(some))
+        if wrong.size:
+            frame, row, column = (int(i) for i in wrong[0])
+            place = f'{start + frame}, {row}, {column}'
+            faults.append(f'true_patches[{place}] is not finite: {some[frame, row, column]}')
+            break
     return faults
 
 

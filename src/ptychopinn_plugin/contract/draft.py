@@ -35,6 +35,7 @@ class Draft:
         probe: as in `ScanData`, in any scale.
         mask: as in `ScanData`; None masks nothing.
         object_guess: as in `ScanData`.
+        true_patches: as in `ScanData`.
         metadata: as in `ScanData`.
         faults: found so far.
         decisions: taken so far.
@@ -46,6 +47,7 @@ class Draft:
     probe: ComplexArray | None = None
     mask: BoolArray | None = None
     object_guess: ComplexArray | None = None
+    true_patches: ComplexArray | None = None
     metadata: ScanMetadata = field(default_factory=ScanMetadata)
     faults: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Draft:
             probe=np.ones((1, *shape), np.complex64) if self.probe is None else self.probe,
             mask=mask,
             object_guess=self.object_guess,
+            true_patches=self.true_patches,
             metadata=self.metadata,
             source=self.source,
             decisions=tuple(self.decisions),

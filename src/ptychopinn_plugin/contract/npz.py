@@ -26,6 +26,7 @@ from ptychopinn_plugin.contract.host_positions import from_host
 from ptychopinn_plugin.contract.members import NpzMembers
 from ptychopinn_plugin.contract.scale import scale_to_photons
 from ptychopinn_plugin.contract.scan import ComplexArray, ScanData, ScanMetadata
+from ptychopinn_plugin.contract.truth import read_true_patches
 
 ZeroFrequency: TypeAlias = Literal['center', 'corner']
 
@@ -38,14 +39,15 @@ def load_npz(
     dc: ZeroFrequency = 'center',
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
+    true_patches: bool = True,
 ) -> ScanData:
     """Read a scan from an .npz file; nothing is ever unpickled.
 
     Three forms are read: the canonical one (`diffraction` (n, N, N) amplitude, `xcoords`,
-    `ycoords`, `probeGuess`, optional `objectGuess`, `bad_pixels`), the legacy one (`diff3d`, also
-    as (N, N, n), any real dtype) and the one that Ptychodus exports for PtychoPINN (counts under
-    `diff3d` with `bad_pixels` beside it, positions half a pixel off ours). Frames are read once;
-    the memory needed is that of the float32 frames and a few megabytes.
+    `ycoords`, `probeGuess`, optional `objectGuess`, `bad_pixels` and `Y`), the legacy one
+    (`diff3d`, also as (N, N, n), any real dtype) and the one that Ptychodus exports for PtychoPINN
+    (counts under `diff3d` with `bad_pixels` beside it, positions half a pixel off ours). Frames
+    are read once; the memory needed is that of the float32 frames, of `Y` and a few megabytes.
 
     Args:
         path: the file.
@@ -55,6 +57,7 @@ def load_npz(
         photons: mean photons a frame that the frames are scaled to; None leaves it to the file.
         probe: a file (.npz with `probeGuess` or `probe`, .npy) or an array, complex (N, N) or
             (modes, N, N), in place of the file's own.
+        true_patches: False leaves `Y` unread; only a training on known objects needs it.
 
     Returns:
         The scan; `decisions` says what was decided and why.
@@ -79,6 +82,10 @@ def load_npz(
         draft.counts = stored.values
         shape = (stored.values.shape[1], stored.values.shape[2])
         draft.mask = draft.attempt(parts.read_mask, members, shape, draft.decisions)
+        if true_patches:
+            draft.true_patches = draft.attempt(
+                read_true_patches, members, stored.values.shape, axis_order, draft.decisions
+            )
         metadata = draft.attempt(npz_metadata.read_metadata, members, len(stored.values))
         draft.metadata = metadata or ScanMetadata()
         export = stored.key == 'diff3d' and 'bad_pixels' in members

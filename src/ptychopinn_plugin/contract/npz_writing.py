@@ -21,9 +21,10 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
     Members: `diffraction` float32 (n, N, N), amplitude, 0 where bad; `xcoords`, `ycoords` and the
     same as `xcoords_start`, `ycoords_start`, float64 (n,), object pixels; `scan_index` int64 (n,),
     where known; `probeGuess` complex64 (N, N), or (modes, N, N) for several modes; `objectGuess`
-    complex64 (H, W), where known; `bad_pixels` bool (N, N), True where bad, if there are any;
-    scalars `measurement_domain` ('amplitude'), `nphotons` (mean photons a frame), and of the
-    instrument what is known. Nothing in it needs pickle.
+    complex64 (H, W), and `Y` complex64 (n, N, N), the true patches, where known; `bad_pixels` bool
+    (N, N), True where bad, if there are any; scalars `measurement_domain` ('amplitude'),
+    `nphotons` (mean photons a frame), and of the instrument what is known. Nothing in it needs
+    pickle.
 
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
@@ -52,6 +53,8 @@ def npz_members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         members['bad_pixels'] = scan.mask
     if scan.object_guess is not None:
         members['objectGuess'] = scan.object_guess
+    if scan.true_patches is not None:
+        members['Y'] = scan.true_patches
     if scan.metadata.scan_index is not None:
         members['scan_index'] = scan.metadata.scan_index
     return members | _instrument(scan)

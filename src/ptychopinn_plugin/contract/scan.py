@@ -49,6 +49,8 @@ class ScanData:
             pixels is the expected number of photons a frame through empty space.
         mask: bool (N, N), True where the detector pixel is bad and must be left out.
         object_guess: complex64 (H, W) or None; where given, its shape is the canvas.
+        true_patches: complex64 (n, N, N) or None; the true object under each frame, the object
+            pixel round(position) at N//2, rows and columns those of the detector.
         metadata: what is known of the instrument.
         source: where the scan came from, for messages.
         decisions: what a reader decided for itself and why, one sentence each.
@@ -65,6 +67,7 @@ class ScanData:
     metadata: ScanMetadata = field(default_factory=ScanMetadata)
     source: str = ''
     decisions: tuple[str, ...] = ()
+    true_patches: ComplexArray | None = None
 
     def __post_init__(self) -> None:
         """Check the contract; nothing behind this door checks again."""
@@ -100,4 +103,5 @@ class ScanData:
             counts=self.counts[frames],
             positions_px=self.positions_px[frames],
             metadata=metadata,
+            true_patches=None if self.true_patches is None else self.true_patches[frames],
         )

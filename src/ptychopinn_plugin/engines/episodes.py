@@ -202,6 +202,7 @@ def _placed(
         whole.subset(chosen),
         positions_px=positions - first,
         object_guess=np.ones(shape, np.complex64),
+        true_patches=None,
     )
     return placed, np.ascontiguousarray(reference)
 

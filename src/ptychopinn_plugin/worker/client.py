@@ -127,7 +127,7 @@ class RemoteEngine:
         def request(worker: WorkerProcess) -> Frame:
             body, arrays = _packed(worker, model)
             body |= self._common() | {'inference': inference.model_dump(mode='json')}
-            body['scans'], scan_arrays = pack_scans([scan])
+            body['scans'], scan_arrays = pack_scans([scan], ['true_patches'])
             return Frame('reconstruct', body, arrays | scan_arrays)
 
         with self._job_lock():

@@ -17,13 +17,20 @@ Array = npt.NDArray[Any]
 Body: TypeAlias = dict[str, Any]
 Arrays: TypeAlias = Mapping[str, Array]
 
-SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask')
+SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask', 'object_guess', 'true_patches')
 RECONSTRUCTION_ARRAYS = ('object_canvas', 'probe', 'coverage', 'residual')
 WEIGHTS = 'weights/'
 
 
-def pack_scans(scans: Sequence[ScanData]) -> tuple[list[Body], dict[str, Array]]:
-    """Return scans as JSON and arrays; an array's name begins with the number of its scan."""
+def pack_scans(
+    scans: Sequence[ScanData], leave_out: Sequence[str] = ()
+) -> tuple[list[Body], dict[str, Array]]:
+    """Return scans as JSON and arrays; an array's name begins with the number of its scan.
+
+    Args:
+        scans: what to pack.
+        leave_out: names of arrays that are not needed at the other end.
+    """
     bodies: list[Body] = []
     arrays: dict[str, Array] = {}
     for number, scan in enumerate(scans):
@@ -31,7 +38,7 @@ def pack_scans(scans: Sequence[ScanData]) -> tuple[list[Body], dict[str, Array]]
         bodies.append(
             {'metadata': metadata, 'source': scan.source, 'decisions': list(scan.decisions)}
         )
-        found = {name: getattr(scan, name) for name in (*SCAN_ARRAYS, 'object_guess')}
+        found = {name: getattr(scan, name) for name in SCAN_ARRAYS if name not in leave_out}
         found['scan_index'] = scan.metadata.scan_index
         arrays |= {f'{number}/{name}': array for name, array in found.items() if array is not None}
     return bodies, arrays

@@ -19,7 +19,7 @@ def run(flags: Fixture) -> None:
     """Cut a fixture out of a scan, write it and say what it is."""
     _check_files(flags)
     created = _now()
-    fixture = cut_fixture(flags.load(flags.source), flags.subset_size)
+    fixture = cut_fixture(flags.load(flags.source, true_patches=True), flags.subset_size)
     save_fixture(flags.output, fixture)
     record = describe(fixture, flags.source, flags.output, created)
     found = record['validation']

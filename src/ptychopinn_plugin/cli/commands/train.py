@@ -26,7 +26,7 @@ def run(flags: Train) -> None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
     folder = _training_folder(flags)
     execution = flags.execution()
-    scans = [flags.load(path) for path in flags.scan]
+    scans = [flags.load(path, true_patches=True) for path in flags.scan]
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             model = train(

@@ -83,11 +83,11 @@ class ScanFlags(Command):
     flip_y: bool = Field(False, description='Turn the positions round along y')
     transpose: bool = Field(False, description='Swap x and y of the positions, before the flips')
 
-    def load(self, path: Path) -> ScanData:
+    def load(self, path: Path, *, true_patches: bool = False) -> ScanData:
         """Read a scan as the flags say, and tell what was decided on the way."""
         from ptychopinn_plugin.cli.loading import load
 
-        return load(path, self)
+        return load(path, self, true_patches=true_patches)
 
 
 class EngineFlags(ExecutionConfig):
