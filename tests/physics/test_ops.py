@@ -108,6 +108,7 @@ ELEMENTWISE: dict[str, Callable[[Ops, Array], Array]] = {
     'polar': lambda ops, x: ops.polar(ops.real(x)),
     'sum over axes': lambda ops, x: ops.sum(x, (0, 2)),
     'sum over all': lambda ops, x: ops.sum(x),
+    'mean': lambda ops, x: ops.mean(x),
     'max': lambda ops, x: ops.max(ops.real(x)),
 }
 FORMULAS: dict[str, Callable[[Values], Values]] = {
@@ -122,6 +123,7 @@ FORMULAS: dict[str, Callable[[Values], Values]] = {
     'polar': lambda x: np.exp(1j * x.real),
     'sum over axes': lambda x: np.einsum('abc->b', x),
     'sum over all': lambda x: np.einsum('abc->', x),
+    'mean': lambda x: np.einsum('abc->', x) / x.size,
     'max': lambda x: np.sort(x.real.ravel())[-1],
 }
 

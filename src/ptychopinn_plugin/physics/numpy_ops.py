@@ -86,6 +86,10 @@ class NumpyOps:
         """Sum over axes, over all without them."""
         return np.sum(x, axis=axes)
 
+    def mean(self, x: Array) -> Array:
+        """Mean over all."""
+        return np.mean(x)
+
     def max(self, x: Array) -> Array:
         """Greatest element."""
         return np.max(x)

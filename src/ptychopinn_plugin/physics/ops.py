@@ -78,6 +78,9 @@ class Ops(Protocol):
     def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
         """Sum over axes, over all without them."""
 
+    def mean(self, x: Array) -> Array:
+        """Mean over all."""
+
     def max(self, x: Array) -> Array:
         """Greatest element."""
 

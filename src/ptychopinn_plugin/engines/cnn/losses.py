@@ -102,8 +102,8 @@ def patches_loss(
     if weights.variation:
         loss = loss + weights.variation * total_variation(ops, patches)
     if weights.truth and truth is not None:
-        error = ops.sum(_modulus(ops, ops.abs2(patches - truth)), (0,)) / patches.shape[0]
-        loss = loss + weights.truth * ops.sum(error * dose) / ops.sum(dose)
+        error = _modulus(ops, ops.abs2(patches - truth))
+        loss = loss + weights.truth * ops.mean(error * dose) / ops.mean(dose)
     return loss
 
 
@@ -114,8 +114,7 @@ def total_variation(ops: Ops, patches: Array) -> Array:
     """
     here = patches[:, :-1, :-1]
     squares = ops.abs2(patches[:, 1:, :-1] - here) + ops.abs2(patches[:, :-1, 1:] - here)
-    count, rows, columns = here.shape
-    return ops.sum(_modulus(ops, squares)) / float(count * rows * columns)
+    return ops.mean(_modulus(ops, squares))
 
 
 def _modulus(ops: Ops, squares: Array) -> Array:

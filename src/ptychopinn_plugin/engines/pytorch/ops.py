@@ -97,6 +97,10 @@ class TorchOps:
         """Sum over axes, over all without them."""
         return x.sum() if axes is None else x.sum(axes)
 
+    def mean(self, x: torch.Tensor) -> torch.Tensor:
+        """Mean over all."""
+        return x.mean()
+
     def max(self, x: torch.Tensor) -> torch.Tensor:
         """Greatest element."""
         return x.max()

@@ -113,6 +113,10 @@ class TensorFlowOps:
         """Sum over axes, over all without them."""
         return tf.reduce_sum(x, axes)
 
+    def mean(self, x: tf.Tensor) -> tf.Tensor:
+        """Mean over all."""
+        return tf.reduce_mean(x)
+
     def max(self, x: tf.Tensor) -> tf.Tensor:
         """Greatest element."""
         return tf.reduce_max(x)
