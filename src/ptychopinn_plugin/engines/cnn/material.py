@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.contract.canvas import Canvas, canvas_of
 from ptychopinn_plugin.engines.cnn.forward import known_part, patch_weight
 from ptychopinn_plugin.engines.cnn.shapes import patches_of
-from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.engines.cnn.truth import check_truth, patch_corners, true_patches_of
 from ptychopinn_plugin.patches.grouping import Index
-from ptychopinn_plugin.solver.frames import amplitudes_of, patch_placement
+from ptychopinn_plugin.solver.frames import amplitudes_of
 
 Value = TypeVar('Value', bound=np.generic)
 # Frames whose photons are summed at once.
@@ -65,7 +64,9 @@ class GroupedScan:
         photons: a frame, of its good pixels.
         side: of the region that holds any group, object pixels.
         weight: float32 (N, N), of a patch's pixels where patches overlap.
-        truth: complex64, the known object on the scan's canvas, or None.
+        corners: int64 (n, 2), first object pixel of each frame's patch.
+        shifts_px: float32 (n, 2), the sub-pixel part of each position.
+        with_truth: whether batches hold patches of the known object.
     """
 
     scan: ScanData
@@ -74,10 +75,9 @@ class GroupedScan:
     photons: float
     side: int
     weight: npt.NDArray[np.float32]
-    canvas: Canvas
     corners: Index
     shifts_px: npt.NDArray[np.float32]
-    truth: npt.NDArray[np.complex64] | None = None
+    with_truth: bool = False
 
     @classmethod
     def of(
@@ -101,8 +101,10 @@ class GroupedScan:
         Raises:
             ScanDataError: an object is needed and not known.
         """
-        canvas = canvas_of(scan)
-        corners, shifts = patch_placement(scan, canvas)
+        if with_truth:
+            check_truth(scan)
+        corners = patch_corners(scan)
+        shifts = scan.positions_px - np.rint(scan.positions_px)
         extent = max((int(np.ptp(corners[one], axis=1).max()) for one in groups), default=0)
         return cls(
             scan,
@@ -111,15 +113,13 @@ class GroupedScan:
             photons_of(scan),
             extent + scan.frame_size,
             patch_weight(known_part(model, scan.probe)),
-            canvas,
             corners,
-            shifts,
-            _known_object(scan, canvas) if with_truth else None,
+            shifts.astype(np.float32),
+            with_truth,
         )
 
     def batch(self, groups: Index) -> GroupBatch:
         """Return the batch of some groups, int64 (b, C)."""
-        size = self.scan.frame_size
         flat = groups[:, : patches_of(self.model)].ravel()
         corners, canvas_shape = self._regions(groups)
         return GroupBatch(
@@ -130,7 +130,7 @@ class GroupedScan:
             corners,
             None if corners is None else shares_of(corners, self.weight, canvas_shape),
             canvas_shape,
-            None if self.truth is None else _cut(self.truth, self.corners[flat], size),
+            true_patches_of(self.scan, flat) if self.with_truth else None,
             self.number,
         )
 
@@ -182,24 +182,6 @@ def shares_of(
     for row, column in corners.tolist():
         total[row : row + size, column : column + size] += weight
     return np.asarray(weight / _cut(total, corners, size))
-
-
-def _known_object(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
-    """Return the object on the scan's canvas, 1 where it was not given."""
-    guess = scan.object_guess
-    if guess is None or not np.ptp(guess.real) + np.ptp(guess.imag):
-        found = 'none was given' if guess is None else 'the one given is constant'
-        raise ScanDataError(
-            [
-                f'learning from known objects needs the true object, and {found}; give the scan '
-                "an object, or choose model_type 'pinn' and realspace_mae_weight 0"
-            ],
-            scan.source,
-        )
-    known = np.ones(canvas.shape, np.complex64)
-    top, left = (-origin for origin in canvas.origin_px)
-    known[top : top + guess.shape[0], left : left + guess.shape[1]] = guess
-    return known
 
 
 def _cut(canvas: npt.NDArray[Value], corners: Index, size: int) -> npt.NDArray[Value]:
