@@ -116,8 +116,8 @@ class Problem:
         sums = self._empty_sums(probe, with_dose=kept_dose is None, with_probe=with_probe)
         for batch in self.subsets[index]:
             self.check()
-            frames, probes = self._placed(batch), self.shifted(batch, probe)
-            sums = ops.compiled(add_batch)(sums, canvas_object, frames, probes, self.good)
+            frames = self._placed(batch, probe)
+            sums = ops.compiled(add_batch)(sums, canvas_object, probe, frames, self.good)
         dose = kept_dose if sums.dose is None else sums.dose
         if self.fixed_probe:
             self._doses[index] = dose
@@ -146,8 +146,8 @@ class Problem:
         total = ops.zeros((), 'float32')
         for batch in self.subsets[index]:
             self.check()
-            frames, probes = self._placed(batch), self.shifted(batch, probe)
-            total = total + ops.compiled(batch_misfit)(canvas_object, frames, probes, self.good)
+            frames = self._placed(batch, probe)
+            total = total + ops.compiled(batch_misfit)(canvas_object, probe, frames, self.good)
         return ops.number(total)
 
     def expected(self, batch: FrameBatch, canvas_object: Array, probe: Array) -> Array:
@@ -155,10 +155,11 @@ class Problem:
         corners, probes = self.ops.array(batch.corners), self.shifted(batch, probe)
         return self.ops.compiled(batch_counts)(canvas_object, corners, probes)
 
-    def _placed(self, batch: FrameBatch) -> Frames:
+    def _placed(self, batch: FrameBatch, probe: Array) -> Frames:
         """Bring a batch to the device."""
         array = self.ops.array
-        return Frames(array(batch.amplitudes), array(batch.corners), array(batch.shifts_px))
+        kept = self.shifted(batch, probe) if self._keeps_probes() else None
+        return Frames(array(batch.amplitudes), array(batch.corners), array(batch.shifts_px), kept)
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
         """Return a batch's shifted probes, kept where the probe is fixed."""
@@ -166,14 +167,15 @@ class Problem:
         if kept is not None:
             return kept
         probes = self.ops.compiled(probes_of)(probe, self.ops.array(batch.shifts_px))
-        if self.fixed_probe and self._cache_fits():
+        if self._keeps_probes():
             self._probes[id(batch)] = probes
         return probes
 
-    def _cache_fits(self) -> bool:
-        """Say whether the shifted probes of all frames are small enough to keep."""
+    def _keeps_probes(self) -> bool:
+        """Say whether the probe is fixed and its shifts are small enough to keep for all frames."""
         scan = self.scan
-        return 8 * scan.frame_count * scan.mode_count * scan.frame_size**2 <= PROBE_CACHE_BYTES
+        size = 8 * scan.frame_count * scan.mode_count * scan.frame_size**2
+        return self.fixed_probe and size <= PROBE_CACHE_BYTES
 
     def merge_subsets(self) -> None:
         """Join subsets in pairs, so that an update hears twice as many frames."""

@@ -27,11 +27,13 @@ class Frames(NamedTuple):
         amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
         corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
         shifts_px: float32 (b, 2), the sub-pixel part of each position.
+        probes: complex64 (b, modes, N, N), from `probes_of`, where they are kept; else None.
     """
 
     amplitudes: Array
     corners: Array
     shifts_px: Array
+    probes: Array | None = None
 
 
 class Sums(NamedTuple):
@@ -57,6 +59,11 @@ def probes_of(ops: Ops, probe: Array, shifts_px: Array) -> Array:
     return shifted_probes(ops, probe, shift_ramps(ops, shifts_px, probe.shape[-1]))
 
 
+def _probes_at(ops: Ops, probe: Array, frames: Frames) -> Array:
+    """Return the probe shifted to each frame of a batch, complex64 (b, modes, N, N)."""
+    return probes_of(ops, probe, frames.shifts_px) if frames.probes is None else frames.probes
+
+
 def batch_counts(ops: Ops, canvas_object: Array, corners: Array, probes: Array) -> Array:
     """Return the expected counts of a batch, (b, N, N)."""
     patches = ops.cut(canvas_object, corners, probes.shape[-1])
@@ -64,10 +71,10 @@ def batch_counts(ops: Ops, canvas_object: Array, corners: Array, probes: Array) 
 
 
 def batch_misfit(
-    ops: Ops, canvas_object: Array, frames: Frames, probes: Array, good: Array | None
+    ops: Ops, canvas_object: Array, probe: Array, frames: Frames, good: Array | None
 ) -> Array:
     """Return sum (sqrt(expected) - sqrt(counts))^2 of a batch."""
-    expected = batch_counts(ops, canvas_object, frames.corners, probes)
+    expected = batch_counts(ops, canvas_object, frames.corners, _probes_at(ops, probe, frames))
     return amplitude_deviance(ops, expected, frames.amplitudes, good)
 
 
@@ -77,7 +84,7 @@ def add_dose(ops: Ops, dose: Array, corners: Array, probes: Array) -> Array:
 
 
 def add_batch(
-    ops: Ops, sums: Sums, canvas_object: Array, frames: Frames, probes: Array, good: Array | None
+    ops: Ops, sums: Sums, canvas_object: Array, probe: Array, frames: Frames, good: Array | None
 ) -> Sums:
     """Add a batch to the sums of a sweep.
 
@@ -85,10 +92,11 @@ def add_batch(
         ops: the framework.
         sums: so far; its arrays may be changed in place.
         canvas_object: complex64 (H, W).
+        probe: complex64 (modes, N, N).
         frames: the batch.
-        probes: from `probes_of`.
         good: float32 (N, N), 1 where a detector pixel counts; None where all do.
     """
+    probes = _probes_at(ops, probe, frames)
     patches = ops.cut(canvas_object, frames.corners, probes.shape[-1])
     waves = propagate(ops, probes, patches)
     expected = expected_counts(ops, waves)

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from ptychopinn_plugin.physics.ops import DType
 
-# Enough to keep a CPU's caches warm and a GPU's cores busy.
-_CPU_BATCH, _GPU_BATCH = 2**17, 2**22
+# Enough to keep all cores busy: XLA gives a small array to one core only.
+_CPU_BATCH, _GPU_BATCH = 2**19, 2**22
 
 
 class TensorFlowOps:
