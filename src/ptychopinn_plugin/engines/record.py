@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,17 +39,21 @@ class TrainingRecord:
         monitor: hears of every step and, if it likes, of each better model.
         manifest: what the model says of itself, but for its weights.
         probe: complex64 (modes, N, N), of the first scan.
+        steps_per_epoch: 0 for those of the config.
+        metric: the loss that says which epoch is the best.
         weights: of the best epoch so far, None before the first.
-        trust: measured at that epoch.
-        best: its validation loss.
+        trust: measured at that epoch; None for a network that has none.
+        best: its loss.
         losses: (training, validation) of every epoch.
     """
 
     monitor: Monitor
     manifest: Manifest
     probe: npt.NDArray[np.complex64]
+    steps_per_epoch: int = 0
+    metric: Literal['val_loss', 'train_loss'] = 'val_loss'
     weights: Weights | None = None
-    trust: Trust = field(default_factory=Trust.full)
+    trust: Trust | None = field(default_factory=Trust.full)
     best: float = math.inf
     losses: list[tuple[float, float]] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
@@ -59,9 +63,13 @@ class TrainingRecord:
         """The training's config."""
         return self.manifest.training
 
+    def __post_init__(self) -> None:
+        """Take the config's steps where none are given."""
+        self.steps_per_epoch = self.steps_per_epoch or self.config.steps_per_epoch
+
     def step(self, epoch: int, episode: int, loss: float) -> None:
-        """Tell of an episode, both numbers from 0."""
-        self._tell(epoch * self.config.steps_per_epoch + episode + 1, loss, None)
+        """Tell of an episode or a batch, all numbers from 0."""
+        self._tell(epoch * self.steps_per_epoch + episode + 1, loss, None)
 
     def epoch(
         self,
@@ -83,23 +91,45 @@ class TrainingRecord:
         """
         doses, ratios = zip(*cases, strict=True)
         validation = float(np.mean([left[-1] for left in ratios]))
+        trust = Trust.measured(np.asarray(doses), np.asarray(ratios))
+        self.judged(epoch, losses, validation, weights, trust)
+        return validation
+
+    def judged(
+        self,
+        epoch: int,
+        losses: Sequence[float],
+        validation: float,
+        weights: Callable[[], Weights],
+        trust: Trust | None = None,
+    ) -> None:
+        """Keep the weights of a network where its loss is the least so far.
+
+        Args:
+            epoch: its number from 0.
+            losses: of its batches.
+            validation: its loss on held-out frames.
+            weights: returns copies of the network's weights.
+            trust: measured at this epoch, None for a network that has none.
+        """
         loss = float(np.mean(losses)) if losses else math.nan
         self.losses.append((max(loss, LEAST_LOSS), max(validation, LEAST_LOSS)))
-        better = validation < self.best
+        judge = validation if self.metric == 'val_loss' else loss
+        better = judge < self.best
         if better:
-            self.best = validation
-            self.trust = Trust.measured(np.asarray(doses), np.asarray(ratios))
-            self.weights = weights()
-        self._tell((epoch + 1) * self.config.steps_per_epoch, *self.losses[-1])
+            self.best, self.trust, self.weights = judge, trust, weights()
+        self._tell((epoch + 1) * self.steps_per_epoch, *self.losses[-1])
         if better and self.monitor.wants_models():
             self.monitor.on_better_model(self.trained())
-        return validation
 
     def epochs_without_gain(self) -> int:
         """Return how many epochs have passed since the best one."""
-        validations = [validation for _, validation in self.losses]
-        best = min(range(len(validations)), key=validations.__getitem__)
-        return len(validations) - 1 - best
+        return len(self.losses) - 1 - self.best_epochs()[0]
+
+    def best_epochs(self) -> list[int]:
+        """Return the numbers of all epochs, the best one first."""
+        column = int(self.metric == 'val_loss')
+        return sorted(range(len(self.losses)), key=lambda epoch: self.losses[epoch][column])
 
     def history(self) -> npt.NDArray[np.float64]:
         """Return the losses, float64 (epochs, 2)."""
@@ -107,14 +137,15 @@ class TrainingRecord:
 
     def trained(self) -> TrainedModel:
         """Return the best epoch's model."""
-        weights = joined(self.weights or {}, self.trust)
+        weights = self.weights or {}
+        weights = weights if self.trust is None else joined(weights, self.trust)
         model = TrainedModel(weights, self.probe, self.history(), self.manifest)
         fingerprint = weights_fingerprint(model)
         manifest = self.manifest.model_copy(update={'weights_fingerprint': fingerprint})
         return dataclasses.replace(model, manifest=manifest)
 
     def _tell(self, step: int, loss: float, validation: float | None) -> None:
-        total = self.config.steps_per_epoch * self.config.epochs
+        total = self.steps_per_epoch * self.config.epochs
         seconds = time.perf_counter() - self.began
         loss = max(loss, LEAST_LOSS)
         self.monitor.on_progress(Progress('train', step, total, loss, validation, seconds))

@@ -65,7 +65,7 @@ class Keeper(Callback):
         weights = {name: torch.tensor(value) for name, value in (record.weights or {}).items()}
         return {
             'weights': weights,
-            'trust': record.trust.factor.tolist(),
+            'trust': None if record.trust is None else record.trust.factor.tolist(),
             'best': record.best,
             'losses': record.losses,
         }
@@ -75,7 +75,8 @@ class Keeper(Callback):
         record = self.record
         weights = {name: value.numpy() for name, value in state_dict['weights'].items()}
         record.weights = weights or None
-        record.trust = Trust(np.asarray(state_dict['trust'], np.float32))
+        trust = state_dict['trust']
+        record.trust = None if trust is None else Trust(np.asarray(trust, np.float32))
         record.best = state_dict['best']
         record.losses = [(float(a), float(b)) for a, b in state_dict['losses']]
         for _, validation in record.losses:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.engines import checkpoints
 from ptychopinn_plugin.engines.record import TrainingRecord
-from ptychopinn_plugin.engines.tensorflow.training import StageTraining
+from ptychopinn_plugin.engines.schedule import Schedule
 from ptychopinn_plugin.engines.trust import Trust
 from ptychopinn_plugin.engines.weights import Weights
 
@@ -20,13 +21,41 @@ CHECKPOINT_NAME = 'last.safetensors'
 _NETWORK, _BEST, _OPTIMIZER = 'network/', 'best/', 'optimizer/'
 
 
-def save_checkpoint(folder: Path, training: StageTraining, record: TrainingRecord) -> None:
-    """Write the state after an epoch, whole or not at all."""
+class Network(Protocol):
+    """What a checkpoint needs of a network."""
+
+    def weights(self) -> Weights:
+        """Return copies of the weights."""
+
+    def set_weights(self, weights: Weights) -> None:
+        """Take over weights."""
+
+
+class Training(Protocol):
+    """What a checkpoint needs of a training; `optimizer` is one of Keras'."""
+
+    schedule: Schedule
+    optimizer: Any
+
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+
+
+def save_checkpoint(folder: Path, training: Training, record: TrainingRecord, top: int) -> None:
+    """Write the state after an epoch, whole or not at all.
+
+    Args:
+        folder: where to.
+        training: the state.
+        record: the best state.
+        top: of how many of the best epochs to keep a checkpoint of their own.
+    """
     from safetensors.numpy import save_file
 
     tensors: dict[str, npt.NDArray[Any]] = {
-        'trust': record.trust.factor,
         'losses': record.history(),
+        **({} if record.trust is None else {'trust': record.trust.factor}),
         **{_NETWORK + name: value for name, value in training.network.weights().items()},
         **{_BEST + name: value for name, value in (record.weights or {}).items()},
         **{
@@ -36,9 +65,22 @@ def save_checkpoint(folder: Path, training: StageTraining, record: TrainingRecor
     }
     with replacing(folder / CHECKPOINT_NAME) as temporary:
         save_file(tensors, temporary, {'best': json.dumps(record.best)})
+    _keep_best(folder, record, top)
 
 
-def load_checkpoint(folder: Path | None, training: StageTraining, record: TrainingRecord) -> int:
+def _keep_best(folder: Path, record: TrainingRecord, top: int) -> None:
+    """Keep a copy of the last checkpoint if it is among the best, and forget those that are not."""
+    kept = {f'best-{epoch:05d}.safetensors': epoch for epoch in record.best_epochs()[:top]}
+    for name, epoch in kept.items():
+        if epoch == len(record.losses) - 1:
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(folder / CHECKPOINT_NAME, temporary)
+    for path in folder.glob('best-*.safetensors'):
+        if path.name not in kept:
+            path.unlink()
+
+
+def load_checkpoint(folder: Path | None, training: Training, record: TrainingRecord) -> int:
     """Take up the state of the last epoch.
 
     Returns:
@@ -56,7 +98,7 @@ def load_checkpoint(folder: Path | None, training: StageTraining, record: Traini
         with safe_open(path, framework='numpy') as file:
             best = float(json.loads((file.metadata() or {})['best']))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        trust, losses = tensors['trust'], tensors['losses']
+        trust, losses = tensors.get('trust'), tensors['losses']
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise checkpoints.unreadable(path, error) from error
     network = _part(tensors, _NETWORK)
@@ -72,7 +114,8 @@ def load_checkpoint(folder: Path | None, training: StageTraining, record: Traini
     training.network.set_weights(network)
     for value, variable in zip(state, variables, strict=True):
         variable.assign(np.reshape(value, variable.shape))
-    record.weights, record.trust, record.best = _part(tensors, _BEST) or None, Trust(trust), best
+    record.weights, record.best = _part(tensors, _BEST) or None, best
+    record.trust = None if trust is None else Trust(trust)
     record.losses = [(float(loss), float(validation)) for loss, validation in losses]
     for _, validation in record.losses:
         training.schedule.epoch_ended(validation)

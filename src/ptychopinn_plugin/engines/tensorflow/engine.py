@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ptychopinn_plugin.engines.references import with_reference
 from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.engines.schedule import stage_schedule
 from ptychopinn_plugin.engines.tensorflow.devices import computing, device_of, prepare
-from ptychopinn_plugin.engines.tensorflow.fitting import run_training
+from ptychopinn_plugin.engines.tensorflow.fitting import run_stage_epoch, run_training
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.engines.tensorflow.stage import LearnedStage
 from ptychopinn_plugin.engines.tensorflow.training import StageTraining
@@ -89,11 +90,13 @@ class TensorFlowEngine:
             prepared = [with_reference(self.ops, scan, training, monitor) for scan in scans]
             used = [one.scan for one in prepared]
             manifest = manifest_of(self.execution, model, training, used)
-            record = TrainingRecord(monitor, manifest, used[0].probe)
+            metric = self.execution.checkpoint_monitor_metric
+            record = TrainingRecord(monitor, manifest, used[0].probe, metric=metric)
             schedule = stage_schedule(self.execution, training.epochs * training.steps_per_epoch)
             clip = self.execution.gradient_clip_val
             job = StageTraining(model, training, schedule, clip, self.device, stop_check(monitor))
-            run_training(job, record, prepared, self.execution, folder, resume=resume)
+            run_epoch = functools.partial(run_stage_epoch, job, record, prepared)
+            run_training(job, record, run_epoch, self.execution, folder, resume=resume)
         return record.trained()
 
     def _stage_of(self, model: TrainedModel) -> LearnedStage:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.engines.episode_sets import TrainingEpisodes, ValidationEpisodes
 from ptychopinn_plugin.engines.episodes import TrainingScan
 from ptychopinn_plugin.engines.record import TrainingRecord
-from ptychopinn_plugin.engines.tensorflow.checkpoint import load_checkpoint, save_checkpoint
+from ptychopinn_plugin.engines.tensorflow.checkpoint import (
+    Training,
+    load_checkpoint,
+    save_checkpoint,
+)
 from ptychopinn_plugin.engines.tensorflow.loggers import logger_of
 from ptychopinn_plugin.engines.tensorflow.training import StageTraining
 from ptychopinn_plugin.errors import Cancelled
 
 
 def run_training(
-    training: StageTraining,
+    training: Training,
     record: TrainingRecord,
-    scans: Sequence[TrainingScan],
+    run_epoch: Callable[[int], None],
     execution: ExecutionConfig,
     folder: Path | None,
     *,
@@ -29,8 +33,8 @@ def run_training(
     Args:
         training: what to train.
         record: is written.
-        scans: on what.
-        execution: the logger.
+        run_epoch: trains and judges one, given its number from 0, and tells the record.
+        execution: logger, checkpoints and early stopping.
         folder: for logs and checkpoints; None keeps neither.
         resume: whether to go on from the folder's last checkpoint.
 
@@ -44,10 +48,10 @@ def run_training(
     log = logger_of(execution, folder)
     try:
         for epoch in range(first, record.config.epochs):
-            _run_epoch(training, record, scans, epoch)
+            run_epoch(epoch)
             log(record)
-            if folder is not None:
-                save_checkpoint(folder, training, record)
+            if folder is not None and execution.enable_checkpointing:
+                save_checkpoint(folder, training, record, execution.checkpoint_save_top_k)
             if record.epochs_without_gain() >= execution.early_stop_patience:
                 break
     except Cancelled:
@@ -57,7 +61,7 @@ def run_training(
         raise Cancelled('the training ended before its first epoch was done')
 
 
-def _run_epoch(
+def run_stage_epoch(
     training: StageTraining, record: TrainingRecord, scans: Sequence[TrainingScan], epoch: int
 ) -> None:
     """Train on the episodes of an epoch, then let the held-out ones judge it."""
