@@ -63,6 +63,7 @@ def run_reconstruction(
     backend: Backend,
     model: TrainedModel | None = None,
     stage: Stage | None = None,
+    initial_object: npt.NDArray[np.complex64] | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan.
 
@@ -74,6 +75,8 @@ def run_reconstruction(
         backend: the framework's name, for the result.
         model: whose stage it is, for the result.
         stage: the learned stage; None for physics alone.
+        initial_object: complex64 (H, W), finite, what a network made of the frames on the canvas
+            of the scan, to start from; None for an empty object.
 
     Raises:
         Cancelled: the monitor asked for a stop.
@@ -88,6 +91,8 @@ def run_reconstruction(
         check=stop_check(monitor),
     )
     run = _Run(AcceleratedSolver(problem, inference), stage, model, backend, began)
+    if initial_object is not None:
+        run.start_at(ops.array(initial_object))
     run.do(plan(inference, with_stage=stage is not None), monitor)
     return run.result()
 
@@ -103,6 +108,11 @@ class _Run:
     began: float
     residuals: list[float] = field(default_factory=list)
     names: list[Step] = field(default_factory=list)
+
+    def start_at(self, initial_object: Array) -> None:
+        """Start from an object of a network; keep its residual."""
+        self.solver.change_object(lambda _: initial_object)
+        self._keep('network', self.solver.residual())
 
     def do(self, steps: list[Step], monitor: Monitor) -> None:
         """Do every step; keep the residual met in each pass and, last, that of the result."""

@@ -73,3 +73,8 @@ class Schedule:
 def stage_schedule(execution: ExecutionConfig, steps: int) -> Schedule:
     """Return the schedule of the `unrolled` architecture's stage; a step is an episode."""
     return Schedule.of(execution, steps, rate=2e-3, course='WarmupCosine')
+
+
+def cnn_schedule(execution: ExecutionConfig, steps: int) -> Schedule:
+    """Return the schedule of the `cnn` architecture; a step is a batch of groups."""
+    return Schedule.of(execution, steps, rate=1e-3, course='WarmupCosine')

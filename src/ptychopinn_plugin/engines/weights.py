@@ -32,12 +32,21 @@ def parted(weights: Weights, needed: Shapes) -> tuple[Weights, Trust]:
     Raises:
         ModelMismatchError: names or shapes are not those of the network.
     """
-    needed = {**needed, TRUST_NAME: Trust.full().factor.shape}
+    checked(weights, {**needed, TRUST_NAME: Trust.full().factor.shape})
+    network = {name: value for name, value in weights.items() if name != TRUST_NAME}
+    return network, Trust(weights[TRUST_NAME])
+
+
+def checked(weights: Weights, needed: Shapes) -> Weights:
+    """Return weights whose names and shapes are exactly those that a network needs.
+
+    Raises:
+        ModelMismatchError: they are not.
+    """
     found = {name: value.shape for name, value in weights.items()}
     if needed != found:
         raise ModelMismatchError(_difference(needed, found))
-    network = {name: value for name, value in weights.items() if name != TRUST_NAME}
-    return network, Trust(weights[TRUST_NAME])
+    return weights
 
 
 def _difference(needed: Shapes, found: Shapes) -> str:
