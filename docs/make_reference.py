@@ -12,6 +12,7 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.simulation import SimulationConfig
@@ -22,6 +23,7 @@ SECTIONS: dict[type[Config], str] = {
     TrainingConfig: '`ptychopinn train`',
     ModelConfig: '`ptychopinn train`',
     ExecutionConfig: '`ptychopinn train`, `reconstruct` and `demo`',
+    OrientationConfig: '`ptychopinn check`, `inspect`, `reconstruct`, `train` and `fixture`',
     SimulationConfig: '`ptychopinn simulate`',
 }
 HEAD = """\

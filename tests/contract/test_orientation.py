@@ -79,14 +79,29 @@ def test_a_guess_keeps_its_canvas_and_loses_its_content(scan: ScanData) -> None:
     filled = dataclasses.replace(
         scan,
         object_guess=scan.object_guess * np.complex64(0.5),
-        metadata=ScanMetadata(pixel_size_m=(1e-9, 2e-9), object_center_m=(3e-6, 4e-6)),
+        metadata=ScanMetadata(pixel_size_m=(2e-9, 2e-9), object_center_m=(3e-6, 4e-6)),
     )
     turned = orient(filled, transpose=True)
     assert turned.object_guess is not None
     assert turned.object_guess.shape == scan.object_guess.shape[::-1]
     assert np.all(turned.object_guess == 1)
-    assert turned.metadata.pixel_size_m == (2e-9, 1e-9)
     assert turned.metadata.object_center_m == (4e-6, 3e-6)
     assert 'only its canvas was kept' in turned.decisions[-1]
     assert 'transpose' in turned.decisions[-1]
     assert 'canvas' not in orient(scan, flip_y=True).decisions[-1]
+
+
+def test_a_transpose_swaps_metres_and_leaves_the_pixels_to_the_detector(scan: ScanData) -> None:
+    pixel_size = np.array([1.1e-8, 1.3e-8])
+    known = dataclasses.replace(scan, metadata=ScanMetadata(pixel_size_m=tuple(pixel_size)))
+    turned = orient(known, transpose=True, flip_y=True)
+    assert turned.metadata.pixel_size_m == tuple(pixel_size)
+    metres = orient_positions(
+        scan.positions_px * pixel_size, flip_x=False, flip_y=True, transpose=True
+    )
+    np.testing.assert_allclose(turned.positions_px * pixel_size, metres)
+    assert scan.object_guess is not None
+    assert turned.object_guess is not None
+    covered = np.array(scan.object_guess.shape)[::-1] * pixel_size[::-1]
+    assert np.all(turned.object_guess.shape * pixel_size >= covered * (1 - 1e-9))
+    assert np.all(turned.object_guess.shape * pixel_size < covered + pixel_size)

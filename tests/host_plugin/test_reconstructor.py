@@ -28,12 +28,10 @@ from ptychopinn_plugin.errors import (
     ModelMismatchError,
     ReconstructionError,
     ScanDataError,
-    UnavailableError,
 )
 from ptychopinn_plugin.host.engines import EngineKeeper, engine_in_this_process
 from ptychopinn_plugin.host.reading import photon_energy_ev, scan_of_input
 from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor
-from ptychopinn_plugin.host.supervised import SupervisedReconstructor
 from ptychopinn_plugin.model_file import load_model
 from tests.host_plugin.engines import SlowEngine, failure
 
@@ -464,17 +462,3 @@ def test_without_a_name_the_execution_says_the_backend(
     )
     list(made.reconstruct(parameters))
     assert engine_type.made[0].execution.threads == 3
-
-
-def test_supervised_says_what_it_lacks(parameters: ReconstructInput, tmp_path: Path) -> None:
-    made = SupervisedReconstructor()
-    assert made.name == 'Supervised'
-    assert made.get_progress_goal() > 0
-    assert not made.is_model_loaded()
-    for call in (
-        lambda: made.reconstruct(parameters),
-        lambda: made.train(tmp_path, tmp_path),
-        lambda: made.load_model_from_file(tmp_path),
-    ):
-        with pytest.raises(UnavailableError, match='ground truth'):
-            call()

@@ -1,6 +1,7 @@
 """Short trials tell a scan whose axes lie wrongly."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -12,7 +13,7 @@ from ptychopinn_plugin.solver.orientations import (
     orientation_residuals,
 )
 
-WRONG = [Orientation(), Orientation(True, False, False), Orientation(False, True, True)]
+WRONG = [Orientation(*ways) for ways in itertools.product((False, True), repeat=3)]
 
 
 @pytest.fixture(scope='module')
@@ -20,10 +21,16 @@ def scan() -> ScanData:
     return simulate(SimulationConfig(rows=10, columns=12, probe_guess_error=1.5)).scan
 
 
+def inverse(way: Orientation) -> Orientation:
+    """Return what undoes a way: after a transpose, a flip of the other axis."""
+    if not way.transpose:
+        return way
+    return Orientation(transpose=True, flip_x=way.flip_y, flip_y=way.flip_x)
+
+
 @pytest.mark.parametrize('wrong', WRONG, ids=str)
 def test_the_right_way_is_found(scan: ScanData, wrong: Orientation) -> None:
-    # Each of these ways undoes itself.
-    spoilt = orient(scan, **dataclasses.asdict(wrong))
+    spoilt = orient(scan, **dataclasses.asdict(inverse(wrong)))
     residuals = orientation_residuals(spoilt)
     assert len(residuals) == 8
     assert next(iter(residuals)) == wrong

@@ -5,6 +5,7 @@ from ptychopinn_plugin.config.execution import ExecutionConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.config.inference import InferenceConfig
 from ptychopinn_plugin.config.model import ModelConfig
+from ptychopinn_plugin.config.orientation import OrientationConfig
 from ptychopinn_plugin.config.training import TrainingConfig
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     'GroupingConfig',
     'InferenceConfig',
     'ModelConfig',
+    'OrientationConfig',
     'TrainingConfig',
 ]

@@ -12,6 +12,9 @@ import numpy as np
 
 from ptychopinn_plugin.contract.scan import ComplexArray, PositionArray, ScanData
 
+# A decision, and a line in the comments of a product, begins so.
+TURNED = 'positions were turned as asked for: '
+
 
 def orient(
     scan: ScanData, *, flip_x: bool = False, flip_y: bool = False, transpose: bool = False
@@ -23,7 +26,8 @@ def orient(
     therefore stays where it is; a transpose swaps rows and columns, box and canvas with them.
 
     The content of an object guess belongs to the old positions and is dropped: a canvas of ones of
-    its (transposed) shape is kept. Pixel sizes are swapped by a transpose.
+    its (transposed) shape is kept. The size of a pixel is the detector's doing and stays: where it
+    is known and not square, a transpose swaps metres, not pixels. True patches stay, as frames do.
 
     Args:
         scan: the scan as read.
@@ -35,21 +39,22 @@ def orient(
         return scan
     metadata = scan.metadata
     if transpose:
+        center = metadata.object_center_m
         metadata = dataclasses.replace(
-            metadata,
-            pixel_size_m=_swapped(metadata.pixel_size_m),
-            object_center_m=_swapped(metadata.object_center_m),
+            metadata, object_center_m=None if center is None else (center[1], center[0])
         )
     names = [n for n, on in _named(transpose=transpose, flip_x=flip_x, flip_y=flip_y) if on]
-    decision = f'positions were turned as asked for: {", ".join(names)}'
+    decision = TURNED + ', '.join(names)
     if scan.object_guess is not None and np.any(scan.object_guess != 1):
         decision += '; the object guess belonged to the old positions and only its canvas was kept'
+    positions_px = orient_positions(
+        scan.positions_px, flip_x=flip_x, flip_y=flip_y, transpose=transpose
+    )
+    stretch = _stretch(metadata.pixel_size_m) if transpose else np.ones(2)
     return dataclasses.replace(
         scan,
-        positions_px=orient_positions(
-            scan.positions_px, flip_x=flip_x, flip_y=flip_y, transpose=transpose
-        ),
-        object_guess=_blank(scan.object_guess, transpose),
+        positions_px=positions_px * stretch,
+        object_guess=_blank(scan.object_guess, transpose, stretch),
         metadata=metadata,
         decisions=(*scan.decisions, decision),
     )
@@ -66,15 +71,29 @@ def orient_positions(
     return turned
 
 
+def turns_of(scan: ScanData) -> str:
+    """Return the decision to turn a scan's positions, '' where they were not turned."""
+    turned = [decision for decision in scan.decisions if decision.startswith(TURNED)]
+    return turned[-1].partition(';')[0] if turned else ''
+
+
 def _named(*, transpose: bool, flip_x: bool, flip_y: bool) -> list[tuple[str, bool]]:
     return [('transpose', transpose), ('flip x', flip_x), ('flip y', flip_y)]
 
 
-def _swapped(pair: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if pair is None else (pair[1], pair[0])
+def _stretch(pixel_size_m: tuple[float, float] | None) -> PositionArray:
+    """Return the factors of (row, column) that a transpose needs where pixels are not square."""
+    if pixel_size_m is None:
+        return np.ones(2)
+    height, width = pixel_size_m
+    return np.array([width / height, height / width])
 
 
-def _blank(guess: ComplexArray | None, transpose: bool) -> ComplexArray | None:
+def _blank(
+    guess: ComplexArray | None, transpose: bool, stretch: PositionArray
+) -> ComplexArray | None:
     if guess is None:
         return None
-    return np.ones(guess.shape[::-1] if transpose else guess.shape, dtype=np.complex64)
+    shape = guess.shape[::-1] if transpose else guess.shape
+    rows, columns = (int(side) for side in np.ceil(np.round(shape * stretch, 6)))
+    return np.ones((rows, columns), dtype=np.complex64)

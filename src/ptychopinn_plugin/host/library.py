@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ptychodus.api.reconstruct import ReconstructorLibrary, TrainableReconstructor
+from ptychodus.api.reconstruct import ReconstructorLibrary
 from ptychodus.api.settings import SettingsRegistry
 
 from ptychopinn_plugin import __version__
-from ptychopinn_plugin.host.engines import EngineFactory, remote_engine
+from ptychopinn_plugin.host.engines import EngineFactory, EngineKeeper, remote_engine
 from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor, package_logger
 from ptychopinn_plugin.host.settings import PluginSettings
 from ptychopinn_plugin.host.supervised import SupervisedReconstructor
@@ -43,12 +43,11 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         # The status pane shows this logger and those below it: all of the package.
         super().__init__(package_logger.name)
         self.settings = PluginSettings(settings_registry)
-        self._pinn = PtychoPINNTrainableReconstructor(
-            read_configs=self.settings.read, engine_factory=engine_factory
-        )
-        self._reconstructors: tuple[TrainableReconstructor, ...] = (
-            self._pinn,
-            SupervisedReconstructor(),
+        # Ptychodus runs one task at a time, so one warm worker serves both.
+        self._engines = EngineKeeper(engine_factory)
+        self._reconstructors = tuple(
+            reconstructor(read_configs=self.settings.read, engine_factory=self._engines)
+            for reconstructor in (PtychoPINNTrainableReconstructor, SupervisedReconstructor)
         )
         package_logger.info('PtychoPINN-Plugin %s', __version__)
 
@@ -57,13 +56,18 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         """First half of the names in Ptychodus' list."""
         return 'PtychoPINN-Plugin'
 
-    def __iter__(self) -> Iterator[TrainableReconstructor]:
+    def __iter__(self) -> Iterator[PtychoPINNTrainableReconstructor]:
         """Iterate over the reconstructors."""
         return iter(self._reconstructors)
 
     def connect_host(self, tasks: HostTasks) -> None:
         """Take who is to be asked for a stop and told of progress."""
-        self._pinn.connect_host(tasks)
+        for reconstructor in self._reconstructors:
+            reconstructor.connect_host(tasks)
+
+    def close(self) -> None:
+        """End the worker process of the reconstructors; a later run starts another."""
+        self._engines.close()
 
     def create_view_controller_factory(
         self, file_dialog_factory: FileDialogFactory

@@ -12,8 +12,11 @@ from ptychodus.api.io import StandardFileLayout, load_diffraction_data, load_pro
 from ptychodus.api.product import Product, ProductMetadata
 from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
 
+from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.contract import orient
 from ptychopinn_plugin.contract.draft import Draft
 from ptychopinn_plugin.contract.host_positions import from_host
+from ptychopinn_plugin.contract.orientation import TURNED
 from ptychopinn_plugin.contract.parts import given_probe
 from ptychopinn_plugin.contract.scan import ComplexArray, PositionArray, ScanData, ScanMetadata
 from ptychopinn_plugin.errors import ScanDataError
@@ -24,18 +27,28 @@ Content = TypeVar('Content')
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 
 
-def load_ptychodus_folder(folder: Path, *, probe: Path | ComplexArray | None = None) -> ScanData:
+def load_ptychodus_folder(
+    folder: Path,
+    *,
+    probe: Path | ComplexArray | None = None,
+    orientation: OrientationConfig | None = None,
+) -> ScanData:
     """Read `diffraction.h5` and `product.h5` of a Ptychodus folder.
 
     Raises:
         ScanDataError: as `load_ptychodus`.
     """
-    layout = StandardFileLayout
-    return load_ptychodus(layout.DIFFRACTION.path(folder), layout.PRODUCT.path(folder), probe=probe)
+    diffraction = StandardFileLayout.DIFFRACTION.path(folder)
+    product = StandardFileLayout.PRODUCT.path(folder)
+    return load_ptychodus(diffraction, product, probe=probe, orientation=orientation)
 
 
 def load_ptychodus(
-    diffraction_h5: Path, product_h5: Path, *, probe: Path | ComplexArray | None = None
+    diffraction_h5: Path,
+    product_h5: Path,
+    *,
+    probe: Path | ComplexArray | None = None,
+    orientation: OrientationConfig | None = None,
 ) -> ScanData:
     """Read a scan from Ptychodus' diffraction file and product.
 
@@ -47,6 +60,7 @@ def load_ptychodus(
         diffraction_h5: assembled diffraction data, counts.
         product_h5: positions, probe and object.
         probe: a probe file (.npz, .npy) or array in place of the product's.
+        orientation: as for `scan_of_input`.
 
     Raises:
         ScanDataError: with every fault of both files.
@@ -63,7 +77,7 @@ def load_ptychodus(
         raise ScanDataError([f'frames and positions do not pair: {error}'], source) from error
     decisions = _pairing_decisions(data, product, parameters)
     del data
-    return scan_of_input(parameters, source, decisions, probe)
+    return scan_of_input(parameters, source, decisions, probe, orientation)
 
 
 def load_product_probe(product_h5: Path) -> ComplexArray:
@@ -80,17 +94,20 @@ def scan_of_input(
     source: str = 'Ptychodus',
     decisions: tuple[str, ...] = (),
     probe: Path | ComplexArray | None = None,
+    orientation: OrientationConfig | None = None,
 ) -> ScanData:
     """Return the scan that Ptychodus hands to a reconstructor.
 
     Positions move by half a pixel (the host's coordinate is the middle of a patch, ours its pixel
-    N//2), counts become float32, bad pixels the mask, the object's shape the canvas.
+    N//2), counts become float32, bad pixels the mask, the object's shape the canvas. A product
+    whose comments say that its positions were turned before is not turned again.
 
     Args:
         parameters: frames (n, N, N) counts, bad pixels (N, N) True where bad, and the product.
         source: for messages.
         decisions: taken on the way here.
         probe: a probe file (.npz, .npy) or array in place of the product's.
+        orientation: how to turn the positions; None leaves them.
 
     Raises:
         ScanDataError: with every fault, several object layers among them.
@@ -113,7 +130,14 @@ def scan_of_input(
     elif 0 not in product.object_.get_array().shape:
         draft.object_guess = product.object_.get_layer(0).astype(np.complex64)
     draft.metadata = _metadata(product)
-    return draft.finish()
+    turns = {} if orientation is None else orientation.model_dump()
+    if any(turns.values()) and TURNED in product.metadata.comments:
+        turns = {}
+        draft.decisions.append(
+            'positions were turned when this product was reconstructed, as its comments say; they '
+            'are not turned again'
+        )
+    return orient(draft.finish(), **turns)
 
 
 def photon_energy_ev(metadata: ProductMetadata) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.contract import ScanData
@@ -69,9 +70,10 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         training: how it is trained.
         inference: how a scan is reconstructed.
         execution: device and threads.
-        read_configs: in place of the five before; called at the start of every run.
+        orientation: how the positions of a scan are turned; its product has the turned ones.
+        read_configs: in place of the six before; called at the start of every run.
         engine_factory: makes the engine of an execution config; by default one whose work is done
-            by a worker process.
+            by a worker process. An `EngineKeeper` is shared with other reconstructors.
         preview_seconds: least time between two outputs before the last one; None for the last one
             alone.
     """
@@ -87,8 +89,9 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         training: TrainingConfig | None = None,
         inference: InferenceConfig | None = None,
         execution: ExecutionConfig | None = None,
+        orientation: OrientationConfig | None = None,
         read_configs: ReadConfigs | None = None,
-        engine_factory: EngineFactory = remote_engine,
+        engine_factory: EngineFactory | EngineKeeper = remote_engine,
         preview_seconds: float | None = PREVIEW_SECONDS,
     ) -> None:
         super().__init__()
@@ -99,9 +102,14 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 training or TrainingConfig(),
                 inference or InferenceConfig(),
                 with_backend(execution or ExecutionConfig(), backend),
+                orientation or OrientationConfig(),
             )
         )
-        self._engines = EngineKeeper(engine_factory)
+        self._engines = (
+            engine_factory
+            if isinstance(engine_factory, EngineKeeper)
+            else EngineKeeper(engine_factory)
+        )
         self._preview_seconds = preview_seconds
         self._tasks: HostTasks = NoHost()
         self._model: TrainedModel | None = None
@@ -178,7 +186,9 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             OutputError: it cannot be written there.
         """
         with _errors_told():
-            save_npz(file_path, _scan_of(parameters))
+            scan = self._scan_of(parameters, self._configs())
+            self._check_training([scan])
+            save_npz(file_path, scan)
 
     def reconstruct(self, parameters: ReconstructInput) -> Iterator[ReconstructOutput]:
         """Reconstruct, with the loaded model if there is one.
@@ -191,8 +201,8 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             PtychoPINNError: what went wrong, as a sentence that is logged too.
         """
         with _errors_told():
-            configs = self._read_configs()
-            scan = _scan_of(parameters)
+            configs = self._configs()
+            scan = self._scan_of(parameters, configs)
             engine, model = self._engines.get(configs.execution), self._model
             # The first run loads a framework: seconds in which nothing else is heard.
             package_logger.info(
@@ -233,10 +243,11 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             PtychoPINNError: what went wrong, as a sentence that is logged too.
         """
         with _errors_told():
-            configs = self._read_configs()
+            configs = self._configs()
             self._progress_goal = configs.training.epochs
             yield TrainOutput()
-            data = load_training_data(input_path)
+            data = load_training_data(input_path, configs.orientation)
+            self._check_training(data.scans)
             engine, file = self._engines.get(configs.execution), _model_path(output_path)
 
             def work(monitor: Monitor) -> TrainedModel:
@@ -247,6 +258,20 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 job.result()
             if data.test is not None and not self._tasks.should_stop():
                 self._try_model(engine, data.test, configs)
+
+    def _configs(self) -> RunConfigs:
+        """Return the configs of a run that begins."""
+        return self._read_configs()
+
+    def _check_training(self, scans: Sequence[ScanData]) -> None:
+        """Refuse scans that cannot be trained on; every sound one can be."""
+
+    def _scan_of(self, parameters: ReconstructInput, configs: RunConfigs) -> ScanData:
+        source = parameters.product.metadata.name or 'Ptychodus'
+        scan = scan_of_input(parameters, source, orientation=configs.orientation)
+        for decision in scan.decisions:
+            package_logger.warning('%s: %s', scan.source, decision)
+        return scan
 
     def _epochs(self, job: Job[TrainedModel]) -> Generator[TrainOutput, None, None]:
         """Yield the losses so far after every epoch."""
@@ -303,13 +328,6 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         with Job(work, self._tasks) as job:
             result = job.result()
         package_logger.info('%s: residual %.4g', scan.source, result.residual[-1])
-
-
-def _scan_of(parameters: ReconstructInput) -> ScanData:
-    scan = scan_of_input(parameters, parameters.product.metadata.name or 'Ptychodus')
-    for decision in scan.decisions:
-        package_logger.warning('%s: %s', scan.source, decision)
-    return scan
 
 
 def _model_path(folder: Path) -> Path:

@@ -8,6 +8,7 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.orientation import turns_of
 from ptychopinn_plugin.engines.protocol import Reconstruction
 from ptychopinn_plugin.host.products import build_product
 from ptychopinn_plugin.host.saving import product_comments
@@ -21,7 +22,8 @@ def product_of(
     """Return the given product with the object, and if asked for the probe, of a reconstruction.
 
     The object has the pixels and the centre of the given one; where positions lie outside, it has
-    grown by whole pixels and its centre has moved with it. Positions stay as they are. The losses
+    grown by whole pixels and its centre has moved with it. Positions stay as they are; those of a
+    scan that was turned are turned, since only these put the object under the frames. The losses
     are the training history of the model, or the residual of each step where there was no model.
 
     Args:
@@ -49,7 +51,7 @@ def product_of(
         probes = ProbeSequence(reconstruction.probe, None, geometry)
     return Product(
         metadata=dataclasses.replace(given.metadata, comments=comments),
-        probe_positions=given.probe_positions,
+        probe_positions=built.probe_positions if turns_of(scan) else given.probe_positions,
         probes=probes,
         object_=built.object_,
         losses=built.losses,

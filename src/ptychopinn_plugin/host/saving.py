@@ -18,6 +18,7 @@ from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.contract.canvas import canvas_of
 from ptychopinn_plugin.contract.checks import frame_chunks
+from ptychopinn_plugin.contract.orientation import turns_of
 from ptychopinn_plugin.contract.scan import ScanData
 from ptychopinn_plugin.engines.protocol import Reconstruction
 from ptychopinn_plugin.errors import OutputError
@@ -107,7 +108,7 @@ def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
 
 
 def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
-    """Return lines on backend, model, version and time, put behind other comments."""
+    """Return lines on backend, model, version, time and turns, put behind other comments."""
     model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
     lines = [
         comments,
@@ -116,6 +117,8 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     ]
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
+    if turns_of(scan) not in comments:
+        lines.append(turns_of(scan))
     return '\n'.join(line for line in (*lines, *instrument_of(scan).notes) if line)
 
 

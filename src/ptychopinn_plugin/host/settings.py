@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Le
@@ -25,6 +25,7 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.engines.choice import installed_backends
@@ -46,12 +47,14 @@ class RunConfigs:
         training: how it is trained.
         inference: how a scan is reconstructed.
         execution: backend, device, threads.
+        orientation: how the positions are turned.
     """
 
     model: ModelConfig
     training: TrainingConfig
     inference: InferenceConfig
     execution: ExecutionConfig
+    orientation: OrientationConfig = field(default_factory=OrientationConfig)
 
 
 class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
@@ -133,6 +136,7 @@ class PluginSettings:
         training: how it is trained.
         inference: how a scan is reconstructed.
         execution: backend, device, threads; starts on an installed backend.
+        orientation: how the positions are turned.
     """
 
     def __init__(self, registry: SettingsRegistry) -> None:
@@ -142,10 +146,11 @@ class PluginSettings:
         installed = installed_backends()
         defaults = {'backend': installed[0]} if installed else {}
         self.execution = ConfigSettings(registry, ExecutionConfig, defaults)
+        self.orientation = ConfigSettings(registry, OrientationConfig)
 
     def __iter__(self) -> Iterator[ConfigSettings[Any]]:
         """Return the groups in the order in which a user meets them."""
-        return iter((self.execution, self.inference, self.training, self.model))
+        return iter((self.execution, self.orientation, self.inference, self.training, self.model))
 
     def read(self) -> RunConfigs:
         """Return what the settings say now.
@@ -158,6 +163,7 @@ class PluginSettings:
             training=self.training.read(),
             inference=self.inference.read(),
             execution=self.execution.read(),
+            orientation=self.orientation.read(),
         )
 
 

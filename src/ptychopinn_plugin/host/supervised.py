@@ -1,79 +1,34 @@
-"""The reconstructor that is named and not there yet."""
+"""The reconstructor that trains on known objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NoReturn
+import dataclasses
+from collections.abc import Sequence
 
-from ptychodus.api.reconstruct import (
-    ReconstructInput,
-    ReconstructOutput,
-    TrainableReconstructor,
-    TrainOutput,
-)
-
-from ptychopinn_plugin.errors import UnavailableError
-from ptychopinn_plugin.host.reconstructor import (
-    MODEL_FILTER,
-    MODEL_SUFFIX,
-    TRAINING_DATA_FILTER,
-    package_logger,
-)
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines.cnn.truth import check_truth
+from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor
+from ptychopinn_plugin.host.settings import RunConfigs
 
 
-class SupervisedReconstructor(TrainableReconstructor):
-    """Says plainly that it needs ground truth and is not available yet."""
+class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
+    """The published network, trained on scans whose object is known.
+
+    As `PtychoPINNTrainableReconstructor`, with the same arguments, but for the name; whatever the
+    model config says, the architecture is `cnn` and the model type `supervised`. Training data are
+    exported with the product's object as `objectGuess`, which must show something.
+    """
 
     @property
     def name(self) -> str:
         """Name in Ptychodus' list."""
         return 'Supervised'
 
-    def get_progress_goal(self) -> int:
-        """Return 1."""
-        return 1
+    def _configs(self) -> RunConfigs:
+        configs = super()._configs()
+        forced = {'architecture': 'cnn', 'model_type': 'supervised'}
+        return dataclasses.replace(configs, model=configs.model.model_copy(update=forced))
 
-    def is_model_loaded(self) -> bool:
-        """Say that no model is loaded."""
-        return False
-
-    def get_model_file_filter(self) -> str:
-        """Return the filter of the dialogs that open a model."""
-        return MODEL_FILTER
-
-    def get_model_file_extension(self) -> str:
-        """Return '.safetensors'."""
-        return MODEL_SUFFIX
-
-    def get_training_data_file_filter(self) -> str:
-        """Return the filter of the dialog that exports training data."""
-        return TRAINING_DATA_FILTER
-
-    def load_model_from_file(self, file_path: Path) -> None:
-        """Refuse."""
-        self._refuse()
-
-    def save_model(self, file_path: Path) -> None:
-        """Refuse."""
-        self._refuse()
-
-    def export_training_data(self, file_path: Path, parameters: ReconstructInput) -> None:
-        """Refuse."""
-        self._refuse()
-
-    def reconstruct(self, parameters: ReconstructInput) -> Iterator[ReconstructOutput]:
-        """Refuse."""
-        self._refuse()
-
-    def train(self, input_path: Path, output_path: Path) -> Iterator[TrainOutput]:
-        """Refuse."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        error = UnavailableError(
-            'Supervised training needs the true object of every scan (ground truth) and is not '
-            'available in this version; choose PtychoPINN-Plugin_PINN, which needs none'
-        )
-        package_logger.error('%s', error)
-        raise error
+    def _check_training(self, scans: Sequence[ScanData]) -> None:
+        for scan in scans:
+            check_truth(scan)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.contract import ScanData, load_npz
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.host.reading import load_ptychodus_folder
@@ -31,13 +32,15 @@ class TrainingData:
     test: ScanData | None = None
 
 
-def load_training_data(path: Path) -> TrainingData:
+def load_training_data(path: Path, orientation: OrientationConfig | None = None) -> TrainingData:
     """Read what there is to train on.
 
     Args:
         path: an .npz file, or a folder. Of a folder is taken, whichever is there first:
             `train_data.npz` (and `test_data.npz`), then `diffraction.h5` with `product.h5`, then
             every .npz file.
+        orientation: how to turn the positions of Ptychodus' own files; an .npz was turned when
+            it was exported.
 
     Raises:
         ScanDataError: there is nothing, or it is not what it should be.
@@ -49,7 +52,7 @@ def load_training_data(path: Path) -> TrainingData:
         test = path / TEST_DATA
         return TrainingData([_load(path / TRAIN_DATA)], _load(test) if test.is_file() else None)
     if (path / DIFFRACTION).is_file() and (path / PRODUCT).is_file():
-        scan = load_ptychodus_folder(path)
+        scan = load_ptychodus_folder(path, orientation=orientation)
         _tell(scan)
         return TrainingData([scan])
     exports = sorted(path.glob('*.npz'))
