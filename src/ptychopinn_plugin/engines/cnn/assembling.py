@@ -1,0 +1,133 @@
+"""From the network's patches to a reconstruction, the same for every backend."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import Backend, InferenceConfig
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.canvas import canvas_of
+from ptychopinn_plugin.engines.cnn.forward import known_part
+from ptychopinn_plugin.engines.cnn.material import GroupBatch, GroupedScan
+from ptychopinn_plugin.engines.cnn.sets import batches_of, inference_groups
+from ptychopinn_plugin.engines.cnn.shapes import INTENSITY, PROBE_IMAG, PROBE_REAL
+from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
+from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
+from ptychopinn_plugin.errors import ModelMismatchError
+from ptychopinn_plugin.model_file import TrainedModel
+from ptychopinn_plugin.patches.stitching import Stitcher
+from ptychopinn_plugin.physics.ops import Ops
+
+Patches: TypeAlias = npt.NDArray[np.complex64]
+# Returns the patches of a batch and sum (sqrt(expected) - sqrt(counts))^2 of its frames.
+Draw: TypeAlias = Callable[[GroupBatch], tuple[Patches, float]]
+# Pixels of one channel that a batch has where the user names no number.
+BATCH_PIXELS = 2**18
+
+
+def reconstruct_with_network(
+    ops: Ops,
+    scan: ScanData,
+    inference: InferenceConfig,
+    monitor: Monitor,
+    draw: Draw,
+    *,
+    backend: Backend,
+    model: TrainedModel,
+    batch_size: int,
+) -> Reconstruction:
+    """Stitch the network's patches of all groups; physics goes on from there where asked to.
+
+    Args:
+        ops: the framework.
+        scan: from `with_model_probe`.
+        inference: groups, and the passes that follow.
+        monitor: hears of every batch and pass.
+        draw: the network.
+        backend: the framework's name, for the result.
+        model: whose network it is.
+        batch_size: groups a batch, 0 for a fitting number.
+
+    Raises:
+        PatchError: groups cannot be filled.
+        Cancelled: the monitor asked for a stop.
+    """
+    began = time.perf_counter()
+    found = network_object(scan, inference, monitor, draw, model=model, batch_size=batch_size)
+    passes = inference.model_copy(update={'refine_iterations': inference.cnn_refine_iterations})
+    result = run_reconstruction(
+        ops, scan, passes, monitor, backend=backend, model=model, initial_object=found
+    )
+    return dataclasses.replace(result, seconds=time.perf_counter() - began)
+
+
+def network_object(
+    scan: ScanData,
+    inference: InferenceConfig,
+    monitor: Monitor,
+    draw: Draw,
+    *,
+    model: TrainedModel,
+    batch_size: int,
+) -> Patches:
+    """Return the stitched object on the canvas of a scan, complex64 (H, W), 1 where it is dark."""
+    began = time.perf_counter()
+    config, check = model.manifest.model, stop_check(monitor)
+    groups = inference_groups(scan.positions_px, config, inference)
+    grouped = GroupedScan.of(scan, config, [groups])
+    parts = batches_of(groups, batch_size or max(1, BATCH_PIXELS // scan.frame_size**2))
+    stitcher = Stitcher(known_part(config, scan.probe), canvas_of(scan))
+    misfit = photons = 0.0
+    for number, part in enumerate(parts, 1):
+        check()
+        batch = grouped.batch(part)
+        patches, apart = draw(batch)
+        stitcher.add(patches, batch.positions_px)
+        misfit += apart
+        photons += float(np.vdot(batch.amplitudes, batch.amplitudes))
+        seconds = time.perf_counter() - began
+        monitor.on_progress(
+            Progress('network', number, len(parts), misfit / max(photons, 1e-30), None, seconds)
+        )
+    found = stitcher.result().object_canvas * np.float32(amplitude_factor(model))
+    return np.where(np.isfinite(found), found, np.complex64(1))
+
+
+def amplitude_factor(model: TrainedModel) -> float:
+    """Return the factor of the object that a learned factor of the counts stands for."""
+    return math.exp(float(model.weights[INTENSITY][0]) / 2) if INTENSITY in model.weights else 1.0
+
+
+def with_model_probe(scan: ScanData, model: TrainedModel) -> ScanData:
+    """Return a scan with the probe that the model was trained with, where it trained one.
+
+    The refined probe is given as many more or fewer photons as the scan's probe has than the one
+    that the training began with.
+
+    Raises:
+        ModelMismatchError: the model is for frames of another size, or a probe of other modes.
+    """
+    manifest = model.manifest
+    if scan.frame_size != manifest.frame_size:
+        raise ModelMismatchError(
+            f'the model draws patches of {manifest.frame_size} x {manifest.frame_size} pixels and '
+            f'the frames of {scan.source or "the scan"} have {scan.frame_size}; cut or bin them, '
+            'or train a model on such frames'
+        )
+    if not manifest.model.probe_trainable:
+        return scan
+    if scan.mode_count != len(model.probe):
+        raise ModelMismatchError(
+            f'the model refined a probe of {len(model.probe)} modes and the probe of '
+            f'{scan.source or "the scan"} has {scan.mode_count}; give a probe of as many modes'
+        )
+    trained = model.weights[PROBE_REAL] + 1j * model.weights[PROBE_IMAG]
+    brighter = np.linalg.norm(scan.probe) / max(float(np.linalg.norm(model.probe)), 1e-30)
+    return dataclasses.replace(scan, probe=(trained * brighter).astype(np.complex64))
