@@ -83,6 +83,11 @@ class GroupSets:
         )
 
     @property
+    def photons(self) -> float:
+        """Photons a frame, the mean of the scans."""
+        return float(np.mean([scan.photons for scan in self.scans]))
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches an epoch."""
         return sum(math.ceil(len(groups) / self.batch_size) for groups in self.training)
