@@ -37,6 +37,23 @@ class BackendUnavailableError(PtychoPINNError, RuntimeError):
     """The chosen framework cannot be imported; another is never taken in its place."""
 
 
+class ConfigError(PtychoPINNError, ValueError):
+    """Settings that do not exist, or have values that they cannot have.
+
+    Attributes:
+        faults: one sentence a fault.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """Join the faults into one message."""
+        self.faults = tuple(faults)
+        super().__init__('; '.join(self.faults))
+
+
+class LegacyNameWarning(FutureWarning):
+    """A setting is named as the research code does; it is translated."""
+
+
 class SettingsValueError(PtychoPINNError, ValueError):
     """A setting of Ptychodus has a value that it cannot have."""
 

@@ -13,6 +13,7 @@ from pydantic_settings import CliApp, SettingsError
 from ptychopinn_plugin import errors
 from ptychopinn_plugin.cli.errors import UsageError
 from ptychopinn_plugin.cli.messages import validation_sentences
+from ptychopinn_plugin.cli.old_words import modernised
 from ptychopinn_plugin.cli.options import Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.threading_environment import THREAD_WAITING
@@ -22,6 +23,7 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _BAD_INPUT = (
     UsageError,
     errors.CheckpointError,
+    errors.ConfigError,
     errors.ModelFileError,
     errors.ModelMismatchError,
     errors.ResultFileError,
@@ -47,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return launch(words[1:])
     try:
+        words, remarks = modernised(words)
+        for remark in remarks:
+            print(f'ptychopinn: warning: {remark}', file=sys.stderr)
         source, parsed = parse(words)
         CliApp.run(Ptychopinn, cli_args=parsed, cli_settings_source=source)
         sys.stdout.flush()

@@ -1,6 +1,8 @@
 """Where and how the work runs."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from ptychopinn_plugin.config.base import Backend, Config, setting
 
@@ -60,3 +62,19 @@ class ExecutionConfig(Config):
     logger: Literal['csv', 'tensorboard', 'mlflow', 'none'] = setting(
         'csv', 'Where training losses are logged'
     )
+
+    @model_validator(mode='after')
+    def _agree(self) -> Self:
+        """Refuse devices, machines and strategies that do not go together."""
+        together = self.devices * self.num_nodes
+        if self.strategy == 'fsdp' and self.accelerator not in ('auto', 'cuda'):
+            raise ValueError(
+                f"strategy 'fsdp' spreads a network over GPUs of CUDA, but accelerator is "
+                f"{self.accelerator!r}; take accelerator 'cuda', or strategy 'ddp' or 'auto'"
+            )
+        if self.accelerator == 'mps' and together > 1:
+            raise ValueError(
+                f"accelerator 'mps' is one device, but devices is {self.devices} and num_nodes "
+                f'{self.num_nodes}; set both to 1'
+            )
+        return self

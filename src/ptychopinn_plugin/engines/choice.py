@@ -11,7 +11,7 @@ from typing import cast, get_args
 
 from ptychopinn_plugin.config import Backend, ExecutionConfig
 from ptychopinn_plugin.engines import engine_class
-from ptychopinn_plugin.errors import BackendUnavailableError
+from ptychopinn_plugin.errors import BackendUnavailableError, ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -69,12 +69,35 @@ def with_backend(execution: ExecutionConfig, backend: Backend | None) -> Executi
     Args:
         execution: the config; its backend counts as asked for only if it was given one.
         backend: the name, or None for what `execution` says or else the installed one.
+
+    Raises:
+        BackendUnavailableError: none was named and none is installed.
+        ConfigError: the backend cannot do what the config asks for.
     """
     if backend is None and 'backend' not in execution.model_fields_set:
         backend = default_backend()
-    if backend is None:
-        return execution
-    return ExecutionConfig.model_validate({**execution.model_dump(), 'backend': backend})
+    if backend is not None:
+        named = {**execution.model_dump(), 'backend': backend}
+        execution = ExecutionConfig.model_validate(named)
+    check_devices(execution)
+    return execution
+
+
+def check_devices(execution: ExecutionConfig) -> None:
+    """Refuse several devices where the backend trains on one.
+
+    Raises:
+        ConfigError: TensorFlow with more than one device or machine, or with a strategy.
+    """
+    wanted = {'devices': 1, 'num_nodes': 1, 'strategy': 'auto'}
+    faults = [
+        f'TensorFlow backend selected with {name} = {getattr(execution, name)!r}, but it trains on '
+        f"one device; set {name} to {only!r}, or take the backend 'pytorch'"
+        for name, only in wanted.items()
+        if execution.backend == 'tensorflow' and getattr(execution, name) != only
+    ]
+    if faults:
+        raise ConfigError(faults)
 
 
 def backend_status(backend: Backend) -> BackendStatus:

@@ -9,7 +9,7 @@ from ptychopinn_plugin.cli.checks import apart, readable, writable
 from ptychopinn_plugin.cli.console import CommandMonitor, say
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
-from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.cli.settings import inference_run
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.model_file import load_model
 from ptychopinn_plugin.pictures import SUFFIXES as PICTURES
@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 def run(flags: Reconstruct) -> None:
     """Reconstruct a scan, save the object and draw it."""
     _check_files(flags)
-    execution = flags.execution()
     model = load_model(flags.model) if flags.model else None
+    settings = inference_run(flags, model)
     scan = flags.load(flags.scan)
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             result = reconstruct(
                 scan,
                 model=model,
-                inference=flags.part(InferenceConfig),
-                execution=execution,
+                inference=settings.inference,
+                execution=settings.execution,
                 monitor=monitor,
             )
         except Cancelled as error:

@@ -11,7 +11,7 @@ from ptychopinn_plugin.cli.console import CommandMonitor, say
 from ptychopinn_plugin.cli.errors import UsageError
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Train
-from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.cli.settings import training_run
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.model_file import save_model
 
@@ -25,15 +25,15 @@ def run(flags: Train) -> None:
     if len(flags.scan) > 1 and flags.product is not None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
     folder = _training_folder(flags)
-    execution = flags.execution()
+    settings = training_run(flags)
     scans = [flags.load(path, true_patches=True) for path in flags.scan]
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             model = train(
                 scans,
-                model=flags.part(ModelConfig),
-                training=flags.part(TrainingConfig),
-                execution=execution,
+                model=settings.model,
+                training=settings.training,
+                execution=settings.execution,
                 monitor=monitor,
                 folder=folder,
                 resume=flags.resume,

@@ -11,6 +11,7 @@ from ptychopinn_plugin.cli.options.shared import (
     GROUPS,
     POSITIONAL,
     Command,
+    ConfigFileFlags,
     EngineFlags,
     ScanFlags,
 )
@@ -22,6 +23,7 @@ __all__ = [
     'Backends',
     'Check',
     'Command',
+    'ConfigFileFlags',
     'Demo',
     'Doctor',
     'EngineFlags',

@@ -97,13 +97,29 @@ class EngineFlags(ExecutionConfig):
         None, description='Framework that computes; the installed one where not given'
     )
 
+    def typed(self, *configs: type[Config]) -> dict[str, Any]:
+        """Return what was typed of some configs."""
+        return {
+            name: getattr(self, name)
+            for config in configs
+            for name in config.model_fields
+            if name in self.model_fields_set
+        }
+
     def execution(self) -> ExecutionConfig:
         """Return the execution config, with the installed backend where none was named."""
         from ptychopinn_plugin.engines.choice import with_backend
 
-        named = {name: getattr(self, name) for name in ExecutionConfig.model_fields}
-        del named['backend']
-        return with_backend(ExecutionConfig.model_validate(named), self.backend)
+        typed = self.typed(ExecutionConfig)
+        return with_backend(ExecutionConfig.model_validate(typed), None)
+
+
+class ConfigFileFlags(EngineFlags):
+    """Settings from a file, which those that are typed beat."""
+
+    config: Path | None = Field(
+        None, description='Settings in a .toml or .yaml file; flags that are typed beat it'
+    )
 
 
 GROUPS: dict[type[BaseModel], str] = {

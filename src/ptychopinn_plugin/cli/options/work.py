@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from ptychopinn_plugin.cli.options.shared import Command, EngineFlags, ScanFlags
+from ptychopinn_plugin.cli.options.shared import Command, ConfigFileFlags, EngineFlags, ScanFlags
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 
 
@@ -32,7 +32,7 @@ class Check(ScanFlags):
         run(self)
 
 
-class Train(ScanFlags, EngineFlags, ModelConfig, TrainingConfig):
+class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
     """Train a network on scans; no object needs to be known.
 
     Ctrl-C stops the training and saves the best model so far. Logs and checkpoints go to a folder
@@ -41,6 +41,7 @@ class Train(ScanFlags, EngineFlags, ModelConfig, TrainingConfig):
     Examples:
       ptychopinn train scan.npz --model model.safetensors --epochs 10
       ptychopinn train a.npz b.npz c.npz --model model.safetensors --backend pytorch
+      ptychopinn train scan.npz --model model.safetensors --config settings.toml
       ptychopinn train scan.npz --model model.safetensors --resume
     """
 
@@ -58,7 +59,7 @@ class Train(ScanFlags, EngineFlags, ModelConfig, TrainingConfig):
         run(self)
 
 
-class Reconstruct(ScanFlags, EngineFlags, InferenceConfig):
+class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
     """Reconstruct a scan, by a trained network and physics or by physics alone.
 
     OUTPUT decides the kind of file: .h5 is a Ptychodus product, .npz holds plain arrays.

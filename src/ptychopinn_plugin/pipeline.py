@@ -1,0 +1,196 @@
+"""The whole way in one call: train, save, load, reconstruct, stitch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.api import reconstruct, train
+from ptychopinn_plugin.config import (
+    Backend,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+from ptychopinn_plugin.configuring import create_inference_config, create_training_config
+from ptychopinn_plugin.configuring.legacy import translate_legacy
+from ptychopinn_plugin.configuring.names import unknown
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines.choice import with_backend
+from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
+from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, OutputError
+from ptychopinn_plugin.files import load_scan
+from ptychopinn_plugin.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.pictures import picture
+from ptychopinn_plugin.results import save_reconstruction
+
+MODEL, OBJECT, PICTURE = 'model.safetensors', 'object.npz', 'object.png'
+TRAINING = 'training'
+
+
+class PipelineResult(NamedTuple):
+    """What the pipeline gives.
+
+    Attributes:
+        amplitude: float32 (H, W), of the object; NaN where no probe reached.
+        phase: float32 (H, W), radians in (-pi, pi]; NaN where no probe reached.
+        results: plain values: `backend`; `architecture`; `history` with `train_loss` and
+            `val_loss`, a number an epoch; `seconds` of `train` and `reconstruct`; `paths` of
+            `model`, `object`, `picture` and `training` (logs, checkpoints); `model_name`, the
+            model's fingerprint; `residual`, sum (|Psi| - sqrt(counts))^2 / sum counts at the end;
+            `origin_px`, (row, column) of pixel (0, 0).
+    """
+
+    amplitude: npt.NDArray[np.float32]
+    phase: npt.NDArray[np.float32]
+    results: dict[str, Any]
+
+
+def run_pipeline(
+    train_data: ScanData | str | Path,
+    test_data: ScanData | str | Path | None = None,
+    *,
+    output_dir: str | Path,
+    backend: Backend | None = None,
+    execution: ExecutionConfig | None = None,
+    config_file: str | Path | None = None,
+    monitor: Monitor | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> PipelineResult:
+    """Train on a scan, save the model, load it again, reconstruct a scan and stitch its object.
+
+    Args:
+        train_data: the scan to train on, or its file.
+        test_data: the scan to reconstruct; None for that of the training.
+        output_dir: folder for model, object, picture and logs; made if it is not there.
+        backend: 'pytorch' or 'tensorflow'; None takes what the settings say or what is installed.
+        execution: only what was set in it counts.
+        config_file: .toml or .yaml, see `create_training_config`.
+        monitor: hears of each step, and may ask for a stop.
+        **settings: fields of the configs; a name of both training and reconstruction is for both.
+
+    Raises:
+        ConfigError: unknown names, or values that a field does not take.
+        ScanDataError: a scan cannot be read.
+        ModelMismatchError: the `cnn` architecture, and scans with frames of different sizes.
+        BackendUnavailableError: the backend is not installed.
+        OutputError: the folder cannot be made.
+        Cancelled: the monitor asked for a stop before there was a model, or later.
+    """
+    scan = _loaded(train_data)
+    test_scan = scan if test_data is None else _loaded(test_data)
+    settings = translate_legacy(settings if backend is None else {**settings, 'backend': backend})
+    for_training, for_inference = _shared_out(settings)
+    sources: dict[str, Any] = {'execution': execution, 'config_file': config_file}
+    run = create_training_config(scan, **sources, **for_training)
+    inference_run = create_inference_config(test_scan, **sources, **for_inference)
+    _check_fit(run.model, scan, test_scan)
+    chosen = with_backend(run.execution, None)
+    folder = _folder(Path(output_dir))
+    monitor = monitor or Monitor()
+
+    began = time.perf_counter()
+    model = train(
+        scan,
+        model=run.model,
+        training=run.training,
+        execution=chosen,
+        monitor=monitor,
+        folder=folder / TRAINING,
+    )
+    seconds = time.perf_counter() - began
+    save_model(folder / MODEL, model)
+    model = load_model(folder / MODEL)
+    result = reconstruct(
+        test_scan,
+        model=model,
+        inference=inference_run.inference,
+        execution=chosen,
+        monitor=monitor,
+    )
+    return _handed_over(result, model, test_scan, folder, seconds)
+
+
+def _shared_out(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of the training and those of the reconstruction."""
+    training = {
+        *ModelConfig.model_fields,
+        *TrainingConfig.model_fields,
+        *ExecutionConfig.model_fields,
+    }
+    inference = {*InferenceConfig.model_fields, *ExecutionConfig.model_fields}
+    faults = [
+        unknown(name, training | inference, 'explicit')
+        for name in settings
+        if name not in training | inference
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return (
+        {name: value for name, value in settings.items() if name in training},
+        {name: value for name, value in settings.items() if name in inference},
+    )
+
+
+def _loaded(data: ScanData | str | Path) -> ScanData:
+    return data if isinstance(data, ScanData) else load_scan(data)
+
+
+def _check_fit(model: ModelConfig, scan: ScanData, test_scan: ScanData) -> None:
+    """Refuse a scan that the network will not take, before it is trained."""
+    if model.architecture == 'cnn' and scan.frame_size != test_scan.frame_size:
+        raise ModelMismatchError(
+            f'the cnn architecture needs frames of one size; those to train on have '
+            f'{scan.frame_size} pixels a side, those to reconstruct {test_scan.frame_size}'
+        )
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'the folder {path} cannot be made: {error.strerror}') from error
+    return path
+
+
+def _handed_over(
+    result: Reconstruction,
+    model: TrainedModel,
+    scan: ScanData,
+    folder: Path,
+    training_seconds: float,
+) -> PipelineResult:
+    """Save the result and return it."""
+    paths = {
+        'model': folder / MODEL,
+        'object': folder / OBJECT,
+        'picture': folder / PICTURE,
+        'training': folder / TRAINING,
+    }
+    save_reconstruction(paths['object'], result, scan)
+    pixel_size = scan.metadata.pixel_size_m
+    picture(result, paths['picture'], title=folder.name, pixel_size_m=pixel_size)
+    return PipelineResult(
+        np.abs(result.object_canvas).astype(np.float32),
+        np.angle(result.object_canvas).astype(np.float32),
+        {
+            'backend': result.backend,
+            'architecture': model.manifest.model.architecture,
+            'history': {
+                'train_loss': model.losses[:, 0].tolist(),
+                'val_loss': model.losses[:, 1].tolist(),
+            },
+            'seconds': {'train': training_seconds, 'reconstruct': result.seconds},
+            'paths': paths,
+            'model_name': result.model_name,
+            'residual': float(result.residual[-1]) if len(result.residual) else math.nan,
+            'origin_px': result.origin_px,
+        },
+    )

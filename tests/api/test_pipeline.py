@@ -1,0 +1,99 @@
+"""One call trains, saves, loads, reconstructs and stitches."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ptychopinn_plugin as pp
+from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.contract.npz_writing import save_npz
+from tests.helpers import make_known_scan, make_scan
+
+SMALL: dict[str, Any] = {
+    'epochs': 2,
+    'steps_per_epoch': 2,
+    'crop_frames': 16,
+    'validation_episodes': 2,
+    'reference_passes': 3,
+    'width': 4,
+    'levels': 1,
+    'blocks': 1,
+    'refine_iterations': 4,
+    'accelerator': 'cpu',
+}
+
+
+def test_the_whole_way(backend: Backend, tmp_path: Path) -> None:
+    scan = make_scan(side=6)
+    amplitude, phase, results = pp.run_pipeline(
+        scan, output_dir=tmp_path / 'out', backend=backend, **SMALL
+    )
+    assert amplitude.dtype == phase.dtype == np.float32
+    assert scan.object_guess is not None
+    assert amplitude.shape == phase.shape == scan.object_guess.shape
+    stored = pp.load_result(results['paths']['object']).reconstruction
+    np.testing.assert_array_equal(amplitude, np.abs(stored.object_canvas))
+    np.testing.assert_array_equal(phase, np.angle(stored.object_canvas))
+    covered = np.isfinite(amplitude)
+    assert 0.1 < covered.mean() < 1
+    np.testing.assert_array_equal(covered, np.isfinite(phase))
+    assert np.abs(phase[covered]).max() <= np.float32(np.pi)
+
+    model = pp.load_model(results['paths']['model'])
+    assert results['backend'] == model.manifest.backend == backend
+    assert results['architecture'] == 'unrolled'
+    assert results['model_name'] == model.manifest.weights_fingerprint
+    assert len(results['history']['train_loss']) == len(results['history']['val_loss']) == 2
+    assert all(loss > 0 for losses in results['history'].values() for loss in losses)
+    assert set(results['seconds']) == {'train', 'reconstruct'}
+    assert all(seconds > 0 for seconds in results['seconds'].values())
+    assert results['residual'] == stored.residual[-1]
+    for path in results['paths'].values():
+        assert path.exists()
+        assert path.is_relative_to(tmp_path / 'out')
+    json.dumps(results, default=str)
+
+
+@pytest.mark.pytorch
+def test_another_scan_is_reconstructed_from_its_file(tmp_path: Path) -> None:
+    test = make_known_scan(side=4, seed=3, photons=1e6).scan
+    save_npz(tmp_path / 't.npz', test)
+    (tmp_path / 's.toml').write_text('backend = "pytorch"\nlogger = "none"\nepochs = 9\n')
+    amplitude, _, results = pp.run_pipeline(
+        make_scan(side=6),
+        tmp_path / 't.npz',
+        output_dir=tmp_path,
+        config_file=tmp_path / 's.toml',
+        execution=pp.ExecutionConfig(threads=1),
+        **{**SMALL, 'epochs': 1},
+    )
+    assert results['backend'] == 'pytorch'
+    assert len(results['history']['val_loss']) == 1
+    assert test.object_guess is not None
+    assert amplitude.shape == test.object_guess.shape
+    execution = pp.load_model(results['paths']['model']).manifest.execution
+    assert execution is not None
+    assert (execution.threads, execution.logger) == (1, 'none')
+
+
+def test_what_is_wrong_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(pp.ConfigError, match="'epoch'; did you mean epochs"):
+        pp.run_pipeline(make_scan(), output_dir=tmp_path / 'out', epoch=3)
+    with pytest.raises(pp.ConfigError, match='stages: input should be greater'):
+        pp.run_pipeline(make_scan(), output_dir=tmp_path / 'out', stages=-1)
+    with pytest.raises(pp.ScanDataError, match='there is no file'):
+        pp.run_pipeline(make_scan(), tmp_path / 'none.npz', output_dir=tmp_path / 'out')
+    with pytest.raises(pp.ModelMismatchError, match='train on have 32 pixels a side'):
+        pp.run_pipeline(
+            make_scan(),
+            make_scan(frame_size=16),
+            output_dir=tmp_path / 'out',
+            architecture='cnn',
+        )
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / 'file').touch()
+    with pytest.raises(pp.OutputError, match='cannot be made'):
+        pp.run_pipeline(make_scan(), output_dir=tmp_path / 'file', backend='pytorch')

@@ -1,0 +1,118 @@
+"""Settings in TOML and YAML: in sections or flat, strict about names, values and duplicates."""
+
+from pathlib import Path
+
+import pytest
+
+from ptychopinn_plugin import (
+    ConfigError,
+    LegacyNameWarning,
+    create_inference_config,
+    create_training_config,
+)
+from tests.helpers import make_scan
+
+SCAN = make_scan(side=2)
+
+TOML = """
+epochs = 3
+learning-rate = 1e-3
+n_groups = 9
+[model]
+architecture = "cnn"
+object_big = false
+frame_size = 32
+[inference]
+stages = 2
+[execution]
+logger = "none"
+"""
+YAML = """
+epochs: 3
+learning-rate: 1e-3  # text to YAML
+n_groups: 9
+model: {architecture: cnn, object_big: no, frame_size: 32}
+inference:
+  stages: 2
+execution:
+  logger: none
+"""
+
+
+@pytest.mark.parametrize(('name', 'text'), [('s.toml', TOML), ('s.yaml', YAML), ('S.YML', YAML)])
+def test_both_kinds_of_files_say_the_same(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    training = create_training_config(SCAN, config_file=path)
+    assert training.training.epochs == 3
+    assert training.training.n_groups == 9
+    assert training.model.architecture == 'cnn'
+    assert training.model.object_big is False
+    assert training.execution.learning_rate == 1e-3
+    assert training.execution.logger == 'none'
+    inference = create_inference_config(SCAN, config_file=str(path))
+    assert inference.inference.stages == 2
+    assert inference.inference.n_groups == 9  # stands outside of the sections, so for both
+    assert inference.execution == training.execution
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'sentence'),
+    [
+        ('s.toml', 'epoch = 3', "s.toml: there is no setting 'epoch'; did you mean epochs"),
+        ('s.toml', 'xyzzy = 3', "there is no setting 'xyzzy'; leave it out"),
+        ('s.toml', '[model]\nepochs = 3', r"s.toml \[model\]: there is no setting 'epochs'"),
+        ('s.toml', '[modle]\nwidth = 8', 'modle is a section; it must be one value'),
+        ('s.toml', 'training = 3', 'training must be a section'),
+        ('s.toml', 'epochs = [1, 2]', 'epochs is a list; it must be one value'),
+        ('s.toml', 'epochs = 0', 's.toml: epochs: input should be greater .*, got 0'),
+        ('s.toml', 'epochs = 1\nepochs = 2', 'is no TOML file'),
+        ('s.toml', 'epochs = 1\n[training]\nepochs = 2', 'epochs stands twice, in .training. and'),
+        ('s.toml', 'n-groups = 1\nn_groups = 2', 'n_groups stands twice'),
+        ('s.toml', 'epochs = ', 'is no TOML file: '),
+        ('s.toml', '[inference]\nstages = -1', 'stages: input should be greater'),
+        ('s.yaml', 'epochs: 1\nepochs: 2', 'epochs stands twice'),
+        ('s.yaml', 'training: {epochs: 1, epochs: 2}', 'epochs stands twice'),
+        ('s.yaml', 'a: [', 'is no YAML file of settings'),
+        ('s.yaml', '- 1\n- 2', r'must hold names and values, it holds \[1, 2\]'),
+        ('s.yaml', 'epochs: !!python/object/apply:os.getcwd []', 'is no YAML file of settings'),
+        ('s.ini', 'epochs = 1', "ends in '.ini'; a configuration file ends in .toml, .yaml"),
+    ],
+)
+def test_what_a_file_should_not_hold_is_told(
+    tmp_path: Path, name: str, text: str, sentence: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        create_training_config(SCAN, config_file=path)
+    assert '\n' not in str(caught.value)
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    for name in ('s.toml', 's.yaml'):
+        (tmp_path / name).write_text('')
+        bare = create_training_config(SCAN)
+        assert create_training_config(SCAN, config_file=tmp_path / name) == bare
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'there is no configuration file .*none\.toml'):
+        create_training_config(SCAN, config_file=tmp_path / 'none.toml')
+    (tmp_path / 'b.toml').write_bytes(b'\xff\xfe\x00')
+    with pytest.raises(ConfigError, match=r'b\.toml cannot be read'):
+        create_training_config(SCAN, config_file=tmp_path / 'b.toml')
+    with pytest.raises(ConfigError, match='cannot be read'):
+        create_training_config(SCAN, config_file=tmp_path)
+
+
+def test_old_names_in_a_file_are_translated(tmp_path: Path) -> None:
+    path = tmp_path / 's.yaml'
+    path.write_text('nepochs: 3\nmodel:\n  object.big: false\n')
+    with pytest.warns(LegacyNameWarning) as told:
+        run = create_training_config(SCAN, config_file=path)
+    assert (run.training.epochs, run.model.object_big) == (3, False)
+    assert len(told) == 2
+    path.write_text('nepochs: 3\nepochs: 3\n')
+    with pytest.raises(ConfigError, match='are both epochs'), pytest.warns(LegacyNameWarning):
+        create_training_config(SCAN, config_file=path)

@@ -1,0 +1,182 @@
+"""Names of the research code: read with a warning, written as one flat dictionary."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin import (
+    ConfigError,
+    LegacyNameWarning,
+    create_inference_config,
+    create_training_config,
+    legacy_parameters,
+    translate_legacy,
+)
+from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from tests.helpers import make_scan
+
+SCAN = make_scan(side=2)
+# All settings that the flat dictionary has, none at its default.
+CHANGED: dict[str, Any] = {
+    'gridsize': 2,
+    'n_filters_scale': 3,
+    'model_type': 'supervised',
+    'amp_activation': 'swish',
+    'object_big': False,
+    'probe_big': False,
+    'probe_mask': True,
+    'pad_object': False,
+    'probe_scale': 4.0,
+    'gaussian_smoothing_sigma': 0.5,
+    'probe_trainable': True,
+    'intensity_scale_trainable': False,
+    'nphotons': 1e7,
+    'epochs': 3,
+    'batch_size': 8,
+    'mae_weight': 0.25,
+    'nll_weight': 0.5,
+    'realspace_weight': 0.125,
+    'realspace_mae_weight': 2.0,
+    'neighbor_count': 7,
+    'n_groups': 64,
+    'n_subsample': 100,
+    'subsample_seed': 5,
+    'sequential_sampling': True,
+}
+
+
+@pytest.mark.parametrize(
+    ('old', 'value', 'new', 'taken'),
+    [
+        ('max_epochs', 3, 'epochs', 3),
+        ('nepochs', 3, 'epochs', 3),
+        ('n_images', 64, 'n_groups', 64),
+        ('nimages', 64, 'n_groups', 64),
+        ('N', 128, 'frame_size', 128),
+        ('K', 6, 'neighbor_count', 6),
+        ('lr', 1e-3, 'learning_rate', 1e-3),
+        ('device', 'gpu', 'accelerator', 'cuda'),
+        ('device', 'cpu', 'accelerator', 'cpu'),
+        ('accelerator', 'gpu', 'accelerator', 'cuda'),
+        ('torch_num_workers', 2, 'num_workers', 2),
+        ('accumulate_grad_batches', 2, 'accum_steps', 2),
+        ('disable_mlflow', True, 'logger', 'none'),
+        ('object.big', False, 'object_big', False),
+        ('probe.trainable', True, 'probe_trainable', True),
+        ('intensity_scale.trainable', False, 'intensity_scale_trainable', False),
+        ('amp_activation', 'silu', 'amp_activation', 'swish'),
+        ('mode', 'Unsupervised', 'model_type', 'pinn'),
+        ('n_subsample', None, 'n_subsample', 0),
+        ('train_data_file', 'a.npz', 'train_data', 'a.npz'),
+        ('output_prefix', 'out', 'output', 'out'),
+    ],
+)
+def test_an_old_name_is_translated_with_a_warning(
+    old: str, value: object, new: str, taken: object
+) -> None:
+    with pytest.warns(LegacyNameWarning, match=f'{old} = .* now {new} = '):
+        assert translate_legacy({old: value}) == {new: taken}
+
+
+@pytest.mark.parametrize(
+    ('old', 'value'),
+    [('positions.provided', True), ('disable_mlflow', False), ('test_data_file_path', '')],
+)
+def test_what_says_nothing_here_is_left_out(old: str, value: object) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', LegacyNameWarning)
+        assert translate_legacy({old: value, 'epochs': 2}) == {'epochs': 2}
+
+
+def test_names_of_today_pass_in_silence() -> None:
+    given = {**CHANGED, 'colour': 'left for the factories to refuse'}
+    assert translate_legacy(given) == given
+    with pytest.raises(ConfigError, match='colour'):
+        create_training_config(SCAN, **given)
+
+
+def test_one_setting_under_two_names_is_refused() -> None:
+    with pytest.warns(LegacyNameWarning), pytest.raises(ConfigError, match='are both epochs'):
+        translate_legacy({'epochs': 3, 'max_epochs': 4})
+    with pytest.warns(LegacyNameWarning), pytest.raises(ConfigError, match='are both logger'):
+        translate_legacy({'disable_mlflow': True, 'logger': 'csv'})
+
+
+def test_positions_are_always_provided() -> None:
+    with pytest.warns(LegacyNameWarning), pytest.raises(ConfigError, match='with its positions'):
+        translate_legacy({'positions.provided': False})
+
+
+def test_nothing_is_changed_in_place_or_kept() -> None:
+    given = {'max_epochs': 3}
+    with pytest.warns(LegacyNameWarning):
+        first = translate_legacy(given)
+    with pytest.warns(LegacyNameWarning):
+        assert translate_legacy(given) == first
+    assert given == {'max_epochs': 3}
+    run = create_training_config(SCAN)
+    legacy_parameters(run)['N'] = 7
+    assert legacy_parameters(run)['N'] == SCAN.frame_size
+
+
+def test_the_flat_dictionary_has_every_setting(tmp_path: Path) -> None:
+    np.savez(tmp_path / 's.npz', probeGuess=np.zeros((64, 64), np.complex64))
+    run = create_training_config(
+        tmp_path / 's.npz', test_data='t.npz', output='out', architecture='cnn', **CHANGED
+    )
+    assert legacy_parameters(run) == {
+        'N': 64,
+        'gridsize': 2,
+        'n_filters_scale': 3,
+        'model_type': 'supervised',
+        'amp_activation': 'swish',
+        'object.big': False,
+        'probe.big': False,
+        'probe.mask': True,
+        'probe.trainable': True,
+        'intensity_scale.trainable': False,
+        'pad_object': False,
+        'probe_scale': 4.0,
+        'gaussian_smoothing_sigma': 0.5,
+        'nphotons': 1e7,
+        'nepochs': 3,
+        'batch_size': 8,
+        'mae_weight': 0.25,
+        'nll_weight': 0.5,
+        'realspace_weight': 0.125,
+        'realspace_mae_weight': 2.0,
+        'neighbor_count': 7,
+        'n_groups': 64,
+        'n_subsample': 100,
+        'subsample_seed': 5,
+        'sequential_sampling': True,
+        'positions.provided': True,
+        'train_data_file_path': str(tmp_path / 's.npz'),
+        'test_data_file_path': 't.npz',
+        'output_prefix': 'out',
+    }
+
+
+def test_every_changed_setting_is_one() -> None:
+    defaults = {**ModelConfig().model_dump(), **TrainingConfig().model_dump()}
+    assert all(defaults[name] != value for name, value in CHANGED.items())
+
+
+def test_the_flat_dictionary_read_again_gives_the_same_run(tmp_path: Path) -> None:
+    np.savez(tmp_path / 's.npz', probeGuess=np.zeros((64, 64), np.complex64))
+    run = create_training_config(tmp_path / 's.npz', test_data='t.npz', output='o', **CHANGED)
+    stored = json.loads(json.dumps(legacy_parameters(run)))  # plain types only
+    with pytest.warns(LegacyNameWarning):
+        settings = translate_legacy(stored)
+    data = Path(str(settings.pop('train_data')))
+    assert create_training_config(data, **settings) == run
+
+
+def test_a_reconstruction_has_its_own_groups() -> None:
+    run = create_inference_config(SCAN, n_groups=9)
+    assert legacy_parameters(run)['n_groups'] == 9
+    assert legacy_parameters(run)['train_data_file_path'] == ''
