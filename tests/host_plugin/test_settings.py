@@ -14,12 +14,19 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.errors import SettingsValueError
-from ptychopinn_plugin.host.settings import PluginSettings, choices_of
+from ptychopinn_plugin.host.settings import PluginSettings, architecture_of, choices_of
 
-CONFIGS: list[type[Config]] = [ModelConfig, TrainingConfig, InferenceConfig, ExecutionConfig]
+CONFIGS: list[type[Config]] = [
+    ModelConfig,
+    TrainingConfig,
+    InferenceConfig,
+    ExecutionConfig,
+    OrientationConfig,
+]
 
 
 def changed(config: type[Config], name: str) -> Any:
@@ -132,3 +139,21 @@ def test_ranges_are_those_of_the_fields() -> None:
     assert parameters['epochs'].get_minimum() == 1
     assert parameters['epochs'].get_maximum() == 100_000
     assert get_args(ModelConfig.model_fields['architecture'].annotation)
+
+
+def test_fields_say_the_architecture_that_they_are_for() -> None:
+    model = ModelConfig.model_fields
+    assert architecture_of(model['gridsize']) == 'cnn'
+    assert architecture_of(model['width']) == 'unrolled'
+    # A colon is not enough.
+    assert architecture_of(model['architecture']) == ''
+    assert architecture_of(ExecutionConfig.model_fields['accelerator']) == ''
+
+
+def test_settings_that_do_not_go_together_are_told_without_a_name() -> None:
+    settings = PluginSettings(SettingsRegistry()).execution
+    settings.parameters['accelerator'].set_value('mps')
+    settings.parameters['devices'].set_value(2)
+    with pytest.raises(SettingsValueError) as caught:
+        settings.read()
+    assert str(caught.value).startswith("settings PtychoPINNPluginExecution: accelerator 'mps'")

@@ -18,7 +18,14 @@ from ptychodus.model import ModelCore
 from PyQt5.QtWidgets import QApplication, QComboBox, QLineEdit, QToolButton, QWidget
 
 import ptychopinn_plugin
-from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import (
+    Config,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    OrientationConfig,
+    TrainingConfig,
+)
 from ptychopinn_plugin.host.engines import EngineKeeper, engine_in_this_process
 from ptychopinn_plugin.model_file import load_model
 from tests.host_plugin.engines import SlowEngine, failure
@@ -31,7 +38,7 @@ pytestmark = [
 ]
 
 PINN = 'ptychopinn-plugin_pinn'
-CONFIGS = (ModelConfig, TrainingConfig, InferenceConfig, ExecutionConfig)
+CONFIGS = (ModelConfig, TrainingConfig, InferenceConfig, ExecutionConfig, OrientationConfig)
 
 
 class Window:
@@ -327,13 +334,40 @@ def test_an_error_is_shown_and_the_window_goes_on(
     window.until(lambda: 'physics alone' in window.pane())
 
 
-def test_supervised_says_what_it_lacks(
-    window: Window, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) -> None:
+    def is_shown(config: type[Config], name: str) -> bool:
+        tip = config.model_fields[name].description
+        widgets = window.page.findChildren(QWidget)
+        return any(widget.isVisible() and widget.toolTip() == tip for widget in widgets)
+
+    (title,) = [b for b in window.page.findChildren(QToolButton) if b.text() == 'Advanced']
+    assert is_shown(TrainingConfig, 'steps_per_epoch')
+    assert not is_shown(ModelConfig, 'gridsize')
+    set_value(window, 'Model', 'architecture', 'cnn')
+    assert is_shown(ModelConfig, 'gridsize')
+    assert is_shown(InferenceConfig, 'refine_iterations')
+    assert not is_shown(TrainingConfig, 'steps_per_epoch')
+    assert not is_shown(ModelConfig, 'probe_big')
+    title.click()
+    assert is_shown(ModelConfig, 'probe_big')
+    assert is_shown(OrientationConfig, 'flip_x')
+    window.shoot('cnn')
+    set_value(window, 'Model', 'architecture', 'unrolled')
+    assert not is_shown(ModelConfig, 'probe_big')
+    assert is_shown(ModelConfig, 'width')
+    title.click()
+
+
+def test_supervised_has_a_page_of_its_own_and_says_what_it_lacks(
+    window: Window, monkeypatch: pytest.MonkeyPatch, stored: Path
 ) -> None:
     window.choose(window.algorithm, 'ptychopinn-plugin_supervised')
-    assert 'ground truth' in window.page.text()
+    tips = {widget.toolTip() for widget in window.page.findChildren(QWidget) if widget.isVisible()}
+    for name, shown in {'gridsize': True, 'architecture': False, 'model_type': False}.items():
+        assert (str(ModelConfig.model_fields[name].description) in tips) == shown
+    assert TrainingConfig.model_fields['steps_per_epoch'].description not in tips
     window.shoot('supervised')
-    window.answer(monkeypatch, tmp_path)
+    window.answer(monkeypatch, stored)
     window.press(window.train_button)
     window.finish()
-    window.until(lambda: 'ground truth' in window.pane())
+    window.until(lambda: 'objectGuess is flat' in window.pane())

@@ -18,13 +18,13 @@ class InferenceConfig(GroupingConfig):
     )
     update_probe: bool = setting(False, 'Refine the probe together with the object')
     stages: int = setting(
-        1, 'Learned stages at the start; one more ends the reconstruction', ge=0, le=100
+        1, 'unrolled: learned stages at the start; one more ends the reconstruction', ge=0, le=100
     )
     stage_passes: int = setting(
-        2, 'Physics passes before each learned stage', ge=1, le=100, advanced=True
+        2, 'unrolled: physics passes before each learned stage', ge=1, le=100, advanced=True
     )
     closing_stage: bool = setting(
-        True, 'Let a learned stage, not physics alone, have the last word', advanced=True
+        True, 'unrolled: let a learned stage, not physics alone, have the last word', advanced=True
     )
     subsets: int = setting(
         4, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True

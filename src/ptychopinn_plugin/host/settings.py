@@ -120,7 +120,10 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
 
     def _sentence(self, fault: Any) -> str:  # noqa: ANN401
         name = '.'.join(str(part) for part in fault['loc'])
-        reason = fault['msg'][:1].lower() + fault['msg'][1:]
+        reason = fault['msg'].removeprefix('Value error, ')
+        if not name:
+            return f'settings {self.group_name}: {reason}'
+        reason = reason[:1].lower() + reason[1:]
         return f'setting {self.group_name}.{name}: {reason}, got {fault["input"]!r}'
 
     def _update(self, observable: Observable) -> None:
@@ -150,7 +153,7 @@ class PluginSettings:
 
     def __iter__(self) -> Iterator[ConfigSettings[Any]]:
         """Return the groups in the order in which a user meets them."""
-        return iter((self.execution, self.orientation, self.inference, self.training, self.model))
+        return iter((self.execution, self.model, self.inference, self.training, self.orientation))
 
     def read(self) -> RunConfigs:
         """Return what the settings say now.
@@ -170,6 +173,13 @@ class PluginSettings:
 def choices_of(field: FieldInfo) -> tuple[Any, ...]:
     """Return what a field can be chosen from, () where it is no choice."""
     return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def architecture_of(field: FieldInfo) -> str:
+    """Return the architecture that a field means something for, '' where for any."""
+    head, colon, _ = str(field.description).partition(':')
+    architectures = get_args(ModelConfig.model_fields['architecture'].annotation)
+    return head if colon and head in architectures else ''
 
 
 def _create_parameter(

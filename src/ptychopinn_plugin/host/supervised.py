@@ -10,6 +10,8 @@ from ptychopinn_plugin.engines.cnn.truth import check_truth
 from ptychopinn_plugin.host.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.host.settings import RunConfigs
 
+SETTLED = {'architecture': 'cnn', 'model_type': 'supervised'}
+
 
 class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
     """The published network, trained on scans whose object is known.
@@ -26,8 +28,7 @@ class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
 
     def _configs(self) -> RunConfigs:
         configs = super()._configs()
-        forced = {'architecture': 'cnn', 'model_type': 'supervised'}
-        return dataclasses.replace(configs, model=configs.model.model_copy(update=forced))
+        return dataclasses.replace(configs, model=configs.model.model_copy(update=SETTLED))
 
     def _check_training(self, scans: Sequence[ScanData]) -> None:
         for scan in scans:
