@@ -1,5 +1,6 @@
 """However a worker or its parent ends: it is said, and nothing is left behind."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,16 @@ def test_a_worker_killed_between_jobs_is_replaced_without_a_word(remote: RemoteE
     os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: not exists(pid), 1)
     remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+
+
+def test_a_worker_that_dies_as_a_job_comes_is_replaced_too(remote: RemoteEngine) -> None:
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    pid = remote.worker_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # alive when it is looked at, and never to take the job up
+    threading.Timer(0.2, os.kill, (pid, signal.SIGKILL)).start()
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    assert remote.worker_pid not in (pid, None)
 
 
 def test_ctrl_c_is_for_the_parent_to_answer(remote: RemoteEngine) -> None:
@@ -192,7 +204,9 @@ def test_descriptors_are_closed() -> None:
 
 
 SCRIPT = """
-    import sys, os, time
+    import signal, sys, os, time
+    # A shell that starts the tests in the background has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[:0] = [{root!r}]
     from ptychopinn_plugin.engines.protocol import Monitor
     from tests.worker.conftest import toy_engine
@@ -207,21 +221,26 @@ SCRIPT = """
 """
 
 
-def script(tmp_path: Path, behaviour: str, end: str = '') -> subprocess.Popen[str]:
-    """Start a script that works with a worker, without any guard against being imported."""
+@contextlib.contextmanager
+def script(tmp_path: Path, behaviour: str, end: str = '') -> Iterator[subprocess.Popen[str]]:
+    """Run a script that works with a worker, without any guard against being imported."""
     path = tmp_path / 'script.py'
     path.write_text(textwrap.dedent(SCRIPT).format(root=str(ROOT), behaviour=behaviour, end=end))
     # Files that would be imported in place of a package, were the folder of the call searched.
     (tmp_path / 'elsewhere').mkdir()
     (tmp_path / 'elsewhere' / 'json.py').write_text('raise SystemExit("the wrong json")')
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=tmp_path / 'elsewhere',
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # or a test that fails waits for its end
 
 
 def worker_of(process: subprocess.Popen[str]) -> int:

@@ -241,7 +241,7 @@ class RemoteEngine:
         return worker
 
     def _run(self, request: Callable[[WorkerProcess], Frame], monitor: Monitor) -> Events:
-        """Run a job; once more on a fresh worker where the present one was just leaving."""
+        """Run a job; once more on a fresh worker where the kept one was gone before it began."""
         while True:
             before = self._worker
             worker = self._ready_worker()
@@ -251,8 +251,9 @@ class RemoteEngine:
             try:
                 return (yield from job.run(frame))
             except WorkerDiedError as death:
-                if worker is not before or job.started or death.exit_code != 0:
+                if worker is not before or job.started:
                     raise
+                logger.debug('The job goes to a fresh worker: %s', death)
             finally:
                 if frame.kind == 'fit':
                     self._best_model = job.best_with_history()
