@@ -4,6 +4,10 @@ PYTHON ?=
 BACKEND ?= pytorch
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
+# A test that hangs says where, and ends.
+PYTEST := $(VENV)/bin/python -m pytest -o faulthandler_timeout=300 \
+    -o faulthandler_exit_on_timeout=true
+BOTH := PTYCHOPINN_REQUIRE=tensorflow,pytorch
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow test-oldest-host clean
@@ -20,17 +24,16 @@ test: $(VENV)/.test
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	PTYCHOPINN_REQUIRE=pytorch $(VENV)/bin/python -m pytest -m 'not slow'
+	$(BOTH) $(PYTEST) -m 'not slow'
 
 # Whole programs with their workers, and every way of installing.
 test-slow: $(VENV)/.test
-	PTYCHOPINN_REQUIRE=pytorch $(VENV)/bin/python -m pytest -m slow
+	$(BOTH) $(PYTEST) -m slow
 
 # The oldest Ptychodus that is supported, in place of the newest.
 test-oldest-host: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --no-deps --target $(VENV)/oldest ptychodus==1.6.0
-	PYTHONPATH=$(VENV)/oldest $(VENV)/bin/python -m pytest -m 'not slow' \
-	    tests/host tests/host_plugin
+	PYTHONPATH=$(VENV)/oldest $(BOTH) $(PYTEST) -m 'not slow' tests/host tests/host_plugin
 
 # pip below 25.1 cannot read dependency groups.
 $(VENV)/.made:
@@ -51,8 +54,8 @@ $(VENV)/.demo-%: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[pytorch,gui,loggers]' --group test --group lint
-	touch $@ $(VENV)/.demo-pytorch
+	$(PIP) --editable '.[pytorch,tensorflow,gui,loggers]' --group test --group lint
+	touch $@ $(VENV)/.demo-pytorch $(VENV)/.demo-tensorflow
 
 clean:
 	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,6 +4,7 @@ A backend that cannot be imported is skipped, with the reason shown, unless `PTY
 names it (a comma list): a machine that promised a backend may not skip it.
 """
 
+import functools
 import os
 from typing import get_args
 
@@ -13,6 +14,7 @@ from ptychopinn_plugin.config import Backend, ExecutionConfig
 from ptychopinn_plugin.engines import engine_class
 from ptychopinn_plugin.engines.protocol import Engine
 from ptychopinn_plugin.errors import BackendUnavailableError
+from ptychopinn_plugin.threading_environment import THREAD_WAITING
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
@@ -45,6 +47,10 @@ def require_backend(backend: str) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     required_backends()
+    # As in the worker, and before a framework is loaded: spinning threads on a busy machine make
+    # a test of two seconds one of half a minute.
+    for name, value in THREAD_WAITING.items():
+        os.environ.setdefault(name, value)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -60,14 +66,16 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return name
 
 
-@pytest.fixture
-def engine(backend: Backend) -> Engine:
-    """Make an engine of each backend in turn, on the CPU and repeatable."""
+@functools.cache
+def shared_engine(backend: Backend) -> Engine:
+    """Return one engine a backend for all tests, on the CPU and repeatable; it stays compiled."""
     execution = ExecutionConfig(
-        backend=backend,
-        accelerator='cpu',
-        deterministic=True,
-        learning_rate=1e-2,
-        logger='none',
+        backend=backend, accelerator='cpu', deterministic=True, logger='none'
     )
     return engine_class(backend)(execution)
+
+
+@pytest.fixture
+def engine(backend: Backend) -> Engine:
+    """Give the engine of each backend in turn."""
+    return shared_engine(backend)

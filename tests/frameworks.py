@@ -32,6 +32,14 @@ MAKERS: dict[str, Callable[[], Ops]] = {
     'tensorflow': functools.partial(tensorflow_ops, fused=False),
     'tensorflow fused': functools.partial(tensorflow_ops, fused=True),
 }
+
+
+@functools.cache
+def ops_of(framework: str) -> Ops:
+    """Return the `Ops` of a framework: one for all tests, for they keep what they have compiled."""
+    return MAKERS[framework]()
+
+
 FRAMEWORKS = [
     pytest.param(
         name, marks=() if name == 'numpy' else getattr(pytest.mark, name.split()[0]), id=name

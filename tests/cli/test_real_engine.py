@@ -55,6 +55,7 @@ def test_train_resume_reconstruct(run: Run, folder: Path, backend: Backend) -> N
     assert 'm-training' in [path.name for path in folder.iterdir()]
 
 
+@pytest.mark.slow
 def test_resuming_with_another_network_is_bad_input(
     run: Run, folder: Path, backend: Backend
 ) -> None:
@@ -66,7 +67,7 @@ def test_resuming_with_another_network_is_bad_input(
     assert (folder / 'm.safetensors').read_bytes() == before
 
 
-@pytest.mark.parametrize('presses', [1, 2])
+@pytest.mark.parametrize('presses', [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_keeps_the_best_model_unless_pressed_twice(
     run: Run, folder: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch, presses: int
 ) -> None:
@@ -85,6 +86,7 @@ def test_ctrl_c_keeps_the_best_model_unless_pressed_twice(
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_quiet_is_quiet_to_the_last_library(folder: Path, backend: Backend) -> None:
     command = [sys.executable, '-m', 'ptychopinn_plugin', *TRAIN, '--epochs', '1']
     done = subprocess.run(
@@ -92,6 +94,7 @@ def test_quiet_is_quiet_to_the_last_library(folder: Path, backend: Backend) -> N
         capture_output=True,
         text=True,
         check=False,
+        timeout=240,
         cwd=folder,
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
     )

@@ -153,7 +153,9 @@ def test_help_is_quick_and_loads_no_framework() -> None:
         'import sys, json; from ptychopinn_plugin.cli.main import main; main(["--help"]);'
         'print(json.dumps(list(sys.modules)))'
     )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True, timeout=60
+    )
     loaded = {name.partition('.')[0] for name in eval(done.stdout.splitlines()[-1])}
     assert loaded.isdisjoint({'torch', 'lightning', 'tensorflow', 'ptychodus', 'matplotlib'})
 
@@ -161,10 +163,17 @@ def test_help_is_quick_and_loads_no_framework() -> None:
 @pytest.mark.integration
 def test_the_process_ends_with_the_code(folder: Path) -> None:
     command = [sys.executable, '-m', 'ptychopinn_plugin']
-    done = subprocess.run([*command, '--version'], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, '--version'], capture_output=True, text=True, check=False, timeout=60
+    )
     assert (done.returncode, done.stdout) == (0, f'ptychopinn {__version__}\n')
     done = subprocess.run(
-        [*command, 'check', 'none.npz'], capture_output=True, text=True, check=False, cwd=folder
+        [*command, 'check', 'none.npz'],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=folder,
     )
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr == 'ptychopinn: there is no file none.npz\n'
@@ -176,7 +185,13 @@ def test_a_reader_that_leaves_early_gets_no_traceback(folder: Path) -> None:
     os.close(reader)
     command = [sys.executable, '-m', 'ptychopinn_plugin', 'check', 'scan.npz', '--no-trials']
     done = subprocess.run(
-        command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, cwd=folder
+        command,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=folder,
     )
     os.close(writer)
     assert done.returncode == 1

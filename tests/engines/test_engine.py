@@ -53,9 +53,17 @@ def scan() -> ScanData:
     return make_scan(side=7, frame_size=32, step_px=4.0, photons=1e5)
 
 
+@pytest.fixture(scope='module')
+def models() -> dict[str, TrainedModel]:
+    return {}
+
+
 @pytest.fixture
-def model(engine: Engine, scan: ScanData) -> TrainedModel:
-    return engine.fit([scan], TINY, SHORT, Monitor())
+def model(engine: Engine, scan: ScanData, models: dict[str, TrainedModel]) -> TrainedModel:
+    """Return a model that each engine has trained once."""
+    if engine.backend not in models:
+        models[engine.backend] = engine.fit([scan], TINY, SHORT, Monitor())
+    return models[engine.backend]
 
 
 def believing(model: TrainedModel, factor: float) -> TrainedModel:
@@ -185,6 +193,7 @@ def test_training_gives_a_model_that_says_what_it_is(
     assert all(value.dtype == np.float32 for value in model.weights.values())
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_model(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
@@ -207,6 +216,7 @@ def test_a_saved_model_reconstructs_as_the_one_in_memory(
     assert results[0].model_name == results[1].model_name == model.manifest.weights_fingerprint
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_stopped(engine: Engine, scan: ScanData, tmp_path: Path) -> None:
     training = SHORT.model_copy(update={'epochs': 3})
     whole = engine.fit([scan], TINY, training, Monitor(), folder=tmp_path / 'whole')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -68,7 +69,7 @@ def main():
 """
 
 
-def write_settings(folder: Path, epochs: int = 2, backend: str = 'pytorch') -> None:
+def write_settings(folder: Path, backend: str, epochs: int = 2) -> None:
     (folder / 'settings.ini').write_text(SETTINGS.format(epochs=epochs, backend=backend))
 
 
@@ -95,7 +96,7 @@ def workers(parent: int) -> list[int]:
 def test_batch_training_then_batch_reconstruction(
     folder: Path, tmp_path: Path, backend: Backend
 ) -> None:
-    write_settings(folder, backend=backend)
+    write_settings(folder, backend)
     trained = run(BIN / 'ptychodus', '-b', 'train', '-i', folder, '-o', folder)
     assert trained.returncode == 0, trained.stdout
     assert len(re.findall(r'Epoch \d+: loss', trained.stdout)) == 2
@@ -109,9 +110,7 @@ def test_batch_training_then_batch_reconstruction(
 
 
 def test_the_launcher_and_a_wrong_scan(folder: Path, tmp_path: Path) -> None:
-    write_settings(folder)
-    text = (folder / 'settings.ini').read_text()
-    (folder / 'settings.ini').write_text(text.replace('backend = pytorch', 'backend = jax'))
+    write_settings(folder, 'jax')
     launched = run(
         BIN / 'ptychopinn', 'ptychodus', '-b', 'reconstruct', '-i', folder, '-o', tmp_path / 'out'
     )
@@ -119,31 +118,36 @@ def test_the_launcher_and_a_wrong_scan(folder: Path, tmp_path: Path) -> None:
     assert "'tensorflow' or 'pytorch'" in launched.stdout
 
 
-@pytest.mark.pytorch
 @pytest.mark.parametrize('call', ["if __name__ == '__main__':\n    main()\n", 'main()\n'])
-def test_scripts_with_and_without_a_guard(folder: Path, tmp_path: Path, call: str) -> None:
-    write_settings(folder)
+def test_scripts_with_and_without_a_guard(
+    folder: Path, tmp_path: Path, backend: Backend, call: str
+) -> None:
+    write_settings(folder, backend)
     (tmp_path / 'script.py').write_text(SCRIPT + call)
     done = run(sys.executable, tmp_path / 'script.py', folder)
     assert done.returncode == 0, done.stderr
     assert 'loaded here: []' in done.stdout
     assert (folder / 'trained' / 'model.safetensors').exists()
-    assert 'backend pytorch, model' in load_product(folder / 'result.h5').metadata.comments
+    assert f'backend {backend}, model' in load_product(folder / 'result.h5').metadata.comments
 
 
-@pytest.mark.pytorch
 @pytest.mark.skipif(not Path('/proc').is_dir(), reason='processes are looked up under /proc')
 def test_a_killed_worker_is_an_error_at_once_and_its_model_is_kept(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, backend: Backend
 ) -> None:
-    write_settings(folder, epochs=10_000)
+    write_settings(folder, backend, epochs=10_000)
     text = (folder / 'settings.ini').read_text()
     patient = text.replace('accelerator', 'early_stop_patience = 10000\naccelerator')
     (folder / 'settings.ini').write_text(patient)
     out = tmp_path / 'out'
     command: list[str | Path] = [BIN / 'ptychodus', '-b', 'train', '-i', folder, '-o', out]
     log = tmp_path / 'log'
-    with log.open('w') as file, subprocess.Popen(command, stdout=file, stderr=file) as host:
+    with (
+        log.open('w') as file,
+        subprocess.Popen(command, stdout=file, stderr=file) as host,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(host.kill)  # or a test that fails waits for ten thousand epochs
         end = time.monotonic() + 120
         while 'Epoch 3' not in log.read_text():
             assert time.monotonic() < end, log.read_text()

@@ -3,16 +3,16 @@
 import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
-from tests.frameworks import FRAMEWORKS, MAKERS, OTHER_FRAMEWORKS
+from tests.frameworks import FRAMEWORKS, OTHER_FRAMEWORKS, ops_of
 
 
 @pytest.fixture(params=FRAMEWORKS)
 def ops(request: pytest.FixtureRequest) -> Ops:
-    """Make the `Ops` of NumPy and of each framework in turn, on the CPU."""
-    return MAKERS[request.param]()
+    """Give the `Ops` of NumPy and of each framework in turn, on the CPU."""
+    return ops_of(request.param)
 
 
 @pytest.fixture(params=OTHER_FRAMEWORKS)
 def other_ops(request: pytest.FixtureRequest) -> Ops:
-    """Make the `Ops` of each framework but NumPy in turn, on the CPU."""
-    return MAKERS[request.param]()
+    """Give the `Ops` of each framework but NumPy in turn, on the CPU."""
+    return ops_of(request.param)

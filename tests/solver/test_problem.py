@@ -71,10 +71,12 @@ def sweep_parts(problem: Problem, canvas_object: Array, probe: Array) -> list[Va
     return [np.sum([ops.numpy(part) for part in same], axis=0) for same in zip(*parts, strict=True)]
 
 
-def test_neither_subsets_nor_batches_matter_to_the_sums(ops: Ops) -> None:
+def test_neither_subsets_nor_batches_matter_to_the_sums(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scan = make_scan(side=4, modes=2, bad_pixels=50)
     problems = [Problem.of(ops, scan, subsets, fixed_probe=False) for subsets in (1, 5)]
-    ops.batch_pixels = 2 * 2 * 32**2
+    monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
     problems.append(Problem.of(ops, scan, 3, fixed_probe=False))
     assert len(problems[2].subsets[0]) > len(problems[0].subsets[0])
     placed = (ops.array(make_object(problems[0].canvas.shape)), ops.array(scan.probe))
@@ -84,10 +86,10 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(ops: Ops) -> None:
             np.testing.assert_allclose(image, truth, atol=1e-5 * np.abs(truth).max())
 
 
-def test_batches_of_a_subset_add_up(ops: Ops) -> None:
+def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = make_scan(side=4, modes=2)
     whole = Problem.of(ops, scan, 2, fixed_probe=False)
-    ops.batch_pixels = 2 * 2 * 32**2
+    monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
     parted = Problem.of(ops, scan, 2, fixed_probe=False)
     assert len(whole.subsets[0]) < len(parted.subsets[0])
     placed = (ops.array(make_object(whole.canvas.shape)), ops.array(scan.probe))

@@ -18,8 +18,9 @@ from ptychopinn_plugin.engines.choice import backend_status
 from ptychopinn_plugin.engines.protocol import Monitor
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
 from ptychopinn_plugin.worker.client import RemoteEngine
+from tests.conftest import BACKENDS
 from tests.helpers import make_scan
-from tests.worker.helpers import Recorder, same_bits
+from tests.worker.helpers import Recorder, exists, same_bits
 
 SCRIPT = """
 import sys
@@ -36,10 +37,10 @@ print(result.backend, sorted({{'torch', 'lightning', 'tensorflow'}} & set(sys.mo
 """
 
 
-@pytest.mark.pytorch
-def test_a_worker_trains_and_reconstructs_as_this_process_does() -> None:
+@pytest.mark.slow
+def test_a_worker_trains_and_reconstructs_as_this_process_does(backend: Backend) -> None:
     execution = ExecutionConfig(
-        backend='pytorch', accelerator='cpu', threads=1, deterministic=True, logger='none'
+        backend=backend, accelerator='cpu', threads=1, deterministic=True, logger='none'
     )
     scan = make_scan(frame_size=32, side=6)
     inference = InferenceConfig(refine_iterations=3)
@@ -47,8 +48,8 @@ def test_a_worker_trains_and_reconstructs_as_this_process_does() -> None:
         epochs=2, steps_per_epoch=2, validation_episodes=2, reference_passes=4
     )
     model = ModelConfig(width=4, levels=1, blocks=1)
-    near = engine_class('pytorch')(execution)
-    devices = backend_status('pytorch').devices
+    near = engine_class(backend)(execution)
+    devices = backend_status(backend).devices
     with RemoteEngine(execution) as far:
         hears, overhears = Recorder(), Recorder()
         one = near.fit([scan], model, training, hears)
@@ -67,7 +68,7 @@ def test_a_worker_trains_and_reconstructs_as_this_process_does() -> None:
                 scan, InferenceConfig(refine_iterations=10_000), None, Recorder(stop_at=2)
             )
         if 'mps' not in devices:
-            far.configure(ExecutionConfig(backend='pytorch', accelerator='mps'))
+            far.configure(ExecutionConfig(backend=backend, accelerator='mps'))
             with pytest.raises(BackendUnavailableError, match="'mps'"):
                 far.reconstruct(scan, inference, None, Monitor())
         assert far.worker_pid == pid
@@ -80,3 +81,23 @@ def test_no_framework_comes_into_this_process(backend: Backend, tmp_path: Path) 
         [sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert done.stdout == f'{backend} []\n', done.stderr
+
+
+@pytest.mark.pytorch
+@pytest.mark.tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize('first', BACKENDS)
+def test_a_switch_of_backend_ends_the_old_worker(first: Backend) -> None:
+    (second,) = set(BACKENDS) - {first}
+    scan, inference = make_scan(side=4), InferenceConfig(refine_iterations=2)
+    pids: list[int | None] = []
+    with RemoteEngine(ExecutionConfig(backend=first, accelerator='cpu')) as engine:
+        for backend in (first, second, first):
+            engine.configure(ExecutionConfig(backend=backend, accelerator='cpu'))
+            result = engine.reconstruct(scan, inference, None, Monitor())
+            assert result.backend == backend
+            assert not any(exists(pid) for pid in pids)
+            pids.append(engine.worker_pid)
+            assert exists(pids[-1])
+    assert len(set(pids)) == 3
+    assert not exists(pids[-1])
