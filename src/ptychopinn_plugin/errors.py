@@ -44,9 +44,9 @@ class ConfigError(PtychoPINNError, ValueError):
         faults: one sentence a fault.
     """
 
-    def __init__(self, faults: Sequence[str]) -> None:
+    def __init__(self, faults: Sequence[str] | str) -> None:
         """Join the faults into one message."""
-        self.faults = tuple(faults)
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         super().__init__('; '.join(self.faults))
 
 

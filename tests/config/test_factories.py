@@ -24,6 +24,7 @@ from ptychopinn_plugin.config import InferenceConfig, ModelConfig
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.contract.npz_writing import save_npz
 from ptychopinn_plugin.model_file import Manifest
+from ptychopinn_plugin.worker.faults import pack_error, unpack_error
 from tests.helpers import make_scan
 
 SIZE = 32
@@ -162,6 +163,12 @@ def test_all_faults_are_told_at_once(scan_file: Path) -> None:
         'gridsize',
     ):
         assert any(sentence in fault for fault in caught.value.faults)
+
+
+def test_the_error_is_the_same_from_a_worker() -> None:
+    error = unpack_error(pack_error(ConfigError(['epochs: too few', 'width: too wide'])))
+    assert isinstance(error, ConfigError)
+    assert str(error) == 'epochs: too few; width: too wide'
 
 
 def test_paths_are_kept(scan_file: Path) -> None:
