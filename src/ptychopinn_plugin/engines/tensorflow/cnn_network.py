@@ -24,7 +24,7 @@ from ptychopinn_plugin.engines.cnn.shapes import (
     encoder_filters,
     weight_shapes,
 )
-from ptychopinn_plugin.engines.weights import Weights
+from ptychopinn_plugin.engines.weights import Weights, checked
 
 # From the axes of a model file to those of Keras, and back.
 _TO_KERAS, _FROM_KERAS = (2, 3, 1, 0), (3, 2, 0, 1)
@@ -52,18 +52,22 @@ class PatchNetwork:
             config: its shape.
             frame_size: side N of a frame.
             modes: of the probe.
-            weights: of exactly the names and shapes that `weight_shapes` gives.
+            weights: its first ones.
+
+        Raises:
+            ModelMismatchError: names or shapes of the weights are not those of this network.
         """
         self.config = config
         self.frame_size = frame_size
         self.convolutions: dict[str, Any] = {}
         self.others: dict[str, Any] = {}
-        for name, shape in weight_shapes(config, frame_size, modes).items():
+        shapes = weight_shapes(config, frame_size, modes)
+        for name, shape in shapes.items():
             if name.endswith('.weight'):
                 self._convolution(name.removesuffix('.weight'), shape)
             elif not name.endswith('.bias'):
                 self.others[name] = keras.Variable(np.zeros(shape, np.float32))
-        self.set_weights(weights)
+        self.set_weights(checked(weights, shapes))
 
     def __call__(self, amplitudes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Map normalised amplitudes to patches of the object.
