@@ -351,6 +351,7 @@ def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) ->
     title.click()
     assert is_shown(ModelConfig, 'probe_big')
     assert is_shown(OrientationConfig, 'flip_x')
+    window.until(lambda: True)
     window.shoot('cnn')
     set_value(window, 'Model', 'architecture', 'unrolled')
     assert not is_shown(ModelConfig, 'probe_big')

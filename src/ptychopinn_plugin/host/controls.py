@@ -14,6 +14,7 @@ from PyQt5.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
+    QLabel,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -23,6 +24,8 @@ from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.engines.choice import installed_backends
 
 BACKEND_NAMES: dict[Backend, str] = {'tensorflow': 'TensorFlow', 'pytorch': 'PyTorch'}
+
+LABEL_CHARACTERS = 24
 
 
 class BackendViewController(ParameterViewController, Observer):
@@ -107,7 +110,7 @@ class Row:
         architecture: that it means something for, '' for any.
     """
 
-    label: QWidget
+    label: QLabel
     widget: QWidget
     architecture: str
 
@@ -152,12 +155,18 @@ class ArchitectureRows(Observer):
 
 
 def align_labels(page: QWidget) -> None:
-    """Make the labels of a page's own forms equally wide, so that its fields form one column."""
+    """Make the labels of a page's own forms equally wide, so that its fields form one column.
+
+    A long label goes on in a second line, so that none makes the page wider than its place.
+    """
     boxes = page.findChildren(QGroupBox, options=Qt.FindChildOption.FindDirectChildrenOnly)
     labels = [row.label for box in boxes for row in _rows(box, {})]
-    width = max((label.sizeHint().width() for label in labels), default=0)
+    longest = LABEL_CHARACTERS * page.fontMetrics().averageCharWidth()
+    width = min(longest, max((label.sizeHint().width() for label in labels), default=0))
     for label in labels:
-        label.setMinimumWidth(width)
+        label.setWordWrap(True)
+        label.setFixedWidth(width)
+        label.setMinimumHeight(label.heightForWidth(width))
 
 
 def _rows(box: QGroupBox, architectures: Mapping[QWidget, str]) -> list[Row]:
