@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_the_reference_lies_where_the_crop_lies(scan: TrainingScan) -> None:
 
     moved = [misfit(*shift) for shift in ((-1, 0), (1, 0), (0, -1), (0, 1))]
     assert misfit(0, 0) < 0.9 * min(moved)
+
+
+def test_known_patches_of_a_scan_are_left_aside(scan: TrainingScan) -> None:
+    whole = dataclasses.replace(scan.scan, true_patches=scan.scan.counts.astype(np.complex64))
+    known = dataclasses.replace(scan, scan=whole)
+    episode = training_episode(known, CONFIG, np.random.default_rng(3))
+    assert episode.crop.true_patches is None
+    assert episode.judge.true_patches is None
+    np.testing.assert_array_equal(
+        episode.crop.counts, training_episode(scan, CONFIG, np.random.default_rng(3)).crop.counts
+    )
