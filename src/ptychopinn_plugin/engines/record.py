@@ -18,6 +18,7 @@ from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.protocol import Monitor, Progress
 from ptychopinn_plugin.engines.trust import Trust
 from ptychopinn_plugin.engines.weights import Weights, joined
+from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.model_file import (
     Manifest,
     TrainedModel,
@@ -164,7 +165,11 @@ def manifest_of(
         model: the network's shape.
         training: how.
         scans: on what, with the probes that were used.
+
+    Raises:
+        ScanDataError: the frames of a scan have another size than the network is for.
     """
+    _check_frame_sizes(model, scans)
     return Manifest(
         package_version=ptychopinn_plugin.__version__,
         backend=execution.backend,
@@ -179,3 +184,15 @@ def manifest_of(
         probe_fingerprint=probe_fingerprint(scans[0].probe),
         data_fingerprint=data_fingerprint(scans),
     )
+
+
+def _check_frame_sizes(model: ModelConfig, scans: Sequence[ScanData]) -> None:
+    one_size = model.frame_size or (scans[0].frame_size if model.architecture == 'cnn' else 0)
+    faults = [
+        f'the network is for frames of {one_size} x {one_size} pixels, those of '
+        f'{scan.source or "a scan"} have {scan.frame_size} a side; cut or bin them'
+        for scan in scans
+        if one_size and scan.frame_size != one_size
+    ]
+    if faults:
+        raise ScanDataError(faults)
