@@ -40,6 +40,27 @@ def device_of(execution: ExecutionConfig) -> torch.device:
     return torch.device(execution.accelerator)
 
 
+def check_devices(execution: ExecutionConfig, device: torch.device) -> None:
+    """Refuse more devices than this machine can train on together.
+
+    Raises:
+        BackendUnavailableError: several are asked for and there are no, or fewer, CUDA devices.
+    """
+    if device.type == 'cuda':
+        found = torch.cuda.device_count()
+        if execution.devices > found:
+            raise BackendUnavailableError(
+                f'{execution.devices} devices were asked for and PyTorch finds {found} CUDA '
+                'devices here; lower --devices'
+            )
+    elif execution.devices * execution.num_nodes > 1:
+        raise BackendUnavailableError(
+            f'{execution.devices * execution.num_nodes} devices were asked for, and only CUDA '
+            f'devices train together, not {device.type}; leave --devices and --num-nodes at 1 and '
+            'give a CPU more --threads'
+        )
+
+
 @contextmanager
 def computing(execution: ExecutionConfig) -> Iterator[None]:
     """Compute with the config's threads and determinism; afterwards all is as it was."""

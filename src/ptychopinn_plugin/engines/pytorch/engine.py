@@ -16,6 +16,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
+from ptychopinn_plugin.engines.pytorch.cnn_engine import fit_patches, reconstruct_patches
 from ptychopinn_plugin.engines.pytorch.devices import computing, device_of
 from ptychopinn_plugin.engines.pytorch.fitting import run_training
 from ptychopinn_plugin.engines.pytorch.ops import TorchOps
@@ -53,6 +54,10 @@ class PyTorchEngine:
         """
         ops = TorchOps(self.device)
         with computing(self.execution), torch.no_grad():
+            if model is not None and model.manifest.model.architecture == 'cnn':
+                return reconstruct_patches(
+                    scan, inference, model, self.execution, monitor, self.device
+                )
             stage = None
             if model is not None:
                 stage = LearnedStage.from_weights(ops, model.manifest.model, model.weights)
@@ -83,22 +88,53 @@ class PyTorchEngine:
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
+            CollapseError: the published network went to a state that it cannot learn from.
         """
         with computing(self.execution), torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            with torch.no_grad():
-                ops = TorchOps(self.device)
-                prepared = [with_reference(ops, scan, training, monitor) for scan in scans]
-            used = [one.scan for one in prepared]
-            manifest = manifest_of(self.execution, model, training, used)
-            record = TrainingRecord(monitor, manifest, used[0].probe)
-            module = StageTraining(
-                model,
-                training,
-                prepared,
-                stage_schedule(self.execution, training.epochs * training.steps_per_epoch),
-                self.execution.gradient_clip_val,
-                stop_check(monitor),
+            if model.architecture == 'cnn':
+                return fit_patches(
+                    scans,
+                    model,
+                    training,
+                    self.execution,
+                    monitor,
+                    self.device,
+                    folder,
+                    resume=resume,
+                )
+            return fit_stage(
+                scans, model, training, self.execution, monitor, self.device, folder, resume=resume
             )
-            run_training(module, record, self.execution, self.device, folder, resume=resume)
-        return record.trained()
+
+
+def fit_stage(
+    scans: Sequence[ScanData],
+    model: ModelConfig,
+    training: TrainingConfig,
+    execution: ExecutionConfig,
+    monitor: Monitor,
+    device: torch.device,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> TrainedModel:
+    """Train the learned stage on scans; see `PyTorchEngine.fit`."""
+    with torch.no_grad():
+        ops = TorchOps(device)
+        prepared = [with_reference(ops, scan, training, monitor) for scan in scans]
+    used = [one.scan for one in prepared]
+    manifest = manifest_of(execution, model, training, used)
+    record = TrainingRecord(
+        monitor, manifest, used[0].probe, metric=execution.checkpoint_monitor_metric
+    )
+    module = StageTraining(
+        model,
+        training,
+        prepared,
+        execution,
+        stage_schedule(execution, training.epochs * training.steps_per_epoch),
+        stop_check(monitor),
+    )
+    run_training(module, record, execution, device, folder, resume=resume)
+    return record.trained()

@@ -12,14 +12,15 @@ from typing import Any, cast
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.engines import checkpoints
-from ptychopinn_plugin.engines.pytorch.stage import network_weights
-from ptychopinn_plugin.engines.pytorch.training import StageTraining
+from ptychopinn_plugin.engines.pytorch.devices import check_devices
+from ptychopinn_plugin.engines.pytorch.module import Training
 from ptychopinn_plugin.engines.record import TrainingRecord
+from ptychopinn_plugin.engines.tracking import runs_in
 from ptychopinn_plugin.engines.schedule import Schedule
 from ptychopinn_plugin.engines.trust import Trust
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
@@ -28,11 +29,12 @@ CHECKPOINT_NAME = 'last.ckpt'
 
 
 class Keeper(Callback):
-    """Writes the record of a Lightning training."""
+    """Writes the record of a Lightning training and stops it once nothing improves."""
 
-    def __init__(self, record: TrainingRecord, schedule: Schedule) -> None:
+    def __init__(self, record: TrainingRecord, schedule: Schedule, patience: int) -> None:
         self.record = record
         self.schedule = schedule
+        self.patience = patience
 
     def on_train_batch_end(
         self,
@@ -43,21 +45,18 @@ class Keeper(Callback):
         batch_idx: int,
     ) -> None:
         """Report a step."""
-        module = cast('StageTraining', pl_module)
+        module = cast('Training', pl_module)
         self.record.step(trainer.current_epoch, batch_idx, module.epoch_losses[-1])
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Close an epoch."""
-        module = cast('StageTraining', pl_module)
-        self.record.epoch(
-            trainer.current_epoch,
-            module.epoch_losses,
-            module.validation_cases,
-            lambda: network_weights(module.network),
-        )
+        cast('Training', pl_module).close_epoch(self.record, trainer.current_epoch)
         self.schedule.epoch_ended(self.record.losses[-1][1])
+        stop = self.record.epochs_without_gain() >= self.patience
+        if trainer.strategy.reduce_boolean_decision(stop, all=False):
+            trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs to know."""
@@ -84,7 +83,7 @@ class Keeper(Callback):
 
 
 def run_training(
-    module: StageTraining,
+    module: Training,
     record: TrainingRecord,
     execution: ExecutionConfig,
     device: torch.device,
@@ -97,37 +96,32 @@ def run_training(
     Args:
         module: what to train.
         record: is written.
-        execution: logger and determinism.
+        execution: devices, logger, checkpoints and early stopping.
         device: where.
         folder: for logs and checkpoints; None keeps neither.
         resume: whether to go on from the folder's last checkpoint.
 
     Raises:
+        BackendUnavailableError: this machine has fewer devices than were asked for.
         Cancelled: stopped before there was anything to keep.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
+        CollapseError: the network went to a state that it cannot learn from.
     """
-    callbacks: list[Callback] = [
-        Keeper(record, module.schedule),
-        EarlyStopping('val_loss', patience=execution.early_stop_patience, check_finite=False),
-    ]
+    check_devices(execution, device)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        callbacks.append(
-            ModelCheckpoint(
-                folder,
-                filename=Path(CHECKPOINT_NAME).stem,
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            )
-        )
+    keeper = Keeper(record, module.schedule, execution.early_stop_patience)
+    keeps = folder is not None and execution.enable_checkpointing
     with quiet_lightning():
         trainer = lightning.Trainer(
             accelerator='gpu' if device.type == 'cuda' else device.type,
-            devices=1,
-            max_epochs=module.config.epochs,
+            devices=execution.devices,
+            num_nodes=execution.num_nodes,
+            strategy=execution.strategy,
+            max_epochs=record.config.epochs,
             logger=_logger(execution, folder) or False,
-            callbacks=callbacks,
-            enable_checkpointing=folder is not None,
+            callbacks=[keeper, *(_checkpoints(execution, folder) if keeps else [])],
+            enable_checkpointing=keeps,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -145,6 +139,30 @@ def run_training(
                 raise
     if record.weights is None:
         raise Cancelled('the training ended before its first epoch was done')
+
+
+def _checkpoints(execution: ExecutionConfig, folder: Path | None) -> list[Callback]:
+    """Return what keeps the last checkpoint and those of the best epochs."""
+    kept: list[Callback] = [
+        ModelCheckpoint(
+            folder,
+            filename=Path(CHECKPOINT_NAME).stem,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    ]
+    if execution.checkpoint_save_top_k:
+        kept.append(
+            ModelCheckpoint(
+                folder,
+                filename='best-{epoch:05d}',
+                auto_insert_metric_name=False,
+                monitor=execution.checkpoint_monitor_metric,
+                save_top_k=execution.checkpoint_save_top_k,
+                save_on_train_epoch_end=True,
+            )
+        )
+    return kept
 
 
 @contextmanager
@@ -173,7 +191,8 @@ def _logger(execution: ExecutionConfig, folder: Path | None) -> Logger | None:
         if execution.logger == 'tensorboard':
             return TensorBoardLogger(folder, name='logs')
         if execution.logger == 'mlflow':
-            return MLFlowLogger('ptychopinn', tracking_uri=f'file:{folder.resolve() / "mlruns"}')
+            with runs_in(folder) as address:
+                return MLFlowLogger('ptychopinn', tracking_uri=address)
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(
             f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
@@ -182,7 +201,7 @@ def _logger(execution: ExecutionConfig, folder: Path | None) -> Logger | None:
     return CSVLogger(folder, name='logs')
 
 
-def _checkpoint(folder: Path | None, module: StageTraining) -> Path:
+def _checkpoint(folder: Path | None, module: Training) -> Path:
     """Return the checkpoint to resume, after a look at whether it fits."""
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is None or not path.is_file():

@@ -80,7 +80,7 @@ class LearnedStage:
         return cls(ops, network, trust)
 
 
-def network_weights(network: StageNetwork) -> Weights:
+def network_weights(network: torch.nn.Module) -> Weights:
     """Return copies of a network's weights as NumPy arrays."""
     return {
         name: np.array(value.detach().cpu().numpy(), np.float32, order='C')

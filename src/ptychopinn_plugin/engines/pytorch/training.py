@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
 
-import lightning
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.engines.episode_run import EpisodeRun
 from ptychopinn_plugin.engines.episode_sets import TrainingEpisodes, ValidationEpisodes
 from ptychopinn_plugin.engines.episodes import Episode, TrainingScan
+from ptychopinn_plugin.engines.pytorch.module import Training
 from ptychopinn_plugin.engines.pytorch.network import StageNetwork
 from ptychopinn_plugin.engines.pytorch.ops import TorchOps
-from ptychopinn_plugin.engines.pytorch.stage import LearnedStage
-from ptychopinn_plugin.engines.record import Case
-from ptychopinn_plugin.engines.schedule import WEIGHT_DECAY, Schedule
+from ptychopinn_plugin.engines.pytorch.stage import LearnedStage, network_weights
+from ptychopinn_plugin.engines.record import Case, TrainingRecord
+from ptychopinn_plugin.engines.schedule import Schedule
 from ptychopinn_plugin.engines.trust import Trust
 
 
-class StageTraining(lightning.LightningModule):
+class StageTraining(Training):
     """Teaches the network to move an object toward the photons that its solver did not see.
 
     Each application of the network is a step of its own: physics passes without gradients, the
@@ -34,45 +33,25 @@ class StageTraining(lightning.LightningModule):
         model: ModelConfig,
         training: TrainingConfig,
         scans: Sequence[TrainingScan],
+        execution: ExecutionConfig,
         schedule: Schedule,
-        gradient_clip: float,
         check: Callable[[], None],
     ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
+        super().__init__(execution, schedule, check)
         self.model_config = model
         self.config = training
         self.scans = scans
-        self.schedule = schedule
-        self.gradient_clip = gradient_clip
-        self.check = check
-        self.network = StageNetwork(model)
+        self.network: StageNetwork = StageNetwork(model)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.epoch_losses: list[float] = []
         self.validation_cases: list[Case] = []
 
     def train_dataloader(self) -> DataLoader[Episode]:
         """Return this epoch's episodes."""
-        episodes = TrainingEpisodes(self.scans, self.config, self.current_epoch)
-        return DataLoader(cast('Dataset[Episode]', episodes), batch_size=None)
+        return self.loader(TrainingEpisodes(self.scans, self.config, self.current_epoch))
 
     def val_dataloader(self) -> DataLoader[Episode]:
         """Return the held-out episodes."""
-        episodes = ValidationEpisodes(self.scans, self.config)
-        return DataLoader(cast('Dataset[Episode]', episodes), batch_size=None)
-
-    def transfer_batch_to_device(
-        self, batch: Episode, device: torch.device, dataloader_idx: int
-    ) -> Episode:
-        """Leave an episode in NumPy; its parts visit the device as they are needed."""
-        del device, dataloader_idx
-        return batch
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; the schedule sets its learning rate."""
-        return torch.optim.AdamW(
-            self.network.parameters(), lr=self.schedule.peak, weight_decay=WEIGHT_DECAY
-        )
+        return self.loader(ValidationEpisodes(self.scans, self.config))
 
     def stage(self) -> LearnedStage:
         """Return the network as a stage, fully trusted."""
@@ -80,33 +59,25 @@ class StageTraining(lightning.LightningModule):
 
     def training_step(self, batch: Episode, batch_idx: int) -> torch.Tensor:
         """Run one episode, a step of the optimiser at each of its stages."""
-        optimizer = cast('torch.optim.Optimizer', self.optimizers())
         episode = self.current_epoch * self.config.steps_per_epoch + batch_idx
-        for group in optimizer.param_groups:
-            group['lr'] = self.schedule.rate(episode)
+        rate = self.schedule.rate(episode)
         stage = self.stage()
         run = self._run(batch)
-        losses = []
+        losses: list[torch.Tensor] = []
         for passes, symmetry in zip(batch.passes, batch.symmetries, strict=True):
             with torch.no_grad():
                 run.solve(passes)
                 before = run.situation()
             changed = stage.updated(before, symmetry=symmetry)
             loss = (run.judge.deviance(changed) - run.floor) / before.excess
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            self.clip_gradients(optimizer, self.gradient_clip, 'norm')
-            optimizer.step()
+            last = batch_idx + 1 == self.config.steps_per_epoch
+            self.descend(loss, rate, last=last and len(losses) + 1 == len(batch.passes))
             run.change(changed.detach())
             losses.append(loss.detach())
         mean = torch.stack(losses).mean()
         self.epoch_losses.append(float(mean))
         self.log('train_loss', mean, on_step=False, on_epoch=True, batch_size=1)
         return mean
-
-    def on_train_epoch_start(self) -> None:
-        """Forget the last epoch's losses."""
-        self.epoch_losses = []
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
@@ -123,6 +94,12 @@ class StageTraining(lightning.LightningModule):
         left = np.mean(ratios, axis=0)
         self.validation_cases.append((run.log10_dose(), [float(ratio) for ratio in left]))
         self.log('val_loss', float(left[-1]), on_epoch=True, batch_size=1)
+
+    def close_epoch(self, record: TrainingRecord, epoch: int) -> None:
+        """Tell the record of an epoch and of its held-out episodes."""
+        record.epoch(
+            epoch, self.epoch_losses, self.validation_cases, lambda: network_weights(self.network)
+        )
 
     @torch.no_grad()
     def _run(self, episode: Episode) -> EpisodeRun:
