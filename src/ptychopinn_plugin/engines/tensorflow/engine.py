@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.engines.tensorflow.stage import LearnedStage
 from ptychopinn_plugin.engines.tensorflow.training import StageTraining
 from ptychopinn_plugin.model_file import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 
 class TensorFlowEngine:
@@ -58,9 +61,11 @@ class TensorFlowEngine:
         """
         with computing(self.device):
             stage = None if model is None else self._stage_of(model)
-            return run_reconstruction(
+            result = run_reconstruction(
                 self.ops, scan, inference, monitor, backend=self.backend, model=model, stage=stage
             )
+        logger.debug('Traced so far by TensorFlow: %s', self.traces())
+        return result
 
     def fit(
         self,
@@ -97,7 +102,13 @@ class TensorFlowEngine:
             job = StageTraining(model, training, schedule, clip, self.device, stop_check(monitor))
             run_epoch = functools.partial(run_stage_epoch, job, record, prepared)
             run_training(job, record, run_epoch, self.execution, folder, resume=resume)
+        logger.debug('Traced by TensorFlow for the training: %s', job.traces())
         return record.trained()
+
+    def traces(self) -> dict[str, int]:
+        """Return how many times each function that reconstructs was traced so far, by its name."""
+        network = {} if self._last is None else {'network': self._last[1].traces()}
+        return {**self.ops.traces(), **network}
 
     def _stage_of(self, model: TrainedModel) -> LearnedStage:
         """Return a model's stage, the last one again for the same model."""

@@ -14,6 +14,7 @@ from ptychopinn_plugin.engines.tensorflow.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from ptychopinn_plugin.engines.tensorflow.feeding import prefetched
 from ptychopinn_plugin.engines.tensorflow.loggers import logger_of
 from ptychopinn_plugin.engines.tensorflow.training import StageTraining
 from ptychopinn_plugin.errors import Cancelled
@@ -66,9 +67,10 @@ def run_stage_epoch(
 ) -> None:
     """Train on the episodes of an epoch, then let the held-out ones judge it."""
     losses = []
-    for index, episode in enumerate(TrainingEpisodes(scans, record.config, epoch)):
+    for index, episode in enumerate(prefetched(TrainingEpisodes(scans, record.config, epoch))):
         number = epoch * record.config.steps_per_epoch + index
         losses.append(training.train(episode, number))
         record.step(epoch, index, losses[-1])
-    cases = [training.validate(episode) for episode in ValidationEpisodes(scans, record.config)]
+    held_out = prefetched(ValidationEpisodes(scans, record.config))
+    cases = [training.validate(episode) for episode in held_out]
     training.schedule.epoch_ended(record.epoch(epoch, losses, cases, training.network.weights))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.engines.record import TrainingRecord
+from ptychopinn_plugin.engines.tracking import runs_in
 from ptychopinn_plugin.errors import BackendUnavailableError
 
 # Called after every epoch.
@@ -31,7 +32,7 @@ def logger_of(execution: ExecutionConfig, folder: Path | None) -> Logger:
     try:
         if execution.logger == 'tensorboard':
             return _tensorboard_logger(folder / 'logs')
-        return _mlflow_logger(folder / 'mlruns')
+        return _mlflow_logger(folder)
     except ImportError as error:
         raise BackendUnavailableError(
             f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
@@ -68,7 +69,8 @@ def _tensorboard_logger(folder: Path) -> Logger:
 def _mlflow_logger(folder: Path) -> Logger:
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(f'file:{folder.resolve()}')
+    with runs_in(folder) as address:
+        client = MlflowClient(address)
     known = client.get_experiment_by_name('ptychopinn')
     experiment = known.experiment_id if known else client.create_experiment('ptychopinn')
     run = client.create_run(experiment).info.run_id

@@ -44,9 +44,12 @@ class TensorFlowOps:
             )
         return known
 
-    def traces(self) -> int:
-        """Return how many times a function was traced so far."""
-        return sum(one.experimental_get_tracing_count() for one in self._functions.values())
+    def traces(self) -> dict[str, int]:
+        """Return how many times each compiled function was traced so far, by its name."""
+        return {
+            function.__name__.lstrip('_'): one.experimental_get_tracing_count()
+            for function, one in self._functions.items()
+        }
 
     def array(self, values: npt.NDArray[Any]) -> tf.Tensor:
         """Bring a NumPy array to the device."""

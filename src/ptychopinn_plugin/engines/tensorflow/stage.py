@@ -74,6 +74,11 @@ class LearnedStage:
         outputs = turned_back(self.network(inputs), symmetry)[0] * factor
         return planes.updated(self.ops, canvas_object, (outputs[..., 0], outputs[..., 1]))
 
+    def traces(self) -> int:
+        """Return how many times the compiled update was traced so far."""
+        count: int = self._compiled.experimental_get_tracing_count()
+        return count
+
     @classmethod
     def from_weights(
         cls, ops: TensorFlowOps, config: ModelConfig, weights: Weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class _Kit:
     """What is compiled for one frame size."""
 
     ops: TensorFlowOps
-    step: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    step: Any
 
 
 class StageTraining:
@@ -102,6 +103,14 @@ class StageTraining:
                 run.ratios(lambda before, factor: self._stage.updated(before, factor=factor))
             )
         return run.log10_dose(), [float(ratio) for ratio in np.mean(ratios, axis=0)]
+
+    def traces(self) -> dict[str, int]:
+        """Return how many times each compiled function was traced so far, by its name."""
+        found = Counter({'network': self._stage.traces()})
+        for kit in self._kits.values():
+            found.update(kit.ops.traces())
+            found['step'] += kit.step.experimental_get_tracing_count()
+        return dict(found)
 
     def _kit(self, episode: Episode) -> _Kit:
         """Return what is compiled for an episode's frame size."""
