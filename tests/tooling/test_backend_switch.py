@@ -19,7 +19,11 @@ def test_another_name_is_refused_naming_both(name: str) -> None:
 
 @pytest.mark.parametrize(
     ('backend', 'name', 'module'),
-    [('pytorch', 'PyTorch', 'torch'), ('tensorflow', 'TensorFlow', 'tensorflow')],
+    [
+        ('pytorch', 'PyTorch', 'torch'),
+        ('pytorch', 'PyTorch', 'lightning'),
+        ('tensorflow', 'TensorFlow', 'tensorflow'),
+    ],
 )
 def test_a_missing_framework_names_the_extra_and_keeps_the_cause(
     monkeypatch: pytest.MonkeyPatch, backend: str, name: str, module: str

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 HEAVY = ('torch', 'tensorflow', 'lightning', 'ptychodus', 'matplotlib', 'scipy', 'pydantic')
 
 
@@ -32,3 +34,14 @@ def test_import_costs_little_more_than_numpy() -> None:
     # Taken in turns, so that a busy machine slows both alike.
     extra = [seconds('import numpy, ptychopinn_plugin') - seconds('import numpy') for _ in range(5)]
     assert statistics.median(extra) < 0.2
+
+
+@pytest.mark.pytorch
+def test_lightning_waits_for_a_training() -> None:
+    code = (
+        'import sys\n'
+        'from ptychopinn_plugin.engines import engine_class\n'
+        "engine_class('pytorch')\n"
+        "print('torch' in sys.modules, 'lightning' in sys.modules)"
+    )
+    assert run_python(code).split() == ['True', 'False']

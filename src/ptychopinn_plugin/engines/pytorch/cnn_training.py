@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.contract.scan import BoolArray
-from ptychopinn_plugin.engines.cnn.forward import Optics, Placement, predicted_counts
 from ptychopinn_plugin.engines.cnn.judging import judgement_of, watchdog_of
 from ptychopinn_plugin.engines.cnn.losses import LossWeights, counts_loss, patches_loss
 from ptychopinn_plugin.engines.cnn.material import GroupBatch
 from ptychopinn_plugin.engines.cnn.sets import GroupSets
 from ptychopinn_plugin.engines.cnn.shapes import fresh_weights
 from ptychopinn_plugin.engines.pytorch.cnn_network import PatchNetwork
+from ptychopinn_plugin.engines.pytorch.cnn_prediction import expected_of, good_pixels
 from ptychopinn_plugin.engines.pytorch.module import Training
 from ptychopinn_plugin.engines.pytorch.ops import TorchOps
 from ptychopinn_plugin.engines.pytorch.stage import network_weights
@@ -128,29 +126,3 @@ class PatchTraining(Training):
         good = good_pixels(ops, given.mask)
         loss = loss + counts_loss(ops, self.weights, expected, ops.array(batch.amplitudes), good)
         return loss, patches, (expected if good is None else expected * good).sum()
-
-
-def expected_of(
-    ops: TorchOps,
-    network: PatchNetwork,
-    patches: torch.Tensor,
-    batch: GroupBatch,
-    probe: torch.Tensor,
-) -> torch.Tensor:
-    """Return the counts that patches predict, float32 (n, N, N), zero frequency at index 0."""
-    optics = Optics.of(ops, network.model, patches.shape[-1])
-    corners, shares = batch.corners, batch.shares
-    placement = Placement(
-        ops.array(batch.shifts_px),
-        None if corners is None else ops.array(corners),
-        None if shares is None else ops.array(shares),
-    )
-    found = predicted_counts(ops, optics, patches, probe, placement, batch.canvas_shape)
-    expected: torch.Tensor = found * network.factor()
-    return expected
-
-
-def good_pixels(ops: TorchOps, mask: BoolArray) -> torch.Tensor | None:
-    """Return 1 for good pixels, float32 (N, N), zero frequency at index 0; None if all are."""
-    good = np.fft.ifftshift(~mask)
-    return None if good.all() else ops.array(good.astype(np.float32))

@@ -16,16 +16,11 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
-from ptychopinn_plugin.engines.pytorch.cnn_engine import fit_patches, reconstruct_patches
+from ptychopinn_plugin.engines.pytorch.cnn_engine import reconstruct_patches
 from ptychopinn_plugin.engines.pytorch.devices import computing, device_of
-from ptychopinn_plugin.engines.pytorch.fitting import run_training
 from ptychopinn_plugin.engines.pytorch.ops import TorchOps
 from ptychopinn_plugin.engines.pytorch.stage import LearnedStage
-from ptychopinn_plugin.engines.pytorch.training import StageTraining
-from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
-from ptychopinn_plugin.engines.references import with_reference
-from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
-from ptychopinn_plugin.engines.schedule import stage_schedule
+from ptychopinn_plugin.engines.runner import run_reconstruction
 from ptychopinn_plugin.model_file import TrainedModel
 
 
@@ -90,6 +85,9 @@ class PyTorchEngine:
             CheckpointError: there is nothing to resume, or it does not fit.
             CollapseError: the published network went to a state that it cannot learn from.
         """
+        # Lightning is needed here only, and takes longer to import than a small reconstruction.
+        from ptychopinn_plugin.engines.pytorch.trainings import fit_patches, fit_stage
+
         with computing(self.execution), torch.random.fork_rng():
             torch.manual_seed(training.seed)
             if model.architecture == 'cnn':
@@ -106,35 +104,3 @@ class PyTorchEngine:
             return fit_stage(
                 scans, model, training, self.execution, monitor, self.device, folder, resume=resume
             )
-
-
-def fit_stage(
-    scans: Sequence[ScanData],
-    model: ModelConfig,
-    training: TrainingConfig,
-    execution: ExecutionConfig,
-    monitor: Monitor,
-    device: torch.device,
-    folder: Path | None,
-    *,
-    resume: bool,
-) -> TrainedModel:
-    """Train the learned stage on scans; see `PyTorchEngine.fit`."""
-    with torch.no_grad():
-        ops = TorchOps(device)
-        prepared = [with_reference(ops, scan, training, monitor) for scan in scans]
-    used = [one.scan for one in prepared]
-    manifest = manifest_of(execution, model, training, used)
-    record = TrainingRecord(
-        monitor, manifest, used[0].probe, metric=execution.checkpoint_monitor_metric
-    )
-    module = StageTraining(
-        model,
-        training,
-        prepared,
-        execution,
-        stage_schedule(execution, training.epochs * training.steps_per_epoch),
-        stop_check(monitor),
-    )
-    run_training(module, record, execution, device, folder, resume=resume)
-    return record.trained()

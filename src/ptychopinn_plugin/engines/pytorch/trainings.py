@@ -1,0 +1,85 @@
+"""Trainings of both architectures in PyTorch, from scans to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines.cnn.losses import LossWeights
+from ptychopinn_plugin.engines.cnn.sets import GroupSets
+from ptychopinn_plugin.engines.protocol import Monitor
+from ptychopinn_plugin.engines.pytorch.cnn_training import PatchTraining
+from ptychopinn_plugin.engines.pytorch.fitting import run_training
+from ptychopinn_plugin.engines.pytorch.ops import TorchOps
+from ptychopinn_plugin.engines.pytorch.training import StageTraining
+from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
+from ptychopinn_plugin.engines.references import with_reference
+from ptychopinn_plugin.engines.runner import stop_check
+from ptychopinn_plugin.engines.schedule import cnn_schedule, stage_schedule
+from ptychopinn_plugin.model_file import TrainedModel
+
+
+def fit_patches(
+    scans: Sequence[ScanData],
+    model: ModelConfig,
+    training: TrainingConfig,
+    execution: ExecutionConfig,
+    monitor: Monitor,
+    device: torch.device,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> TrainedModel:
+    """Train the published network on scans; see `PyTorchEngine.fit`."""
+    needs_truth = LossWeights.of(model, training, 1.0).needs_truth
+    sets = GroupSets.of(scans, model, training, with_truth=needs_truth)
+    record = TrainingRecord(
+        monitor,
+        manifest_of(execution, model, training, scans),
+        scans[0].probe,
+        steps_per_epoch=sets.steps_per_epoch,
+        metric=execution.checkpoint_monitor_metric,
+        trust=None,
+    )
+    steps = sets.steps_per_epoch * training.epochs
+    module = PatchTraining(
+        sets, model, training, execution, cnn_schedule(execution, steps), stop_check(monitor)
+    )
+    run_training(module, record, execution, device, folder, resume=resume)
+    return record.trained()
+
+
+def fit_stage(
+    scans: Sequence[ScanData],
+    model: ModelConfig,
+    training: TrainingConfig,
+    execution: ExecutionConfig,
+    monitor: Monitor,
+    device: torch.device,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> TrainedModel:
+    """Train the learned stage on scans; see `PyTorchEngine.fit`."""
+    with torch.no_grad():
+        ops = TorchOps(device)
+        prepared = [with_reference(ops, scan, training, monitor) for scan in scans]
+    used = [one.scan for one in prepared]
+    manifest = manifest_of(execution, model, training, used)
+    record = TrainingRecord(
+        monitor, manifest, used[0].probe, metric=execution.checkpoint_monitor_metric
+    )
+    module = StageTraining(
+        model,
+        training,
+        prepared,
+        execution,
+        stage_schedule(execution, training.epochs * training.steps_per_epoch),
+        stop_check(monitor),
+    )
+    run_training(module, record, execution, device, folder, resume=resume)
+    return record.trained()
