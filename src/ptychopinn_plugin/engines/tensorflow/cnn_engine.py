@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -31,6 +33,8 @@ from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.model_file import TrainedModel
 from ptychopinn_plugin.physics.likelihood import amplitude_deviance
 
+logger = logging.getLogger(__name__)
+
 
 class PatchDrawing:
     """Draws patches with a trained model; what it has compiled serves every scan.
@@ -49,7 +53,7 @@ class PatchDrawing:
         self._ops = TensorFlowOps(device, fused=False)
         self._network = PatchNetwork(config, size, len(model.probe), model.weights)
         self._optics = Optics.of(self._ops, config, size)
-        self._compiled: Callable[[Fields], tuple[tf.Tensor, tf.Tensor]] | None = None
+        self._compiled: Any = None
 
     def reconstruct(
         self,
@@ -92,7 +96,10 @@ class PatchDrawing:
 
     def traces(self) -> int:
         """Return how many times the compiled network was traced so far."""
-        return 0 if self._compiled is None else self._compiled.experimental_get_tracing_count()
+        count: int = (
+            0 if self._compiled is None else self._compiled.experimental_get_tracing_count()
+        )
+        return count
 
     def _draw(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor]:
         """Return patches and their misfit, compiled once for all numbers of groups."""
@@ -143,4 +150,5 @@ def fit_patches(
     job = PatchTraining(sets, model, training, execution, schedule, device, check)
     run_epoch = functools.partial(job.run_epoch, record)
     run_training(job, record, run_epoch, execution, folder, resume=resume)
+    logger.debug('Traced by TensorFlow for the training: %s', job.traces())
     return record.trained()

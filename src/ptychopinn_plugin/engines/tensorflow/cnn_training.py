@@ -61,7 +61,8 @@ class PatchTraining:
         self._step = tf.function(self._one_step, (signature,), autograph=False)
         self._judge = tf.function(self._judged, (signature,), autograph=False)
         self._accumulated = execution.accum_steps
-        self._idle_step = tf.function(self._one_idle_step, (), autograph=False)
+        count = tf.TensorSpec((), tf.int32)
+        self._close = tf.function(self._one_closing_step, (count,), autograph=False)
         self._watchdog = watchdog_of(sets)
 
     def run_epoch(self, record: TrainingRecord, epoch: int) -> None:
@@ -80,9 +81,9 @@ class PatchTraining:
             self.check()
             losses.append(self.train(batch, epoch * len(batches) + index))
             record.step(epoch, index, losses[-1])
-        # Gradients that wait for others at the end of an epoch are followed alone.
-        for _ in range(-len(batches) % self._accumulated):
-            self._idle_step()
+        missing = -len(batches) % self._accumulated
+        if missing:
+            self._close(tf.constant(missing, tf.int32))
         judgement = self.judged()
         record.judged(epoch, losses, judgement.loss(), self.network.weights)
         self.schedule.epoch_ended(record.losses[-1][1])
@@ -113,9 +114,10 @@ class PatchTraining:
             )
         return judgement
 
-    def traces(self) -> int:
-        """Return how many times a function was traced so far."""
-        return sum(one.experimental_get_tracing_count() for one in (self._step, self._judge))
+    def traces(self) -> dict[str, int]:
+        """Return how many times each compiled function was traced so far, by its name."""
+        functions = {'step': self._step, 'judge': self._judge}
+        return {name: one.experimental_get_tracing_count() for name, one in functions.items()}
 
     def _fields(self, batch: GroupBatch) -> Fields:
         return fields_of(batch, self.sets.scans[batch.scan].scan)
@@ -133,9 +135,11 @@ class PatchTraining:
         self.optimizer.apply(gradients, variables)
         return loss
 
-    def _one_idle_step(self) -> None:
-        """Count a step that has no gradient."""
+    def _one_closing_step(self, missing: tf.Tensor) -> None:
+        """Follow the gradients that wait for others at the end of an epoch, as if those were 0."""
         variables = self.network.variables()
+        (batches,) = [one for one in self.optimizer.variables if one.name == 'iteration']
+        batches.assign_add(missing - 1)
         self.optimizer.apply([tf.zeros_like(one.value) for one in variables], variables)
 
     def _judged(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:

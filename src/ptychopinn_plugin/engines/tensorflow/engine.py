@@ -20,6 +20,7 @@ from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
 from ptychopinn_plugin.engines.references import with_reference
 from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.engines.schedule import stage_schedule
+from ptychopinn_plugin.engines.tensorflow.cnn_engine import PatchDrawing, fit_patches
 from ptychopinn_plugin.engines.tensorflow.devices import computing, device_of, prepare
 from ptychopinn_plugin.engines.tensorflow.fitting import run_stage_epoch, run_training
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
@@ -43,7 +44,7 @@ class TensorFlowEngine:
         self.device = device_of(execution)
         prepare(execution)
         self.ops = TensorFlowOps(self.device, fused=True)
-        self._last: tuple[TrainedModel, LearnedStage] | None = None
+        self._last: tuple[TrainedModel, LearnedStage | PatchDrawing] | None = None
 
     def reconstruct(
         self,
@@ -61,9 +62,18 @@ class TensorFlowEngine:
         """
         with computing(self.device):
             stage = None if model is None else self._stage_of(model)
-            result = run_reconstruction(
-                self.ops, scan, inference, monitor, backend=self.backend, model=model, stage=stage
-            )
+            if isinstance(stage, PatchDrawing):
+                result = stage.reconstruct(self.ops, scan, inference, self.execution, monitor)
+            else:
+                result = run_reconstruction(
+                    self.ops,
+                    scan,
+                    inference,
+                    monitor,
+                    backend=self.backend,
+                    model=model,
+                    stage=stage,
+                )
         logger.debug('Traced so far by TensorFlow: %s', self.traces())
         return result
 
@@ -92,6 +102,17 @@ class TensorFlowEngine:
             CheckpointError: there is nothing to resume, or it does not fit.
         """
         with computing(self.device):
+            if model.architecture == 'cnn':
+                return fit_patches(
+                    scans,
+                    model,
+                    training,
+                    self.execution,
+                    monitor,
+                    self.device,
+                    folder,
+                    resume=resume,
+                )
             prepared = [with_reference(self.ops, scan, training, monitor) for scan in scans]
             used = [one.scan for one in prepared]
             manifest = manifest_of(self.execution, model, training, used)
@@ -110,9 +131,14 @@ class TensorFlowEngine:
         network = {} if self._last is None else {'network': self._last[1].traces()}
         return {**self.ops.traces(), **network}
 
-    def _stage_of(self, model: TrainedModel) -> LearnedStage:
-        """Return a model's stage, the last one again for the same model."""
+    def _stage_of(self, model: TrainedModel) -> LearnedStage | PatchDrawing:
+        """Return what a model's network does, the last one again for the same model."""
         if self._last is None or self._last[0] is not model:
-            stage = LearnedStage.from_weights(self.ops, model.manifest.model, model.weights)
-            self._last = (model, stage)
+            config = model.manifest.model
+            self._last = (
+                model,
+                PatchDrawing(model, self.device)
+                if config.architecture == 'cnn'
+                else LearnedStage.from_weights(self.ops, config, model.weights),
+            )
         return self._last[1]
