@@ -172,6 +172,21 @@ def test_dose_is_that_of_all_frames(ops: Ops) -> None:
     np.testing.assert_allclose(dose, swept, atol=1e-5 * dose.max())
 
 
+def test_a_fixed_dose_is_not_summed_again(ops: Ops) -> None:
+    checks: list[None] = []
+    scan = make_scan(side=4, photons=1e4)
+    problem = Problem.of(ops, scan, 3, fixed_probe=True, check=lambda: checks.append(None))
+    canvas_object, probe = ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe)
+    wanted = ops.numpy(problem.dose(probe))
+    assert checks
+    for index in range(3):
+        problem.sweep(canvas_object, probe, index, with_probe=False)
+    checks.clear()
+    found = ops.numpy(problem.dose(probe))
+    assert not checks
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * wanted.max())
+
+
 @pytest.mark.parametrize('update_probe', [False, True])
 def test_bad_pixels_change_nothing(ops: Ops, update_probe: bool) -> None:
     scan = make_scan(side=4, bad_pixels=150)

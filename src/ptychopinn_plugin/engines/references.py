@@ -11,9 +11,8 @@ from ptychopinn_plugin.config import InferenceConfig, TrainingConfig
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines.episodes import TrainingScan
 from ptychopinn_plugin.engines.protocol import Monitor
-from ptychopinn_plugin.engines.runner import stop_check
+from ptychopinn_plugin.engines.runner import solver_of
 from ptychopinn_plugin.physics.ops import Ops
-from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +24,7 @@ def with_reference(
     inference = InferenceConfig(
         refine_iterations=training.reference_passes, update_probe=training.update_probe
     )
-    problem = Problem.of(
-        ops,
-        scan,
-        inference.subsets,
-        fixed_probe=not inference.update_probe,
-        check=stop_check(monitor),
-    )
-    solver = AcceleratedSolver(problem, inference)
+    solver = solver_of(ops, scan, inference, monitor)
     for _ in range(inference.refine_iterations):
         solver.one_pass()
     residual = solver.finish()
@@ -40,4 +32,4 @@ def with_reference(
     probe = ops.numpy(solver.probe).astype(np.complex64)
     logger.info('%s: reference by physics alone, residual %.5f', scan.source, residual)
     scan = dataclasses.replace(scan, probe=probe)
-    return TrainingScan.of(scan, reference, problem.canvas, training.validation_fraction)
+    return TrainingScan.of(scan, reference, solver.problem.canvas, training.validation_fraction)

@@ -54,6 +54,20 @@ def stop_check(monitor: Monitor) -> Callable[[], None]:
     return check
 
 
+def solver_of(
+    ops: Ops, scan: ScanData, inference: InferenceConfig, monitor: Monitor
+) -> AcceleratedSolver:
+    """Prepare a scan for passes that raise Cancelled once the monitor asks for a stop."""
+    problem = Problem.of(
+        ops,
+        scan,
+        inference.subsets,
+        fixed_probe=not inference.update_probe,
+        check=stop_check(monitor),
+    )
+    return AcceleratedSolver(problem, inference)
+
+
 def run_reconstruction(
     ops: Ops,
     scan: ScanData,
@@ -83,14 +97,7 @@ def run_reconstruction(
         ReconstructionError: the numbers did not stay finite.
     """
     began = time.perf_counter()
-    problem = Problem.of(
-        ops,
-        scan,
-        inference.subsets,
-        fixed_probe=not inference.update_probe,
-        check=stop_check(monitor),
-    )
-    run = _Run(AcceleratedSolver(problem, inference), stage, model, backend, began)
+    run = _Run(solver_of(ops, scan, inference, monitor), stage, model, backend, began)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.do(plan(inference, with_stage=stage is not None), monitor)
