@@ -67,6 +67,7 @@ def test_work_is_traced_once_a_shape(
     assert f'Traced so far by TensorFlow: {few}' in caplog.messages
 
 
+@pytest.mark.slow
 def test_a_model_is_traced_once_a_shape_and_a_training_for_all(
     engine: TensorFlowEngine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.tensorflow
 class Squares(Sequence[int]):
     """Makes squares, and says which have been begun."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.begun = [threading.Event() for _ in range(count)]
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.begun = [threading.Event() for _ in range(size)]
         self.order: list[int] = []
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     @overload
     def __getitem__(self, index: int) -> int: ...
