@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ptychopinn_plugin.config import Backend, ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines import engine_class
 from ptychopinn_plugin.engines.cnn.watchdog import (
     FRESH_STEPS,
     PATIENCE_EPOCHS,
@@ -14,7 +16,9 @@ from ptychopinn_plugin.engines.cnn.watchdog import (
     frame_spread,
     patch_spread,
 )
+from ptychopinn_plugin.engines.protocol import Monitor
 from ptychopinn_plugin.errors import CollapseError
+from ptychopinn_plugin.model_file import TrainedModel
 from tests.helpers import KnownScan, make_known_scan
 
 SOUND = Signs(spread=0.3, dead=0.1, counts_ratio=1.1)
@@ -57,6 +61,14 @@ def test_a_fresh_network_may_be_flat_for_a_while_and_not_for_ever() -> None:
 
 def test_a_short_training_of_few_steps_is_never_condemned() -> None:
     look(Watchdog(0.3, 4), *[FLAT] * 100)
+
+
+def test_patches_that_are_exactly_alike_are_no_fresh_network() -> None:
+    watchdog = Watchdog(0.3, 4)
+    alike = Signs(spread=1e-7, dead=0.4, counts_ratio=1.0)
+    look(watchdog, *[alike] * (PATIENCE_EPOCHS - 1))
+    with pytest.raises(CollapseError, match='flat'):
+        watchdog.look(alike)
 
 
 def test_going_flat_again_is_told_at_once_but_not_at_the_first_sign() -> None:
@@ -133,3 +145,26 @@ def test_what_the_probe_does_not_reach_is_no_spread(known: KnownScan) -> None:
 def test_patches_of_zero_are_flat(known: KnownScan) -> None:
     nothing = np.zeros((3, 32, 32), np.complex64)
     assert patch_spread(nothing, illumination(known.scan)) == 0
+
+
+def train(backend: Backend, scan: ScanData, learning_rate: float, epochs: int) -> TrainedModel:
+    execution = ExecutionConfig(
+        backend=backend,
+        accelerator='cpu',
+        learning_rate=learning_rate,
+        logger='none',
+        enable_checkpointing=False,
+        early_stop_patience=1000,
+    )
+    model = ModelConfig(architecture='cnn')
+    training = TrainingConfig(epochs=epochs, batch_size=8)
+    return engine_class(backend)(execution).fit([scan], model, training, Monitor())
+
+
+@pytest.mark.slow
+def test_a_collapsing_training_stops_early_with_the_reason(backend: Backend) -> None:
+    """At a learning rate that no network survives; at its own the same training goes on."""
+    scan = make_known_scan(frame_size=64, side=5, step_px=6.0, photons=1e5).scan
+    with pytest.raises(CollapseError, match=r'stopped after epoch \d+: .*lower learning_rate'):
+        train(backend, scan, learning_rate=1.0, epochs=40)
+    assert len(train(backend, scan, learning_rate=0.0, epochs=5).losses) == 5

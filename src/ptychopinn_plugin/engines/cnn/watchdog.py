@@ -27,8 +27,12 @@ DEAD_SHARE = 0.6
 COUNTS_FACTOR = 4.0
 # A sign may come and go, as after a step too long.
 PATIENCE_EPOCHS = 3
-# A fresh network is flat by design. Whether it learns shows within a few hundred steps.
+# The mean object explains most of a frame and is learnt first; what differs between frames shows
+# within a few hundred steps.
 FRESH_STEPS = 500
+# Patches as alike as float32 can say come from no input at all, and no gradient will bring it back;
+# those of a fresh network differ by some percent.
+ALIKE = 1e-5
 # Greatest variance of the square root of a photon count, met at about 1.3 expected photons.
 NOISE_VARIANCE = 0.42
 
@@ -69,7 +73,7 @@ class Watchdog:
     """Looks at the signs of each epoch and stops a training that has collapsed.
 
     A sign counts once it has stayed for three epochs in a row. A network that has not yet been
-    seen to tell frames apart may be flat for its first 500 steps.
+    seen to tell frames apart may be nearly flat for its first 500 steps.
 
     Args:
         frame_spread: of the measured frames of the same groups, see `frame_spread`.
@@ -111,7 +115,8 @@ class Watchdog:
 
     def _findings(self, signs: Signs) -> Iterator[tuple[str, str]]:
         """Yield (advice, finding) for each bad sign."""
-        if signs.spread < self._flat and (self._has_lived or self._epochs > self._fresh_epochs):
+        settled = self._has_lived or self._epochs > self._fresh_epochs or signs.spread < ALIKE
+        if signs.spread < self._flat and settled:
             yield (
                 _FLAT_ADVICE,
                 f'the object is flat (its patches differ by {signs.spread:.2%}, the frames by '
