@@ -37,11 +37,17 @@ def test_import_costs_little_more_than_numpy() -> None:
 
 
 @pytest.mark.pytorch
-def test_lightning_waits_for_a_training() -> None:
+def test_lightning_and_the_compiler_wait_until_they_are_needed() -> None:
     code = (
         'import sys\n'
+        'from ptychopinn_plugin.config import ExecutionConfig\n'
         'from ptychopinn_plugin.engines import engine_class\n'
+        'from ptychopinn_plugin.engines.pytorch.devices import computing\n'
         "engine_class('pytorch')\n"
-        "print('torch' in sys.modules, 'lightning' in sys.modules)"
+        'with computing(ExecutionConfig(deterministic=True)):\n'
+        '    import torch\n'
+        '    print(torch.are_deterministic_algorithms_enabled())\n'
+        'print(torch.are_deterministic_algorithms_enabled())\n'
+        "print('lightning' in sys.modules, 'torch._dynamo' in sys.modules)"
     )
-    assert run_python(code).split() == ['True', 'False']
+    assert run_python(code).split() == ['True', 'False', 'False', 'False']

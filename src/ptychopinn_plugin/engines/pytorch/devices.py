@@ -65,13 +65,14 @@ def check_devices(execution: ExecutionConfig, device: torch.device) -> None:
 def computing(execution: ExecutionConfig) -> Iterator[None]:
     """Compute with the config's threads and determinism; afterwards all is as it was."""
     threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    # Not use_deterministic_algorithms, which imports the compiler, for a second.
+    mode = torch.get_deterministic_debug_mode()
     try:
         if execution.threads:
             torch.set_num_threads(execution.threads)
         if execution.deterministic:
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_deterministic_debug_mode('warn')
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(mode)
