@@ -119,8 +119,8 @@ class TensorFlowEngine:
             metric = self.execution.checkpoint_monitor_metric
             record = TrainingRecord(monitor, manifest, used[0].probe, metric=metric)
             schedule = stage_schedule(self.execution, training.epochs * training.steps_per_epoch)
-            clip = self.execution.gradient_clip_val
-            job = StageTraining(model, training, schedule, clip, self.device, stop_check(monitor))
+            check = stop_check(monitor)
+            job = StageTraining(model, training, schedule, self.execution, self.device, check)
             run_epoch = functools.partial(run_stage_epoch, job, record, prepared)
             run_training(job, record, run_epoch, self.execution, folder, resume=resume)
         logger.debug('Traced by TensorFlow for the training: %s', job.traces())

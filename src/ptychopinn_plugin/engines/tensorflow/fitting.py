@@ -71,6 +71,7 @@ def run_stage_epoch(
         number = epoch * record.config.steps_per_epoch + index
         losses.append(training.train(episode, number))
         record.step(epoch, index, losses[-1])
+    training.close_epoch()
     held_out = prefetched(ValidationEpisodes(scans, record.config))
     cases = [training.validate(episode) for episode in held_out]
     training.schedule.epoch_ended(record.epoch(epoch, losses, cases, training.network.weights))

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.engines.episode_run import EpisodeRun
 from ptychopinn_plugin.engines.episodes import Episode
 from ptychopinn_plugin.engines.held_out import HeldOutBatch, held_out_deviance
 from ptychopinn_plugin.engines.record import Case
-from ptychopinn_plugin.engines.schedule import WEIGHT_DECAY, Schedule
+from ptychopinn_plugin.engines.schedule import Schedule
 from ptychopinn_plugin.engines.tensorflow.network import StageNetwork
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+from ptychopinn_plugin.engines.tensorflow.optimizing import close_step, optimizer_of
 from ptychopinn_plugin.engines.tensorflow.stage import LearnedStage
 from ptychopinn_plugin.engines.trust import Trust
 
@@ -41,7 +41,7 @@ class StageTraining:
         model: the network's shape.
         training: the seed.
         schedule: of the learning rate.
-        gradient_clip: greatest norm of a gradient, 0 for any.
+        execution: the optimiser.
         device: TensorFlow's name of the device.
         check: raises to stop.
     """
@@ -51,7 +51,7 @@ class StageTraining:
         model: ModelConfig,
         training: TrainingConfig,
         schedule: Schedule,
-        gradient_clip: float,
+        execution: ExecutionConfig,
         device: str,
         check: Callable[[], None],
     ) -> None:
@@ -59,10 +59,11 @@ class StageTraining:
         self.schedule = schedule
         self.check = check
         self.network = StageNetwork(model, training.seed)
-        self.optimizer = keras.optimizers.AdamW(
-            weight_decay=WEIGHT_DECAY, global_clipnorm=gradient_clip or None, epsilon=1e-8
-        )
-        self.optimizer.build(self.network.variables())
+        self.optimizer = optimizer_of(execution, self.network.variables())
+        self._accumulated = execution.accum_steps
+        self._gathered = 0
+        count = tf.TensorSpec((), tf.int32)
+        self._close = tf.function(self._closing_step, (count,), autograph=False)
         self._device = device
         self._stage = LearnedStage(TensorFlowOps(device, fused=False), self.network, Trust.full())
         self._kits: dict[int, _Kit] = {}
@@ -91,7 +92,15 @@ class StageTraining:
             )
             run.change(changed)
             losses.append(float(loss))
+        self._gathered += len(losses)
         return float(np.mean(losses))
+
+    def close_epoch(self) -> None:
+        """Follow the gradients that still wait for others."""
+        missing = -self._gathered % self._accumulated
+        self._gathered = 0
+        if missing:
+            self._close(tf.constant(missing, tf.int32))
 
     def validate(self, episode: Episode) -> Case:
         """Measure what updates of every factor leave, at each stage of a held-out episode."""
@@ -111,6 +120,9 @@ class StageTraining:
             found.update(kit.ops.traces())
             found['step'] += kit.step.experimental_get_tracing_count()
         return dict(found)
+
+    def _closing_step(self, missing: tf.Tensor) -> None:
+        close_step(self.optimizer, self.network.variables(), missing)
 
     def _kit(self, episode: Episode) -> _Kit:
         """Return what is compiled for an episode's frame size."""
