@@ -126,6 +126,10 @@ class PatchNetwork:
         convolutions = [one for layer in self.convolutions.values() for one in layer.weights]
         return [*convolutions, *self.others.values()]
 
+    def probe_variables(self) -> list[Any]:
+        """Return those of the probe, none where it is not trained."""
+        return [one for name, one in self.others.items() if name in (PROBE_REAL, PROBE_IMAG)]
+
     def _convolution(self, name: str, shape: tuple[int, ...]) -> None:
         layer = keras.layers.Conv2D(shape[0], shape[2:], padding='same')
         layer.build((None, None, None, shape[1]))

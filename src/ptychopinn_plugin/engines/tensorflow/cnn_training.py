@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
@@ -14,13 +13,14 @@ from ptychopinn_plugin.engines.cnn.judging import Judgement, judgement_of, watch
 from ptychopinn_plugin.engines.cnn.losses import LossWeights, counts_loss, patches_loss
 from ptychopinn_plugin.engines.cnn.material import GroupBatch
 from ptychopinn_plugin.engines.cnn.sets import GroupSets
-from ptychopinn_plugin.engines.cnn.shapes import PROBE_IMAG, PROBE_REAL, fresh_weights
+from ptychopinn_plugin.engines.cnn.shapes import fresh_weights
 from ptychopinn_plugin.engines.record import TrainingRecord
-from ptychopinn_plugin.engines.schedule import WEIGHT_DECAY, Schedule
+from ptychopinn_plugin.engines.schedule import Schedule
 from ptychopinn_plugin.engines.tensorflow.cnn_batches import Fields, fields_of, signature_of
 from ptychopinn_plugin.engines.tensorflow.cnn_network import PatchNetwork
 from ptychopinn_plugin.engines.tensorflow.feeding import prefetched
 from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+from ptychopinn_plugin.engines.tensorflow.optimizing import close_step, optimizer_of
 
 
 class PatchTraining:
@@ -54,15 +54,18 @@ class PatchTraining:
         self.weights = LossWeights.of(model, training, sets.photons)
         fresh = fresh_weights(model, size, probe, training.seed)
         self.network = PatchNetwork(model, size, len(probe), fresh)
-        self.optimizer = optimizer_of(execution, self.network)
+        self.optimizer = optimizer_of(
+            execution, self.network.variables(), self.network.probe_variables()
+        )
         self._ops = TensorFlowOps(device, fused=False)
         self._optics = Optics.of(self._ops, model, size)
         signature = signature_of(self._fields(sets.held_out()[0]))
         self._step = tf.function(self._one_step, (signature,), autograph=False)
-        self._judge = tf.function(self._judged, (signature,), autograph=False)
+        self._judge = tf.function(self.evaluated, (signature,), autograph=False)
+        self._workers = execution.num_workers
         self._accumulated = execution.accum_steps
         count = tf.TensorSpec((), tf.int32)
-        self._close = tf.function(self._one_closing_step, (count,), autograph=False)
+        self._close = tf.function(self._closing_step, (count,), autograph=False)
         self._watchdog = watchdog_of(sets)
 
     def run_epoch(self, record: TrainingRecord, epoch: int) -> None:
@@ -77,7 +80,7 @@ class PatchTraining:
         """
         losses = []
         batches = self.sets.epoch(epoch)
-        for index, batch in enumerate(prefetched(batches)):
+        for index, batch in enumerate(prefetched(batches, self._workers)):
             self.check()
             losses.append(self.train(batch, epoch * len(batches) + index))
             record.step(epoch, index, losses[-1])
@@ -102,7 +105,7 @@ class PatchTraining:
     def judged(self) -> Judgement:
         """Return what the held-out batches say of the network."""
         judgement = judgement_of(self.sets)
-        for batch in prefetched(self.sets.held_out()):
+        for batch in prefetched(self.sets.held_out(), self._workers):
             self.check()
             loss, patches, peaks, predicted = self._judge(self._fields(batch))
             judgement.add(
@@ -114,36 +117,12 @@ class PatchTraining:
             )
         return judgement
 
-    def traces(self) -> dict[str, int]:
-        """Return how many times each compiled function was traced so far, by its name."""
-        functions = {'step': self._step, 'judge': self._judge}
-        return {name: one.experimental_get_tracing_count() for name, one in functions.items()}
+    def evaluated(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return loss, patches, the peaks of the channels and the predicted counts of a batch.
 
-    def _fields(self, batch: GroupBatch) -> Fields:
-        return fields_of(batch, self.sets.scans[batch.scan].scan)
-
-    def _one_step(self, fields: Fields) -> tf.Tensor:
-        variables: list[Any] = self.network.variables()
-        with tf.GradientTape() as tape:
-            loss = self._judged(fields)[0]
-        gradients = tape.gradient(
-            loss,
-            [variable.value for variable in variables],
-            # A supervised training says nothing of the intensity.
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        self.optimizer.apply(gradients, variables)
-        return loss
-
-    def _one_closing_step(self, missing: tf.Tensor) -> None:
-        """Follow the gradients that wait for others at the end of an epoch, as if those were 0."""
-        variables = self.network.variables()
-        (batches,) = [one for one in self.optimizer.variables if one.name == 'iteration']
-        batches.assign_add(missing - 1)
-        self.optimizer.apply([tf.zeros_like(one.value) for one in variables], variables)
-
-    def _judged(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return loss, patches, the peaks of the channels and the predicted counts of a batch."""
+        Args:
+            fields: from `fields_of`.
+        """
         ops, network = self._ops, self.network
         patches, peaks = network(fields['inputs'])
         dose = ops.sum(ops.abs2(fields['probe']), (0,))
@@ -156,6 +135,30 @@ class PatchTraining:
             loss += counts_loss(ops, self.weights, expected, fields['amplitudes'], good)
             predicted = ops.sum(expected * good)
         return loss, patches, peaks, predicted
+
+    def traces(self) -> dict[str, int]:
+        """Return how many times each compiled function was traced so far, by its name."""
+        functions = {'step': self._step, 'judge': self._judge}
+        return {name: one.experimental_get_tracing_count() for name, one in functions.items()}
+
+    def _fields(self, batch: GroupBatch) -> Fields:
+        return fields_of(batch, self.sets.scans[batch.scan].scan)
+
+    def _one_step(self, fields: Fields) -> tf.Tensor:
+        variables: list[Any] = self.network.variables()
+        with tf.GradientTape() as tape:
+            loss = self.evaluated(fields)[0]
+        gradients = tape.gradient(
+            loss,
+            [variable.value for variable in variables],
+            # A supervised training says nothing of the intensity.
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        self.optimizer.apply(gradients, variables)
+        return loss
+
+    def _closing_step(self, missing: tf.Tensor) -> None:
+        close_step(self.optimizer, self.network.variables(), missing)
 
 
 def expected_of(
@@ -170,17 +173,3 @@ def expected_of(
     placement = Placement(fields['shifts_px'], fields.get('corners'), fields.get('shares'))
     counts = predicted_counts(ops, optics, patches, probe, placement, fields['canvas_shape'])
     return network.intensity() * counts
-
-
-def optimizer_of(execution: ExecutionConfig, network: PatchNetwork) -> Any:  # noqa: ANN401
-    """Return Keras' AdamW with the numbers that every backend uses."""
-    optimizer = keras.optimizers.AdamW(
-        weight_decay=WEIGHT_DECAY,
-        epsilon=1e-8,
-        global_clipnorm=execution.gradient_clip_val or None,
-        gradient_accumulation_steps=execution.accum_steps if execution.accum_steps > 1 else None,
-    )
-    fixed = [one for name, one in network.others.items() if name in (PROBE_REAL, PROBE_IMAG)]
-    optimizer.exclude_from_weight_decay(var_list=fixed)
-    optimizer.build(network.variables())
-    return optimizer

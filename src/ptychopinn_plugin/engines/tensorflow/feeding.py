@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import TypeVar
+from collections.abc import Generator
+from typing import Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-Item = TypeVar('Item')
+Item = TypeVar('Item', covariant=True)
 
 
-def prefetched(items: Sequence[Item]) -> Generator[Item, None, None]:
+class Items(Protocol[Item]):
+    """What makes an item when it is indexed."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, index: int, /) -> Item:
+        """Make one."""
+
+
+def prefetched(items: Items[Item], workers: int = 0) -> Generator[Item, None, None]:
     """Yield items in their order, each made while the one before it is in use.
 
     Args:
         items: makes an item when it is indexed. Crops differ in shape and hold more than tensors,
             so only their numbers pass through the pipeline.
+        workers: threads that make items, and items that may wait; 0 is as good as 1.
     """
+    together = max(1, workers)
     source = [items]
     made: dict[int, Item] = {}
 
@@ -28,7 +40,11 @@ def prefetched(items: Sequence[Item]) -> Generator[Item, None, None]:
 
     with tf.device('/CPU:0'):
         numbers = tf.data.Dataset.range(len(items))
-        numbers = numbers.map(lambda index: tf.numpy_function(make, [index], tf.int64)).prefetch(1)
+        numbers = numbers.map(
+            lambda index: tf.numpy_function(make, [index], tf.int64),
+            num_parallel_calls=together if together > 1 else None,
+        )
+        numbers = numbers.prefetch(together)
         iterator = numbers.as_numpy_iterator()
     try:
         for index in iterator:
