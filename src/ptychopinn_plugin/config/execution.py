@@ -25,7 +25,11 @@ class ExecutionConfig(Config):
     )
     threads: int = setting(0, 'CPU threads, 0 for one a core', ge=0, le=4096, advanced=True)
     num_workers: int = setting(
-        0, 'Processes that prepare training batches, 0 for none', ge=0, le=256, advanced=True
+        0,
+        'Helpers that prepare training batches: processes in PyTorch, threads in TensorFlow',
+        ge=0,
+        le=256,
+        advanced=True,
     )
     deterministic: bool = setting(False, 'Same numbers on every run, at some cost in speed')
     learning_rate: float = setting(

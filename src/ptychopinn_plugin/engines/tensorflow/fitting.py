@@ -67,11 +67,12 @@ def run_stage_epoch(
 ) -> None:
     """Train on the episodes of an epoch, then let the held-out ones judge it."""
     losses = []
-    for index, episode in enumerate(prefetched(TrainingEpisodes(scans, record.config, epoch))):
+    episodes = TrainingEpisodes(scans, record.config, epoch)
+    for index, episode in enumerate(prefetched(episodes, training.workers)):
         number = epoch * record.config.steps_per_epoch + index
         losses.append(training.train(episode, number))
         record.step(epoch, index, losses[-1])
     training.close_epoch()
-    held_out = prefetched(ValidationEpisodes(scans, record.config))
+    held_out = prefetched(ValidationEpisodes(scans, record.config), training.workers)
     cases = [training.validate(episode) for episode in held_out]
     training.schedule.epoch_ended(record.epoch(epoch, losses, cases, training.network.weights))

@@ -41,7 +41,7 @@ class StageTraining:
         model: the network's shape.
         training: the seed.
         schedule: of the learning rate.
-        execution: the optimiser.
+        execution: the optimiser, and who draws episodes.
         device: TensorFlow's name of the device.
         check: raises to stop.
     """
@@ -60,6 +60,7 @@ class StageTraining:
         self.check = check
         self.network = StageNetwork(model, training.seed)
         self.optimizer = optimizer_of(execution, self.network.variables())
+        self.workers = execution.num_workers
         self._accumulated = execution.accum_steps
         self._gathered = 0
         count = tf.TensorSpec((), tf.int32)
