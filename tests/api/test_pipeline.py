@@ -12,24 +12,25 @@ from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.contract.npz_writing import save_npz
 from tests.helpers import make_known_scan, make_scan
 
+OWN: dict[str, dict[str, Any]] = {
+    'unrolled': {'width': 4, 'levels': 1, 'blocks': 1, 'refine_iterations': 4},
+    'cnn': {'architecture': 'cnn', 'batch_size': 4, 'n_groups': 12, 'cnn_refine_iterations': 1},
+}
 SMALL: dict[str, Any] = {
     'epochs': 2,
     'steps_per_epoch': 2,
     'crop_frames': 16,
     'validation_episodes': 2,
     'reference_passes': 3,
-    'width': 4,
-    'levels': 1,
-    'blocks': 1,
-    'refine_iterations': 4,
     'accelerator': 'cpu',
 }
 
 
-def test_the_whole_way(backend: Backend, tmp_path: Path) -> None:
-    scan = make_scan(side=6)
+@pytest.mark.parametrize('architecture', OWN)
+def test_the_whole_way(backend: Backend, tmp_path: Path, architecture: str) -> None:
+    scan = make_scan(side=6, frame_size=64)
     amplitude, phase, results = pp.run_pipeline(
-        scan, output_dir=tmp_path / 'out', backend=backend, **SMALL
+        scan, output_dir=tmp_path / 'out', backend=backend, **SMALL, **OWN[architecture]
     )
     assert amplitude.dtype == phase.dtype == np.float32
     assert scan.object_guess is not None
@@ -44,7 +45,7 @@ def test_the_whole_way(backend: Backend, tmp_path: Path) -> None:
 
     model = pp.load_model(results['paths']['model'])
     assert results['backend'] == model.manifest.backend == backend
-    assert results['architecture'] == 'unrolled'
+    assert results['architecture'] == architecture
     assert results['model_name'] == model.manifest.weights_fingerprint
     assert len(results['history']['train_loss']) == len(results['history']['val_loss']) == 2
     assert all(loss > 0 for losses in results['history'].values() for loss in losses)
@@ -68,7 +69,7 @@ def test_another_scan_is_reconstructed_from_its_file(tmp_path: Path) -> None:
         output_dir=tmp_path,
         config_file=tmp_path / 's.toml',
         execution=pp.ExecutionConfig(threads=1),
-        **{**SMALL, 'epochs': 1},
+        **{**SMALL, **OWN['unrolled'], 'epochs': 1},
     )
     assert results['backend'] == 'pytorch'
     assert len(results['history']['val_loss']) == 1
