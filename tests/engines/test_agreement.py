@@ -116,6 +116,7 @@ def test_physics_agrees(engines: dict[str, Engine], scan: ScanData, update_probe
     np.testing.assert_allclose(found.probe, wanted.probe, atol=1e-4 * peak)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('trained_by', BACKENDS)
 def test_a_model_file_crosses_over(
     engines: dict[str, Engine],
@@ -140,6 +141,7 @@ def test_a_model_file_crosses_over(
     assert difference(alone, wanted) > 1e-3, 'the network did nothing'
 
 
+@pytest.mark.slow
 def test_both_train_the_same_network(models: dict[str, TrainedModel]) -> None:
     found, wanted = models['tensorflow'], models['pytorch']
     shapes = [{name: value.shape for name, value in one.weights.items()} for one in (found, wanted)]

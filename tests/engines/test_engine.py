@@ -247,6 +247,7 @@ def test_there_must_be_something_to_resume(engine: Engine, scan: ScanData, tmp_p
         engine.fit([scan], TINY, SHORT, Monitor(), folder=tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused(
     engine: Engine, scan: ScanData, tmp_path: Path
 ) -> None:
