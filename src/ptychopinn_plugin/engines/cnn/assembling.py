@@ -5,24 +5,26 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.config import Backend, InferenceConfig
+from ptychopinn_plugin.config import Backend, InferenceConfig, ModelConfig
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.contract.canvas import canvas_of
 from ptychopinn_plugin.engines.cnn.forward import known_part
 from ptychopinn_plugin.engines.cnn.material import GroupBatch, GroupedScan
 from ptychopinn_plugin.engines.cnn.sets import batches_of, inference_groups
-from ptychopinn_plugin.engines.cnn.shapes import INTENSITY, PROBE_IMAG, PROBE_REAL
+from ptychopinn_plugin.engines.cnn.shapes import INTENSITY, PROBE_IMAG, PROBE_REAL, patches_of
 from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
 from ptychopinn_plugin.engines.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.errors import ModelMismatchError
 from ptychopinn_plugin.model_file import TrainedModel
+from ptychopinn_plugin.patches.grouping import Index
 from ptychopinn_plugin.patches.stitching import Stitcher
+from ptychopinn_plugin.patches.synchronising import turns_of
 from ptychopinn_plugin.physics.ops import Ops
 
 Patches: TypeAlias = npt.NDArray[np.complex64]
@@ -83,21 +85,48 @@ def network_object(
     groups = inference_groups(scan.positions_px, config, inference)
     grouped = GroupedScan.of(scan, config, [groups])
     parts = batches_of(groups, batch_size or max(1, BATCH_PIXELS // scan.frame_size**2))
-    stitcher = Stitcher(known_part(config, scan.probe), canvas_of(scan))
+    drawn: list[Patches] = []
     misfit = photons = 0.0
     for number, part in enumerate(parts, 1):
         check()
         batch = grouped.batch(part)
         patches, apart = draw(batch)
-        stitcher.add(patches, batch.positions_px)
+        drawn.append(patches)
         misfit += apart
         photons += float(np.vdot(batch.amplitudes, batch.amplitudes))
         seconds = time.perf_counter() - began
         monitor.on_progress(
             Progress('network', number, len(parts), misfit / max(photons, 1e-30), None, seconds)
         )
-    found = stitcher.result().object_canvas * np.float32(amplitude_factor(model))
+    found = stitched(scan, config, groups, drawn) * np.float32(amplitude_factor(model))
     return np.where(np.isfinite(found), found, np.complex64(1))
+
+
+def stitched(
+    scan: ScanData, config: ModelConfig, groups: Index, drawn: Sequence[Patches]
+) -> Patches:
+    """Return the object of all groups, complex64 (H, W), NaN where none of them lies.
+
+    The phase of a group as a whole, which its frames do not show, is that which fits the groups
+    around it.
+
+    Args:
+        scan: the scan.
+        config: of the network.
+        groups: int64 (groups, C).
+        drawn: complex64 (n, N, N) each, the patches of one group after the other.
+    """
+    probe = known_part(config, scan.probe)
+    stitcher = Stitcher(probe, canvas_of(scan))
+    members = patches_of(config)
+    own = np.concatenate([patches[::members] for patches in drawn])
+    turns = turns_of(own, scan.positions_px[groups[:, 0]], probe)
+    done = 0
+    for patches in drawn:
+        part = slice(done, done := done + len(patches) // members)
+        positions_px = scan.positions_px[groups[part, :members].ravel()]
+        stitcher.add(patches * np.repeat(turns[part], members)[:, None, None], positions_px)
+    return stitcher.result().object_canvas
 
 
 def amplitude_factor(model: TrainedModel) -> float:
