@@ -19,7 +19,12 @@ from ptychopinn_plugin.engines.cnn.sets import Batches
 from ptychopinn_plugin.engines.episode_sets import TrainingEpisodes
 from ptychopinn_plugin.engines.protocol import Monitor, Progress
 from ptychopinn_plugin.engines.weights import TRUST_NAME
-from ptychopinn_plugin.errors import CheckpointError, ScanDataError
+from ptychopinn_plugin.errors import (
+    BackendUnavailableError,
+    CheckpointError,
+    ConfigError,
+    ScanDataError,
+)
 from ptychopinn_plugin.model_file import TrainedModel
 from tests.conftest import require_backend
 from tests.helpers import make_scan
@@ -224,3 +229,46 @@ def test_frames_of_another_size_than_the_network_s_are_refused(
         other = model.model_copy(update={'frame_size': 128})
         with pytest.raises(ScanDataError, match=r'frames of 128 x 128 pixels, those of .* have 64'):
             engine.fit([scan], other, SHORT[architecture], Monitor())
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize('setting', [{'devices': 2}, {'num_nodes': 2}, {'strategy': 'ddp'}])
+def test_tensorflow_takes_one_device(setting: dict[str, Any]) -> None:
+    execution = ExecutionConfig(backend='tensorflow', accelerator='cpu', **setting)
+    with pytest.raises(ConfigError, match=f'TensorFlow .* {next(iter(setting))} = '):
+        engine_class('tensorflow')(execution)
+
+
+@pytest.mark.pytorch
+@pytest.mark.parametrize('setting', [{'devices': 2}, {'num_nodes': 2}])
+def test_processors_do_not_train_together(scan: ScanData, setting: dict[str, Any]) -> None:
+    execution = ExecutionConfig(backend='pytorch', accelerator='cpu', **setting)
+    with pytest.raises(BackendUnavailableError, match='2 devices were asked for'):
+        engine_class('pytorch')(execution).fit([scan], MODELS['cnn'], SHORT['cnn'], Monitor())
+
+
+def test_a_device_that_is_not_here_is_not_replaced(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for accelerator in ('cuda', 'mps'):
+        monkeypatch.setattr(
+            f'ptychopinn_plugin.engines.{backend}.devices.devices', lambda: ('cpu',)
+        )
+        settings: dict[str, Any] = {'backend': backend, 'accelerator': accelerator}
+        with pytest.raises(BackendUnavailableError, match=f'{accelerator!r}, but .* only cpu'):
+            engine_class(backend)(ExecutionConfig(**settings))
+
+
+@pytest.mark.pytorch
+def test_threads_and_determinism_last_as_long_as_the_work() -> None:
+    import torch
+
+    from ptychopinn_plugin.engines.pytorch.devices import computing
+
+    def now() -> tuple[int, int]:
+        return torch.get_num_threads(), torch.get_deterministic_debug_mode()
+
+    before = now()
+    with computing(ExecutionConfig(backend='pytorch', threads=before[0] + 1, deterministic=True)):
+        assert now() == (before[0] + 1, 1)
+    assert now() == before

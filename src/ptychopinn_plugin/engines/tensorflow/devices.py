@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.engines.choice import check_devices
 from ptychopinn_plugin.engines.tensorflow.quiet import quiet
 from ptychopinn_plugin.errors import BackendUnavailableError
 
@@ -28,7 +29,9 @@ def device_of(execution: ExecutionConfig) -> str:
 
     Raises:
         BackendUnavailableError: this machine does not have it.
+        ConfigError: several devices are asked for.
     """
+    check_devices(execution)
     found = devices()
     if execution.accelerator == 'auto':
         return _NAMES[found[0]]
