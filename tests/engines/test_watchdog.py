@@ -59,6 +59,10 @@ def test_a_fresh_network_may_be_flat_for_a_while_and_not_for_ever() -> None:
         watchdog.look(FLAT)
 
 
+def test_a_fresh_network_that_differs_by_chance_has_not_lived() -> None:
+    look(Watchdog(0.3, 4), Signs(spread=0.1, dead=0.0, counts_ratio=1.0), *[FLAT] * 100)
+
+
 def test_a_short_training_of_few_steps_is_never_condemned() -> None:
     look(Watchdog(0.3, 4), *[FLAT] * 100)
 

@@ -18,6 +18,8 @@ from ptychopinn_plugin.errors import CollapseError
 # Patches that explain the frames spread at least as far as the frames (see `frame_spread`); at a
 # tenth of that they explain a hundredth of what differs between the frames.
 FLAT_SHARE = 0.1
+# Half-way there a network has learnt to tell frames apart; a fresh one reaches a quarter by chance.
+ALIVE_SHARE = 0.5
 # Frames that differ by less than this tell nothing of the patches.
 LEAST_FRAME_SPREAD = 0.01
 # Collapsed trainings have been seen with 68 to 97 % dead channels, sound ones with less than half.
@@ -81,6 +83,7 @@ class Watchdog:
     """
 
     def __init__(self, frame_spread: float, steps_per_epoch: int) -> None:
+        self._alive = ALIVE_SHARE * frame_spread
         self._flat = FLAT_SHARE * frame_spread if frame_spread >= LEAST_FRAME_SPREAD else 0.0
         self._frame_spread = frame_spread
         self._fresh_epochs = math.ceil(FRESH_STEPS / max(1, steps_per_epoch))
@@ -101,7 +104,7 @@ class Watchdog:
                 f'the training was stopped after epoch {self._epochs}: the network gives values '
                 f'that are not finite. Try this: {_SMALLER_STEPS}; keep gradient_clip_val at 1'
             )
-        self._has_lived = self._has_lived or signs.spread >= self._flat
+        self._has_lived = self._has_lived or signs.spread >= self._alive
         found = dict(self._findings(signs))
         self._in_a_row = {advice: self._in_a_row.get(advice, 0) + 1 for advice in found}
         lasting = [advice for advice, epochs in self._in_a_row.items() if epochs >= PATIENCE_EPOCHS]
