@@ -20,8 +20,8 @@ from ptychopinn_plugin.engines import checkpoints
 from ptychopinn_plugin.engines.pytorch.devices import check_devices
 from ptychopinn_plugin.engines.pytorch.module import Training
 from ptychopinn_plugin.engines.record import TrainingRecord
-from ptychopinn_plugin.engines.tracking import runs_in
 from ptychopinn_plugin.engines.schedule import Schedule
+from ptychopinn_plugin.engines.tracking import runs_in
 from ptychopinn_plugin.engines.trust import Trust
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
 
