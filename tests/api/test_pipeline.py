@@ -47,7 +47,9 @@ def test_the_whole_way(backend: Backend, tmp_path: Path, architecture: str) -> N
     assert results['backend'] == model.manifest.backend == backend
     assert results['architecture'] == architecture
     assert results['model_name'] == model.manifest.weights_fingerprint
-    assert len(results['history']['train_loss']) == len(results['history']['val_loss']) == 2
+    assert results['history']['train_loss'] == model.losses[:, 0].tolist()
+    assert results['history']['val_loss'] == model.losses[:, 1].tolist()
+    assert len(model.losses) == 2
     assert all(loss > 0 for losses in results['history'].values() for loss in losses)
     assert set(results['seconds']) == {'train', 'reconstruct'}
     assert all(seconds > 0 for seconds in results['seconds'].values())
@@ -78,6 +80,18 @@ def test_another_scan_is_reconstructed_from_its_file(tmp_path: Path) -> None:
     execution = pp.load_model(results['paths']['model']).manifest.execution
     assert execution is not None
     assert (execution.threads, execution.logger) == (1, 'none')
+
+
+@pytest.mark.pytorch
+def test_what_was_saved_is_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save_and_damage(path: Path, model: pp.TrainedModel) -> None:
+        pp.save_model(path, model)
+        path.write_bytes(path.read_bytes()[:-1])
+
+    monkeypatch.setattr('ptychopinn_plugin.pipeline.save_model', save_and_damage)
+    settings = {**SMALL, **OWN['unrolled'], 'epochs': 1}
+    with pytest.raises(pp.ModelFileError):
+        pp.run_pipeline(make_scan(side=6), output_dir=tmp_path, backend='pytorch', **settings)
 
 
 def test_what_is_wrong_is_told_before_anything_is_done(tmp_path: Path) -> None:
