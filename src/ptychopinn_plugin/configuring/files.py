@@ -36,7 +36,7 @@ def read_file(path: Path, *sections: str) -> Source:
     by_section = _sorted(content, path)
     for section, values in by_section.items():
         if section not in sections:
-            merged({section: SECTIONS[section]}, [Source(path.name, values)])
+            merged({section: SECTIONS[section]}, [Source(path.name, values)], told=False)
     wanted = {name: value for section in sections for name, value in by_section[section].items()}
     return Source(path.name, wanted)
 

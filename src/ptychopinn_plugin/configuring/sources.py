@@ -32,12 +32,15 @@ class Source:
     values: Mapping[str, object]
 
 
-def merged(sections: Sections, sources: Sequence[Source]) -> dict[str, Config]:
-    """Return the configs that the sources give together; every override is logged.
+def merged(
+    sections: Sections, sources: Sequence[Source], *, told: bool = True
+) -> dict[str, Config]:
+    """Return the configs that the sources give together.
 
     Args:
         sections: the configs to make, by section.
         sources: the weakest first; a later one wins.
+        told: whether every override is logged.
 
     Raises:
         ConfigError: with every unknown name and every value that its field does not take.
@@ -57,7 +60,7 @@ def merged(sections: Sections, sources: Sequence[Source]) -> dict[str, Config]:
                 faults += [f'{source.name}: {fault_sentence(f, name)}' for f in error.errors()]
                 continue
             old = given[section].get(name, sections[section].model_fields[name].default)
-            if value != old:
+            if told and value != old:
                 logger.info('%s.%s: %r -> %r (%s)', section, name, old, value, source.name)
             given[section][name] = value
     if faults:
