@@ -9,18 +9,25 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from ptychodus.api.io import load_product, save_product
+from ptychodus.api.io import load_diffraction_data, load_product, save_product
 from ptychodus.api.object import Object
-from ptychodus.api.reconstruct import ReconstructInput
+from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
 from ptychodus.api.settings import SettingsRegistry
 
-from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import (
+    Backend,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from ptychopinn_plugin.contract import load_npz
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.host.library import PtychoPINNReconstructorLibrary
+from ptychopinn_plugin.host.saving import save_ptychodus_pair
 from ptychopinn_plugin.host.supervised import SupervisedReconstructor
 from ptychopinn_plugin.model_file import load_model
-from tests.helpers import KnownScan
+from tests.helpers import KnownScan, make_known_scan
 from tests.host_plugin.engines import SlowEngine
 
 MODEL = ModelConfig(architecture='unrolled', gridsize=2, model_type='pinn')
@@ -132,3 +139,32 @@ def test_stop_reaches_it(engine_type: type[SlowEngine], with_truth: ReconstructI
     library.connect_host(Stopped())
     for reconstructor in library:
         assert list(reconstructor.reconstruct(with_truth)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_it_learns_the_known_object_in_its_worker(backend: Backend, tmp_path: Path) -> None:
+    """Through the worker process, at the default learning rate, on the scan it was trained on."""
+    known = make_known_scan(frame_size=64, side=7, step_px=6.0, photons=1e5)
+    scan = dataclasses.replace(known.scan, object_guess=known.truth)
+    save_ptychodus_pair(tmp_path, scan)
+    made = SupervisedReconstructor(
+        backend=backend,
+        training=TrainingConfig(epochs=10, batch_size=2),
+        execution=ExecutionConfig(accelerator='cpu', logger='none', deterministic=True),
+    )
+    data = load_diffraction_data(tmp_path / 'diffraction.h5')
+    given = prepare_reconstruct_input(data, load_product(tmp_path / 'product.h5'))
+    try:
+        *_, trained = made.train(tmp_path, tmp_path / 'out')
+        *_, output = made.reconstruct(given)
+    finally:
+        made.close()
+    assert trained.training_loss[-1].value < 0.8 * trained.training_loss[0].value
+    assert backend in output.product.metadata.comments
+    low, high = (np.rint(each).astype(int) for each in (
+        scan.positions_px.min(axis=0), scan.positions_px.max(axis=0)))  # fmt: skip
+    seen = slice(low[0], high[0]), slice(low[1], high[1])
+    found, truth = output.product.object_.get_layer(0)[seen], known.truth[seen]
+    found = found * np.exp(-1j * np.angle(np.vdot(truth, found)))
+    assert np.corrcoef(np.angle(found).ravel(), np.angle(truth).ravel())[0, 1] > 0.5

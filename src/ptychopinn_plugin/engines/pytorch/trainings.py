@@ -46,9 +46,8 @@ def fit_patches(
         trust=None,
     )
     steps = sets.steps_per_epoch * training.epochs
-    module = PatchTraining(
-        sets, model, training, execution, cnn_schedule(execution, steps), stop_check(monitor)
-    )
+    schedule = cnn_schedule(execution, steps, supervised=model.model_type == 'supervised')
+    module = PatchTraining(sets, model, training, execution, schedule, stop_check(monitor))
     run_training(module, record, execution, device, folder, resume=resume)
     return record.trained()
 

@@ -145,7 +145,8 @@ def fit_patches(
         metric=execution.checkpoint_monitor_metric,
         trust=None,
     )
-    schedule = cnn_schedule(execution, sets.steps_per_epoch * training.epochs)
+    steps = sets.steps_per_epoch * training.epochs
+    schedule = cnn_schedule(execution, steps, supervised=model.model_type == 'supervised')
     check = stop_check(monitor)
     job = PatchTraining(sets, model, training, execution, schedule, device, check)
     run_epoch = functools.partial(job.run_epoch, record)
