@@ -19,14 +19,13 @@ from typing import Any
 from scans import Case, case_of, scored
 
 from ptychopinn_plugin import (
-    ExecutionConfig,
+    Engine,
     InferenceConfig,
-    Monitor,
     TrainedModel,
     load_model,
+    make_engine,
+    reconstruct,
 )
-from ptychopinn_plugin.engines import engine_class
-from ptychopinn_plugin.engines.protocol import Engine
 
 
 def plans(arguments: argparse.Namespace) -> Iterator[tuple[str, InferenceConfig, Path | None]]:
@@ -68,7 +67,7 @@ def row(
 ) -> dict[str, Any]:
     """Return the median seconds of several reconstructions, and the last one's scores."""
     results = [
-        engine.reconstruct(case.scan, inference, model, Monitor())
+        reconstruct(case.scan, model=model, inference=inference, engine=engine)
         # Shapes that are new to a framework cost it time once: the first one does not count.
         for _ in range(1 + repeats)
     ][1:]
@@ -97,9 +96,8 @@ def main() -> None:
     methods = [(name, how, m and load_model(m)) for name, how, m in plans(arguments)]
     # Import and first trace: what the first call of a worker pays.
     began = time.perf_counter()
-    execution = ExecutionConfig(backend=arguments.backend)
-    engine = engine_class(arguments.backend)(execution)
-    engine.reconstruct(cases[0].scan, InferenceConfig(refine_iterations=1), None, Monitor())
+    engine = make_engine(arguments.backend)
+    reconstruct(cases[0].scan, inference=InferenceConfig(refine_iterations=1), engine=engine)
     first = time.perf_counter() - began
     rows = [
         row(case, name, inference, model, engine, arguments.repeats)

@@ -1,5 +1,14 @@
 # ruff: noqa: TID252  (lazy_loader reads relative imports)
-from .api import Monitor, Progress, Reconstruction, TrainedModel, reconstruct, train
+from .api import (
+    Engine,
+    Monitor,
+    Progress,
+    Reconstruction,
+    TrainedModel,
+    make_engine,
+    reconstruct,
+    train,
+)
 from .config import (
     Backend,
     ExecutionConfig,
@@ -54,6 +63,7 @@ __all__ = [
     'CheckpointError',
     'CollapseError',
     'ConfigError',
+    'Engine',
     'ExecutionConfig',
     'InferenceConfig',
     'InferenceRun',
@@ -92,6 +102,7 @@ __all__ = [
     'load_model',
     'load_result',
     'load_scan',
+    'make_engine',
     'picture',
     'reconstruct',
     'run_pipeline',

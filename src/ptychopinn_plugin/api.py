@@ -15,20 +15,38 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.engines import engine_class
 from ptychopinn_plugin.engines.choice import with_backend
-from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
+from ptychopinn_plugin.engines.protocol import Engine, Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.model_file import TrainedModel, load_model, save_model
 
 __all__ = [
+    'Engine',
     'Monitor',
     'Progress',
     'Reconstruction',
     'TrainedModel',
     'load_model',
+    'make_engine',
     'reconstruct',
     'save_model',
     'train',
 ]
+
+
+def make_engine(backend: Backend | None = None, execution: ExecutionConfig | None = None) -> Engine:
+    """Make an engine for several calls: what it has loaded and compiled serves them all.
+
+    With TensorFlow a second scan of the same shapes then starts about a second sooner.
+
+    Args:
+        backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
+        execution: device, threads, optimiser.
+
+    Raises:
+        BackendUnavailableError: the backend is not installed.
+    """
+    execution = with_backend(execution or ExecutionConfig(), backend)
+    return engine_class(execution.backend)(execution)
 
 
 def train(
@@ -62,9 +80,7 @@ def train(
     scans = [scans] if isinstance(scans, ScanData) else list(scans)
     if not scans:
         raise ScanDataError(['training needs at least one scan, got none'])
-    execution = with_backend(execution or ExecutionConfig(), backend)
-    engine = engine_class(execution.backend)(execution)
-    return engine.fit(
+    return make_engine(backend, execution).fit(
         scans,
         model or ModelConfig(),
         training or TrainingConfig(),
@@ -81,6 +97,7 @@ def reconstruct(
     backend: Backend | None = None,
     inference: InferenceConfig | None = None,
     execution: ExecutionConfig | None = None,
+    engine: Engine | None = None,
     monitor: Monitor | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan, by a trained network and physics or by physics alone.
@@ -91,6 +108,7 @@ def reconstruct(
         backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
         inference: iterations, probe update.
         execution: device and threads.
+        engine: from `make_engine`, in place of `backend` and `execution`.
         monitor: hears of each step and may ask for a stop.
 
     Raises:
@@ -98,9 +116,11 @@ def reconstruct(
         ModelFileError: the model's file cannot be read.
         ModelMismatchError: the model does not fit the scan.
         Cancelled: the monitor asked for a stop.
+        TypeError: an engine was given, and a backend or an execution config too.
     """
+    if engine is not None and (backend is not None or execution is not None):
+        raise TypeError('give an engine, or a backend and an execution config, not both')
     if isinstance(model, str | Path):
         model = load_model(model)
-    execution = with_backend(execution or ExecutionConfig(), backend)
-    engine = engine_class(execution.backend)(execution)
+    engine = engine or make_engine(backend, execution)
     return engine.reconstruct(scan, inference or InferenceConfig(), model, monitor or Monitor())

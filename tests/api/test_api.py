@@ -51,6 +51,15 @@ def test_a_scan_becomes_a_saved_object(tmp_path: Path) -> None:
     assert pp.load_model(tmp_path / 'model.safetensors').manifest.model.width == 8
 
 
+def test_an_engine_serves_several_calls(asked: list[str]) -> None:
+    engine = pp.make_engine('tensorflow')
+    for _ in range(2):
+        pp.reconstruct(make_scan(), engine=engine)
+    assert asked == ['tensorflow']
+    with pytest.raises(TypeError, match='not both'):
+        pp.reconstruct(make_scan(), engine=engine, backend='pytorch')
+
+
 def test_training_needs_a_scan(asked: list[str]) -> None:
     with pytest.raises(pp.ScanDataError, match='at least one scan'):
         pp.train([])
