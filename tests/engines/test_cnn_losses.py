@@ -12,6 +12,7 @@ from ptychopinn_plugin.engines.cnn.losses import (
     patches_loss,
     total_variation,
 )
+from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.physics.likelihood import poisson_deviance
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
@@ -151,3 +152,9 @@ def test_gradients_agree_with_finite_differences() -> None:
     assert torch.autograd.gradcheck(
         lambda x: patches_loss(ops, which, x[:1], truth[:1], dose), found.requires_grad_()
     )
+
+
+@pytest.mark.parametrize('variation', [0.0, 1.0])
+def test_a_training_that_nothing_ties_to_the_frames_is_refused(variation: float) -> None:
+    with pytest.raises(ConfigError, match=r'all 0.*nll_weight 1'):
+        weights(nll_weight=0, realspace_weight=variation)

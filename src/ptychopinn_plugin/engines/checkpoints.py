@@ -25,6 +25,6 @@ def unreadable(path: Path, error: Exception) -> CheckpointError:
 def of_another_shape(path: Path) -> CheckpointError:
     """Return the error for a checkpoint of another network."""
     return CheckpointError(
-        f'{path} holds a network of another shape; resume with the same --width, --levels '
-        'and --blocks, or leave --resume away to start anew'
+        f'{path} holds a network of another shape; resume with the same settings of the model, '
+        'as --width, --levels and --gridsize, or leave --resume away to start anew'
     )

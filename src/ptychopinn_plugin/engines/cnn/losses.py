@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.physics.likelihood import COUNT_FLOOR, poisson_deviance
 from ptychopinn_plugin.physics.ops import Array, Ops
 
@@ -39,16 +40,27 @@ class LossWeights:
             model: says whether known objects alone are learned from.
             training: the weights.
             photons: a frame, of the data.
+
+        Raises:
+            ConfigError: nothing is weighed.
         """
         if model.model_type == 'supervised':
             return cls(0.0, 0.0, 0.0, training.realspace_mae_weight or 1.0)
         factor = training.nphotons / photons if training.nphotons else 1.0
-        return cls(
+        weights = cls(
             training.nll_weight * factor,
             training.mae_weight,
             training.realspace_weight,
             training.realspace_mae_weight,
         )
+        if not (weights.needs_counts or weights.needs_truth):
+            raise ConfigError(
+                [
+                    'nll_weight, mae_weight and realspace_mae_weight are all 0, so that nothing '
+                    'ties the object to the frames; give one of them a value, as nll_weight 1'
+                ]
+            )
+        return weights
 
     @property
     def needs_counts(self) -> bool:
