@@ -1,4 +1,4 @@
-# make demo | make test | make test-slow | make test-oldest-host | make clean. The environment is made once, in .venv.
+# make demo | make test | make test-slow | make test-oldest-host | make regression | make clean. The environment is made once, in .venv.
 # make demo BACKEND=tensorflow runs the demonstration with TensorFlow.
 PYTHON ?=
 BACKEND ?= pytorch
@@ -10,7 +10,7 @@ PYTEST := $(VENV)/bin/python -m pytest -o faulthandler_timeout=300 \
 BOTH := PTYCHOPINN_REQUIRE=tensorflow,pytorch
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-oldest-host clean
+.PHONY: demo test test-slow test-oldest-host regression clean
 
 ifeq ($(filter $(BACKEND),pytorch tensorflow),)
 $(error BACKEND is '$(BACKEND)'; it must be pytorch or tensorflow)
@@ -29,6 +29,10 @@ test: $(VENV)/.test
 # Whole programs with their workers, and every way of installing.
 test-slow: $(VENV)/.test
 	$(BOTH) $(PYTEST) -m slow
+
+# Train, save, load, reconstruct as two programs, every backend and architecture, with durations.
+regression: $(VENV)/.test
+	$(BOTH) $(PYTEST) -q tests/integration
 
 # The oldest Ptychodus that is supported, in place of the newest.
 test-oldest-host: $(VENV)/.test

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.gauge import phase_ramp
 from ptychopinn_plugin.pictures import picture
 from ptychopinn_plugin.pictures.display import hue_and_brightness, object_view, robust_range
 from ptychopinn_plugin.pictures.figure import heading
-from ptychopinn_plugin.pictures.panels import metric_length, nice_length
+from ptychopinn_plugin.pictures.panels import draw_residual, metric_length, nice_length
 from ptychopinn_plugin.results import Result
 from tests.results.examples import known_reconstruction
 
@@ -107,6 +108,18 @@ def test_a_probe_s_colours_are_its_phase_and_amplitude() -> None:
     brightness = np.array([[1, 0.5, 0], [1, 1, 0]])
     np.testing.assert_allclose(colours.max(axis=-1), brightness, atol=1e-12)
     assert not np.allclose(colours[0, 0], colours[1, 0])
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_there_is_no_half_step(steps: int) -> None:
+    _, result = known_reconstruction()
+    few = dataclasses.replace(
+        result, residual=result.residual[:steps], stages=result.stages[:steps]
+    )
+    axes = Figure().subplots()
+    draw_residual(axes, few)
+    ticks = axes.get_xticks()
+    np.testing.assert_array_equal(ticks, np.rint(ticks))
 
 
 def test_scale_bars_have_round_lengths() -> None:

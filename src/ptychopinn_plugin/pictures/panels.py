@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from ptychopinn_plugin.engines.protocol import Reconstruction
@@ -93,6 +94,7 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     if set(stages.tolist()) <= set(_STAGE_COLOURS):
         axes.set_title(r'residual $\sum(|\Psi|-\sqrt{I})^2 / \sum I$', fontsize='medium')
     axes.set_xlabel('step', fontsize='small')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(which='both', labelsize='small')
     axes.legend(frameon=False, fontsize='small')
     axes.grid(visible=True, which='both', color='#e4e4e4', linewidth=0.6)
