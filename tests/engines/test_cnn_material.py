@@ -109,6 +109,12 @@ def test_every_group_fits_the_region(scan: ScanData) -> None:
         assert batch.canvas_shape[0] == len(batch.inputs) * batch.canvas_shape[1]
         assert (batch.corners >= 0).all()
         assert (batch.corners + SIZE <= batch.canvas_shape).all()
+        # Each group keeps to its own rows.
+        side = batch.canvas_shape[1]
+        rows = batch.corners.reshape(len(batch.inputs), -1, 2)[..., 0]
+        first = side * np.arange(len(rows))[:, None]
+        assert ((rows >= first) & (rows + SIZE <= first + side)).all()
+        assert (rows.min(axis=1, keepdims=True) == first).all()
 
 
 def test_validation_is_a_strip_that_training_does_not_see(scan: ScanData) -> None:

@@ -33,7 +33,9 @@ def test_patches_turned_at_random_are_turned_back(spread: float) -> None:
     patches, positions = cut_patches(7)
     angles = np.random.default_rng(0).normal(0, spread, len(patches))
     turned = (patches * np.exp(1j * angles)[:, None, None]).astype(np.complex64)
-    left = turns_of(turned, positions, PROBE) * np.exp(1j * angles)
+    turns = turns_of(turned, positions, PROBE)
+    assert np.angle(turns.sum()) == pytest.approx(0, abs=1e-3)
+    left = turns * np.exp(1j * angles)
     assert np.allclose(np.abs(left), 1, atol=1e-5)
     assert np.abs(left / left[0] - 1).max() < 0.01
 
