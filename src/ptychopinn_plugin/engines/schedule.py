@@ -78,7 +78,7 @@ def stage_schedule(execution: ExecutionConfig, steps: int) -> Schedule:
 def cnn_schedule(execution: ExecutionConfig, steps: int, *, supervised: bool = False) -> Schedule:
     """Return the schedule of the `cnn` architecture; a step is a batch of groups.
 
-    On known objects its own rate is lower: at 1e-3 such a training ends at the mean object.
+    At 1e-3 a training on known objects ends at the mean object, and one on frames learns less.
     """
-    rate = 3e-4 if supervised else 1e-3
+    rate = 3e-4 if supervised else 4e-4
     return Schedule.of(execution, steps, rate=rate, course='WarmupCosine')
