@@ -4,8 +4,9 @@ PYTHON ?=
 BACKEND ?= pytorch
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
-# A test that hangs says where, and ends.
-PYTEST := $(VENV)/bin/python -m pytest -o faulthandler_timeout=300 \
+# A test that hangs says where, and ends. Two processes share the files of tests, a file stays whole:
+# what is compiled for it serves all of its tests.
+PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile -o faulthandler_timeout=300 \
     -o faulthandler_exit_on_timeout=true
 BOTH := PTYCHOPINN_REQUIRE=tensorflow,pytorch
 
@@ -32,7 +33,7 @@ test-slow: $(VENV)/.test
 
 # Train, save, load, reconstruct as two programs, every backend and architecture, with durations.
 regression: $(VENV)/.test
-	$(BOTH) $(PYTEST) -q tests/integration
+	$(BOTH) $(PYTEST) -n 0 -q tests/integration
 
 # The oldest Ptychodus that is supported, in place of the newest.
 test-oldest-host: $(VENV)/.test

@@ -5,7 +5,9 @@ names it (a comma list): a machine that promised a backend may not skip it.
 """
 
 import functools
+import logging
 import os
+from collections.abc import Iterator
 from typing import get_args
 
 import pytest
@@ -79,3 +81,13 @@ def shared_engine(backend: Backend) -> Engine:
 def engine(backend: Backend) -> Engine:
     """Give the engine of each backend in turn."""
     return shared_engine(backend)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def logging_as_before_the_module() -> Iterator[None]:
+    """Undo what commands do to the package's logger."""
+    package = logging.getLogger('ptychopinn_plugin')
+    handlers, propagate, level = [*package.handlers], package.propagate, package.level
+    yield
+    package.handlers, package.propagate = handlers, propagate
+    package.setLevel(level)

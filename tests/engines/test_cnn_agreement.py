@@ -155,7 +155,8 @@ def test_both_take_the_same_steps(models: dict[str, TrainedModel]) -> None:
     assert list(found.weights) == list(wanted.weights)
     np.testing.assert_allclose(found.losses, wanted.losses, rtol=1e-4)
     start = fresh_weights(wanted.manifest.model, 64, wanted.probe, TRAINING.seed)
-    assert apart(found.weights, wanted.weights, start) < 1e-3
+    # Adam makes a step of like size of any gradient, also of one that is rounding and no more.
+    assert apart(found.weights, wanted.weights, start) < 1e-2
 
 
 def apart(found: Weights, wanted: Weights, start: Weights) -> float:
