@@ -22,7 +22,7 @@ from tests.helpers import make_scan
 SCAN = make_scan(side=2)
 # All settings that the flat dictionary has, none at its default.
 CHANGED: dict[str, Any] = {
-    'gridsize': 2,
+    'gridsize': 3,
     'n_filters_scale': 3,
     'model_type': 'supervised',
     'amp_activation': 'swish',
@@ -130,7 +130,7 @@ def test_the_flat_dictionary_has_every_setting(tmp_path: Path) -> None:
     )
     assert legacy_parameters(run) == {
         'N': 64,
-        'gridsize': 2,
+        'gridsize': 3,
         'n_filters_scale': 3,
         'model_type': 'supervised',
         'amp_activation': 'swish',

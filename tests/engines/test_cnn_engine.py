@@ -28,7 +28,7 @@ TRAINING = {'epochs': 1, 'batch_size': 8, 'n_groups': 8, 'validation_fraction': 
 
 
 def cnn(**fields: Any) -> ModelConfig:
-    return ModelConfig.model_validate({'architecture': 'cnn', **fields})
+    return ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 1, **fields})
 
 
 def training(**fields: Any) -> TrainingConfig:

@@ -20,7 +20,7 @@ from tests.frameworks import FRAMEWORKS, MAKERS
 from tests.helpers import make_object
 from tests.physics.world import Values
 
-CNN = ModelConfig(architecture='cnn')
+CNN = ModelConfig(architecture='cnn', gridsize=1)
 NUMPY = NumpyOps()
 PHOTONS = 2e4
 

@@ -22,7 +22,7 @@ from tests.helpers import make_known_scan, make_probe, make_scan
 
 SIZE = 16
 PAIRS = ModelConfig(architecture='cnn', gridsize=2)
-SINGLES = ModelConfig(architecture='cnn')
+SINGLES = ModelConfig(architecture='cnn', gridsize=1)
 
 
 @pytest.fixture(scope='module')

@@ -18,11 +18,11 @@ from ptychopinn_plugin.engines.cnn.shapes import (
 from ptychopinn_plugin.errors import ModelMismatchError
 from tests.helpers import make_probe
 
-CNN = ModelConfig(architecture='cnn')
+CNN = ModelConfig(architecture='cnn', gridsize=1)
 
 
 def cnn(**fields: object) -> ModelConfig:
-    return ModelConfig.model_validate({'architecture': 'cnn', **fields})
+    return ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 1, **fields})
 
 
 @pytest.mark.parametrize(

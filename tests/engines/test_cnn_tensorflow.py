@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.tensorflow
 
-CNN = ModelConfig(architecture='cnn')
+CNN = ModelConfig(architecture='cnn', gridsize=1)
 # 21 frames in batches of 6, 5, 5 and 5.
 SHORT = TrainingConfig(epochs=2, batch_size=6)
 
@@ -127,7 +127,7 @@ def test_gradients_are_clipped(scan: ScanData) -> None:
 
 
 def test_a_probe_does_not_decay(scan: ScanData) -> None:
-    config = ModelConfig(architecture='cnn', probe_trainable=True, probe_mask=True)
+    config = ModelConfig(architecture='cnn', gridsize=1, probe_trainable=True, probe_mask=True)
     training = make_training(scan, config, learning_rate=1.0, scheduler='ReduceLROnPlateau')
     before = training.network.weights()['probe.real']
     training.train(training.sets.epoch(0)[0], 0)

@@ -26,7 +26,7 @@ CENTRE = np.s_[..., 16:48, 16:48]
 
 
 def cnn(**fields: Any) -> ModelConfig:
-    return ModelConfig.model_validate({'architecture': 'cnn', **fields})
+    return ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 1, **fields})
 
 
 def network_of(model: ModelConfig, weights: Weights | None = None) -> PatchNetwork:

@@ -36,7 +36,7 @@ class ModelConfig(Config):
     model_type: Literal['pinn', 'supervised'] = setting(
         'pinn', 'cnn: trained on the frames alone (pinn) or on known objects (supervised)'
     )
-    gridsize: int = setting(1, 'cnn: side of a group of frames, gridsize² frames', ge=1, le=4)
+    gridsize: int = setting(2, 'cnn: side of a group of frames, gridsize² frames', ge=1, le=4)
     n_filters_scale: int = setting(1, 'cnn: factor of all channel numbers', ge=1, le=8)
     amp_activation: Literal['sigmoid', 'swish', 'softplus', 'relu'] = setting(
         'sigmoid', "cnn: last function of the object's amplitude", advanced=True
