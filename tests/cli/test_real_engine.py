@@ -42,6 +42,7 @@ def test_a_scan_becomes_its_object(run: Run, folder: Path, backend: Backend) -> 
     assert result.reconstruction.backend == backend
 
 
+@pytest.mark.slow
 def test_train_resume_reconstruct(run: Run, folder: Path, backend: Backend) -> None:
     shown = run(*TRAIN, '--epochs', 1, '--backend', backend)
     assert shown.code == 0, shown.err

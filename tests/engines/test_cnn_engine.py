@@ -286,6 +286,7 @@ def test_a_training_stopped_later_gives_its_best_model(engine: Engine, scan: Sca
     assert monitor.heard[1].validation_loss == pytest.approx(model.losses[0, 1])
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_like_an_uninterrupted_one(
     engine: Engine, scan: ScanData, tmp_path: Path
 ) -> None:
@@ -302,6 +303,7 @@ def test_a_collapsed_training_is_stopped_with_advice(backend: Backend, scan: Sca
         made(backend, learning_rate=0.5).fit([scan], cnn(), training(epochs=40), Monitor())
 
 
+@pytest.mark.slow
 def test_checkpoints_are_kept_as_asked(backend: Backend, scan: ScanData, tmp_path: Path) -> None:
     def kept(name: str, **fields: Any) -> list[str]:
         folder = tmp_path / name
