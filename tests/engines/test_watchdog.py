@@ -146,12 +146,22 @@ def test_what_the_probe_does_not_reach_is_no_spread(known: KnownScan) -> None:
     assert patch_spread(patches.astype(np.complex64), light.astype(np.float32)) < 1e-6
 
 
+def test_constants_that_differ_by_member_are_no_spread(known: KnownScan) -> None:
+    pair = true_patches(known)[:2]
+    light = illumination(known.scan)
+    assert patch_spread(np.concatenate([pair, pair, pair]), light, members=2) < 1e-6
+    assert patch_spread(np.concatenate([pair, pair, pair]), light) > 0.01
+    assert patch_spread(pair, light, members=2) == patch_spread(pair, light) > 0.01
+
+
 def test_patches_of_zero_are_flat(known: KnownScan) -> None:
     nothing = np.zeros((3, 32, 32), np.complex64)
     assert patch_spread(nothing, illumination(known.scan)) == 0
 
 
-def train(backend: Backend, scan: ScanData, learning_rate: float, epochs: int) -> TrainedModel:
+def train(
+    backend: Backend, scan: ScanData, gridsize: int, learning_rate: float, epochs: int
+) -> TrainedModel:
     execution = ExecutionConfig(
         backend=backend,
         accelerator='cpu',
@@ -160,15 +170,16 @@ def train(backend: Backend, scan: ScanData, learning_rate: float, epochs: int) -
         enable_checkpointing=False,
         early_stop_patience=1000,
     )
-    model = ModelConfig(architecture='cnn')
+    model = ModelConfig(architecture='cnn', gridsize=gridsize)
     training = TrainingConfig(epochs=epochs, batch_size=8)
     return engine_class(backend)(execution).fit([scan], model, training, Monitor())
 
 
 @pytest.mark.slow
-def test_a_collapsing_training_stops_early_with_the_reason(backend: Backend) -> None:
+@pytest.mark.parametrize('gridsize', [1, 2])
+def test_a_collapsing_training_stops_early_with_the_reason(backend: Backend, gridsize: int) -> None:
     """At a learning rate that no network survives; at its own the same training goes on."""
     scan = make_known_scan(frame_size=64, side=5, step_px=6.0, photons=1e5).scan
     with pytest.raises(CollapseError, match=r'stopped after epoch \d+: .*lower learning_rate'):
-        train(backend, scan, learning_rate=1.0, epochs=40)
-    assert len(train(backend, scan, learning_rate=0.0, epochs=5).losses) == 5
+        train(backend, scan, gridsize, learning_rate=1.0, epochs=40)
+    assert len(train(backend, scan, gridsize, learning_rate=0.0, epochs=5).losses) == 5

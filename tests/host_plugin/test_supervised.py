@@ -150,6 +150,7 @@ def test_it_learns_the_known_object_in_its_worker(backend: Backend, tmp_path: Pa
     save_ptychodus_pair(tmp_path, scan)
     made = SupervisedReconstructor(
         backend=backend,
+        model=ModelConfig(gridsize=1),
         training=TrainingConfig(epochs=10, batch_size=2),
         execution=ExecutionConfig(accelerator='cpu', logger='none', deterministic=True),
     )

@@ -23,6 +23,7 @@ class Judgement:
         illumination: (N, N), sum over modes of |probe|^2 of the first scan.
         losses: of the batches.
         patches: of the first scan's first batches.
+        members: patches a group.
         peaks: greatest value of each channel behind a ReLU so far, (channels,).
         predicted: counts.
         measured: counts.
@@ -31,6 +32,7 @@ class Judgement:
     illumination: npt.NDArray[np.floating]
     losses: list[float] = field(default_factory=list)
     patches: list[npt.NDArray[np.complex64]] = field(default_factory=list)
+    members: int = 1
     peaks: npt.NDArray[np.float32] | None = None
     predicted: float = 0.0
     measured: float = 0.0
@@ -55,6 +57,7 @@ class Judgement:
         self.losses.append(loss)
         if batch.scan == 0 and self._watched() < WATCHED_PATCHES:
             self.patches.append(patches)
+            self.members = len(patches) // len(batch.inputs)
         self.peaks = peaks if self.peaks is None else np.maximum(self.peaks, peaks)
         if predicted is not None:
             self.predicted += predicted
@@ -67,7 +70,7 @@ class Judgement:
     def signs(self) -> Signs:
         """Return the signs of a collapse."""
         return Signs(
-            spread=patch_spread(np.concatenate(self.patches), self.illumination),
+            spread=patch_spread(np.concatenate(self.patches), self.illumination, self.members),
             dead=float(np.mean(self.peaks <= 0)) if self.peaks is not None else 0.0,
             counts_ratio=self.predicted / self.measured if self.measured else None,
         )

@@ -152,18 +152,25 @@ def frame_spread(counts: npt.NDArray[np.float32]) -> float:
 
 
 def patch_spread(
-    patches: npt.NDArray[np.complex64], illumination: npt.NDArray[np.floating]
+    patches: npt.NDArray[np.complex64],
+    illumination: npt.NDArray[np.floating],
+    members: int = 1,
 ) -> float:
     """Return how far illuminated patches differ from their mean, relative to their norm.
 
-    0 where all patches are alike; the phase of a whole patch, which no frame shows, is left out.
+    0 where all groups are drawn alike; the phase of a whole patch, which no frame shows, is left
+    out. Each member of a group has its own mean: a network that has collapsed draws different
+    constants for them.
 
     Args:
-        patches: complex64 (patches, N, N).
+        patches: complex64 (patches, N, N), the members of a group next to each other.
         illumination: (N, N), sum over modes of |probe|^2.
+        members: patches a group; one group alone cannot be compared, its members are.
     """
     weight = np.asarray(illumination, np.float64)
     mean = np.sum(weight * patches, axis=(1, 2), keepdims=True)
     turned = patches * np.exp(-1j * np.angle(mean))
+    if len(turned) > members:
+        turned = turned.reshape(-1, members, *weight.shape)
     differing = np.sum(weight * np.abs(turned - turned.mean(axis=0)) ** 2)
     return math.sqrt(float(differing) / max(float(np.sum(weight * np.abs(turned) ** 2)), 1e-30))
