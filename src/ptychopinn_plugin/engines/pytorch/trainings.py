@@ -9,8 +9,7 @@ import torch
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.engines.cnn.losses import LossWeights
-from ptychopinn_plugin.engines.cnn.sets import GroupSets
+from ptychopinn_plugin.engines.cnn.preparing import prepared
 from ptychopinn_plugin.engines.protocol import Monitor
 from ptychopinn_plugin.engines.pytorch.cnn_training import PatchTraining
 from ptychopinn_plugin.engines.pytorch.fitting import run_training
@@ -19,7 +18,7 @@ from ptychopinn_plugin.engines.pytorch.training import StageTraining
 from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
 from ptychopinn_plugin.engines.references import with_reference
 from ptychopinn_plugin.engines.runner import stop_check
-from ptychopinn_plugin.engines.schedule import cnn_schedule, stage_schedule
+from ptychopinn_plugin.engines.schedule import stage_schedule
 from ptychopinn_plugin.model_file import TrainedModel
 
 
@@ -35,18 +34,7 @@ def fit_patches(
     resume: bool,
 ) -> TrainedModel:
     """Train the published network on scans; see `PyTorchEngine.fit`."""
-    needs_truth = LossWeights.of(model, training, 1.0).needs_truth
-    sets = GroupSets.of(scans, model, training, with_truth=needs_truth)
-    record = TrainingRecord(
-        monitor,
-        manifest_of(execution, model, training, scans),
-        scans[0].probe,
-        steps_per_epoch=sets.steps_per_epoch,
-        metric=execution.checkpoint_monitor_metric,
-        trust=None,
-    )
-    steps = sets.steps_per_epoch * training.epochs
-    schedule = cnn_schedule(execution, steps, supervised=model.model_type == 'supervised')
+    sets, record, schedule = prepared(scans, model, training, execution, monitor)
     module = PatchTraining(sets, model, training, execution, schedule, stop_check(monitor))
     run_training(module, record, execution, device, folder, resume=resume)
     return record.trained()
@@ -66,8 +54,8 @@ def fit_stage(
     """Train the learned stage on scans; see `PyTorchEngine.fit`."""
     with torch.no_grad():
         ops = TorchOps(device)
-        prepared = [with_reference(ops, scan, training, monitor) for scan in scans]
-    used = [one.scan for one in prepared]
+        material = [with_reference(ops, scan, training, monitor) for scan in scans]
+    used = [one.scan for one in material]
     manifest = manifest_of(execution, model, training, used)
     record = TrainingRecord(
         monitor, manifest, used[0].probe, metric=execution.checkpoint_monitor_metric
@@ -75,7 +63,7 @@ def fit_stage(
     module = StageTraining(
         model,
         training,
-        prepared,
+        material,
         execution,
         stage_schedule(execution, training.epochs * training.steps_per_epoch),
         stop_check(monitor),

@@ -18,13 +18,10 @@ from ptychopinn_plugin.engines.cnn.assembling import (
     with_model_probe,
 )
 from ptychopinn_plugin.engines.cnn.forward import Optics
-from ptychopinn_plugin.engines.cnn.losses import LossWeights
 from ptychopinn_plugin.engines.cnn.material import GroupBatch
-from ptychopinn_plugin.engines.cnn.sets import GroupSets
+from ptychopinn_plugin.engines.cnn.preparing import prepared
 from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
-from ptychopinn_plugin.engines.record import TrainingRecord, manifest_of
 from ptychopinn_plugin.engines.runner import stop_check
-from ptychopinn_plugin.engines.schedule import cnn_schedule
 from ptychopinn_plugin.engines.tensorflow.cnn_batches import Fields, fields_of, signature_of
 from ptychopinn_plugin.engines.tensorflow.cnn_network import PatchNetwork
 from ptychopinn_plugin.engines.tensorflow.cnn_training import PatchTraining, expected_of
@@ -135,18 +132,7 @@ def fit_patches(
         ScanDataError: an object is needed and not known.
         CollapseError: the network draws a flat object and will not recover.
     """
-    needs_truth = LossWeights.of(model, training, 1.0).needs_truth
-    sets = GroupSets.of(scans, model, training, with_truth=needs_truth)
-    record = TrainingRecord(
-        monitor,
-        manifest_of(execution, model, training, scans),
-        scans[0].probe,
-        steps_per_epoch=sets.steps_per_epoch,
-        metric=execution.checkpoint_monitor_metric,
-        trust=None,
-    )
-    steps = sets.steps_per_epoch * training.epochs
-    schedule = cnn_schedule(execution, steps, supervised=model.model_type == 'supervised')
+    sets, record, schedule = prepared(scans, model, training, execution, monitor)
     check = stop_check(monitor)
     job = PatchTraining(sets, model, training, execution, schedule, device, check)
     run_epoch = functools.partial(job.run_epoch, record)
