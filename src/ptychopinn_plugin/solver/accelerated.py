@@ -19,12 +19,10 @@ import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
-from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.physics.projection import preconditioned
+from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.solver.problem import Problem, Sweep
+from ptychopinn_plugin.solver.steps import carried_on, gradient_image, moved_object, moved_probe
 
-# Share of the greatest dose that every pixel's dose is raised by.
-DOSE_FLOOR = 0.02
 # Relative rise of a subset's misfit that counts as a rise, not as rounding.
 RISE_TOLERANCE = 1e-2
 # Relative gain of a pass below which subsets are joined.
@@ -161,7 +159,7 @@ class AcceleratedSolver:
         if self._pass_sums is None:
             raise ValueError('there is no direction before the first pass; call one_pass()')
         direction, dose = self._pass_sums
-        return self._preconditioned(direction, dose), dose
+        return self.problem.ops.compiled(gradient_image)(direction, dose), dose
 
     def residual(self) -> float:
         """Return sum (|Psi| - sqrt(counts))^2 / sum counts of the present state."""
@@ -180,44 +178,32 @@ class AcceleratedSolver:
         else:
             self._momentum = min(self.config.momentum, self._momentum * REGROWTH)
         self._last_misfit[index] = sweep.misfit
-        self._remember(sweep)
         self._step(ahead, sweep)
         return sweep.misfit
 
     def _look_ahead(self, momentum: float, *, moves_probe: bool) -> tuple[Array, Array]:
         """Return object and probe carried on by their velocity."""
-        state = self.state
-        canvas_object = state.canvas_object + momentum * (
-            state.canvas_object - state.earlier_object
-        )
+        ops, state = self.problem.ops, self.state
+        carry, factor = ops.compiled(carried_on), ops.array(np.array(momentum, np.float32))
+        canvas_object = carry(state.canvas_object, state.earlier_object, factor)
         if not moves_probe:
             return canvas_object, state.probe
-        return canvas_object, state.probe + momentum * (state.probe - state.earlier_probe)
+        return canvas_object, carry(state.probe, state.earlier_probe, factor)
 
     def _step(self, ahead: tuple[Array, Array], sweep: Sweep) -> None:
-        """Step from the point ahead along the gradient images."""
+        """Step from the point ahead along the gradient images; add them to the pass."""
+        ops, state = self.problem.ops, self.state
         canvas_object, probe = ahead
-        size = self.config.object_step * self._step_scale
-        moved_object = canvas_object + size * self._preconditioned(sweep.direction, sweep.dose)
-        moved_probe = probe
-        if sweep.probe_direction is not None and sweep.object_power is not None:
-            size = self.config.probe_step * self._step_scale
-            ops = self.problem.ops
-            moved_probe = probe + ops.scale(sweep.probe_direction, size / sweep.object_power)
-        state = self.state
-        self.state = _State(moved_object, moved_probe, state.canvas_object, state.probe)
-
-    def _remember(self, sweep: Sweep) -> None:
-        """Add a sweep to the sums of its pass."""
-        if self._pass_sums is None:
-            self._pass_sums = (sweep.direction, sweep.dose)
-        else:
-            direction, dose = self._pass_sums
-            self._pass_sums = (direction + sweep.direction, dose + sweep.dose)
-
-    def _preconditioned(self, direction: Array, dose: Array) -> Array:
-        """Return a preconditioned gradient image."""
-        return self.problem.ops.compiled(_gradient_image)(direction, dose)
+        size = np.array(self.config.object_step * self._step_scale, np.float32)
+        canvas_object, self._pass_sums = ops.compiled(moved_object)(
+            canvas_object, sweep.direction, sweep.dose, ops.array(size), self._pass_sums
+        )
+        if sweep.probe_direction is not None:
+            size = np.array(self.config.probe_step * self._step_scale, np.float32)
+            probe = ops.compiled(moved_probe)(
+                probe, sweep.probe_direction, sweep.object_power, ops.array(size)
+            )
+        self.state = _State(canvas_object, probe, state.canvas_object, state.probe)
 
     def _drop_momentum(self) -> None:
         """Start the momentum anew, a little weaker."""
@@ -258,7 +244,3 @@ class AcceleratedSolver:
     def _forget_misfits(self) -> None:
         """Let every subset's next misfit pass without comparison."""
         self._last_misfit = [math.inf] * len(self.problem.subsets)
-
-
-def _gradient_image(ops: Ops, direction: Array, dose: Array) -> Array:
-    return preconditioned(ops, direction, dose, DOSE_FLOOR * ops.max(dose))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
+from ptychopinn_plugin.engines.tensorflow.compiling import FusedFunction
 from ptychopinn_plugin.physics.ops import DType
 
 # Enough to keep all cores busy: XLA gives a small array to one core only.
@@ -36,11 +37,11 @@ class TensorFlowOps:
         """Return the function of these Ops, compiled once for all calls of the same shapes."""
         known: Callable[..., Any] | None = self._functions.get(function)
         if known is None:
-            known = self._functions[function] = tf.function(
-                functools.partial(function, self),
-                autograph=False,
-                jit_compile=self._fused,
-                reduce_retracing=not self._fused,
+            filled = functools.partial(function, self)
+            known = self._functions[function] = (
+                FusedFunction(filled)
+                if self._fused
+                else tf.function(filled, autograph=False, reduce_retracing=True)
             )
         return known
 
@@ -114,6 +115,8 @@ class TensorFlowOps:
 
     def sum(self, x: tf.Tensor, axes: tuple[int, ...] | None = None) -> tf.Tensor:
         """Sum over axes, over all without them."""
+        if self._fused and _ends_with_lines(x, axes):
+            return _summed_without_order(x, axes)
         return tf.reduce_sum(x, axes)
 
     def mean(self, x: tf.Tensor) -> tf.Tensor:
@@ -142,6 +145,25 @@ class TensorFlowOps:
 
 def _root_of_pixels(x: tf.Tensor) -> float:
     return math.sqrt(x.shape[-1] * x.shape[-2])
+
+
+def _ends_with_lines(x: tf.Tensor, axes: tuple[int, ...] | None) -> bool:
+    """Say whether a sum runs along the last axes, two or more, of an array of known shape."""
+    if not x.shape.is_fully_defined() or len(x.shape) < 2:
+        return False
+    return axes is None or (len(axes) > 1 and axes == tuple(range(axes[0], len(x.shape))))
+
+
+def _summed_without_order(x: tf.Tensor, axes: tuple[int, ...] | None) -> tf.Tensor:
+    """Sum over axes, the last ones of an array, several times faster than XLA does.
+
+    XLA adds along the last axis one number at a time, to keep their order, and makes one such sum
+    of two. Along an earlier axis it adds many lines at once; a product with ones is left alone.
+    """
+    first = 0 if axes is None else axes[0]
+    lines = tf.reduce_sum(x, first)
+    lines = tf.reshape(lines, [*lines.shape[:first], -1])
+    return tf.tensordot(lines, tf.ones(lines.shape[-1:], x.dtype), 1)
 
 
 def _pixels(width: tf.Tensor, corners: tf.Tensor, size: int) -> tf.Tensor:
