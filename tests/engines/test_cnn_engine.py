@@ -146,7 +146,7 @@ def test_groups_are_trained_together(engine: Engine, scan: ScanData) -> None:
     model = engine.fit([scan], cnn(gridsize=2), training(), Monitor())
     found = engine.reconstruct(scan, InferenceConfig(n_groups=5), model, Monitor())
     assert np.isfinite(found.residual).all()
-    assert model.weights['amplitude.head.weight'].shape[0] == 4
+    assert model.weights['decoder.amplitude.head.weight'].shape[0] == 4
 
 
 @pytest.mark.parametrize('trainable', [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -39,11 +40,17 @@ def known() -> KnownScan:
     return make_known_scan(frame_size=SIZE, modes=2, noise=False)
 
 
-def grouped(known: KnownScan, groups: Values, **fields: object) -> GroupBatch:
+def grouped(
+    known: KnownScan,
+    groups: Values,
+    overlap: Literal['batch', 'group'] = 'batch',
+    **fields: object,
+) -> GroupBatch:
     """Return a batch whose truth is the patches of the true object."""
     model = ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 2, **fields})
     scan = dataclasses.replace(known.scan, object_guess=known.truth)
-    return GroupedScan.of(scan, model, [groups], with_truth=True).batch(groups)
+    made = GroupedScan.of(scan, model, [groups], with_truth=True, overlap=overlap)
+    return made.batch(groups)
 
 
 GROUPS = np.array([[0, 1, 5, 6], [12, 13, 17, 11], [24, 23, 19, 18]])
@@ -72,16 +79,19 @@ def counts(
     )
 
 
-def test_patches_of_one_object_are_merged_and_cut_to_themselves(ops: Ops, known: KnownScan) -> None:
-    batch = grouped(known, GROUPS)
+@pytest.mark.parametrize('overlap', ['batch', 'group'])
+def test_patches_of_one_object_are_merged_and_cut_to_themselves(
+    ops: Ops, known: KnownScan, overlap: Literal['batch', 'group']
+) -> None:
+    batch = grouped(known, GROUPS, overlap)
     assert batch.truth is not None
     _, corners, shares = placed(ops, batch)
     found = overlapped(ops, ops.array(batch.truth), corners, shares, batch.canvas_shape)
     assert relative(ops.numpy(found), batch.truth) < 1e-6
 
 
-def test_groups_do_not_meet_on_their_canvas(ops: Ops, known: KnownScan) -> None:
-    batch = grouped(known, GROUPS)
+def test_groups_that_stand_alone_do_not_meet_on_their_canvas(ops: Ops, known: KnownScan) -> None:
+    batch = grouped(known, GROUPS, 'group')
     assert batch.truth is not None
     changed = batch.truth.copy()
     changed[4:8] *= 3j
@@ -90,6 +100,18 @@ def test_groups_do_not_meet_on_their_canvas(ops: Ops, known: KnownScan) -> None:
     assert relative(found[:4], batch.truth[:4]) < 1e-6
     assert relative(found[4:8], 3j * batch.truth[4:8]) < 1e-6
     assert relative(found[8:], batch.truth[8:]) < 1e-6
+
+
+def test_single_frames_of_a_batch_answer_for_each_other(ops: Ops, known: KnownScan) -> None:
+    batch = grouped(known, np.arange(6)[:, None], gridsize=1)
+    assert batch.truth is not None
+    changed = batch.truth.copy()
+    changed[2] += 1
+    _, corners, shares = placed(ops, batch)
+    found = ops.numpy(overlapped(ops, ops.array(changed), corners, shares, batch.canvas_shape))
+    # Neighbours take over a share of the change, and the changed patch keeps no more than its own.
+    assert relative(found[1], batch.truth[1]) > 0.1
+    assert relative(found[2], changed[2]) > 0.1
 
 
 def test_a_changed_patch_changes_its_neighbours_by_its_share(known: KnownScan) -> None:

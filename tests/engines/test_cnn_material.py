@@ -6,14 +6,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines.cnn.dealing import like_parts, neighbourly_parts
 from ptychopinn_plugin.engines.cnn.forward import patch_weight
 from ptychopinn_plugin.engines.cnn.material import GroupedScan, photons_of, shares_of
 from ptychopinn_plugin.engines.cnn.sets import (
     GroupSets,
-    batches_of,
     inference_groups,
     training_groups,
 )
@@ -102,8 +104,27 @@ def test_shares_of_a_pixel_add_up_to_one() -> None:
     assert np.count_nonzero(total) > SIZE**2
 
 
+@pytest.mark.parametrize('model', [SINGLES, PAIRS])
+def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelConfig) -> None:
+    made = sets(scan, model, n_groups=100)
+    for batch in (*made.epoch(0), *made.held_out()):
+        assert batch.corners is not None
+        assert batch.corners.min(axis=0).tolist() == [0, 0]
+        assert (batch.corners.max(axis=0) + SIZE).tolist() == list(batch.canvas_shape)
+        nearest = np.rint(batch.positions_px)
+        assert np.array_equal(batch.corners - batch.corners[0], nearest - nearest[0])
+
+
+def test_single_frames_that_are_not_merged_stand_alone(scan: ScanData) -> None:
+    for model in (SINGLES, PAIRS):
+        alone = model.model_copy(update={'object_big': False})
+        assert next(iter(sets(scan, alone).epoch(0))).corners is None
+    assert next(iter(sets(scan, SINGLES, overlap='group').epoch(0))).corners is None
+    assert next(iter(sets(scan, PAIRS, overlap='group').epoch(0))).corners is not None
+
+
 def test_every_group_fits_the_region(scan: ScanData) -> None:
-    made = sets(scan, n_groups=100)
+    made = sets(scan, n_groups=100, overlap='group')
     for batch in (*made.epoch(0), *made.held_out()):
         assert batch.corners is not None
         assert batch.canvas_shape[0] == len(batch.inputs) * batch.canvas_shape[1]
@@ -174,8 +195,35 @@ def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) 
 
 
 def test_batches_have_like_sizes() -> None:
-    assert [len(part) for part in batches_of(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
-    assert batches_of(np.zeros((0, 4), np.int64), 8) == []
+    assert [len(part) for part in like_parts(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
+    assert like_parts(np.zeros((0, 4), np.int64), 8) == []
+
+
+@given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 100))
+def test_neighbours_are_dealt_into_as_few_batches_as_others(
+    count: int, size: int, seed: int
+) -> None:
+    random = np.random.RandomState(seed)
+    centres = random.random_sample((count, 2))
+    parts = neighbourly_parts(np.arange(count)[:, None], centres, size, random)
+    assert len(parts) == len(like_parts(np.arange(count)[:, None], size))
+    assert sorted(int(one) for part in parts for one in part[:, 0]) == list(range(count))
+    assert all(0 < len(part) <= size for part in parts)
+
+
+def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanData) -> None:
+    made = sets(scan, SINGLES, batch_size=6)
+    alone = sets(scan, SINGLES, batch_size=6, overlap='group')
+
+    def extent(one: GroupSets) -> float:
+        return float(np.mean([np.ptp(batch.positions_px, axis=0) for batch in one.epoch(0)]))
+
+    assert extent(made) < 0.6 * extent(alone)
+    first, second = (
+        {frozenset(groups[:, 0].tolist()) for _, groups in made.epoch(number).parts}
+        for number in (0, 1)
+    )
+    assert first != second
 
 
 def test_scans_take_turns_with_probes_of_their_own(scan: ScanData) -> None:

@@ -78,8 +78,8 @@ def test_heads_fit_what_they_draw(
     fields: dict[str, object], head: tuple[int, ...], border: bool
 ) -> None:
     shapes = weight_shapes(cnn(**fields), 64, 1)
-    assert shapes['phase.head.weight'] == head
-    assert ('phase.border.weight' in shapes) == border
+    assert shapes['decoder.phase.head.weight'] == head
+    assert ('decoder.phase.border.weight' in shapes) == border
 
 
 def test_trainable_parts_are_there_where_asked_for() -> None:
@@ -105,7 +105,7 @@ def test_convolutions_keep_the_power_of_what_passes_a_relu() -> None:
     weights = fresh_weights(CNN, 64, make_probe(64), 0)
     inner = weights['encoder.2.1.weight']
     assert np.var(inner) == pytest.approx(2 / inner[0].size, rel=0.02)
-    assert np.std(weights['phase.head.weight']) < 0.2 * math.sqrt(2 / (28 * 9))
+    assert np.std(weights['decoder.phase.head.weight']) < 0.2 * math.sqrt(2 / (28 * 9))
 
 
 ACTIVATIONS = {
@@ -122,11 +122,11 @@ def test_amplitudes_start_at_one_and_phases_at_zero(activation: str, scale: floa
     model = cnn(amp_activation=activation, probe_scale=scale)
     weights = fresh_weights(model, 64, make_probe(64), 0)
     for part in ('head', 'border'):
-        bias = weights[f'amplitude.{part}.bias'].astype(np.float64)
+        bias = weights[f'decoder.amplitude.{part}.bias'].astype(np.float64)
         assert scale * ACTIVATIONS[activation](bias) == pytest.approx(1, rel=1e-5)
-        assert not weights[f'phase.{part}.bias'].any()
+        assert not weights[f'decoder.phase.{part}.bias'].any()
 
 
 def test_a_sigmoid_that_cannot_reach_one_starts_short_of_its_end() -> None:
     weights = fresh_weights(cnn(probe_scale=0.5), 64, make_probe(64), 0)
-    assert np.isfinite(weights['amplitude.head.bias']).all()
+    assert np.isfinite(weights['decoder.amplitude.head.bias']).all()

@@ -102,13 +102,13 @@ def test_weights_come_back_as_they_went(scan: ScanData) -> None:
 
 def test_gradients_gather_over_batches_and_end_with_the_epoch(scan: ScanData) -> None:
     training = make_training(scan, accum_steps=3)
-    before = training.network.weights()['phase.head.weight']
+    before = training.network.weights()['decoder.phase.head.weight']
     batches = training.sets.epoch(0)
     for number in range(2):
         training.train(batches[number], number)
-    np.testing.assert_array_equal(training.network.weights()['phase.head.weight'], before)
+    np.testing.assert_array_equal(training.network.weights()['decoder.phase.head.weight'], before)
     training.train(batches[2], 2)
-    assert np.any(training.network.weights()['phase.head.weight'] != before)
+    assert np.any(training.network.weights()['decoder.phase.head.weight'] != before)
     training.run_epoch(make_record(scan, training), 1)
     # Four batches are one step of three and one of the last.
     assert int(training.optimizer.iterations) == 3

@@ -94,10 +94,10 @@ def test_the_head_draws_the_centre_and_other_channels_the_border() -> None:
             whole, found = (network_of(cnn(), one)(frames).numpy() for one in (weights, other))
         return np.abs(found - whole) > 1e-6
 
-    centre = changed('amplitude.head.bias')
+    centre = changed('decoder.amplitude.head.bias')
     assert centre[CENTRE].all()
     assert centre.sum() == 32 * 32
-    assert np.array_equal(changed('phase.border.bias'), ~centre)
+    assert np.array_equal(changed('decoder.phase.border.bias'), ~centre)
 
 
 @pytest.mark.parametrize('activation', ['sigmoid', 'swish', 'softplus', 'relu'])
@@ -149,7 +149,7 @@ def test_peaks_say_which_channels_are_dead() -> None:
 
 def test_wrong_weights_are_refused() -> None:
     weights = fresh_weights(cnn(), 64, PROBE, 0)
-    del weights['phase.head.bias']
+    del weights['decoder.phase.head.bias']
     with pytest.raises(ModelMismatchError, match=r'phase\.head\.bias is missing'):
         network_of(cnn(), weights)
 

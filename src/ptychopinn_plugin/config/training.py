@@ -1,5 +1,7 @@
 """How a model is trained."""
 
+from typing import Literal
+
 from ptychopinn_plugin.config.base import setting
 from ptychopinn_plugin.config.grouping import GroupingConfig
 
@@ -18,6 +20,12 @@ class TrainingConfig(GroupingConfig):
         False, "Refine each scan's probe before training, as for a scan whose probe is a guess"
     )
     batch_size: int = setting(16, 'cnn: groups a step of the optimiser', ge=1, le=100_000)
+    overlap: Literal['batch', 'group'] = setting(
+        'batch',
+        'cnn: patches that are merged where they overlap, with object_big: those of neighbouring '
+        'groups in a batch, or those of each group alone, as published',
+        advanced=True,
+    )
     nphotons: float = setting(
         0.0,
         'cnn: photons a frame that the Poisson loss counts with, 0 for those of the data',

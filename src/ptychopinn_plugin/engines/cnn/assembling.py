@@ -82,9 +82,10 @@ def network_object(
     """Return the stitched object on the canvas of a scan, complex64 (H, W), 1 where it is dark."""
     began = time.perf_counter()
     config, check = model.manifest.model, stop_check(monitor)
-    groups = inference_groups(scan.positions_px, config, inference)
-    grouped = GroupedScan.of(scan, config, [groups])
-    parts = batches_of(groups, batch_size or max(1, BATCH_PIXELS // scan.frame_size**2))
+    drawn_groups = inference_groups(scan.positions_px, config, inference)
+    grouped = GroupedScan.of(scan, config, [drawn_groups])
+    batch_size = batch_size or max(1, BATCH_PIXELS // scan.frame_size**2)
+    parts = batches_of(grouped, drawn_groups, batch_size, np.random.RandomState(0))
     drawn: list[Patches] = []
     misfit = photons = 0.0
     for number, part in enumerate(parts, 1):
@@ -98,7 +99,9 @@ def network_object(
         monitor.on_progress(
             Progress('network', number, len(parts), misfit / max(photons, 1e-30), None, seconds)
         )
-    found = stitched(scan, config, groups, drawn) * np.float32(amplitude_factor(model))
+    found = stitched(scan, config, np.concatenate(parts), drawn) * np.float32(
+        amplitude_factor(model)
+    )
     return np.where(np.isfinite(found), found, np.complex64(1))
 
 

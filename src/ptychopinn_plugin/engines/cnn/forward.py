@@ -1,10 +1,11 @@
 """From the network's patches to the photons that they predict, written once over `Ops`.
 
-The patches of a group overlap; averaging them on one region of the object and cutting them again
-makes each frame answer for its neighbours' view of the same pixels, the overlap constraint of
-PtychoPINN (Hoidn, Mishra and Mehta, Sci. Rep. 13, 22789, 2023, doi:10.1038/s41598-023-48351-7).
-The regions of a batch lie below each other on one tall canvas. Patches are flat here,
-(groups * C, N, N), the members of a group next to each other.
+Patches of neighbouring frames overlap; averaging them on one region of the object and cutting them
+again makes each frame answer for its neighbours' view of the same pixels, the overlap constraint
+of PtychoPINN (Hoidn, Mishra and Mehta, Sci. Rep. 13, 22789, 2023,
+doi:10.1038/s41598-023-48351-7). Where only the patches of a group are merged, the regions of a
+batch's groups lie below each other on one canvas. Patches are flat here, (groups * C, N, N), the
+members of a group side by side.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Placement(NamedTuple):
 
     Attributes:
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
-        corners: int64 (n, 2), first pixel of each patch on the tall canvas; None where patches
+        corners: int64 (n, 2), first pixel of each patch on the canvas; None where patches
             stand alone.
         shares: float32 (n, N, N), each patch's share of the canvas pixels that it lies on; shares
             of a pixel add up to 1. None where patches stand alone.
@@ -142,7 +143,7 @@ def predicted_counts(
         patches: complex64 (n, N, N).
         probe: complex64 (modes, N, N).
         placement: of the patches.
-        canvas_shape: (H, W) of the tall canvas.
+        canvas_shape: (H, W) of the canvas.
     """
     if placement.corners is not None:
         patches = overlapped(ops, patches, placement.corners, placement.shares, canvas_shape)

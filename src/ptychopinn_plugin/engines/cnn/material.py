@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,9 @@ class GroupBatch:
         amplitudes: float32 (n, N, N), sqrt(counts), zero frequency at index 0; bad pixels 0.
         positions_px: float64 (n, 2), of the patches.
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
-        corners: int64 (n, 2) on the tall canvas of the batch, None where patches stand alone.
+        corners: int64 (n, 2) on the canvas of the batch, None where patches stand alone.
         shares: float32 (n, N, N), of that canvas; None where patches stand alone.
-        canvas_shape: (H, W) of the tall canvas.
+        canvas_shape: (H, W) of the canvas.
         truth: complex64 (n, N, N), patches of the known object, or None.
         scan: number of the scan that the groups are of.
     """
@@ -63,6 +63,7 @@ class GroupedScan:
         number: of the scan in its training.
         photons: a frame, of its good pixels.
         side: of the region that holds any group, object pixels.
+        overlap: whether the patches of a batch are merged, or those of each group.
         weight: float32 (N, N), of a patch's pixels where patches overlap.
         corners: int64 (n, 2), first object pixel of each frame's patch.
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
@@ -78,6 +79,7 @@ class GroupedScan:
     corners: Index
     shifts_px: npt.NDArray[np.float32]
     with_truth: bool = False
+    overlap: Literal['batch', 'group'] = 'batch'
 
     @classmethod
     def of(
@@ -88,6 +90,7 @@ class GroupedScan:
         *,
         number: int = 0,
         with_truth: bool = False,
+        overlap: Literal['batch', 'group'] = 'batch',
     ) -> GroupedScan:
         """Prepare a scan.
 
@@ -97,6 +100,7 @@ class GroupedScan:
             groups: int64 (groups, C) each, all that batches will be made of.
             number: of the scan in its training.
             with_truth: whether patches of its object are wanted.
+            overlap: which patches are merged.
 
         Raises:
             ScanDataError: an object is needed and not known.
@@ -116,7 +120,14 @@ class GroupedScan:
             corners,
             shifts.astype(np.float32),
             with_truth,
+            overlap,
         )
+
+    @property
+    def merges_batches(self) -> bool:
+        """Whether the patches of a batch are merged on one region of the object."""
+        model = self.model
+        return model.object_big and model.model_type == 'pinn' and self.overlap == 'batch'
 
     def batch(self, groups: Index) -> GroupBatch:
         """Return the batch of some groups, int64 (b, C)."""
@@ -142,14 +153,18 @@ class GroupedScan:
         return amplitudes.reshape(*groups.shape, *amplitudes.shape[1:])
 
     def _regions(self, groups: Index) -> tuple[Index | None, tuple[int, int]]:
-        """Lay the groups' regions below each other; None where every patch stands alone."""
-        shape = (len(groups) * self.side, self.side)
-        if patches_of(self.model) == 1:
-            return None, shape
-        corners = self.corners[groups]
+        """Lay patches on a canvas, or those of each group below the last; None where none meet."""
+        size = self.scan.frame_size
+        corners = self.corners[groups[:, : patches_of(self.model)]]
+        if self.merges_batches:
+            flat = corners.reshape(-1, 2) - corners.min(axis=(0, 1))
+            height, width = (flat.max(axis=0) + size).tolist()
+            return flat, (height, width)
+        if corners.shape[1] == 1:
+            return None, (size, size)
         corners = corners - corners.min(axis=1, keepdims=True)
         corners[..., 0] += self.side * np.arange(len(groups))[:, None]
-        return corners.reshape(-1, 2), shape
+        return corners.reshape(-1, 2), (len(groups) * self.side, self.side)
 
 
 def photons_of(scan: ScanData) -> float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.engines.cnn.dealing import like_parts, neighbourly_parts
 from ptychopinn_plugin.engines.cnn.material import GroupBatch, GroupedScan
 from ptychopinn_plugin.engines.cnn.shapes import frames_of
 from ptychopinn_plugin.patches.grouping import Index, draw_groups, sampled_frames
@@ -55,7 +56,14 @@ class GroupSets:
         """
         drawn = [training_groups(scan.positions_px, model, training) for scan in scans]
         grouped = tuple(
-            GroupedScan.of(scan, model, groups, number=number, with_truth=with_truth)
+            GroupedScan.of(
+                scan,
+                model,
+                groups,
+                number=number,
+                with_truth=with_truth,
+                overlap=training.overlap,
+            )
             for number, (scan, groups) in enumerate(zip(scans, drawn, strict=True))
         )
         seen, held_out = zip(*drawn, strict=True)
@@ -66,19 +74,20 @@ class GroupSets:
         random = np.random.RandomState([self.seed, epoch])
         parts: list[tuple[int, Index]] = []
         for number, groups in enumerate(self.training):
-            shuffled = groups[random.permutation(len(groups))]
-            parts.extend((number, part) for part in batches_of(shuffled, self.batch_size))
+            dealt = batches_of(self.scans[number], groups, self.batch_size, random)
+            parts.extend((number, part) for part in dealt)
         order = random.permutation(len(parts))
         return Batches(self.scans, [parts[place] for place in order.tolist()])
 
     def held_out(self) -> Batches:
-        """Return the batches that judge every epoch."""
+        """Return the batches that judge every epoch, always the same ones."""
+        random = np.random.RandomState([self.seed])
         return Batches(
             self.scans,
             [
                 (number, part)
                 for number, groups in enumerate(self.validation)
-                for part in batches_of(groups, self.batch_size)
+                for part in batches_of(self.scans[number], groups, self.batch_size, random)
             ],
         )
 
@@ -157,9 +166,17 @@ def inference_groups(
     )
 
 
-def batches_of(groups: Index, batch_size: int) -> list[Index]:
-    """Cut groups into batches of like sizes: a compiled framework compiles once a size."""
-    return np.array_split(groups, math.ceil(len(groups) / batch_size)) if len(groups) else []
+def batches_of(
+    grouped: GroupedScan, groups: Index, batch_size: int, random: np.random.RandomState
+) -> list[Index]:
+    """Deal groups into batches of like sizes, int64 (up to batch_size, C) each.
+
+    Groups whose patches are merged lie close together; others come in any order.
+    """
+    if grouped.merges_batches:
+        centres_px = grouped.scan.positions_px[groups].mean(axis=1)
+        return neighbourly_parts(groups, centres_px, batch_size, random)
+    return like_parts(groups[random.permutation(len(groups))], batch_size)
 
 
 def _strips(

@@ -2,7 +2,8 @@
 
 PtychoPINN of Hoidn, Mishra and Mehta (Sci. Rep. 13, 22789, 2023,
 doi:10.1038/s41598-023-48351-7). Each encoder block halves the side of its input with a pooling,
-down to 8 x 8; each decoder block doubles it.
+down to 8 x 8; each decoder block doubles it after its convolutions: the coarse ones let every pixel
+of a patch see all of its frame.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FILTERS = {
     128: (16, 32, 64, 128),
     256: (8, 16, 32, 64, 128),
 }
-DECODERS = ('amplitude', 'phase')
+DECODERS = ('decoder.amplitude', 'decoder.phase')
 KERNEL = 3
 # Channels of a decoder's last block that draw the border of an object that they pad.
 BORDER_CHANNELS = 4
@@ -130,7 +131,7 @@ def fresh_weights(
             bound = math.sqrt(6 / math.prod(shape[1:])) * (HEAD_FACTOR if is_last else 1)
             weights[name] = random.uniform(-bound, bound, shape).astype(np.float32)
         else:
-            start = amplitude_bias(model) if is_last and name.startswith('amplitude') else 0.0
+            start = amplitude_bias(model) if is_last and name.startswith(DECODERS[0]) else 0.0
             weights[name] = np.full(shape, start, np.float32)
     if model.probe_trainable:
         weights[PROBE_REAL] = np.ascontiguousarray(probe.real, np.float32)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.engines.cnn.shapes import (
     BORDER_CHANNELS,
+    DECODERS,
     INTENSITY,
     PROBE_IMAG,
     PROBE_REAL,
@@ -58,8 +59,9 @@ class PatchNetwork(nn.Module):
             for k in range(len(encoder_filters(model, frame_size)))
         )
         blocks = len(decoder_filters(model, frame_size))
-        self.amplitude = _decoder(self.shapes, 'amplitude', blocks, model)
-        self.phase = _decoder(self.shapes, 'phase', blocks, model)
+        self.decoder = nn.ModuleDict(
+            {name.split('.')[1]: _decoder(self.shapes, name, blocks, model) for name in DECODERS}
+        )
         self.intensity = _values(self.shapes, INTENSITY)
         self.probe = _values(self.shapes, PROBE_REAL, PROBE_IMAG)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -80,8 +82,8 @@ class PatchNetwork(nn.Module):
         for block in self.encoder:
             x = functional.max_pool2d(_run(block, x, peaks), 2)
         activation = ACTIVATIONS[self.model.amp_activation]
-        amplitude = self._decoded(self.amplitude, x, peaks, activation) * self.model.probe_scale
-        phase = self._decoded(self.phase, x, peaks, torch.tanh) * math.pi
+        amplitude = self._decoded('amplitude', x, peaks, activation) * self.model.probe_scale
+        phase = self._decoded('phase', x, peaks, torch.tanh) * math.pi
         patches = torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
         return patches.contiguous().flatten(0, 1)
 
@@ -106,16 +108,16 @@ class PatchNetwork(nn.Module):
 
     def _decoded(
         self,
-        decoder: nn.ModuleDict,
+        part: str,
         x: torch.Tensor,
         peaks: list[torch.Tensor] | None,
         activation: Callable[[torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         """Run a decoder; return (b, C or 1, N, N), the border 0 where nothing fills it."""
-        parts = dict(decoder.items())
+        parts = dict(cast('nn.ModuleDict', self.decoder[part]).items())
         head, border = parts.pop('head'), parts.pop('border', None)
         for block in parts.values():
-            x = _run(block, _twice_as_fine(x), peaks)
+            x = _twice_as_fine(_run(block, x, peaks))
         if not self.model.pad_object:
             return activation(head(x))
         q = self.quarter

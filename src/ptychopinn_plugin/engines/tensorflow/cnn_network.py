@@ -17,6 +17,7 @@ import tensorflow as tf
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.engines.cnn.shapes import (
     BORDER_CHANNELS,
+    DECODERS,
     INTENSITY,
     PROBE_IMAG,
     PROBE_REAL,
@@ -85,9 +86,9 @@ class PatchNetwork:
             x = tf.nn.max_pool2d(self._block(f'encoder.{block}', x, peaks), 2, 2, 'VALID')
         size = self.config.probe_scale
         amplitude = self._decoded(
-            'amplitude', x, peaks, lambda y: size * _ACTIVATIONS[self.config.amp_activation](y)
+            DECODERS[0], x, peaks, lambda y: size * _ACTIVATIONS[self.config.amp_activation](y)
         )
-        phase = self._decoded('phase', x, peaks, lambda y: math.pi * tf.tanh(y))
+        phase = self._decoded(DECODERS[1], x, peaks, lambda y: math.pi * tf.tanh(y))
         patches = tf.complex(amplitude * tf.cos(phase), amplitude * tf.sin(phase))
         flat = tf.reshape(tf.transpose(patches, (0, 3, 1, 2)), (-1, *patches.shape[1:3]))
         return flat, tf.concat(peaks, 0)
@@ -151,7 +152,7 @@ class PatchNetwork:
     ) -> tf.Tensor:
         """Run a decoder; return (b, N, N, C or 1), the border 0 where nothing fills it."""
         for block in range(len(decoder_filters(self.config, self.frame_size))):
-            x = self._block(f'{part}.{block}', _twice_as_fine(x), peaks)
+            x = _twice_as_fine(self._block(f'{part}.{block}', x, peaks))
         head, border = self.convolutions[f'{part}.head'], self.convolutions.get(f'{part}.border')
         quarter = self.frame_size // 4 if self.config.pad_object else 0
         margins = ((0, 0), (quarter, quarter), (quarter, quarter), (0, 0))
