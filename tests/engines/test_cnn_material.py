@@ -165,7 +165,11 @@ def test_grouping_fields_reach_the_groups(scan: ScanData) -> None:
     assert len(drawn(n_groups=200)) == 200
     assert len(np.unique(drawn(n_subsample=20))) <= 20
     assert np.unique(drawn(n_subsample=20, sequential_sampling=True)).max() < 20
-    assert not np.array_equal(drawn(subsample_seed=1), plain)
+    assert np.array_equal(drawn(subsample_seed=1), plain), 'the nearest ones are no draw'
+    assert np.array_equal(drawn(neighbor_count=3), plain)
+    drawn_ones = drawn(neighbor_count=8)
+    assert not np.array_equal(drawn_ones, plain)
+    assert not np.array_equal(drawn(neighbor_count=8, subsample_seed=1), drawn_ones)
     assert np.array_equal(drawn(), plain)
     wide = scan.positions_px[drawn(neighbor_count=20)]
     assert np.ptp(wide, axis=1).mean() > np.ptp(scan.positions_px[plain], axis=1).mean()

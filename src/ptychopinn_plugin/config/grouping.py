@@ -14,7 +14,12 @@ class GroupingConfig(Config):
         advanced=True,
     )
     neighbor_count: int = setting(
-        8, 'cnn: nearest frames that a group is drawn from', ge=1, le=1000, advanced=True
+        0,
+        'cnn: nearest frames that a group is drawn from, 0 for as many as fill it: then training '
+        'and reconstruction see the same groups',
+        ge=0,
+        le=1000,
+        advanced=True,
     )
     n_subsample: int = setting(
         0, 'cnn: frames to draw from the scan, 0 for all', ge=0, le=10_000_000, advanced=True

@@ -158,12 +158,17 @@ def inference_groups(
     return draw_groups(
         positions_px,
         gridsize=model.gridsize,
-        neighbor_count=grouping.neighbor_count,
+        neighbor_count=neighbors_of(model, grouping),
         n_groups=grouping.n_groups,
         n_subsample=grouping.n_subsample,
         subsample_seed=grouping.subsample_seed,
         sequential_sampling=grouping.sequential_sampling,
     )
+
+
+def neighbors_of(model: ModelConfig, grouping: GroupingConfig) -> int:
+    """Return how many of the nearest frames a group is drawn from."""
+    return grouping.neighbor_count or max(frames_of(model) - 1, 1)
 
 
 def batches_of(
@@ -205,7 +210,7 @@ def _drawn(
     groups = draw_groups(
         positions_px[frames],
         gridsize=model.gridsize,
-        neighbor_count=grouping.neighbor_count,
+        neighbor_count=neighbors_of(model, grouping),
         n_groups=n_groups,
         subsample_seed=grouping.subsample_seed,
         sequential_sampling=grouping.sequential_sampling,
