@@ -176,6 +176,13 @@ def test_the_flat_dictionary_read_again_gives_the_same_run(tmp_path: Path) -> No
     assert create_training_config(data, **settings) == run
 
 
+@pytest.mark.parametrize(('gridsize', 'neighbors'), [(1, 1), (2, 3), (3, 8)])
+def test_the_nearest_frames_of_a_group_are_said_in_numbers(gridsize: int, neighbors: int) -> None:
+    run = create_training_config(SCAN, gridsize=gridsize)
+    assert run.training.neighbor_count == 0
+    assert legacy_parameters(run)['neighbor_count'] == neighbors
+
+
 def test_a_reconstruction_has_its_own_groups() -> None:
     run = create_inference_config(SCAN, n_groups=9)
     assert legacy_parameters(run)['n_groups'] == 9

@@ -30,3 +30,7 @@ class GroupingConfig(Config):
     sequential_sampling: bool = setting(
         False, 'cnn: take the first frames and groups in order, draw none', advanced=True
     )
+
+    def neighbors_for(self, gridsize: int) -> int:
+        """Return how many of the nearest frames a group of gridsize² is drawn from."""
+        return self.neighbor_count or max(gridsize**2 - 1, 1)

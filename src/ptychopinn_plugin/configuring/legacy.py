@@ -78,6 +78,7 @@ def legacy_parameters(run: TrainingRun | InferenceRun) -> dict[str, object]:
         **{old: getattr(model, new) for old, new in MODEL_NAMES.items()},
         **{old: getattr(training, new) for old, new in TRAINING_NAMES.items()},
         **{name: getattr(grouping, name) for name in GROUPING_NAMES},
+        'neighbor_count': grouping.neighbors_for(model.gridsize),
         PROVIDED: True,
         'train_data_file_path': str(train_data or ''),
         'test_data_file_path': str(run.test_data or ''),

@@ -158,17 +158,12 @@ def inference_groups(
     return draw_groups(
         positions_px,
         gridsize=model.gridsize,
-        neighbor_count=neighbors_of(model, grouping),
+        neighbor_count=grouping.neighbors_for(model.gridsize),
         n_groups=grouping.n_groups,
         n_subsample=grouping.n_subsample,
         subsample_seed=grouping.subsample_seed,
         sequential_sampling=grouping.sequential_sampling,
     )
-
-
-def neighbors_of(model: ModelConfig, grouping: GroupingConfig) -> int:
-    """Return how many of the nearest frames a group is drawn from."""
-    return grouping.neighbor_count or max(frames_of(model) - 1, 1)
 
 
 def batches_of(
@@ -210,7 +205,7 @@ def _drawn(
     groups = draw_groups(
         positions_px[frames],
         gridsize=model.gridsize,
-        neighbor_count=neighbors_of(model, grouping),
+        neighbor_count=grouping.neighbors_for(model.gridsize),
         n_groups=n_groups,
         subsample_seed=grouping.subsample_seed,
         sequential_sampling=grouping.sequential_sampling,
