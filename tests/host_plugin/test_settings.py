@@ -134,6 +134,15 @@ def test_values_out_of_range_are_told(caplog: pytest.LogCaptureFixture) -> None:
         inference.read()
 
 
+def test_a_value_on_its_bound_is_within_its_range(caplog: pytest.LogCaptureFixture) -> None:
+    settings = PluginSettings(SettingsRegistry())
+    settings.execution.parameters['learning_rate'].set_value(0)
+    settings.training.parameters['realspace_weight'].set_value(1e6)
+    assert settings.execution.read().learning_rate == 0
+    assert settings.training.read().realspace_weight == 1e6
+    assert not caplog.records
+
+
 def test_ranges_are_those_of_the_fields() -> None:
     parameters: dict[str, Any] = PluginSettings(SettingsRegistry()).training.parameters
     assert parameters['epochs'].get_minimum() == 1

@@ -200,8 +200,12 @@ def _create_parameter(
         )
         return integer
     if field.annotation is float:
+        # Ptychodus gives the bound itself for a value on it, which is to be a float too.
         real: RealParameter = group.create_real_parameter(
-            name, default, minimum=minimum, maximum=maximum
+            name,
+            default,
+            minimum=None if minimum is None else float(minimum),
+            maximum=None if maximum is None else float(maximum),
         )
         return real
     text: Parameter[Any] = group.create_string_parameter(
