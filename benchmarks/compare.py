@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument('--unrolled', type=Path)
     parser.add_argument('--cnn', type=Path)
     parser.add_argument('--epochs', type=int, default=TrainingConfig().epochs)
-    parser.add_argument('--cnn-epochs', type=int, default=50)
+    parser.add_argument('--cnn-epochs', type=int, default=60)
     parser.add_argument('--ptychi')
     parser.add_argument('--update-probe', action='store_true')
     parser.add_argument('--repeats', type=int, default=3)
