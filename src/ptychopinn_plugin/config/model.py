@@ -42,7 +42,9 @@ class ModelConfig(Config):
         'sigmoid', "cnn: last function of the object's amplitude", advanced=True
     )
     object_big: bool = setting(
-        True, "cnn: a group's patches are merged into one region and cut again", advanced=True
+        True,
+        'cnn: patches are merged where they overlap and cut again; off, a group draws one alone',
+        advanced=True,
     )
     pad_object: bool = setting(
         True, 'cnn: the decoders fill the central half of a patch only', advanced=True
