@@ -208,6 +208,7 @@ TRAINING_FIELDS: list[dict[str, Any]] = [
     {'realspace_mae_weight': 1.0},
     {'seed': 1},
     {'batch_size': 2},
+    {'overlap': 'group'},
     {'n_groups': 5},
     {'subsample_seed': 1},
 ]

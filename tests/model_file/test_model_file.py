@@ -5,6 +5,7 @@ import json
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +19,13 @@ from ptychopinn_plugin.errors import ModelFileError, OutputError
 from ptychopinn_plugin.model_file import (
     Manifest,
     TrainedModel,
+    data_fingerprint,
     load_model,
     save_model,
     weights_fingerprint,
 )
 from ptychopinn_plugin.model_file.tensors import checksum
+from tests.helpers import make_scan
 
 
 def small_model(seed: int = 0) -> TrainedModel:
@@ -77,6 +80,22 @@ def test_a_saved_model_comes_back_unchanged(path: Path) -> None:
     assert again.manifest.weights_fingerprint == weights_fingerprint(model)
     assert again.manifest.probe_fingerprint
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('name', ['counts', 'positions_px', 'mask', 'true_patches'])
+def test_the_fingerprint_of_data_tells_everything_apart_that_is_learned_from(name: str) -> None:
+    scan = make_scan(frame_size=16, side=2)
+    size = scan.frame_size
+    scan = dataclasses.replace(
+        scan, true_patches=np.ones((scan.frame_count, size, size), np.complex64)
+    )
+    changed = np.array(getattr(scan, name))
+    changed[0, 0] = ~changed[0, 0] if name == 'mask' else changed[0, 0] + 1
+    values: dict[str, Any] = {name: changed}
+    other = dataclasses.replace(scan, **values)
+    again = dataclasses.replace(scan)
+    assert data_fingerprint([scan]) == data_fingerprint([again]) != data_fingerprint([other])
+    assert data_fingerprint([scan, other]) != data_fingerprint([other, scan])
 
 
 def test_fingerprints_tell_weights_apart_and_ignore_their_order() -> None:

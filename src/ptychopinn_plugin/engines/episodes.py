@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.contract.canvas import Canvas
+from ptychopinn_plugin.contract.canvas import Canvas, patch_placement
 
 # Photons a frame that thinning goes down to, and the shares of photons it may keep.
 FEWEST_PHOTONS = 300.0
@@ -192,9 +192,8 @@ def _placed(
     """Move chosen frames to a canvas of their own; cut the reference to it."""
     whole = scan.scan
     positions = whole.positions_px[chosen]
-    half = whole.frame_size // 2
-    first = np.rint(positions.min(axis=0)).astype(int) - half
-    last = np.rint(positions.max(axis=0)).astype(int) - half + whole.frame_size
+    corners, _ = patch_placement(positions, whole.frame_size)
+    first, last = corners.min(axis=0), corners.max(axis=0) + whole.frame_size
     shape = tuple(int(side) for side in last - first)
     row, column = (int(v) for v in first - np.asarray(scan.canvas.origin_px))
     reference = scan.reference[row : row + shape[0], column : column + shape[1]]

@@ -34,7 +34,7 @@ def probe_fingerprint(probe: npt.NDArray[np.complex64]) -> str:
 
 
 def data_fingerprint(scans: Sequence[ScanData]) -> str:
-    """Return the fingerprint of the frames, positions and masks of scans, in their order."""
+    """Return the fingerprint of frames, positions, masks and true patches of scans, in order."""
     return fingerprint(
         (f'{number}/{name}', array)
         for number, scan in enumerate(scans)
@@ -42,5 +42,7 @@ def data_fingerprint(scans: Sequence[ScanData]) -> str:
             ('counts', scan.counts),
             ('positions_px', scan.positions_px),
             ('mask', scan.mask),
+            ('true_patches', scan.true_patches),
         )
+        if array is not None
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.contract.canvas import LEAST_COVERAGE, Canvas
+from ptychopinn_plugin.contract.canvas import LEAST_COVERAGE, Canvas, patch_placement
 from ptychopinn_plugin.errors import PatchError
 
 ComplexArray = npt.NDArray[np.complex64]
@@ -64,7 +64,7 @@ class Stitcher:
                 f'{len(positions_px)} positions and a probe of {size} x {size} pixels need patches '
                 f'of shape {(len(positions_px), size, size)}, got {patches.shape}'
             )
-        corners = np.rint(positions_px).astype(np.int64) - size // 2
+        corners, _ = patch_placement(positions_px, size)
         corners += size - np.asarray(self._canvas.origin_px)
         inside = np.all((corners >= 0) & (corners <= np.array(self._dose.shape) - size), axis=1)
         weighted = np.empty((size, size), np.complex128)

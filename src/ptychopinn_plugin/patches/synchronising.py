@@ -1,82 +1,84 @@
-"""The phase of each patch as a whole, which no frame shows, from patches that overlap.
+"""The phase of each patch as a whole, which its frame does not show, from patches that overlap.
 
-A frame stays the same where its patch is multiplied by a constant phase. Neighbouring patches show
-the same object, so their overlaps tell how they are turned against each other; the turns that fit
-all overlaps best are found by power iterations with the matrix of overlaps (Singer, Appl. Comput.
-Harmon. Anal. 30, 20, 2011, doi:10.1016/j.acha.2010.02.001).
+A frame stays the same where its patch is multiplied by a constant phase, so patches that are right
+one by one may not fit each other. Each is turned to the object that all of them make together, and
+that object is made anew, again and again (a generalised power method: Boumal, SIAM J. Optim. 26,
+2355, 2016, doi:10.1137/16M105808X). What a patch knows of its turn spreads slowly. A few iterations
+let neighbours agree; many would add up small errors of the patches to large ones across a scan.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
-from scipy.spatial import cKDTree
 
-Positions = npt.NDArray[np.float64]
-Turns = npt.NDArray[np.complex64]
+from ptychopinn_plugin.contract.canvas import patch_placement
 
-# Nearest patches that a patch is compared with.
-NEIGHBORS = 12
-# Power iterations: each carries what is known of a turn to the next neighbours.
-ITERATIONS = 300
+Complex = npt.NDArray[np.complex64]
+Corners = npt.NDArray[np.int64]
+
+ITERATIONS = 30
+# Share of the brightest pixel's light that counts as none.
+DARK = 1e-3
+# Patches whose place on the object is looked at together.
+TOGETHER = 512
 
 
 def turns_of(
-    patches: npt.NDArray[np.complex64],
-    positions_px: Positions,
-    probe: npt.NDArray[np.complex64],
-) -> Turns:
+    parts: Sequence[Complex], positions_px: npt.NDArray[np.float64], probe: Complex
+) -> Complex:
     """Return the factors of modulus 1 that make overlapping patches agree, complex64 (n,).
 
     Only the central half of a patch is looked at; on the whole, nothing is turned.
 
     Args:
-        patches: complex64 (n, N, N) of the object; each starts at round(position) - N//2.
-        positions_px: float64 (n, 2), (row, column), object pixels.
+        parts: complex64 (some, N, N) each, n patches of the object, one part after the other.
+        positions_px: float64 (n, 2), (row, column), object pixels; a patch starts at
+            round(position) - N//2.
         probe: complex64 (modes, N, N), whose |probe|^2 weighs the pixels.
     """
-    count, size = patches.shape[:2]
-    if count < 2:
-        return np.ones(count, np.complex64)
-    quarter = size // 4
-    centre = np.s_[..., quarter : quarter + size // 2, quarter : quarter + size // 2]
-    amplitude = np.sqrt(np.sum(np.abs(probe[centre]) ** 2, axis=0))
-    weighted = patches[centre] * (amplitude / (float(amplitude.max()) or 1.0))
-    overlaps = _overlaps(weighted, np.rint(positions_px).astype(np.int64))
-    turns = np.ones(count, np.complex128)
+    half = probe.shape[-1] // 2
+    quarter = half // 2
+    centre = np.s_[..., quarter : quarter + half, quarter : quarter + half]
+    weight = np.sum(np.abs(probe[centre]) ** 2, axis=0)
+    weight = (weight / (float(weight.max()) or 1.0)).astype(np.float32)
+    patches = np.concatenate([part[centre] for part in parts]) * weight
+    corners, _ = patch_placement(positions_px, half)
+    corners -= corners.min(axis=0)
+    dose = _added(np.broadcast_to(weight, patches.shape), corners)
+    dose += DARK * dose.max() + np.float32(1e-30)
+    turns = np.ones(len(patches), np.complex64)
     for _ in range(ITERATIONS):
-        turns = _phases(overlaps @ turns)
-    turns *= np.conj(_phases(np.sum(turns, keepdims=True)))
-    return turns.astype(np.complex64)
+        turned = patches * turns[:, None, None]
+        turns = _fitting(patches, corners, _added(turned, corners) / dose)
+    whole: Complex = turns * np.conj(_phases(np.sum(turns, keepdims=True)))
+    return whole
 
 
-def _overlaps(
-    weighted: npt.NDArray[np.complex64], corners: npt.NDArray[np.int64]
-) -> scipy.sparse.csr_array:
-    """Return sum conj(patch i) patch j over the pixels that both lie on, (n, n)."""
-    count, size = weighted.shape[:2]
-    _, near = cKDTree(corners).query(corners, k=min(NEIGHBORS + 1, count))
-    first = np.repeat(np.arange(count), near.shape[1])
-    pairs = np.unique(np.sort(np.stack([first, near.ravel()], axis=1), axis=1), axis=0)
-    values = np.zeros(len(pairs), np.complex128)
-    for number, (i, j) in enumerate(pairs.tolist()):
-        row, column = (corners[j] - corners[i]).tolist()
-        if abs(row) < size and abs(column) < size:
-            one = weighted[
-                i, max(row, 0) : size + min(row, 0), max(column, 0) : size + min(column, 0)
-            ]
-            row, column = -row, -column
-            two = weighted[
-                j, max(row, 0) : size + min(row, 0), max(column, 0) : size + min(column, 0)
-            ]
-            values[number] = np.vdot(one, two)
-    upper = scipy.sparse.csr_array((values, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    strict = scipy.sparse.triu(upper, 1)
-    return scipy.sparse.csr_array(upper + strict.conj().T)
+def _added(patches: npt.NDArray[Any], corners: Corners) -> npt.NDArray[Any]:
+    """Add patches (n, h, h) to a canvas that holds all of them, (H, W)."""
+    size = patches.shape[-1]
+    canvas = np.zeros(corners.max(axis=0) + size, patches.dtype)
+    for patch, (row, column) in zip(patches, corners.tolist(), strict=True):
+        canvas[row : row + size, column : column + size] += patch
+    return canvas
 
 
-def _phases(values: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
+def _fitting(patches: Complex, corners: Corners, canvas: Complex) -> Complex:
+    """Return the turn of each patch that fits it to the object best, complex64 (n,)."""
+    size = patches.shape[-1]
+    windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
+    products = [
+        np.einsum('nyx,nyx->n', np.conj(patches[part]), windows[tuple(corners[part].T)])
+        for part in (slice(first, first + TOGETHER) for first in range(0, len(patches), TOGETHER))
+    ]
+    return _phases(np.concatenate(products))
+
+
+def _phases(values: Complex) -> Complex:
     """Return values scaled to modulus 1, 1 where they are 0."""
     modulus = np.abs(values)
-    return np.where(modulus > 0, values / np.where(modulus > 0, modulus, 1), 1)
+    return np.where(modulus > 0, values / np.where(modulus > 0, modulus, 1), np.complex64(1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.contract.canvas import patch_placement
+
 
 def coverage_of(
     positions_px: npt.NDArray[np.float64],
@@ -27,7 +29,8 @@ def coverage_of(
     light = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64)
     # A border as wide as a frame takes what falls outside.
     wide = np.zeros((shape[0] + 2 * size, shape[1] + 2 * size))
-    corners = np.rint(positions_px).astype(np.int64) - size // 2 - origin_px + size
+    corners, _ = patch_placement(positions_px, size)
+    corners += size - np.asarray(origin_px)
     inside = np.all((corners >= 0) & (corners <= np.array(wide.shape) - size), axis=1)
     for row, column in corners[inside]:
         wide[row : row + size, column : column + size] += light

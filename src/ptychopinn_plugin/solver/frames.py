@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.contract.canvas import Canvas
+from ptychopinn_plugin.contract.canvas import Canvas, patch_placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +24,6 @@ class FrameBatch:
     amplitudes: npt.NDArray[np.float32]
     corners: npt.NDArray[np.int64]
     shifts_px: npt.NDArray[np.float32]
-
-
-def patch_placement(
-    scan: ScanData, canvas: Canvas
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Split positions into patch corners on the canvas, (n, 2), and sub-pixel shifts, (n, 2)."""
-    nearest = np.rint(scan.positions_px)
-    corners = nearest.astype(np.int64) - scan.frame_size // 2 - np.asarray(canvas.origin_px)
-    return corners, (scan.positions_px - nearest).astype(np.float32)
 
 
 def amplitudes_of(
@@ -58,7 +49,8 @@ def split_frames(
         batch_pixels: detector pixels, over all modes, of a batch.
         seed: of the dealing.
     """
-    corners, shifts = patch_placement(scan, canvas)
+    corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
+    corners -= np.asarray(canvas.origin_px)
     order = np.random.default_rng(seed).permutation(scan.frame_count)
     size = max(1, batch_pixels // (scan.mode_count * scan.frame_size**2))
     dealt: list[list[FrameBatch]] = []

@@ -110,8 +110,8 @@ def stitched(
 ) -> Patches:
     """Return the object of all groups, complex64 (H, W), NaN where none of them lies.
 
-    The phase of a group as a whole, which its frames do not show, is that which fits the groups
-    around it.
+    Each patch is turned as a whole by the phase that fits it to those around it, which its frame
+    does not show.
 
     Args:
         scan: the scan.
@@ -121,14 +121,12 @@ def stitched(
     """
     probe = known_part(config, scan.probe)
     stitcher = Stitcher(probe, canvas_of(scan))
-    members = patches_of(config)
-    own = np.concatenate([patches[::members] for patches in drawn])
-    turns = turns_of(own, scan.positions_px[groups[:, 0]], probe)
+    positions_px = scan.positions_px[groups[:, : patches_of(config)].ravel()]
+    turns = turns_of(drawn, positions_px, probe)
     done = 0
     for patches in drawn:
-        part = slice(done, done := done + len(patches) // members)
-        positions_px = scan.positions_px[groups[part, :members].ravel()]
-        stitcher.add(patches * np.repeat(turns[part], members)[:, None, None], positions_px)
+        part = slice(done, done := done + len(patches))
+        stitcher.add(patches * turns[part, None, None], positions_px[part])
     return stitcher.result().object_canvas
 
 

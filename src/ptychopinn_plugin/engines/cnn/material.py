@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.canvas import patch_placement
 from ptychopinn_plugin.engines.cnn.forward import known_part, patch_weight
 from ptychopinn_plugin.engines.cnn.shapes import patches_of
-from ptychopinn_plugin.engines.cnn.truth import check_truth, patch_corners, true_patches_of
+from ptychopinn_plugin.engines.cnn.truth import check_truth, true_patches_of
 from ptychopinn_plugin.patches.grouping import Index
 from ptychopinn_plugin.solver.frames import amplitudes_of
 
@@ -107,8 +108,7 @@ class GroupedScan:
         """
         if with_truth:
             check_truth(scan)
-        corners = patch_corners(scan)
-        shifts = scan.positions_px - np.rint(scan.positions_px)
+        corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
         extent = max((int(np.ptp(corners[one], axis=1).max()) for one in groups), default=0)
         return cls(
             scan,
@@ -118,7 +118,7 @@ class GroupedScan:
             extent + scan.frame_size,
             patch_weight(known_part(model, scan.probe)),
             corners,
-            shifts.astype(np.float32),
+            shifts,
             with_truth,
             overlap,
         )

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.contract import ScanData
+from ptychopinn_plugin.contract.canvas import patch_placement
 from ptychopinn_plugin.contract.scan import ComplexArray
 from ptychopinn_plugin.errors import ScanDataError
 
@@ -52,14 +53,9 @@ def true_patches_of(scan: ScanData, frames: npt.NDArray[np.int64]) -> ComplexArr
     assert scan.object_guess is not None
     size = scan.frame_size
     windows = np.lib.stride_tricks.sliding_window_view(scan.object_guess, (size, size))
-    corners = patch_corners(scan)[frames]
+    corners = patch_placement(scan.positions_px, size)[0][frames]
     cut: ComplexArray = windows[corners[..., 0], corners[..., 1]]
     return cut
-
-
-def patch_corners(scan: ScanData) -> npt.NDArray[np.int64]:
-    """Return pixel (0, 0) of each frame's patch on the object, int64 (n, 2)."""
-    return np.rint(scan.positions_px).astype(np.int64) - scan.frame_size // 2
 
 
 def _fault(scan: ScanData) -> str:
@@ -69,7 +65,7 @@ def _fault(scan: ScanData) -> str:
         return 'the scan has neither'
     if np.abs(guess - guess.mean()).max() <= FLAT * np.abs(guess).max():
         return 'the scan has no Y and its objectGuess is flat'
-    first = patch_corners(scan)
+    first, _ = patch_placement(scan.positions_px, scan.frame_size)
     last = first + scan.frame_size
     outside = np.flatnonzero((first < 0).any(axis=1) | (last > guess.shape).any(axis=1))
     if not outside.size:

@@ -42,29 +42,30 @@ class FusedFunction:
 
 
 class _Trace:
-    """A function compiled for one kind of arguments."""
+    """A function compiled for one kind of arguments; of them only their form is kept."""
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        leaves = tf.nest.flatten(arguments)
-        self._places = [place for place, x in enumerate(leaves) if isinstance(x, tf.Tensor)]
+        given = tf.nest.flatten(arguments)
+        self._places = [place for place, x in enumerate(given) if isinstance(x, tf.Tensor)]
+        specs = [tf.TensorSpec(given[place].shape, given[place].dtype) for place in self._places]
+        leaves = [None if isinstance(x, tf.Tensor) else x for x in given]
+        form = tf.nest.map_structure(lambda _: None, arguments)
+        results: list[Any] = []
 
         def of_tensors(*tensors: tf.Tensor) -> list[tf.Tensor]:
             filled = list(leaves)
             for place, tensor in zip(self._places, tensors, strict=True):
                 filled[place] = tensor
-            self._result = function(*tf.nest.pack_sequence_as(arguments, filled))
-            return [x for x in tf.nest.flatten(self._result) if x is not None]
+            result = function(*tf.nest.pack_sequence_as(form, filled))
+            results.append(tf.nest.map_structure(lambda x: x is not None, result))
+            return [x for x in tf.nest.flatten(result) if x is not None]
 
-        specs = [tf.TensorSpec(leaves[place].shape, leaves[place].dtype) for place in self._places]
         compiled = tf.function(of_tensors, jit_compile=True, autograph=False)
         self._concrete = compiled.get_concrete_function(*specs)
-        # Only the form of arguments and results is kept, not the tensors.
-        self._form = tf.nest.map_structure(lambda x: x is not None, self._result)
-        del self._result
-        for place in self._places:
-            leaves[place] = None
+        self._form = results[-1]
 
     def __call__(self, leaves: list[Any]) -> Array:
+        """Call it with the leaves of its arguments."""
         found = iter(self._concrete(*[leaves[place] for place in self._places]))
         filled = [next(found) if wanted else None for wanted in tf.nest.flatten(self._form)]
         return tf.nest.pack_sequence_as(self._form, filled)
