@@ -100,6 +100,7 @@ def test_weights_come_back_as_they_went(scan: ScanData) -> None:
         PatchNetwork(CNN, 64, 1, weights)
 
 
+@pytest.mark.slow
 def test_gradients_gather_over_batches_and_end_with_the_epoch(scan: ScanData) -> None:
     training = make_training(scan, accum_steps=3)
     before = training.network.weights()['decoder.phase.head.weight']

@@ -130,6 +130,7 @@ def test_settings_that_come_too_late_are_told(
     assert 'initialization: 3' in told
 
 
+@pytest.mark.slow
 def test_neither_banners_nor_the_users_keras_matter() -> None:
     done = subprocess.run(
         [sys.executable, '-c', WORK],

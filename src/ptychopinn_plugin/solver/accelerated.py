@@ -110,8 +110,8 @@ class AcceleratedSolver:
             ReconstructionError: the numbers are not finite and no earlier pass was.
         """
         moves_probe = self.config.update_probe and self.passes > 0
-        entry = self.state
-        self._pass_sums = None
+        entry, ops, shape = self.state, self.problem.ops, self.problem.canvas.shape
+        self._pass_sums = (ops.zeros(shape, 'complex64'), ops.zeros(shape, 'float32'))
         misfits = [
             self._update(index, moves_probe=moves_probe)
             for index in range(len(self.problem.subsets))

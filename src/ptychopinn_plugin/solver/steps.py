@@ -38,7 +38,7 @@ def moved_object(
     direction: Array,
     dose: Array,
     size: Array,
-    pass_sums: tuple[Array, Array] | None,
+    pass_sums: tuple[Array, Array],
 ) -> tuple[Array, tuple[Array, Array]]:
     """Step along a gradient image and add it to those of its pass.
 
@@ -48,15 +48,13 @@ def moved_object(
         direction: complex64 (H, W), overlap-added.
         dose: float32 (H, W), overlap-added.
         size: float32 scalar, of the step.
-        pass_sums: direction and dose of the pass so far; None at its start.
+        pass_sums: direction and dose of the pass so far.
 
     Returns:
         The object, complex64 (H, W), and the direction and dose of the pass.
     """
     moved = canvas_object + ops.scale(gradient_image(ops, direction, dose), size)
-    if pass_sums is not None:
-        direction, dose = pass_sums[0] + direction, pass_sums[1] + dose
-    return moved, (direction, dose)
+    return moved, (pass_sums[0] + direction, pass_sums[1] + dose)
 
 
 def moved_probe(ops: Ops, probe: Array, direction: Array, power: Array, size: Array) -> Array:
