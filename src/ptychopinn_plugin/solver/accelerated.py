@@ -184,7 +184,7 @@ class AcceleratedSolver:
     def _look_ahead(self, momentum: float, *, moves_probe: bool) -> tuple[Array, Array]:
         """Return object and probe carried on by their velocity."""
         ops, state = self.problem.ops, self.state
-        carry, factor = ops.compiled(carried_on), ops.array(np.array(momentum, np.float32))
+        carry, factor = ops.compiled(carried_on), self._scalar(momentum)
         canvas_object = carry(state.canvas_object, state.earlier_object, factor)
         if not moves_probe:
             return canvas_object, state.probe
@@ -194,16 +194,20 @@ class AcceleratedSolver:
         """Step from the point ahead along the gradient images; add them to the pass."""
         ops, state = self.problem.ops, self.state
         canvas_object, probe = ahead
-        size = np.array(self.config.object_step * self._step_scale, np.float32)
+        size = self._scalar(self.config.object_step * self._step_scale)
         canvas_object, self._pass_sums = ops.compiled(moved_object)(
-            canvas_object, sweep.direction, sweep.dose, ops.array(size), self._pass_sums
+            canvas_object, sweep.direction, sweep.dose, size, self._pass_sums
         )
         if sweep.probe_direction is not None:
-            size = np.array(self.config.probe_step * self._step_scale, np.float32)
+            size = self._scalar(self.config.probe_step * self._step_scale)
             probe = ops.compiled(moved_probe)(
-                probe, sweep.probe_direction, sweep.object_power, ops.array(size)
+                probe, sweep.probe_direction, sweep.object_power, size
             )
         self.state = _State(canvas_object, probe, state.canvas_object, state.probe)
+
+    def _scalar(self, value: float) -> Array:
+        """Bring a number to the device as float32; each Python number would be compiled anew."""
+        return self.problem.ops.array(np.array(value, np.float32))
 
     def _drop_momentum(self) -> None:
         """Start the momentum anew, a little weaker."""

@@ -99,9 +99,8 @@ def network_object(
         monitor.on_progress(
             Progress('network', number, len(parts), misfit / max(photons, 1e-30), None, seconds)
         )
-    found = stitched(scan, config, np.concatenate(parts), drawn) * np.float32(
-        amplitude_factor(model)
-    )
+    found = stitched(scan, config, np.concatenate(parts), drawn)
+    found *= np.float32(amplitude_factor(model))
     return np.where(np.isfinite(found), found, np.complex64(1))
 
 

@@ -35,6 +35,8 @@ def neighbourly_parts(
     Returns:
         int64 (up to size, C) each.
     """
+    if not len(groups):
+        return []
     angle = 2 * math.pi * random.random_sample()
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     turned = centres_px @ turn
@@ -42,8 +44,8 @@ def neighbourly_parts(
     parts: list[Index] = []
     while pending:
         rows, batches = pending.pop()
-        if batches <= 1:
-            parts.extend([groups[rows]] if len(rows) else [])
+        if batches == 1:
+            parts.append(groups[rows])
             continue
         longer = int(np.argmax(np.ptp(turned[rows], axis=0)))
         rows = rows[np.argsort(turned[rows, longer], kind='stable')]

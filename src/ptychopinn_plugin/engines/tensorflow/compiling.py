@@ -63,9 +63,10 @@ class _Trace:
         compiled = tf.function(of_tensors, jit_compile=True, autograph=False)
         self._concrete = compiled.get_concrete_function(*specs)
         self._form = results[-1]
+        self._wanted: list[bool] = tf.nest.flatten(self._form)
 
     def __call__(self, leaves: list[Any]) -> Array:
         """Call it with the leaves of its arguments."""
         found = iter(self._concrete(*[leaves[place] for place in self._places]))
-        filled = [next(found) if wanted else None for wanted in tf.nest.flatten(self._form)]
+        filled = [next(found) if wanted else None for wanted in self._wanted]
         return tf.nest.pack_sequence_as(self._form, filled)
