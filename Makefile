@@ -38,7 +38,7 @@ regression: $(VENV)/.test
 # The oldest Ptychodus that is supported, in place of the newest.
 test-oldest-host: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --no-deps --target $(VENV)/oldest ptychodus==1.6.0
-	PYTHONPATH=$(VENV)/oldest $(BOTH) $(PYTEST) -m 'not slow' tests/host tests/host_plugin
+	PYTHONPATH=$(VENV)/oldest $(BOTH) $(PYTEST) -m 'not slow' tests/io tests/ptychodus
 
 # pip below 25.1 cannot read dependency groups.
 $(VENV)/.made:

@@ -21,13 +21,7 @@ from typing import Any
 import numpy as np
 from scans import Case, case_of, learned_scans, scored, tested_cases
 
-from ptychopinn_plugin import (
-    ModelConfig,
-    ScanData,
-    TrainingConfig,
-    save_model,
-    train,
-)
+from ptychopinn_plugin import ModelConfig, ScanData, TrainingConfig, save_model, train
 from ptychopinn_plugin.config import Backend
 
 PTYCHI_EPOCHS = '5,10,20'

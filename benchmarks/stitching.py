@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from ptychopinn_plugin.contract import Canvas
-from ptychopinn_plugin.patches.stitching import Stitcher
+from ptychopinn_plugin.physics.overlap_add import Stitcher
+from ptychopinn_plugin.scan import Canvas
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.config.old_names import (
+from ptychopinn_plugin.config.legacy_names import (
     FILE_NAMES,
     GROUPING_NAMES,
     MODEL_NAMES,
@@ -23,8 +23,8 @@ from ptychopinn_plugin.config.old_names import (
     SWITCHED_OFF,
     TRAINING_NAMES,
 )
-from ptychopinn_plugin.configuring import TrainingRun, legacy_parameters
-from ptychopinn_plugin.configuring.legacy import PROVIDED
+from ptychopinn_plugin.settings import TrainingRun, legacy_parameters
+from ptychopinn_plugin.settings.legacy import PROVIDED
 from ptychopinn_plugin.simulation import SimulationConfig
 
 PAGE = Path(__file__).with_name('configuration.md')

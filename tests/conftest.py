@@ -12,11 +12,11 @@ from typing import get_args
 
 import pytest
 
+from ptychopinn_plugin.backends import engine_class
+from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import Backend, ExecutionConfig
-from ptychopinn_plugin.engines import engine_class
-from ptychopinn_plugin.engines.protocol import Engine
 from ptychopinn_plugin.errors import BackendUnavailableError
-from ptychopinn_plugin.threading_environment import THREAD_WAITING
+from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 

@@ -14,13 +14,13 @@ from ptychopinn_plugin.physics.ops import Ops
 def torch_ops() -> Ops:
     import torch
 
-    from ptychopinn_plugin.engines.pytorch.ops import TorchOps
+    from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
     return TorchOps(torch.device('cpu'))
 
 
 def tensorflow_ops(*, fused: bool) -> Ops:
-    from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+    from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 
     return TensorFlowOps('/CPU:0', fused=fused)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.contract import ScanData, ScanMetadata
+from ptychopinn_plugin.scan import ScanData, ScanMetadata
 
 Complex = npt.NDArray[np.complex64]
 Positions = npt.NDArray[np.float64]

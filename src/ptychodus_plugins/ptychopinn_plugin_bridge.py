@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 def register_plugins(registry: object) -> None:
     """Let Ptychodus find reconstructor libraries; whatever goes wrong, Ptychodus starts."""
     try:
-        from ptychopinn_plugin.host.bridge import install
+        from ptychopinn_plugin.hosts.ptychodus.bridge import install
 
         install()
     except Exception:

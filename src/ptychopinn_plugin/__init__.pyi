@@ -1,14 +1,6 @@
 # ruff: noqa: TID252  (lazy_loader reads relative imports)
-from .api import (
-    Engine,
-    Monitor,
-    Progress,
-    Reconstruction,
-    TrainedModel,
-    make_engine,
-    reconstruct,
-    train,
-)
+from .api import make_engine, reconstruct, train
+from .backends.protocol import Engine
 from .config import (
     Backend,
     ExecutionConfig,
@@ -17,15 +9,6 @@ from .config import (
     OrientationConfig,
     TrainingConfig,
 )
-from .configuring import (
-    InferenceRun,
-    TrainingRun,
-    create_inference_config,
-    create_training_config,
-    legacy_parameters,
-    translate_legacy,
-)
-from .contract import ScanData, ScanMetadata
 from .errors import (
     BackendUnavailableError,
     Cancelled,
@@ -44,14 +27,25 @@ from .errors import (
     UnavailableError,
     UnknownBackendError,
 )
-from .files import load_scan
-from .host.bridge import install
-from .host.reconstructor import PtychoPINNTrainableReconstructor
+from .hosts.ptychodus.bridge import install
+from .hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
+from .io.model_file import Manifest, TrainedModel, load_model, save_model
+from .io.result_files import load_result, save_reconstruction
+from .io.scan_files import load_scan
 from .metrics import Score, score
-from .model_file import Manifest, load_model, save_model
-from .pictures import picture
+from .monitor import Monitor, Progress
 from .pipeline import PipelineResult, run_pipeline
-from .results import Result, load_result, save_reconstruction
+from .plotting import picture
+from .scan import Reconstruction, ScanData, ScanMetadata
+from .scan.result import Result
+from .settings import (
+    InferenceRun,
+    TrainingRun,
+    create_inference_config,
+    create_training_config,
+    legacy_parameters,
+    translate_legacy,
+)
 from .simulation import SimulatedScan, SimulationConfig, save_simulated, simulate
 
 __version__: str

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ptychopinn_plugin.backends import engine_class
+from ptychopinn_plugin.backends.protocol import Engine
+from ptychopinn_plugin.backends.registry import with_backend
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -12,12 +15,10 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.engines import engine_class
-from ptychopinn_plugin.engines.choice import with_backend
-from ptychopinn_plugin.engines.protocol import Engine, Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 __all__ = [
     'Engine',

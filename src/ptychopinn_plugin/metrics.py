@@ -11,7 +11,7 @@ from scipy.ndimage import fourier_shift
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
-from ptychopinn_plugin.gauge import Complex, aligned, without_ramp
+from ptychopinn_plugin.physics.ambiguities import Complex, aligned, without_ramp
 
 
 @dataclass(frozen=True)

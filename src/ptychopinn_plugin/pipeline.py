@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.api import reconstruct, train
+from ptychopinn_plugin.backends.registry import with_backend
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -19,17 +20,16 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.configuring import create_inference_config, create_training_config
-from ptychopinn_plugin.configuring.legacy import translate_legacy
-from ptychopinn_plugin.configuring.names import unknown
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.engines.choice import with_backend
-from ptychopinn_plugin.engines.protocol import Monitor, Reconstruction
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, OutputError
-from ptychopinn_plugin.files import load_scan
-from ptychopinn_plugin.model_file import TrainedModel, load_model, save_model
-from ptychopinn_plugin.pictures import picture
-from ptychopinn_plugin.results import save_reconstruction
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.io.result_files import save_reconstruction
+from ptychopinn_plugin.io.scan_files import load_scan
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.plotting import picture
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.settings import create_inference_config, create_training_config
+from ptychopinn_plugin.settings.legacy import translate_legacy
+from ptychopinn_plugin.settings.suggestions import unknown
 
 MODEL, OBJECT, PICTURE = 'model.safetensors', 'object.npz', 'object.png'
 TRAINING = 'training'

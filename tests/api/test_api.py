@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ptychopinn_plugin as pp
-from ptychopinn_plugin.engines import choice
+from ptychopinn_plugin.backends import registry
 from tests.cli.fake_engine import FakeEngine
 from tests.helpers import make_scan
 
@@ -23,7 +23,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return FakeEngine
 
     monkeypatch.setattr('ptychopinn_plugin.api.engine_class', engine_class)
-    monkeypatch.setattr(choice, '_is_installed', lambda name: name == 'pytorch')
+    monkeypatch.setattr(registry, '_is_installed', lambda name: name == 'pytorch')
     return names
 
 
@@ -90,14 +90,14 @@ def test_an_unknown_backend_is_refused(asked: list[str]) -> None:
 @pytest.mark.parametrize(
     ('modules', 'chosen'),
     [
-        ({'engines.pytorch', 'torch', 'lightning'}, 'pytorch'),
-        ({'engines.tensorflow', 'tensorflow'}, 'tensorflow'),
+        ({'backends.pytorch', 'torch', 'lightning'}, 'pytorch'),
+        ({'backends.tensorflow', 'tensorflow'}, 'tensorflow'),
         (
-            {'engines.pytorch', 'torch', 'lightning', 'engines.tensorflow', 'tensorflow'},
+            {'backends.pytorch', 'torch', 'lightning', 'backends.tensorflow', 'tensorflow'},
             'tensorflow',
         ),
         # A framework without an engine of ours cannot be chosen.
-        ({'engines.pytorch', 'torch', 'lightning', 'tensorflow'}, 'pytorch'),
+        ({'backends.pytorch', 'torch', 'lightning', 'tensorflow'}, 'pytorch'),
     ],
 )
 def test_the_default_backend_is_one_that_is_installed(
@@ -112,23 +112,23 @@ def test_the_default_backend_is_one_that_is_installed(
         lambda name: object() if name.removeprefix('ptychopinn_plugin.') in modules else None,
     )
     with caplog.at_level(logging.INFO):
-        assert choice.default_backend() == chosen
+        assert registry.default_backend() == chosen
     assert chosen in caplog.text
 
 
 def test_without_any_framework_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, 'find_spec', lambda _name: None)
     with pytest.raises(pp.BackendUnavailableError, match=r'ptychopinn-plugin\[pytorch\]'):
-        choice.default_backend()
+        registry.default_backend()
 
 
 def test_a_status_tells_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_name: str) -> type[FakeEngine]:
         raise pp.BackendUnavailableError('not here')
 
-    monkeypatch.setattr(choice, 'engine_class', missing)
-    monkeypatch.setitem(choice.FRAMEWORKS, 'tensorflow', ('no-such-package', 'numpy'))
-    status = choice.backend_status('tensorflow')
+    monkeypatch.setattr(registry, 'engine_class', missing)
+    monkeypatch.setitem(registry.FRAMEWORKS, 'tensorflow', ('no-such-package', 'numpy'))
+    status = registry.backend_status('tensorflow')
     assert status.problem == 'not here'
     assert status.versions == {'no-such-package': '', 'numpy': np.__version__}
     assert status.devices == ()

@@ -9,7 +9,7 @@ import pytest
 
 import ptychopinn_plugin as pp
 from ptychopinn_plugin.config import Backend
-from ptychopinn_plugin.contract.npz_writing import save_npz
+from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from tests.helpers import make_known_scan, make_scan
 
 OWN: dict[str, dict[str, Any]] = {

@@ -46,7 +46,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     """Put the fake engine in the place of PyTorch's."""
     monkeypatch.setattr('ptychopinn_plugin.api.engine_class', lambda _name: FakeEngine)
     monkeypatch.setattr(
-        'ptychopinn_plugin.engines.choice._is_installed', lambda name: name == 'pytorch'
+        'ptychopinn_plugin.backends.registry._is_installed', lambda name: name == 'pytorch'
     )
     return FakeEngine
 

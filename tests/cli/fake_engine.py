@@ -15,11 +15,11 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.contract import ScanData, canvas_of
-from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
-from ptychopinn_plugin.model_file import Manifest, TrainedModel, weights_fingerprint
-from ptychopinn_plugin.results.coverage import coverage_of
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.physics.coverage import coverage_of
+from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
 
 
 class FakeEngine:

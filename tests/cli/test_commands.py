@@ -12,10 +12,10 @@ import pytest
 from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.engines.protocol import Monitor, Progress
-from ptychopinn_plugin.files import load_scan
-from ptychopinn_plugin.model_file import load_model
-from ptychopinn_plugin.results import load_result
+from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.result_files import load_result
+from ptychopinn_plugin.io.scan_files import load_scan
+from ptychopinn_plugin.monitor import Monitor, Progress
 from tests.cli.conftest import Run
 from tests.cli.fake_engine import FakeEngine
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin import load_model, load_result
-from ptychopinn_plugin.cli.errors import UsageError
-from ptychopinn_plugin.cli.old_words import modernised
+from ptychopinn_plugin.cli.legacy_flags import modernised
 from ptychopinn_plugin.cli.parser import parse
+from ptychopinn_plugin.cli.usage_error import UsageError
 from tests.cli.conftest import Run
 
 TRAIN = ('train', 'scan.npz', '--model', 'm.safetensors')

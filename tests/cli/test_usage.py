@@ -19,7 +19,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.simulation import SimulationConfig
-from ptychopinn_plugin.threading_environment import THREAD_WAITING
+from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
 from tests.cli.conftest import Run
 
 COMMANDS = [name for name in Ptychopinn.model_fields if name != 'version']
@@ -140,7 +140,7 @@ def test_a_missing_framework_is_named_and_no_other_is_taken(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for loaded in list(sys.modules):
-        if loaded.startswith('ptychopinn_plugin.engines.tensorflow'):
+        if loaded.startswith('ptychopinn_plugin.backends.tensorflow'):
             monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, 'tensorflow', None)
     shown = run('reconstruct', 'scan.npz', '--output', 'o.npz', '--backend', 'tensorflow')

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from ptychopinn_plugin.model_file import load_model
-from ptychopinn_plugin.results import load_result
+from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 from tests.integration.conftest import DURATION
 from tests.integration.programs import FIXTURE, MODEL, PICTURE, PLACE, Way, judge_duration

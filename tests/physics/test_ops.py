@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.physics.likelihood import poisson_deviance
+from ptychopinn_plugin.physics.noise_models import poisson_deviance
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops, fourier_frequencies
 from tests.helpers import make_object

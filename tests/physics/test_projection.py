@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.physics.forward import expected_counts, propagate, shifted_probes
-from ptychopinn_plugin.physics.likelihood import amplitude_deviance
+from ptychopinn_plugin.physics.noise_models import amplitude_deviance
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.projection import (

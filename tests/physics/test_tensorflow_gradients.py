@@ -18,9 +18,9 @@ def test_derivative_of_the_deviance_is_the_gradient_image(
     monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
     import tensorflow as tf
 
-    from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+    from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
     from ptychopinn_plugin.physics.forward import expected_counts, propagate, shifted_probes
-    from ptychopinn_plugin.physics.likelihood import amplitude_deviance
+    from ptychopinn_plugin.physics.noise_models import amplitude_deviance
     from tests.physics.world import make_ramps
 
     ops, world = TensorFlowOps('/CPU:0', fused=False), make_world(modes=2)
@@ -48,7 +48,7 @@ def test_derivative_of_the_deviance_is_the_gradient_image(
 def test_gradient_of_add_is_cut_and_that_of_cut_is_add(compiled: bool) -> None:
     import tensorflow as tf
 
-    from ptychopinn_plugin.engines.tensorflow.ops import TensorFlowOps
+    from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 
     ops, world = TensorFlowOps('/CPU:0', fused=False), make_world()
     corners, shape = ops.array(world.corners), world.canvas_object.shape

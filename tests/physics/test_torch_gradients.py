@@ -14,7 +14,7 @@ pytestmark = pytest.mark.pytorch
 def test_cut_with_gradient_cuts_the_same_patches() -> None:
     import torch
 
-    from ptychopinn_plugin.engines.pytorch.ops import TorchOps
+    from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
     ops, world = TorchOps(torch.device('cpu')), make_world()
     canvas, corners = ops.array(world.canvas_object), ops.array(world.corners)
@@ -28,9 +28,9 @@ def test_derivative_of_the_deviance_is_the_gradient_image(monkeypatch: pytest.Mo
     monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
     import torch
 
-    from ptychopinn_plugin.engines.pytorch.ops import TorchOps
+    from ptychopinn_plugin.backends.pytorch.ops import TorchOps
     from ptychopinn_plugin.physics.forward import expected_counts, propagate, shifted_probes
-    from ptychopinn_plugin.physics.likelihood import amplitude_deviance
+    from ptychopinn_plugin.physics.noise_models import amplitude_deviance
     from tests.physics.world import make_ramps
 
     ops, world = TorchOps(torch.device('cpu')), make_world(modes=2)
@@ -53,7 +53,7 @@ def test_derivative_of_the_deviance_is_the_gradient_image(monkeypatch: pytest.Mo
 def test_gradient_of_cut_is_add() -> None:
     import torch
 
-    from ptychopinn_plugin.engines.pytorch.ops import TorchOps
+    from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
     ops, world = TorchOps(torch.device('cpu')), make_world()
     canvas = ops.array(world.canvas_object.copy()).requires_grad_()

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.contract import load_npz
 from ptychopinn_plugin.errors import OutputError
+from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
 CONFIG = SimulationConfig(rows=3, columns=4, probe_modes=2, bad_pixels=3, seed=8)

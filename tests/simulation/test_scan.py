@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
-from ptychopinn_plugin.simulation.scan import expected_counts
+from ptychopinn_plugin.simulation.simulated_scan import expected_counts
 from tests import helpers
 
 SMALL = SimulationConfig(rows=5, columns=4, seed=3)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.metrics import Score, scanned_core, score
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from tests.helpers import KnownScan, make_known_scan, make_scan
 

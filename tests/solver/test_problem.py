@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.contract import ScanData
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from tests.helpers import expected_counts, make_known_scan, make_object, make_probe, make_scan
 from tests.solver.scans import Values, known_scan, make_solver, object_of, with_positions

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from ptychopinn_plugin.backends import engine_class
 from ptychopinn_plugin.config import Backend
-from ptychopinn_plugin.engines import engine_class
 from ptychopinn_plugin.errors import BackendUnavailableError, UnknownBackendError
 
 
@@ -29,7 +29,7 @@ def test_a_missing_framework_names_the_extra_and_keeps_the_cause(
     monkeypatch: pytest.MonkeyPatch, backend: str, name: str, module: str
 ) -> None:
     for loaded in list(sys.modules):
-        if loaded.startswith(f'ptychopinn_plugin.engines.{backend}'):
+        if loaded.startswith(f'ptychopinn_plugin.backends.{backend}'):
             monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BackendUnavailableError) as caught:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ptychopinn_plugin.engines import engine_class
+from ptychopinn_plugin.backends import engine_class
 from ptychopinn_plugin.errors import BackendUnavailableError
 
 
@@ -13,7 +13,7 @@ def test_triton_is_loaded_before_tensorflow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for loaded in list(sys.modules):
-        if loaded.startswith('ptychopinn_plugin.engines.tensorflow') or loaded == 'triton':
+        if loaded.startswith('ptychopinn_plugin.backends.tensorflow') or loaded == 'triton':
             monkeypatch.delitem(sys.modules, loaded)
     (tmp_path / 'triton.py').write_text('')
     monkeypatch.syspath_prepend(tmp_path)

@@ -41,8 +41,8 @@ def test_lightning_and_the_compiler_wait_until_they_are_needed() -> None:
     code = (
         'import sys\n'
         'from ptychopinn_plugin.config import ExecutionConfig\n'
-        'from ptychopinn_plugin.engines import engine_class\n'
-        'from ptychopinn_plugin.engines.pytorch.devices import computing\n'
+        'from ptychopinn_plugin.backends import engine_class\n'
+        'from ptychopinn_plugin.backends.pytorch.devices import computing\n'
         "engine_class('pytorch')\n"
         'with computing(ExecutionConfig(deterministic=True)):\n'
         '    import torch\n'

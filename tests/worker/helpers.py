@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
-from ptychopinn_plugin.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction, ScanData
 from tests.helpers import make_scan
 
 STEPS = 4

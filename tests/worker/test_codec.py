@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin import errors
-from ptychopinn_plugin.contract import ScanMetadata
-from ptychopinn_plugin.engines.protocol import Progress, Reconstruction
 from ptychopinn_plugin.errors import PtychoPINNError, ScanDataError, WorkerError
+from ptychopinn_plugin.monitor import Progress
+from ptychopinn_plugin.scan import Reconstruction, ScanMetadata
 from ptychopinn_plugin.worker import codec
-from ptychopinn_plugin.worker.faults import pack_error, unpack_error
+from ptychopinn_plugin.worker.error_codec import pack_error, unpack_error
 from tests.helpers import make_scan
 from tests.worker.helpers import same_bits
 from tests.worker.toy import toy_model

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.engines.protocol import Monitor
 from ptychopinn_plugin.errors import WorkerDiedError
+from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.worker.client import RemoteEngine
 from ptychopinn_plugin.worker.process import WorkerProcess
 from tests.worker.conftest import toy_engine
@@ -208,7 +208,7 @@ SCRIPT = """
     # A shell that starts the tests in the background has Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[:0] = [{root!r}]
-    from ptychopinn_plugin.engines.protocol import Monitor
+    from ptychopinn_plugin.monitor import Monitor
     from tests.worker.conftest import toy_engine
     from tests.worker.helpers import INFERENCE, scan_that
 

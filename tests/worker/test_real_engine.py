@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ptychopinn_plugin.backends import engine_class
+from ptychopinn_plugin.backends.registry import backend_status
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -13,10 +15,8 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.engines import engine_class
-from ptychopinn_plugin.engines.choice import backend_status
-from ptychopinn_plugin.engines.protocol import Monitor
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
+from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.worker.client import RemoteEngine
 from tests.conftest import BACKENDS
 from tests.helpers import make_scan
@@ -25,8 +25,8 @@ from tests.worker.helpers import Recorder, exists, same_bits
 SCRIPT = """
 import sys
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
-from ptychopinn_plugin.contract import load_npz
-from ptychopinn_plugin.engines.protocol import Monitor
+from ptychopinn_plugin.io.npz_scan import load_npz
+from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.worker.client import RemoteEngine
 
 with RemoteEngine(ExecutionConfig(backend='{backend}', accelerator='cpu')) as engine:

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.engines.protocol import Engine, Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import ModelMismatchError, ScanDataError, WorkerError
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
 from tests.helpers import make_scan
 from tests.worker.helpers import INFERENCE, STEPS, Recorder, quiet_scan, same_bits, scan_that
@@ -242,7 +244,7 @@ def test_a_warm_worker_has_its_engine_before_the_first_job(remote: RemoteEngine)
 def test_arrays_go_through_the_pipe_where_memory_cannot_be_remote(
     monkeypatch: pytest.MonkeyPatch, remote: RemoteEngine
 ) -> None:
-    monkeypatch.setattr('ptychopinn_plugin.worker.arena.Arena.create', lambda: None)
+    monkeypatch.setattr('ptychopinn_plugin.worker.shared_memory.Arena.create', lambda: None)
     remote.close()
     model = toy_model(quiet_scan(), [(1.0, 2.0)])
     result = remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor())

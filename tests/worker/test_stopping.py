@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.engines.protocol import Monitor, Progress
 from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.worker.client import RemoteEngine
 from tests.worker.helpers import INFERENCE, Recorder, exists, quiet_scan, scan_that
 

@@ -21,10 +21,10 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import Cancelled, ModelMismatchError, ScanDataError
-from ptychopinn_plugin.model_file import Manifest, TrainedModel, weights_fingerprint
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 OPTIONS = ('--engine', 'tests.worker.toy:ToyEngine')
 logger = logging.getLogger('ptychopinn_plugin.toy')

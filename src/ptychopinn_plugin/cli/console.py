@@ -6,7 +6,7 @@ import logging
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ptychopinn_plugin.engines.protocol import Monitor, Progress
+from ptychopinn_plugin.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
 from ptychopinn_plugin import errors
-from ptychopinn_plugin.cli.errors import UsageError
-from ptychopinn_plugin.cli.messages import validation_sentences
-from ptychopinn_plugin.cli.old_words import modernised
+from ptychopinn_plugin.cli.legacy_flags import modernised
 from ptychopinn_plugin.cli.options import Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
-from ptychopinn_plugin.threading_environment import THREAD_WAITING
+from ptychopinn_plugin.cli.sentences import validation_sentences
+from ptychopinn_plugin.cli.usage_error import UsageError
+from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ['ptychodus'] and words[1:] not in (['--help'], ['-h']):
-        from ptychopinn_plugin.host.launch import launch
+        from ptychopinn_plugin.hosts.ptychodus.launch import launch
 
         return launch(words[1:])
     try:

@@ -1,8 +1,8 @@
 """Simulated scans with known truth."""
 
 from ptychopinn_plugin.simulation.config import ObjectKind, ScanPattern, SimulationConfig
-from ptychopinn_plugin.simulation.files import save_simulated
-from ptychopinn_plugin.simulation.scan import SimulatedScan, simulate
+from ptychopinn_plugin.simulation.npz_writer import save_simulated
+from ptychopinn_plugin.simulation.simulated_scan import SimulatedScan, simulate
 
 __all__ = [
     'ObjectKind',

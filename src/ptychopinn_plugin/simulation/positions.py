@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptychopinn_plugin.contract.scan import PositionArray
+from ptychopinn_plugin.scan.data import PositionArray
 from ptychopinn_plugin.simulation.config import SimulationConfig
 
 GOLDEN_ANGLE_RAD = np.pi * (3 - np.sqrt(5))

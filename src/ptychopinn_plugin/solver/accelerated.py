@@ -21,7 +21,7 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.solver.problem import Problem, Sweep
-from ptychopinn_plugin.solver.steps import carried_on, gradient_image, moved_object, moved_probe
+from ptychopinn_plugin.solver.updates import carried_on, gradient_image, moved_object, moved_probe
 
 # Relative rise of a subset's misfit that counts as a rise, not as rounding.
 RISE_TOLERANCE = 1e-2

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.contract.canvas import Canvas, canvas_of
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.solver.frames import FrameBatch, split_frames
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import Canvas, canvas_of
+from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
 from ptychopinn_plugin.solver.sweeps import (
     Frames,
     Sums,

@@ -10,7 +10,7 @@ from ptychopinn_plugin.physics.forward import (
     shift_ramps,
     shifted_probes,
 )
-from ptychopinn_plugin.physics.likelihood import amplitude_deviance
+from ptychopinn_plugin.physics.noise_models import amplitude_deviance
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.projection import (
     exit_residual,

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    from ptychopinn_plugin.backends.protocol import Engine
     from ptychopinn_plugin.config import ExecutionConfig
-    from ptychopinn_plugin.engines.protocol import Engine
 
 PR_SET_PDEATHSIG = 1
 
@@ -27,9 +27,9 @@ def main() -> None:
     leave_with(options.parent)
     requests, answers = take_streams()
     # Only now may anything be imported that might print.
-    from ptychopinn_plugin.worker.arena import Arena
     from ptychopinn_plugin.worker.relay import Outlet
     from ptychopinn_plugin.worker.server import Server
+    from ptychopinn_plugin.worker.shared_memory import Arena
 
     arena = None if options.arena is None else Arena(options.arena)
 
@@ -62,7 +62,7 @@ def take_streams() -> tuple[BinaryIO, BinaryIO]:
 
 def engine_kind(execution: ExecutionConfig, named: str | None) -> type[Engine]:
     """Return the engine's class: that of the backend, unless another was named."""
-    from ptychopinn_plugin.engines import engine_class
+    from ptychopinn_plugin.backends import engine_class
 
     if named is None:
         return engine_class(execution.backend)

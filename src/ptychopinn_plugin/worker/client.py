@@ -18,11 +18,11 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
 from ptychopinn_plugin.errors import Cancelled, WorkerDiedError, WorkerError
-from ptychopinn_plugin.model_file import TrainedModel
-from ptychopinn_plugin.model_file.tensors import checksum, to_tensors
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file.tensors import checksum, to_tensors
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.worker.codec import (
     Array,
     pack_model,
@@ -30,9 +30,9 @@ from ptychopinn_plugin.worker.codec import (
     unpack_model,
     unpack_reconstruction,
 )
-from ptychopinn_plugin.worker.frames import Frame
-from ptychopinn_plugin.worker.job import Events, RemoteJob
+from ptychopinn_plugin.worker.messages import Frame
 from ptychopinn_plugin.worker.process import WorkerProcess
+from ptychopinn_plugin.worker.remote_job import Events, RemoteJob
 from ptychopinn_plugin.worker.server import MODEL, PACKAGE
 
 logger = logging.getLogger(__name__)

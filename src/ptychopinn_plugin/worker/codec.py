@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.contract import ScanData, ScanMetadata
-from ptychopinn_plugin.engines.protocol import Progress, Reconstruction
-from ptychopinn_plugin.model_file import Manifest, TrainedModel
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel
+from ptychopinn_plugin.monitor import Progress
+from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
 
 Array = npt.NDArray[Any]
 Body: TypeAlias = dict[str, Any]

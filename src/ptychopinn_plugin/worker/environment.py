@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ptychopinn_plugin.errors import WorkerError
-from ptychopinn_plugin.threading_environment import THREAD_WAITING
+from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
 
 
 def worker_command(options: list[str]) -> list[str]:

@@ -15,9 +15,9 @@ from concurrent.futures import Future
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import WorkerDiedError, WorkerError
-from ptychopinn_plugin.worker.arena import Arena
 from ptychopinn_plugin.worker.environment import worker_command, worker_environment
-from ptychopinn_plugin.worker.frames import Frame, read_frame, write_frame
+from ptychopinn_plugin.worker.messages import Frame, read_frame, write_frame
+from ptychopinn_plugin.worker.shared_memory import Arena
 
 logger = logging.getLogger(__name__)
 

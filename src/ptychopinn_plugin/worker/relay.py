@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from ptychopinn_plugin.engines.protocol import Monitor, Progress, Reconstruction
-from ptychopinn_plugin.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.codec import pack_model, pack_progress, pack_reconstruction
-from ptychopinn_plugin.worker.frames import Array, Frame, write_frame
+from ptychopinn_plugin.worker.messages import Array, Frame, write_frame
 
 
 class Outlet:

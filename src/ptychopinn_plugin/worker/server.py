@@ -10,16 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ptychopinn_plugin.config import (
-    ExecutionConfig,
-    InferenceConfig,
-    ModelConfig,
-    TrainingConfig,
-)
-from ptychopinn_plugin.engines.protocol import Engine
+from ptychopinn_plugin.backends.protocol import Engine
+from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import WorkerError
-from ptychopinn_plugin.model_file import TrainedModel
-from ptychopinn_plugin.worker.arena import Arena
+from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.worker.codec import (
     Array,
     pack_model,
@@ -27,9 +21,10 @@ from ptychopinn_plugin.worker.codec import (
     unpack_model,
     unpack_scans,
 )
-from ptychopinn_plugin.worker.faults import pack_error
-from ptychopinn_plugin.worker.frames import Frame, read_frame
+from ptychopinn_plugin.worker.error_codec import pack_error
+from ptychopinn_plugin.worker.messages import Frame, read_frame
 from ptychopinn_plugin.worker.relay import Job, Outlet, RelayLogHandler, RelayMonitor
+from ptychopinn_plugin.worker.shared_memory import Arena
 
 PACKAGE = 'ptychopinn_plugin'
 MODEL = 'model:'

@@ -7,9 +7,9 @@ import platform
 from typing import get_args
 
 from ptychopinn_plugin import __version__
+from ptychopinn_plugin.backends.registry import BackendStatus, backend_status
 from ptychopinn_plugin.cli.console import say
 from ptychopinn_plugin.config import Backend
-from ptychopinn_plugin.engines.choice import BackendStatus, backend_status
 
 
 def run() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ptychopinn_plugin.cli.console import say
-from ptychopinn_plugin.cli.loading import load, turned
 from ptychopinn_plugin.cli.options import Check
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.contract.preflight import PreflightReport, preflight
-from ptychopinn_plugin.solver.orientations import (
+from ptychopinn_plugin.cli.scan_loading import load, turned
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.preflight import PreflightReport, preflight
+from ptychopinn_plugin.solver.orientation_trials import (
     Orientation,
     orientation_hints,
     orientation_residuals,

@@ -11,19 +11,19 @@ import numpy as np
 from ptychopinn_plugin.api import reconstruct, train
 from ptychopinn_plugin.cli.commands.check import report_lines
 from ptychopinn_plugin.cli.console import CommandMonitor, say
-from ptychopinn_plugin.cli.errors import UsageError
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Demo
+from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.contract import ScanData
-from ptychopinn_plugin.contract.preflight import preflight
-from ptychopinn_plugin.engines.protocol import Progress, Reconstruction
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.files import load_scan
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.io.result_files import save_reconstruction
+from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.metrics import scanned_core, score
-from ptychopinn_plugin.model_file import TrainedModel, load_model, save_model
-from ptychopinn_plugin.pictures import picture
-from ptychopinn_plugin.results import save_reconstruction
+from ptychopinn_plugin.monitor import Progress
+from ptychopinn_plugin.plotting import picture
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
 SCAN = SimulationConfig(rows=32, columns=32, object_kind='mixed', seed=1)

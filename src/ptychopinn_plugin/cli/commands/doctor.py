@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ptychopinn_plugin.cli.console import say
 from ptychopinn_plugin.errors import UnavailableError
-from ptychopinn_plugin.host.doctor import examine
+from ptychopinn_plugin.hosts.ptychodus.installation import examine
 
 
 def run() -> None:

@@ -7,12 +7,12 @@ import os
 from datetime import UTC, datetime
 
 from ptychopinn_plugin.atomic import replacing
-from ptychopinn_plugin.cli.checks import apart, readable, writable
 from ptychopinn_plugin.cli.console import say
-from ptychopinn_plugin.cli.errors import UsageError
 from ptychopinn_plugin.cli.options import Fixture
-from ptychopinn_plugin.files import HDF5_ENDINGS
+from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.fixture import cut_fixture, describe, save_fixture
+from ptychopinn_plugin.io.scan_files import HDF5_ENDINGS
 
 
 def run(flags: Fixture) -> None:

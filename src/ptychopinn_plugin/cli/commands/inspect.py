@@ -7,7 +7,7 @@ import numpy as np
 from ptychopinn_plugin.cli.console import say
 from ptychopinn_plugin.cli.options import Inspect
 from ptychopinn_plugin.config import Config
-from ptychopinn_plugin.model_file import TrainedModel, load_model
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model
 
 
 def run(flags: Inspect) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 
 from ptychopinn_plugin.api import reconstruct
-from ptychopinn_plugin.cli.checks import apart, readable, writable
 from ptychopinn_plugin.cli.console import CommandMonitor, say
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
-from ptychopinn_plugin.cli.settings import inference_run
+from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.model_file import load_model
-from ptychopinn_plugin.pictures import SUFFIXES as PICTURES
-from ptychopinn_plugin.pictures import picture
-from ptychopinn_plugin.pictures.figure import heading
-from ptychopinn_plugin.results import SUFFIXES, save_reconstruction
+from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.result_files import SUFFIXES, save_reconstruction
+from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
+from ptychopinn_plugin.plotting import picture
+from ptychopinn_plugin.plotting.figure import heading
 
 logger = logging.getLogger(__name__)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.cli.checks import apart, readable, writable
 from ptychopinn_plugin.cli.console import say
 from ptychopinn_plugin.cli.options import Show
-from ptychopinn_plugin.pictures import SUFFIXES, picture
-from ptychopinn_plugin.results import load_result
+from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.io.result_files import load_result
+from ptychopinn_plugin.plotting import SUFFIXES, picture
 
 
 def run(flags: Show) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.cli.checks import writable
 from ptychopinn_plugin.cli.console import say
 from ptychopinn_plugin.cli.options import Simulate
+from ptychopinn_plugin.cli.paths import writable
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
 
@@ -16,7 +16,7 @@ def run(flags: Simulate) -> None:
     if path.suffix == '.npz':
         save_simulated(path, simulated)
     else:
-        from ptychopinn_plugin.host.saving import save_ptychodus_scan
+        from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_scan
 
         save_ptychodus_scan(path, simulated.scan)
     scan = simulated.scan

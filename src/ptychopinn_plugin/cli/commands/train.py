@@ -6,14 +6,14 @@ import logging
 from pathlib import Path
 
 from ptychopinn_plugin.api import train
-from ptychopinn_plugin.cli.checks import apart, readable, writable
 from ptychopinn_plugin.cli.console import CommandMonitor, say
-from ptychopinn_plugin.cli.errors import UsageError
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Train
-from ptychopinn_plugin.cli.settings import training_run
+from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.run_settings import training_run
+from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.model_file import save_model
+from ptychopinn_plugin.io.model_file import save_model
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,7 @@ A flag is a field; those of the configs are declared there and nowhere else. Com
 when they run, so that `--help` is quick.
 """
 
-from ptychopinn_plugin.cli.options.files import Fixture, Inspect, Show, Simulate
-from ptychopinn_plugin.cli.options.root import Ptychopinn, command_class
-from ptychopinn_plugin.cli.options.setup import Backends, Doctor, Ptychodus
-from ptychopinn_plugin.cli.options.shared import (
+from ptychopinn_plugin.cli.options.common import (
     GROUPS,
     POSITIONAL,
     Command,
@@ -15,7 +12,10 @@ from ptychopinn_plugin.cli.options.shared import (
     EngineFlags,
     ScanFlags,
 )
-from ptychopinn_plugin.cli.options.work import Check, Demo, Reconstruct, Train
+from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
+from ptychopinn_plugin.cli.options.root import Ptychopinn, command_class
+from ptychopinn_plugin.cli.options.scan_commands import Check, Demo, Reconstruct, Train
+from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
 
 __all__ = [
     'GROUPS',

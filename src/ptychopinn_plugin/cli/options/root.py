@@ -14,9 +14,9 @@ from pydantic_settings import (
     get_subcommand,
 )
 
-from ptychopinn_plugin.cli.options.files import Fixture, Inspect, Show, Simulate
-from ptychopinn_plugin.cli.options.setup import Backends, Doctor, Ptychodus
-from ptychopinn_plugin.cli.options.work import Check, Demo, Reconstruct, Train
+from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
+from ptychopinn_plugin.cli.options.scan_commands import Check, Demo, Reconstruct, Train
+from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
 
 
 class Ptychopinn(BaseSettings):
@@ -75,7 +75,7 @@ class Ptychopinn(BaseSettings):
             print(f'ptychopinn {__version__}')
             return
         if get_subcommand(self, is_required=False) is None:
-            from ptychopinn_plugin.cli.errors import UsageError
+            from ptychopinn_plugin.cli.usage_error import UsageError
 
             raise UsageError('name a command, such as reconstruct; see ptychopinn --help')
         CliApp.run_subcommand(self)

@@ -1,0 +1,172 @@
+"""The network of the `cnn` architecture, in PyTorch.
+
+PtychoPINN as published: Hoidn, Mishra and Mehta, Sci. Rep. 13, 22789, 2023,
+doi:10.1038/s41598-023-48351-7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.networks.cnn.architecture import (
+    BORDER_CHANNELS,
+    DECODERS,
+    INTENSITY,
+    PROBE_IMAG,
+    PROBE_REAL,
+    decoder_filters,
+    encoder_filters,
+    has_border,
+    weight_shapes,
+)
+from ptychopinn_plugin.networks.weights import Shapes, Weights, checked
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    'sigmoid': torch.sigmoid,
+    'swish': functional.silu,
+    'softplus': functional.softplus,
+    'relu': functional.relu,
+}
+
+
+class PatchNetwork(nn.Module):
+    """Turns the diffraction amplitudes of groups into patches of the object.
+
+    Its parameters have the names and shapes of `weight_shapes`.
+    """
+
+    def __init__(self, model: ModelConfig, frame_size: int, modes: int) -> None:
+        """Build the network; `take` gives it its weights.
+
+        Args:
+            model: its shape.
+            frame_size: side N of a frame.
+            modes: of the probe.
+        """
+        super().__init__()
+        self.model = model
+        self.shapes = weight_shapes(model, frame_size, modes)
+        self.quarter = frame_size // 4
+        self.encoder = nn.ModuleList(
+            _block(self.shapes, f'encoder.{k}')
+            for k in range(len(encoder_filters(model, frame_size)))
+        )
+        blocks = len(decoder_filters(model, frame_size))
+        self.decoder = nn.ModuleDict(
+            {name.split('.')[1]: _decoder(self.shapes, name, blocks, model) for name in DECODERS}
+        )
+        self.intensity = _values(self.shapes, INTENSITY)
+        self.probe = _values(self.shapes, PROBE_REAL, PROBE_IMAG)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(
+        self, inputs: torch.Tensor, peaks: list[torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Map normalised amplitudes to patches of the object.
+
+        Args:
+            inputs: float32 (b, C, N, N), zero frequency at N//2.
+            peaks: takes the greatest value of each channel behind a ReLU, float32 (channels,).
+
+        Returns:
+            complex64 (b * C, N, N), or (b, N, N) where a group gives one patch only.
+        """
+        x = inputs.contiguous(memory_format=torch.channels_last)
+        for block in self.encoder:
+            x = functional.max_pool2d(_run(block, x, peaks), 2)
+        activation = ACTIVATIONS[self.model.amp_activation]
+        amplitude = self._decoded('amplitude', x, peaks, activation) * self.model.probe_scale
+        phase = self._decoded('phase', x, peaks, torch.tanh) * math.pi
+        patches = torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
+        return patches.contiguous().flatten(0, 1)
+
+    def current_probe(self, given: torch.Tensor) -> torch.Tensor:
+        """Return the probe where it is trained, else the given one, complex64 (modes, N, N)."""
+        if not self.probe:
+            return given
+        return torch.complex(self.probe['real'], self.probe['imag'])
+
+    def factor(self) -> torch.Tensor | float:
+        """Return the factor of the predicted counts."""
+        return self.intensity['log'].exp() if self.intensity else 1.0
+
+    def take(self, weights: Weights) -> None:
+        """Take over weights, named and shaped as in a model file.
+
+        Raises:
+            ModelMismatchError: names or shapes are not those of this network.
+        """
+        known = checked(weights, self.shapes)
+        self.load_state_dict({name: torch.tensor(value) for name, value in known.items()})
+
+    def _decoded(
+        self,
+        part: str,
+        x: torch.Tensor,
+        peaks: list[torch.Tensor] | None,
+        activation: Callable[[torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        """Run a decoder; return (b, C or 1, N, N), the border 0 where nothing fills it."""
+        parts = dict(cast('nn.ModuleDict', self.decoder[part]).items())
+        head, border = parts.pop('head'), parts.pop('border', None)
+        for block in parts.values():
+            x = _twice_as_fine(_run(block, x, peaks))
+        if not self.model.pad_object:
+            return activation(head(x))
+        q = self.quarter
+        if border is None:
+            return functional.pad(activation(head(x)), (q, q, q, q))
+        whole = border(_twice_as_fine(x[:, -BORDER_CHANNELS:]))
+        inner = slice(q, whole.shape[-1] - q)
+        whole[:, :, inner, inner] = head(x[:, :-BORDER_CHANNELS])
+        return activation(whole)
+
+
+def _conv(shapes: Shapes, name: str) -> nn.Conv2d:
+    """Return a convolution; its numbers come later."""
+    after, before, size, _ = shapes[f'{name}.weight']
+    return nn.Conv2d(before, after, size, padding=size // 2)
+
+
+def _values(shapes: Shapes, *names: str) -> nn.ParameterDict:
+    """Return the parameters of these names that the network has."""
+    return nn.ParameterDict(
+        {
+            name.split('.')[1]: nn.Parameter(torch.zeros(shapes[name]))
+            for name in names
+            if name in shapes
+        }
+    )
+
+
+def _block(shapes: Shapes, name: str) -> nn.ModuleList:
+    """Return two convolutions."""
+    return nn.ModuleList(_conv(shapes, f'{name}.{index}') for index in (0, 1))
+
+
+def _decoder(shapes: Shapes, name: str, blocks: int, model: ModelConfig) -> nn.ModuleDict:
+    """Return a decoder: its blocks in their order, then what draws."""
+    parts = {str(k): _block(shapes, f'{name}.{k}') for k in range(blocks)}
+    ends = ('head', 'border') if has_border(model) else ('head',)
+    return nn.ModuleDict({**parts, **{end: _conv(shapes, f'{name}.{end}') for end in ends}})
+
+
+def _run(block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None) -> torch.Tensor:
+    """Run two convolutions; note the peaks of their channels where they are wanted."""
+    for conv in cast('nn.ModuleList', block):
+        x = functional.relu(conv(x), inplace=True)
+        if peaks is not None:
+            peaks.append(x.amax((0, 2, 3)))
+    return x
+
+
+def _twice_as_fine(x: torch.Tensor) -> torch.Tensor:
+    """Repeat every pixel of (b, c, h, w) in both directions."""
+    return functional.interpolate(x, scale_factor=2, mode='nearest')

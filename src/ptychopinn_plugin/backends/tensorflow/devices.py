@@ -1,0 +1,71 @@
+"""Which device TensorFlow computes on, and with how many threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from ptychopinn_plugin.backends.registry import check_devices
+from ptychopinn_plugin.backends.tensorflow.quiet_import import quiet
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.errors import BackendUnavailableError
+
+logger = logging.getLogger(__name__)
+
+_NAMES = {'cpu': '/CPU:0', 'cuda': '/GPU:0'}
+
+
+def devices() -> tuple[str, ...]:
+    """Return what TensorFlow can compute on here, the one taken by 'auto' first."""
+    with quiet():
+        return ('cuda', 'cpu') if tf.config.list_physical_devices('GPU') else ('cpu',)
+
+
+def device_of(execution: ExecutionConfig) -> str:
+    """Return TensorFlow's name of the device that a config asks for.
+
+    Raises:
+        BackendUnavailableError: this machine does not have it.
+        ConfigError: several devices are asked for.
+    """
+    check_devices(execution)
+    found = devices()
+    if execution.accelerator == 'auto':
+        return _NAMES[found[0]]
+    if execution.accelerator not in found:
+        raise BackendUnavailableError(
+            f'TensorFlow backend selected with accelerator {execution.accelerator!r}, but '
+            f'TensorFlow finds only {", ".join(found)} here; choose one of these or auto'
+        )
+    return _NAMES[execution.accelerator]
+
+
+def prepare(execution: ExecutionConfig) -> None:
+    """Take a GPU's memory as it is needed, and the config's threads.
+
+    TensorFlow settles both at its first computation in a process; later wishes for another number
+    of threads are told to the log and not met.
+    """
+    try:
+        for gpu in tf.config.list_physical_devices('GPU'):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if execution.threads != tf.config.threading.get_intra_op_parallelism_threads():
+            tf.config.threading.set_intra_op_parallelism_threads(execution.threads)
+    except (RuntimeError, ValueError) as error:
+        logger.warning('TensorFlow is already at work with other settings: %s', error)
+
+
+@contextmanager
+def computing(device: str) -> Iterator[None]:
+    """Compute on a device, without TensorFlow's advice about tracing."""
+    advice = tf.get_logger()
+    level = advice.level
+    advice.setLevel(logging.ERROR)
+    try:
+        with tf.device(device):
+            yield
+    finally:
+        advice.setLevel(level)

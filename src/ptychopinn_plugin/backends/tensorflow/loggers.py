@@ -1,0 +1,83 @@
+"""Where the losses of a TensorFlow training are logged."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.backends.mlflow_runs import runs_in
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.errors import BackendUnavailableError
+from ptychopinn_plugin.networks.history import TrainingRecord
+
+# Called after every epoch.
+Logger: TypeAlias = Callable[[TrainingRecord], None]
+
+
+def logger_of(execution: ExecutionConfig, folder: Path | None) -> Logger:
+    """Return the logger that a config asks for; one that does nothing without a folder.
+
+    Raises:
+        BackendUnavailableError: its package is not installed.
+    """
+    if execution.logger == 'none' or folder is None:
+        return lambda record: None
+    if execution.logger == 'csv':
+        return _csv_logger(folder / 'logs' / 'metrics.csv')
+    try:
+        if execution.logger == 'tensorboard':
+            return _tensorboard_logger(folder / 'logs')
+        return _mlflow_logger(folder)
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
+            "pip install 'ptychopinn-plugin[loggers]', or choose --logger csv"
+        ) from error
+
+
+def _csv_logger(path: Path) -> Logger:
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def log(record: TrainingRecord) -> None:
+        with replacing(path) as temporary, temporary.open('w', newline='') as file:
+            writer = csv.writer(file)
+            writer.writerow(('epoch', 'train_loss', 'val_loss'))
+            writer.writerows((epoch, *losses) for epoch, losses in enumerate(record.losses))
+
+    return log
+
+
+def _tensorboard_logger(folder: Path) -> Logger:
+    import tensorboard  # noqa: F401  (tf.summary needs it, and says so only when it writes)
+
+    writer = tf.summary.create_file_writer(str(folder))
+
+    def log(record: TrainingRecord) -> None:
+        with writer.as_default(step=len(record.losses) - 1):
+            tf.summary.scalar('train_loss', record.losses[-1][0])
+            tf.summary.scalar('val_loss', record.losses[-1][1])
+        writer.flush()
+
+    return log
+
+
+def _mlflow_logger(folder: Path) -> Logger:
+    from mlflow.tracking import MlflowClient
+
+    with runs_in(folder) as address:
+        client = MlflowClient(address)
+    known = client.get_experiment_by_name('ptychopinn')
+    experiment = known.experiment_id if known else client.create_experiment('ptychopinn')
+    run = client.create_run(experiment).info.run_id
+
+    def log(record: TrainingRecord) -> None:
+        epoch = len(record.losses) - 1
+        client.log_metric(run, 'train_loss', record.losses[-1][0], step=epoch)
+        client.log_metric(run, 'val_loss', record.losses[-1][1], step=epoch)
+
+    return log

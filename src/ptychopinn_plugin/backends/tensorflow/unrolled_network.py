@@ -1,0 +1,144 @@
+"""The learned stage of the `unrolled` architecture, in Keras on TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, OUTPUT_PLANES
+from ptychopinn_plugin.networks.weights import Weights
+
+# The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
+BLOCK = 2
+# From the axes of a model file to those of Keras, and back; the same for both convolutions.
+_TO_KERAS, _FROM_KERAS = (2, 3, 1, 0), (3, 2, 0, 1)
+
+
+class StageNetwork:
+    """Turns the planes of a canvas into an update of its object.
+
+    A pyramid of convolutions that starts on blocks of 2 x 2 pixels. The last layer starts at zero,
+    so an untrained network changes nothing.
+
+    Attributes:
+        convolutions: Keras' layers by the names that their weights have in a model file.
+    """
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        """Build the network with fresh weights, drawn from a seed."""
+        self.config = config
+        self.channels = [config.width * min(2**level, 2) for level in range(config.levels)]
+        self.multiple = BLOCK * 2 ** (config.levels - 1)
+        self.convolutions: dict[str, Any] = {}
+        self._seeds = np.random.SeedSequence(seed)
+        first = self.channels[0]
+        self._convolution('inlet', INPUT_PLANES * BLOCK**2, first)
+        for level, here in enumerate(self.channels):
+            self._build_level(level, here)
+        self._convolution('outlet', first, OUTPUT_PLANES * BLOCK**2)
+        for variable in self.convolutions['outlet'].weights:
+            variable.assign(tf.zeros_like(variable.value))
+
+    def __call__(self, planes: tf.Tensor) -> tf.Tensor:
+        """Map planes (b, H, W, INPUT_PLANES) to (b, H, W, OUTPUT_PLANES), any H and W."""
+        shape = tf.shape(planes)
+        height, width = shape[1], shape[2]
+        below, right = -height % self.multiple, -width % self.multiple
+        padded = tf.pad(planes, ((0, 0), (0, below), (0, right), (0, 0)))
+        x = self._level(0, self.convolutions['inlet'](pixels_to_channels(padded)))
+        x = self.convolutions['outlet'](tf.nn.silu(x))
+        return channels_to_pixels(x)[:, :height, :width]
+
+    def weights(self) -> Weights:
+        """Return copies of the weights as NumPy arrays, named and ordered as in a model file."""
+        found: Weights = {}
+        for name, layer in self.convolutions.items():
+            kernel = layer.kernel.numpy().transpose(_FROM_KERAS)
+            found[f'{name}.weight'] = np.array(kernel, np.float32, order='C')
+            found[f'{name}.bias'] = np.array(layer.bias.numpy(), np.float32)
+        return found
+
+    def set_weights(self, weights: Weights) -> None:
+        """Take over weights, named and ordered as in a model file."""
+        for name, layer in self.convolutions.items():
+            layer.kernel.assign(weights[f'{name}.weight'].transpose(_TO_KERAS))
+            layer.bias.assign(weights[f'{name}.bias'])
+
+    def variables(self) -> list[Any]:
+        """Return Keras' variables, in the order of the layers."""
+        return [variable for layer in self.convolutions.values() for variable in layer.weights]
+
+    def _build_level(self, level: int, here: int) -> None:
+        prefix = _prefix(level)
+        coarser = self.channels[level + 1 :]
+        for index in range(self.config.blocks):
+            self._convolution(f'{prefix}before.{index}.conv', here, here)
+            if coarser:
+                self._convolution(f'{prefix}after.{index}.conv', here, here)
+        if coarser:
+            self._convolution(f'{prefix}down', here, coarser[0], stride=2)
+            self._convolution(f'{prefix}up', coarser[0], here, stride=2, transposed=True)
+
+    def _convolution(
+        self, name: str, inputs: int, outputs: int, *, stride: int = 1, transposed: bool = False
+    ) -> None:
+        """Build a layer, 3 x 3 or, with a stride, 2 x 2; weights are drawn as PyTorch does."""
+        kind = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
+        side = 3 if stride == 1 else 2
+        kernel_seed, bias_seed = (int(seed) for seed in self._seeds.spawn(1)[0].generate_state(2))
+        bound = 1 / math.sqrt((outputs if transposed else inputs) * side**2)
+        layer = kind(
+            outputs,
+            side,
+            strides=stride,
+            padding='same' if stride == 1 else 'valid',
+            kernel_initializer=keras.initializers.RandomUniform(-bound, bound, seed=kernel_seed),
+            bias_initializer=keras.initializers.RandomUniform(-bound, bound, seed=bias_seed),
+        )
+        layer.build((None, None, None, inputs))
+        self.convolutions[name] = layer
+
+    def _level(self, level: int, x: tf.Tensor) -> tf.Tensor:
+        """Run one resolution of the pyramid: residual blocks around the coarser levels."""
+        prefix = _prefix(level)
+        x = self._blocks(f'{prefix}before', x)
+        if level + 1 == len(self.channels):
+            return x
+        coarse = self._level(level + 1, self.convolutions[f'{prefix}down'](tf.nn.silu(x)))
+        x = x + self.convolutions[f'{prefix}up'](tf.nn.silu(coarse))
+        return self._blocks(f'{prefix}after', x)
+
+    def _blocks(self, prefix: str, x: tf.Tensor) -> tf.Tensor:
+        for index in range(self.config.blocks):
+            x = x + self.convolutions[f'{prefix}.{index}.conv'](tf.nn.silu(x))
+        return x
+
+
+def _prefix(level: int) -> str:
+    return 'pyramid.' + 'inner.' * level
+
+
+def pixels_to_channels(x: tf.Tensor) -> tf.Tensor:
+    """Fold blocks of BLOCK x BLOCK pixels into channels: (channel, row, column) in that order."""
+    batch, height, width, channels = _sides(x)
+    x = tf.reshape(x, (batch, height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels))
+    x = tf.transpose(x, (0, 1, 3, 5, 2, 4))
+    return tf.reshape(x, (batch, height // BLOCK, width // BLOCK, channels * BLOCK**2))
+
+
+def channels_to_pixels(x: tf.Tensor) -> tf.Tensor:
+    """Undo `pixels_to_channels`."""
+    batch, height, width, channels = _sides(x)
+    x = tf.reshape(x, (batch, height, width, channels // BLOCK**2, BLOCK, BLOCK))
+    x = tf.transpose(x, (0, 1, 4, 2, 5, 3))
+    return tf.reshape(x, (batch, height * BLOCK, width * BLOCK, channels // BLOCK**2))
+
+
+def _sides(x: tf.Tensor) -> tuple[Any, Any, Any, int]:
+    shape = tf.shape(x)
+    return shape[0], shape[1], shape[2], x.shape[3]

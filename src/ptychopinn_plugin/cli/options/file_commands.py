@@ -1,0 +1,83 @@
+"""Commands that make scans and show what files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from ptychopinn_plugin.cli.options.common import Command, ScanFlags
+from ptychopinn_plugin.simulation.config import SimulationConfig
+
+
+class Simulate(Command, SimulationConfig):
+    """Simulate a scan with a known object.
+
+    The object is stored with the scan as `objectGuess` of an .npz file; an .h5 file is for the
+    window of Ptychodus and does not tell the object.
+
+    Examples:
+      ptychopinn simulate star.npz --object-kind siemens --rows 20 --columns 20 --seed 1
+      ptychopinn simulate star.h5 --object-kind siemens
+    """
+
+    out: CliPositionalArg[Path] = Field(description='The scan, a new .npz or .h5 file')
+
+    def run(self) -> None:  # noqa: D102
+        from ptychopinn_plugin.cli.commands.simulate import run
+
+        run(self)
+
+
+class Fixture(ScanFlags):
+    """Cut a small scan out of a large one, for tests.
+
+    The frames lie evenly over the whole scan. The same source gives the same bytes.
+
+    Example:
+      ptychopinn fixture --source scan.npz --output small.npz --metadata-out small.json
+    """
+
+    source: Path = Field(description='The large scan, an .npz file')
+    output: Path = Field(description='The small scan, a new .npz file')
+    subset_size: int = Field(64, ge=2, description='Frames of the small scan')
+    metadata_out: Path | None = Field(
+        None, description='Write what was done, with checksums, into this .json file'
+    )
+
+    def run(self) -> None:  # noqa: D102
+        from ptychopinn_plugin.cli.commands.fixture import run
+
+        run(self)
+
+
+class Show(Command):
+    """Draw a result: object, probe, coverage, residual curve.
+
+    Example:
+      ptychopinn show object.h5 --picture object.png
+    """
+
+    result: CliPositionalArg[Path] = Field(description='.h5 or .npz file of a reconstruction')
+    picture: Path = Field(description='The picture, a new .png, .pdf or .svg file')
+
+    def run(self) -> None:  # noqa: D102
+        from ptychopinn_plugin.cli.commands.show import run
+
+        run(self)
+
+
+class Inspect(Command):
+    """Print what a model file says of itself, after checking all of it.
+
+    Example:
+      ptychopinn inspect model.safetensors
+    """
+
+    model_file: CliPositionalArg[Path] = Field(alias='model', description='.safetensors file')
+
+    def run(self) -> None:  # noqa: D102
+        from ptychopinn_plugin.cli.commands.inspect import run
+
+        run(self)

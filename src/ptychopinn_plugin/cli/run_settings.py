@@ -1,0 +1,59 @@
+"""Settings of a command: what is typed, a file, the data, the defaults."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+from ptychopinn_plugin.backends.registry import with_backend
+from ptychopinn_plugin.cli.options import Reconstruct, Train
+from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.errors import LegacyNameWarning
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.settings import (
+    InferenceRun,
+    TrainingRun,
+    create_inference_config,
+    create_training_config,
+)
+
+logger = logging.getLogger(__name__)
+
+Run = TypeVar('Run', TrainingRun, InferenceRun)
+
+
+def training_run(flags: Train) -> TrainingRun:
+    """Return the settings of a training, the backend settled."""
+    return _settled(
+        lambda: create_training_config(
+            flags.scan,
+            config_file=flags.config,
+            output=flags.model,
+            **flags.typed(ModelConfig, TrainingConfig, ExecutionConfig),
+        )
+    )
+
+
+def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRun:
+    """Return the settings of a reconstruction, the backend settled."""
+    return _settled(
+        lambda: create_inference_config(
+            flags.scan,
+            model_file=model,
+            config_file=flags.config,
+            output=flags.output,
+            **flags.typed(InferenceConfig, ExecutionConfig),
+        )
+    )
+
+
+def _settled(create: Callable[[], Run]) -> Run:
+    """Return a run with its backend, after telling of old names in the file."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter('always', LegacyNameWarning)
+        run = create()
+    for warning in found:
+        logger.warning('%s', warning.message)
+    return run.model_copy(update={'execution': with_backend(run.execution, None)})

@@ -1,0 +1,81 @@
+"""The library that Ptychodus lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ptychodus.api.reconstruct import ReconstructorLibrary
+from ptychodus.api.settings import SettingsRegistry
+
+from ptychopinn_plugin import __version__
+from ptychopinn_plugin.hosts.engine_cache import EngineFactory, EngineKeeper, remote_engine
+from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
+from ptychopinn_plugin.hosts.ptychodus.reconstructor import (
+    PtychoPINNTrainableReconstructor,
+    package_logger,
+)
+from ptychopinn_plugin.hosts.ptychodus.supervised import SupervisedReconstructor
+from ptychopinn_plugin.hosts.tasks import HostTasks
+
+if TYPE_CHECKING:
+    from ptychodus.controller.data import FileDialogFactory
+
+    from ptychopinn_plugin.hosts.ptychodus.settings_page import PluginViewControllerFactory
+
+
+class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
+    """`PtychoPINN-Plugin` with the reconstructors `PINN` and `Supervised`.
+
+    Attributes:
+        settings: the plugin's settings, read before every run.
+
+    Args:
+        settings_registry: where the settings are made.
+        is_developer_mode_enabled: as Ptychodus tells its libraries.
+        engine_factory: makes the engine of an execution config.
+    """
+
+    def __init__(
+        self,
+        settings_registry: SettingsRegistry,
+        is_developer_mode_enabled: bool = False,
+        *,
+        engine_factory: EngineFactory = remote_engine,
+    ) -> None:
+        # The status pane shows this logger and those below it: all of the package.
+        super().__init__(package_logger.name)
+        self.settings = PluginSettings(settings_registry)
+        # Ptychodus runs one task at a time, so one warm worker serves both.
+        self._engines = EngineKeeper(engine_factory)
+        self._reconstructors = tuple(
+            reconstructor(read_configs=self.settings.read, engine_factory=self._engines)
+            for reconstructor in (PtychoPINNTrainableReconstructor, SupervisedReconstructor)
+        )
+        package_logger.info('PtychoPINN-Plugin %s', __version__)
+
+    @property
+    def name(self) -> str:
+        """First half of the names in Ptychodus' list."""
+        return 'PtychoPINN-Plugin'
+
+    def __iter__(self) -> Iterator[PtychoPINNTrainableReconstructor]:
+        """Iterate over the reconstructors."""
+        return iter(self._reconstructors)
+
+    def connect_host(self, tasks: HostTasks) -> None:
+        """Take who is to be asked for a stop and told of progress."""
+        for reconstructor in self._reconstructors:
+            reconstructor.connect_host(tasks)
+
+    def close(self) -> None:
+        """End the worker process of the reconstructors; a later run starts another."""
+        self._engines.close()
+
+    def create_view_controller_factory(
+        self, file_dialog_factory: FileDialogFactory
+    ) -> PluginViewControllerFactory:
+        """Return the factory of the settings pages; only a window asks for it."""
+        from ptychopinn_plugin.hosts.ptychodus.settings_page import PluginViewControllerFactory
+
+        return PluginViewControllerFactory(self.name, self.settings)

@@ -1,0 +1,214 @@
+"""The configs as Ptychodus settings: one group a config, made from its fields."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+
+from annotated_types import Ge, Le
+from ptychodus.api.observer import Observable, Observer
+from ptychodus.api.parameters import (
+    BooleanParameter,
+    IntegerParameter,
+    Parameter,
+    ParameterGroup,
+    RealParameter,
+)
+from ptychodus.api.settings import SettingsRegistry
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from ptychopinn_plugin.backends.registry import installed_backends
+from ptychopinn_plugin.config import (
+    Config,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    OrientationConfig,
+    TrainingConfig,
+)
+from ptychopinn_plugin.errors import SettingsValueError
+
+AnyConfig = TypeVar('AnyConfig', bound=Config)
+
+GROUP_PREFIX = 'PtychoPINNPlugin'
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunConfigs:
+    """Everything that a run needs to know.
+
+    Attributes:
+        model: the network.
+        training: how it is trained.
+        inference: how a scan is reconstructed.
+        execution: backend, device, threads.
+        orientation: how the positions are turned.
+    """
+
+    model: ModelConfig
+    training: TrainingConfig
+    inference: InferenceConfig
+    execution: ExecutionConfig
+    orientation: OrientationConfig = field(default_factory=OrientationConfig)
+
+
+class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
+    """One config as a group of Ptychodus settings.
+
+    Attributes:
+        config_class: what the group is made from.
+        parameters: by field name, which is the key in settings.ini too.
+
+    Args:
+        registry: where the group is made.
+        config_class: its fields give names, defaults, ranges and choices.
+        defaults: in place of the fields' own.
+    """
+
+    def __init__(
+        self,
+        registry: SettingsRegistry,
+        config_class: type[AnyConfig],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config_class = config_class
+        self.group_name = GROUP_PREFIX + config_class.__name__.removesuffix('Config')
+        group = registry.create_group(self.group_name)
+        group.add_observer(self)
+        self.parameters: dict[str, Parameter[Any]] = {
+            name: _create_parameter(group, name, field, (defaults or {}).get(name, field.default))
+            for name, field in config_class.model_fields.items()
+        }
+        self._group = group
+
+    def read(self) -> AnyConfig:
+        """Return the config that the settings say.
+
+        Raises:
+            SettingsValueError: with every value that its field does not take.
+        """
+        values = {name: self._value(name) for name in self.parameters}
+        try:
+            return self.config_class.model_validate(values)
+        except ValidationError as error:
+            raise SettingsValueError(
+                '; '.join(self._sentence(fault) for fault in error.errors(include_url=False))
+            ) from error
+
+    def _value(self, name: str) -> Any:  # noqa: ANN401
+        parameter, field = self.parameters[name], self.config_class.model_fields[name]
+        value = parameter.get_value()
+        if isinstance(parameter, IntegerParameter | RealParameter):
+            written = parameter.get_value_as_string()
+            if written != repr(value):
+                logger.warning(
+                    '%s.%s = %s is outside its range; %s is taken',
+                    self.group_name,
+                    name,
+                    written,
+                    value,
+                )
+        elif isinstance(value, str):
+            return next((c for c in choices_of(field) if str(c) == value), value or None)
+        return value
+
+    def _sentence(self, fault: Any) -> str:  # noqa: ANN401
+        name = '.'.join(str(part) for part in fault['loc'])
+        reason = fault['msg'].removeprefix('Value error, ')
+        if not name:
+            return f'settings {self.group_name}: {reason}'
+        reason = reason[:1].lower() + reason[1:]
+        return f'setting {self.group_name}.{name}: {reason}, got {fault["input"]!r}'
+
+    def _update(self, observable: Observable) -> None:
+        if observable is self._group:
+            self.notify_observers()
+
+
+class PluginSettings:
+    """The settings of the plugin, a group for each config.
+
+    Attributes:
+        model: the network.
+        training: how it is trained.
+        inference: how a scan is reconstructed.
+        execution: backend, device, threads; starts on an installed backend.
+        orientation: how the positions are turned.
+    """
+
+    def __init__(self, registry: SettingsRegistry) -> None:
+        self.model = ConfigSettings(registry, ModelConfig)
+        self.training = ConfigSettings(registry, TrainingConfig)
+        self.inference = ConfigSettings(registry, InferenceConfig)
+        installed = installed_backends()
+        defaults = {'backend': installed[0]} if installed else {}
+        self.execution = ConfigSettings(registry, ExecutionConfig, defaults)
+        self.orientation = ConfigSettings(registry, OrientationConfig)
+
+    def __iter__(self) -> Iterator[ConfigSettings[Any]]:
+        """Return the groups in the order in which a user meets them."""
+        return iter((self.execution, self.model, self.inference, self.training, self.orientation))
+
+    def read(self) -> RunConfigs:
+        """Return what the settings say now.
+
+        Raises:
+            SettingsValueError: a value that its field does not take.
+        """
+        return RunConfigs(
+            model=self.model.read(),
+            training=self.training.read(),
+            inference=self.inference.read(),
+            execution=self.execution.read(),
+            orientation=self.orientation.read(),
+        )
+
+
+def choices_of(field: FieldInfo) -> tuple[Any, ...]:
+    """Return what a field can be chosen from, () where it is no choice."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def architecture_of(field: FieldInfo) -> str:
+    """Return the architecture that a field means something for, '' where for any."""
+    head, colon, _ = str(field.description).partition(':')
+    architectures = get_args(ModelConfig.model_fields['architecture'].annotation)
+    return head if colon and head in architectures else ''
+
+
+def _create_parameter(
+    group: ParameterGroup,
+    name: str,
+    field: FieldInfo,
+    default: Any,  # noqa: ANN401
+) -> Parameter[Any]:
+    if field.annotation is bool:
+        boolean: BooleanParameter = group.create_boolean_parameter(name, default)
+        return boolean
+    # An exclusive bound is left to the config, which refuses what lies on it.
+    minimum: Any = next((limit.ge for limit in field.metadata if isinstance(limit, Ge)), None)
+    maximum: Any = next((limit.le for limit in field.metadata if isinstance(limit, Le)), None)
+    if field.annotation is int:
+        integer: IntegerParameter = group.create_integer_parameter(
+            name, default, minimum=minimum, maximum=maximum
+        )
+        return integer
+    if field.annotation is float:
+        # Ptychodus gives the bound itself for a value on it, which is to be a float too.
+        real: RealParameter = group.create_real_parameter(
+            name,
+            default,
+            minimum=None if minimum is None else float(minimum),
+            maximum=None if maximum is None else float(maximum),
+        )
+        return real
+    text: Parameter[Any] = group.create_string_parameter(
+        name, '' if default is None else str(default)
+    )
+    return text

@@ -1,0 +1,35 @@
+"""The reconstructor that trains on known objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
+from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
+from ptychopinn_plugin.networks.cnn.ground_truth import check_truth
+from ptychopinn_plugin.scan import ScanData
+
+SETTLED = {'architecture': 'cnn', 'model_type': 'supervised'}
+
+
+class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
+    """The published network, trained on scans whose object is known.
+
+    As `PtychoPINNTrainableReconstructor`, with the same arguments, but for the name; whatever the
+    model config says, the architecture is `cnn` and the model type `supervised`. Training data are
+    exported with the product's object as `objectGuess`, which must show something.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in Ptychodus' list."""
+        return 'Supervised'
+
+    def _configs(self) -> RunConfigs:
+        configs = super()._configs()
+        return dataclasses.replace(configs, model=configs.model.model_copy(update=SETTLED))
+
+    def _check_training(self, scans: Sequence[ScanData]) -> None:
+        for scan in scans:
+            check_truth(scan)

@@ -1,0 +1,86 @@
+"""What a folder holds to train on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npz_scan import load_npz
+from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
+from ptychopinn_plugin.scan import ScanData
+
+TRAIN_DATA = 'train_data.npz'
+TEST_DATA = 'test_data.npz'
+DIFFRACTION = 'diffraction.h5'
+PRODUCT = 'product.h5'
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Scans to train on, and one to try the model on.
+
+    Attributes:
+        scans: at least one.
+        test: None where there is none.
+    """
+
+    scans: list[ScanData]
+    test: ScanData | None = None
+
+
+def load_training_data(path: Path, orientation: OrientationConfig | None = None) -> TrainingData:
+    """Read what there is to train on.
+
+    Args:
+        path: an .npz file, or a folder. Of a folder is taken, whichever is there first:
+            `train_data.npz` (and `test_data.npz`), then `diffraction.h5` with `product.h5`, then
+            every .npz file.
+        orientation: how to turn the positions of Ptychodus' own files; an .npz was turned when
+            it was exported.
+
+    Raises:
+        ScanDataError: there is nothing, or it is not what it should be.
+    """
+    path = Path(path)
+    if path.is_file():
+        return TrainingData([_load(path)])
+    if (path / TRAIN_DATA).is_file():
+        test = path / TEST_DATA
+        return TrainingData([_load(path / TRAIN_DATA)], _load(test) if test.is_file() else None)
+    if (path / DIFFRACTION).is_file() and (path / PRODUCT).is_file():
+        scan = load_ptychodus_folder(path, orientation=orientation)
+        _tell(scan)
+        return TrainingData([scan])
+    exports = sorted(path.glob('*.npz'))
+    if exports:
+        return TrainingData([_load(export) for export in exports])
+    raise ScanDataError(
+        [
+            f'there is nothing to train on in {path}: needed are {TRAIN_DATA}, or {DIFFRACTION} '
+            f'and {PRODUCT}, or other .npz scans. "Export Training Data..." in the menu beside '
+            'Train writes one'
+        ]
+    )
+
+
+def _load(path: Path) -> ScanData:
+    scan = load_npz(path)
+    _tell(scan)
+    return scan
+
+
+def _tell(scan: ScanData) -> None:
+    logger.info(
+        'Training scan %s: %d frames of %d x %d',
+        scan.source,
+        scan.frame_count,
+        scan.frame_size,
+        scan.frame_size,
+    )
+    for decision in scan.decisions:
+        logger.info('%s', decision)

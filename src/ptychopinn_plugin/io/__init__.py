@@ -1,0 +1,1 @@
+"""Files: scans, reconstructions and trained models."""

@@ -1,0 +1,128 @@
+"""Read a model file strictly; nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from ptychopinn_plugin.errors import ModelFileError
+from ptychopinn_plugin.io.model_file.fingerprints import weights_fingerprint
+from ptychopinn_plugin.io.model_file.manifest import (
+    FORMAT_VERSION,
+    SCALE_CONTRACT,
+    Manifest,
+    TrainedModel,
+)
+from ptychopinn_plugin.io.model_file.tensors import WEIGHTS, checksum, tensor_faults
+
+_FOREIGN = (
+    (b'PK\x03\x04', 'a zip archive, as PyTorch (.pt, .ckpt) and Keras (.keras) write'),
+    (b'\x80', 'a Python pickle'),
+    (b'\x89HDF\r\n\x1a\n', 'an HDF5 file, as Keras and Ptychodus write'),
+)
+
+
+def load_model(path: str | Path) -> TrainedModel:
+    """Read a model file and check all of it.
+
+    Args:
+        path: a .safetensors file that `save_model` wrote, by whichever backend it was trained.
+
+    Returns:
+        The model; its fingerprints were found to agree with its arrays.
+
+    Raises:
+        ModelFileError: no such file, another kind of file, a file cut short or changed, one of
+            another format version, or one that holds something it should not.
+    """
+    path = Path(path)
+    _refuse_other_kinds(path)
+    tensors, metadata = _read(path)
+    manifest = _manifest(path, metadata)
+    faults = tensor_faults(tensors, manifest.frame_size)
+    if faults:
+        raise ModelFileError(f'{path} is not a complete model: ' + '; '.join(faults))
+    if metadata.get('checksum') != checksum(tensors, metadata['manifest']):
+        raise ModelFileError(f'{path} has been changed or damaged: its checksum does not agree')
+    probe = tensors['probe']
+    model = TrainedModel(
+        weights={n.removeprefix(WEIGHTS): a for n, a in tensors.items() if n.startswith(WEIGHTS)},
+        probe=(probe[..., 0] + 1j * probe[..., 1]).astype(np.complex64),
+        losses=tensors['losses'],
+        manifest=manifest,
+    )
+    if manifest.weights_fingerprint != weights_fingerprint(model):
+        raise ModelFileError(f'{path}: the weights are not those that the manifest speaks of')
+    return model
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    if not path.exists():
+        raise ModelFileError(f'there is no model file {path}')
+    if path.is_dir():
+        raise ModelFileError(f'{path} is a folder; give a .safetensors file')
+    try:
+        with path.open('rb') as file:
+            head = file.read(16)
+    except OSError as error:
+        raise ModelFileError(f'{path} cannot be read: {error.strerror}') from error
+    # Bytes 0 to 7 of the format are the header's length, byte 8 opens its JSON.
+    if head[8:9] == b'{':
+        return
+    for magic, kind in _FOREIGN:
+        if head.startswith(magic):
+            raise ModelFileError(
+                f'{path} is {kind}; it is not opened, because such files can run code. '
+                'Give a .safetensors file written by ptychopinn train'
+            )
+    raise ModelFileError(f'{path} is not a .safetensors file (it starts with {head[:8]!r})')
+
+
+def _read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework='numpy') as file:
+            metadata = file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelFileError(
+            f'{path} is not a whole .safetensors file; was it cut short while it was copied? '
+            f'({error})'
+        ) from error
+
+
+def _manifest(path: Path, metadata: dict[str, str]) -> Manifest:
+    try:
+        fields = json.loads(metadata['manifest'])
+        version, package = fields['format_version'], fields.get('package_version')
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ModelFileError(
+            f'{path} is a .safetensors file without the manifest that ptychopinn train writes'
+        ) from error
+    if version != FORMAT_VERSION:
+        raise ModelFileError(
+            f'{path} has model format {version!r} and was written by ptychopinn-plugin '
+            f'{package}; this version reads format {FORMAT_VERSION}. '
+            f"Install it with: pip install 'ptychopinn-plugin=={package}'"
+        )
+    try:
+        manifest = Manifest.model_validate(fields)
+    except ValidationError as error:
+        faults = '; '.join(
+            f'{".".join(map(str, f["loc"]))}: {f["msg"]}' for f in error.errors(include_url=False)
+        )
+        raise ModelFileError(
+            f'the manifest of {path}, written by ptychopinn-plugin {package}, is not one that '
+            f'this version knows: {faults}'
+        ) from error
+    if manifest.scale_contract != SCALE_CONTRACT:
+        raise ModelFileError(
+            f'{path} was trained on another scale of the data: {manifest.scale_contract!r}'
+        )
+    return manifest

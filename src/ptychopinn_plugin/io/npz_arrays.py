@@ -1,0 +1,160 @@
+"""Reading what stands beside the frames in an .npz: positions, probe, mask and guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray
+
+Array = npt.NDArray[Any]
+
+PROBE_KEYS = ('probeGuess', 'probe')
+
+
+def read_positions(members: NpzMembers) -> PositionArray:
+    """Return positions_px float64 (n, 2), (row, column), from `ycoords` and `xcoords`.
+
+    Raises:
+        ScanDataError: a coordinate is missing, not real, not a list, or of another length.
+    """
+    faults, columns = [], []
+    for key in ('ycoords', 'xcoords'):
+        if key not in members:
+            faults.append(f'{key!r} is missing; it gives each frame its position in object pixels')
+            continue
+        values = members.read(key)
+        if values.dtype.kind not in 'uif':
+            faults.append(f'{key!r} must hold real numbers, got {values.dtype}')
+        elif values.ndim == 0 or values.size != max(values.shape):
+            faults.append(f'{key!r} must be a list of n numbers, got shape {values.shape}')
+        else:
+            columns.append(values.ravel().astype(np.float64))
+    if len(columns) == 2 and len(columns[0]) != len(columns[1]):
+        faults.append(
+            f'ycoords has {len(columns[0])} values, xcoords {len(columns[1])}; '
+            'each frame needs one of both'
+        )
+    if faults:
+        raise ScanDataError(faults)
+    return np.stack(columns, axis=1)
+
+
+def read_probe(members: NpzMembers, decisions: list[str]) -> ComplexArray:
+    """Return the probe, complex64 (modes, N, N).
+
+    Raises:
+        ScanDataError: there is none, or it has another form.
+    """
+    if 'probeGuess' not in members:
+        raise ScanDataError(
+            ["'probeGuess' is missing; a starting probe is needed, in the file or with --probe"]
+        )
+    return as_probe(members.read('probeGuess'), 'probeGuess', decisions)
+
+
+def given_probe(probe: Path | ComplexArray, decisions: list[str]) -> ComplexArray:
+    """Return the probe that the user gave as a file or an array, complex64 (modes, N, N).
+
+    Raises:
+        ScanDataError: the file cannot be read, or it is no probe.
+    """
+    if isinstance(probe, np.ndarray):
+        return as_probe(probe, 'the given probe', decisions)
+    return read_probe_file(Path(probe), decisions)
+
+
+def read_probe_file(path: Path, decisions: list[str]) -> ComplexArray:
+    """Return the probe of an .npz (`probeGuess` or `probe`) or of an .npy file.
+
+    Raises:
+        ScanDataError: the file cannot be read or holds no probe.
+    """
+    decisions.append(f'the probe was taken from {path}')
+    if path.suffix.lower() == '.npy':
+        try:
+            return as_probe(np.load(path, allow_pickle=False), str(path), decisions)
+        except (OSError, ValueError, EOFError) as error:
+            if isinstance(error, ScanDataError):
+                raise
+            raise ScanDataError([f'the probe file {path} cannot be read: {error}']) from error
+    with NpzMembers(path) as members:
+        for key in PROBE_KEYS:
+            if key in members:
+                return as_probe(members.read(key), f'{key} of {path}', decisions)
+        raise ScanDataError([f"{path} holds no probe: neither 'probeGuess' nor 'probe' is in it"])
+
+
+def as_probe(stored: Array, name: str, decisions: list[str]) -> ComplexArray:
+    """Return a probe as complex64 (modes, N, N).
+
+    Taken as they are: (N, N), (modes, N, N), (N, N, 1), (N, N, modes) and (1, modes, N, N).
+
+    Raises:
+        ScanDataError: another shape, or no numbers.
+    """
+    if stored.dtype.kind not in 'uifc':
+        raise ScanDataError([f'{name} must hold complex numbers, got {stored.dtype}'])
+    probe = stored
+    if probe.ndim == 4 and probe.shape[0] == 1:
+        probe = probe[0]
+    if probe.ndim == 2:
+        probe = probe[np.newaxis]
+    elif probe.ndim == 3 and probe.shape[0] == probe.shape[1] != probe.shape[2]:
+        decisions.append(f'{name} {probe.shape} holds its modes on the last axis; it was turned')
+        probe = np.moveaxis(probe, 2, 0)
+    if probe.ndim != 3 or probe.shape[0] == 0:
+        raise ScanDataError([f'{name} must have shape (N, N) or (modes, N, N), got {stored.shape}'])
+    if stored.dtype not in (np.complex64, np.float32):
+        decisions.append(f'{name} was cast from {stored.dtype} to complex64')
+    with np.errstate(over='ignore', invalid='ignore'):
+        return np.ascontiguousarray(probe, dtype=np.complex64)
+
+
+def read_mask(members: NpzMembers, shape: tuple[int, int], decisions: list[str]) -> BoolArray:
+    """Return `bad_pixels` as bool (H, W), True where bad; no pixel is bad without it.
+
+    Raises:
+        ScanDataError: it is no mask of such frames.
+    """
+    if 'bad_pixels' not in members:
+        return np.zeros(shape, dtype=np.bool_)
+    stored = members.read('bad_pixels')
+    if stored.dtype.kind not in 'bui' or (stored.dtype.kind != 'b' and np.any(stored > 1)):
+        raise ScanDataError(
+            [f"'bad_pixels' must be true or false a pixel (True is bad), got {stored.dtype}"]
+        )
+    if stored.ndim == 3 and stored.shape[1:] == shape:
+        decisions.append("'bad_pixels' differs from frame to frame; a pixel bad in any is left out")
+        stored = np.logical_or.reduce(stored, axis=0)
+    if stored.shape != shape:
+        raise ScanDataError(
+            [f"'bad_pixels' must have the shape of a frame, {shape}, got {stored.shape}"]
+        )
+    return stored.astype(np.bool_)
+
+
+def read_object_guess(members: NpzMembers, decisions: list[str]) -> ComplexArray | None:
+    """Return `objectGuess` as complex64 (H, W), None without it.
+
+    Raises:
+        ScanDataError: it is no image.
+    """
+    if 'objectGuess' not in members:
+        return None
+    stored = members.read('objectGuess')
+    image = stored[0] if stored.ndim == 3 and stored.shape[0] == 1 else stored
+    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    if image.ndim != 2 or stored.dtype.kind not in 'uifc':
+        raise ScanDataError(
+            [f"'objectGuess' must be a complex image (H, W), got {stored.dtype} {stored.shape}"]
+        )
+    if stored.dtype not in (np.complex64, np.float32):
+        decisions.append(f'objectGuess was cast from {stored.dtype} to complex64')
+    with np.errstate(over='ignore', invalid='ignore'):
+        return np.ascontiguousarray(image, dtype=np.complex64)

@@ -1,0 +1,146 @@
+"""Reading the stack of frames: which key, which axis order, one pass, float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.scan.checks import frame_chunks
+from ptychopinn_plugin.scan.data import BoolArray, FloatArray
+
+AxisOrder: TypeAlias = Literal['nhw', 'hwn']
+
+FRAME_KEYS = ('diffraction', 'diff3d')
+
+
+@dataclass(frozen=True)
+class StoredFrames:
+    """The frames as the file holds them, cast but neither squared nor scaled.
+
+    Attributes:
+        values: float32 (n, H, W).
+        key: the member that they came from.
+        dtype: of the member.
+        whole_numbers: True where every finite value is one.
+    """
+
+    values: FloatArray
+    key: str
+    dtype: np.dtype[Any]
+    whole_numbers: bool
+
+
+def frames_key(members: NpzMembers) -> str:
+    """Return the member that holds the frames, `diffraction` before `diff3d`.
+
+    Raises:
+        ScanDataError: the file has neither.
+    """
+    for key in FRAME_KEYS:
+        if key in members:
+            return key
+    held = ', '.join(members.names) or 'nothing'
+    raise ScanDataError(
+        [f"neither 'diffraction' nor 'diff3d' is in the file; it holds {held}. One of the two "
+         'must hold the diffraction frames']
+    )  # fmt: skip
+
+
+def read_frames(
+    members: NpzMembers, positions: int | None, axis_order: AxisOrder | None, decisions: list[str]
+) -> StoredFrames:
+    """Read the frames in one pass, casting and turning them block by block.
+
+    Needs the memory of the float32 frames and of one block, whatever the stored dtype.
+
+    Args:
+        members: the open file.
+        positions: number of scan positions, None where they could not be read.
+        axis_order: 'nhw' or 'hwn' where the user knows; None to find out.
+        decisions: what was decided is added here.
+
+    Raises:
+        ScanDataError: no frames, no real numbers, or an axis order that cannot be known.
+    """
+    key = frames_key(members)
+    header = members.header(key)
+    if header.dtype.kind not in 'uif':
+        raise ScanDataError(
+            [f'{key!r} is {header.dtype}; frames must be real numbers: counts or amplitudes']
+        )
+    if len(header.shape) != 3:
+        raise ScanDataError([f'{key!r} must have shape (n, N, N), got {header.shape}'])
+    order = axis_order or _find_axis_order(members, key, positions, decisions)
+    frame_axis = 0 if order == 'nhw' else 2
+    if header.dtype != np.float32:
+        decisions.append(f'{key!r} was cast from {header.dtype} to float32')
+    shape = (header.shape[frame_axis], *np.delete(header.shape, frame_axis).tolist())
+    values = _allocate(key, shape)
+    stored_view = np.moveaxis(values, 0, frame_axis)
+    whole = True
+    for place, block in members.blocks(key):
+        stored_view[place] = _cast(block)
+        whole = whole and _all_whole(block)
+    return StoredFrames(values, key, header.dtype, whole)
+
+
+def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray | None:
+    """Turn frames with the zero frequency at pixel (0, 0) into centred ones, in place.
+
+    Returns:
+        The mask, if there is one, centred likewise.
+    """
+    for _, some in frame_chunks(frames):
+        some[...] = np.fft.fftshift(some, axes=(1, 2))
+    return None if mask is None else np.fft.fftshift(mask)
+
+
+def _find_axis_order(
+    members: NpzMembers, key: str, positions: int | None, decisions: list[str]
+) -> AxisOrder:
+    header = members.header(key)
+    first, middle, last = header.shape
+    if first == positions == last and key == 'diffraction' and 'measurement_domain' in members:
+        decisions.append(
+            f'{key!r} {header.shape} holds the frames on its first axis, as a file with '
+            'measurement_domain does'
+        )
+        return 'nhw'
+    if first == positions == last:
+        raise ScanDataError(
+            [f'{key!r} has shape {header.shape} and there are {positions} positions, so either '
+             'end may be the frame axis; say which with --axis-order nhw or --axis-order hwn']
+        )  # fmt: skip
+    if last == positions:
+        decisions.append(
+            f'{key!r} {header.shape} holds the frames on its last axis, which has one entry for '
+            f'each of the {positions} positions; it was turned to ({last}, {first}, {middle})'
+        )
+        return 'hwn'
+    # No end fits the positions, which is a fault of its own; squares tell where the frames are.
+    return 'hwn' if first not in (positions, last) and first == middle else 'nhw'
+
+
+def _allocate(key: str, shape: tuple[int, ...]) -> FloatArray:
+    try:
+        return np.empty(shape, np.float32)
+    except (MemoryError, ValueError) as error:
+        raise ScanDataError([f'{key!r} of shape {shape} does not fit into memory']) from error
+
+
+def _cast(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    # A float64 beyond float32 turns infinite, which the contract's check then names.
+    with np.errstate(over='ignore', invalid='ignore'):
+        return block.astype(np.float32)
+
+
+def _all_whole(block: npt.NDArray[Any]) -> bool:
+    if block.dtype.kind in 'ui':
+        return True
+    whole = (block == np.floor(block)) | ~np.isfinite(block)
+    return bool(whole.all())

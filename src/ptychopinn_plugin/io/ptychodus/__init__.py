@@ -1,0 +1,1 @@
+"""The files of Ptychodus: scans and products; the only readers and writers that import it."""

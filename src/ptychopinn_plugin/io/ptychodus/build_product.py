@@ -1,0 +1,149 @@
+"""Ptychodus products that put an object where the scan's positions say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from ptychodus.api.geometry import PixelGeometry
+from ptychodus.api.object import Object, ObjectCenter, ObjectGeometry, ObjectPosition
+from ptychodus.api.probe import ProbeSequence
+from ptychodus.api.probe_positions import ProbePositionSequence
+from ptychodus.api.product import LossValue, Product, ProductMetadata
+
+from ptychopinn_plugin.io.ptychodus.coordinates import to_host
+from ptychopinn_plugin.scan.data import ComplexArray, ScanData
+
+NOMINAL_PIXEL_M = 1e-9
+NOMINAL_ENERGY_EV = 10_000.0
+NOMINAL_DISTANCE_M = 1.0
+PIXEL_SIZE_UNKNOWN = 'pixel size unknown: 1 nm is nominal'
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Geometry for a product; nominal where the scan does not know its own.
+
+    Attributes:
+        pixel_size_m: (height, width) of an object pixel.
+        photon_energy_ev: photon energy.
+        detector_distance_m: sample to detector.
+        notes: a sentence for each nominal value.
+    """
+
+    pixel_size_m: tuple[float, float]
+    photon_energy_ev: float
+    detector_distance_m: float
+    notes: tuple[str, ...]
+
+
+def instrument_of(scan: ScanData) -> Instrument:
+    """Return the scan's geometry, nominal values where it has none."""
+    known = scan.metadata
+    notes = []
+    if known.pixel_size_m is None:
+        notes.append(PIXEL_SIZE_UNKNOWN)
+    if known.photon_energy_ev is None:
+        notes.append('photon energy unknown: 10 keV is nominal')
+    if known.detector_distance_m is None:
+        notes.append('detector distance unknown: 1 m is nominal')
+    return Instrument(
+        known.pixel_size_m or (NOMINAL_PIXEL_M, NOMINAL_PIXEL_M),
+        NOMINAL_ENERGY_EV if known.photon_energy_ev is None else known.photon_energy_ev,
+        NOMINAL_DISTANCE_M if known.detector_distance_m is None else known.detector_distance_m,
+        tuple(notes),
+    )
+
+
+def build_product(
+    scan: ScanData,
+    object_canvas: ComplexArray,
+    origin_px: tuple[int, int],
+    probe: ComplexArray,
+    *,
+    name: str,
+    comments: str,
+    losses: Sequence[float] = (),
+) -> Product:
+    """Return a product whose positions fall on the right pixels of its object.
+
+    Mapped to object pixels by Ptychodus, a position gives the canonical one minus `origin_px`
+    minus half a pixel (none for an odd frame side). The world coordinates are those that the scan
+    was read with; where it had none, world zero is the middle of the canvas.
+
+    Args:
+        scan: the scan.
+        object_canvas: complex64 (H, W); pixels that are not finite are written as 1.
+        origin_px: (row, column) coordinate of the canvas' first pixel.
+        probe: complex64 (modes, N, N), photons.
+        name: of the product.
+        comments: of the product.
+        losses: from step 1; values that a log axis cannot show are left out.
+    """
+    instrument = instrument_of(scan)
+    height_m, width_m = instrument.pixel_size_m
+    center_y_m, center_x_m = _canvas_center(scan, object_canvas.shape, origin_px, height_m, width_m)
+    geometry = ObjectGeometry(
+        width_px=object_canvas.shape[1],
+        height_px=object_canvas.shape[0],
+        pixel_width_m=width_m,
+        pixel_height_m=height_m,
+        center_x_m=center_x_m,
+        center_y_m=center_y_m,
+    )
+    pixels = PixelGeometry(width_m=width_m, height_m=height_m)
+    filled = np.where(np.isfinite(object_canvas), object_canvas, np.complex64(1))
+    # By position: Ptychodus 1.6 and 1.7 name the fourth and the seventh field differently.
+    metadata = ProductMetadata(
+        name,
+        comments,
+        instrument.detector_distance_m,
+        instrument.photon_energy_ev,
+        round(float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))),
+        0.0,
+        0.0,
+        0.0,
+    )
+    return Product(
+        metadata=metadata,
+        probe_positions=_world_positions(scan, geometry, origin_px),
+        probes=ProbeSequence(probe, None, pixels),
+        object_=Object(filled, pixels, ObjectCenter(x_m=center_x_m, y_m=center_y_m)),
+        losses=[
+            LossValue(step, float(value))
+            for step, value in enumerate(losses, start=1)
+            if np.isfinite(value) and value > 0
+        ],
+    )
+
+
+def _canvas_center(
+    scan: ScanData,
+    shape: tuple[int, ...],
+    origin_px: tuple[int, int],
+    height_m: float,
+    width_m: float,
+) -> tuple[float, float]:
+    """Return the world (y, x) of the canvas' middle, metres."""
+    known = scan.metadata.object_center_m
+    if known is None:
+        return 0.0, 0.0
+    old = (0, 0) if scan.object_guess is None else scan.object_guess.shape
+    moved_px = [origin_px[axis] + (shape[axis] - old[axis]) / 2 for axis in (0, 1)]
+    return known[0] + moved_px[0] * height_m, known[1] + moved_px[1] * width_m
+
+
+def _world_positions(
+    scan: ScanData, geometry: ObjectGeometry, origin_px: tuple[int, int]
+) -> ProbePositionSequence:
+    index = scan.metadata.scan_index
+    numbers: npt.NDArray[np.int64] = np.arange(scan.frame_count) if index is None else index
+    pixels = to_host(scan.positions_px, scan.frame_size) - np.asarray(origin_px)
+    return ProbePositionSequence(
+        [
+            geometry.map_coordinates_object_to_probe(ObjectPosition(int(i), float(x), float(y)))
+            for i, (y, x) in zip(numbers, pixels, strict=True)
+        ]
+    )

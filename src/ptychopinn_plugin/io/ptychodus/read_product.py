@@ -1,0 +1,83 @@
+"""Results from Ptychodus products, ours and those of other programs."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from ptychodus.api.io import load_product
+from ptychodus.api.product import Product
+
+from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.io.ptychodus.build_product import PIXEL_SIZE_UNKNOWN
+from ptychopinn_plugin.io.ptychodus.coordinates import from_host
+from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
+from ptychopinn_plugin.physics.coverage import coverage_of
+from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan.result import Result
+
+STORED_LOSS = 'stored loss'
+_MADE_BY = re.compile(r'backend (\w+), .* steps in ([\d.]+) s')
+
+
+def load_product_result(path: Path) -> Result:
+    """Read a product as a result.
+
+    The coverage is computed anew from positions and probe. The losses of the product become the
+    residual, their stage is 'stored loss'. A product that another program made has the backend ''
+    and takes nan seconds.
+
+    Raises:
+        ResultFileError: no product, or one whose object has several layers or no pixel.
+    """
+    try:
+        product = load_product(path)
+    except UNREADABLE as error:
+        raise ResultFileError(
+            f'{path} cannot be read as a product of Ptychodus ({type(error).__name__}: {error})'
+        ) from error
+    canvas = product.object_.get_array()
+    if canvas.ndim != 3 or canvas.shape[0] != 1 or not canvas.size:
+        raise ResultFileError(
+            f'the object of {path} is {canvas.shape}, one layer of pixels is needed'
+        )
+    probe = product.probes.get_probe_no_opr().get_array().astype(np.complex64)
+    positions = _positions(product, probe.shape[-1])
+    backend, seconds = _maker(product.metadata.comments)
+    losses = np.array([loss.value for loss in product.losses], dtype=np.float64)
+    shape = (int(canvas.shape[1]), int(canvas.shape[2]))
+    reconstruction = Reconstruction(
+        object_canvas=canvas[0].astype(np.complex64),
+        origin_px=(0, 0),
+        probe=probe,
+        coverage=coverage_of(positions, probe, shape),
+        residual=losses,
+        stages=(STORED_LOSS,) * len(losses),
+        backend=cast('Backend', backend),
+        seconds=seconds,
+    )
+    return Result(reconstruction, positions, _pixel_size(product))
+
+
+def _pixel_size(product: Product) -> tuple[float, float] | None:
+    if PIXEL_SIZE_UNKNOWN in product.metadata.comments:
+        return None
+    geometry = product.object_.get_geometry()
+    return geometry.pixel_height_m, geometry.pixel_width_m
+
+
+def _positions(product: Product, frame_size: int) -> np.ndarray[tuple[int, ...], np.dtype]:
+    geometry = product.object_.get_geometry()
+    points = [geometry.map_coordinates_probe_to_object(p) for p in product.probe_positions]
+    pixels = np.array([(p.y_px, p.x_px) for p in points], dtype=np.float64).reshape(-1, 2)
+    return from_host(pixels, frame_size)
+
+
+def _maker(comments: str) -> tuple[str, float]:
+    """Return backend and seconds as our comments have them, ('', nan) from others."""
+    found = _MADE_BY.search(comments)
+    return (found[1], float(found[2])) if found else ('', math.nan)

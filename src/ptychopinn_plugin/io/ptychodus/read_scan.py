@@ -1,0 +1,213 @@
+"""Scans from the files and the inputs of Ptychodus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from ptychodus.api.assemble import AssembledDiffractionData
+from ptychodus.api.io import StandardFileLayout, load_diffraction_data, load_product
+from ptychodus.api.product import Product, ProductMetadata
+from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
+
+from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npz_arrays import given_probe
+from ptychopinn_plugin.io.ptychodus.coordinates import from_host
+from ptychopinn_plugin.scan import orient
+from ptychopinn_plugin.scan.axis_orientation import TURNED
+from ptychopinn_plugin.scan.builder import Draft
+from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData, ScanMetadata
+
+Content = TypeVar('Content')
+
+# What h5py and the host's readers raise for a file that is not what it should be.
+UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
+
+
+def load_ptychodus_folder(
+    folder: Path,
+    *,
+    probe: Path | ComplexArray | None = None,
+    orientation: OrientationConfig | None = None,
+) -> ScanData:
+    """Read `diffraction.h5` and `product.h5` of a Ptychodus folder.
+
+    Raises:
+        ScanDataError: as `load_ptychodus`.
+    """
+    diffraction = StandardFileLayout.DIFFRACTION.path(folder)
+    product = StandardFileLayout.PRODUCT.path(folder)
+    return load_ptychodus(diffraction, product, probe=probe, orientation=orientation)
+
+
+def load_ptychodus(
+    diffraction_h5: Path,
+    product_h5: Path,
+    *,
+    probe: Path | ComplexArray | None = None,
+    orientation: OrientationConfig | None = None,
+) -> ScanData:
+    """Read a scan from Ptychodus' diffraction file and product.
+
+    Frames and positions are paired by scan index as the host does it: positions of the same index
+    are averaged, missing ones are interpolated between their neighbours, and frames before the
+    first or behind the last position are dropped. `decisions` counts all of them.
+
+    Args:
+        diffraction_h5: assembled diffraction data, counts.
+        product_h5: positions, probe and object.
+        probe: a probe file (.npz, .npy) or array in place of the product's.
+        orientation: as for `scan_of_input`.
+
+    Raises:
+        ScanDataError: with every fault of both files.
+    """
+    source = f'{diffraction_h5} + {product_h5.name}'
+    draft = Draft(source)
+    data = draft.attempt(_load, load_diffraction_data, diffraction_h5, 'diffraction file')
+    product = draft.attempt(_load, load_product, product_h5, 'product')
+    if data is None or product is None:
+        raise ScanDataError(draft.faults, source)
+    try:
+        parameters = prepare_reconstruct_input(data, product)
+    except UNREADABLE as error:
+        raise ScanDataError([f'frames and positions do not pair: {error}'], source) from error
+    decisions = _pairing_decisions(data, product, parameters)
+    del data
+    return scan_of_input(parameters, source, decisions, probe, orientation)
+
+
+def load_product_probe(product_h5: Path) -> ComplexArray:
+    """Return the main probe of a product, complex64 (modes, N, N).
+
+    Raises:
+        ScanDataError: there is no such product.
+    """
+    return _main_probe(_load(load_product, product_h5, 'product'), [])
+
+
+def scan_of_input(
+    parameters: ReconstructInput,
+    source: str = 'Ptychodus',
+    decisions: tuple[str, ...] = (),
+    probe: Path | ComplexArray | None = None,
+    orientation: OrientationConfig | None = None,
+) -> ScanData:
+    """Return the scan that Ptychodus hands to a reconstructor.
+
+    Positions move by half a pixel (the host's coordinate is the middle of a patch, ours its pixel
+    N//2), counts become float32, bad pixels the mask, the object's shape the canvas. A product
+    whose comments say that its positions were turned before is not turned again.
+
+    Args:
+        parameters: frames (n, N, N) counts, bad pixels (N, N) True where bad, and the product.
+        source: for messages.
+        decisions: taken on the way here.
+        probe: a probe file (.npz, .npy) or array in place of the product's.
+        orientation: how to turn the positions; None leaves them.
+
+    Raises:
+        ScanDataError: with every fault, several object layers among them.
+    """
+    product = parameters.product
+    draft = Draft(source, decisions=list(decisions))
+    draft.counts = np.asarray(parameters.diffraction_patterns).astype(np.float32)
+    if parameters.bad_pixels is not None:
+        draft.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
+    if probe is None:
+        draft.probe = _main_probe(product, draft.decisions)
+    else:
+        draft.probe = draft.attempt(given_probe, probe, draft.decisions)
+    draft.positions_px = draft.attempt(_positions, product, draft.counts.shape[-1])
+    if product.object_.num_layers > 1:
+        draft.faults.append(
+            f'the object of the product has {product.object_.num_layers} layers; one layer is '
+            'needed, flatten it in Ptychodus'
+        )
+    elif 0 not in product.object_.get_array().shape:
+        draft.object_guess = product.object_.get_layer(0).astype(np.complex64)
+    draft.metadata = _metadata(product)
+    turns = {} if orientation is None else orientation.model_dump()
+    if any(turns.values()) and TURNED in product.metadata.comments:
+        turns = {}
+        draft.decisions.append(
+            'positions were turned when this product was reconstructed, as its comments say; they '
+            'are not turned again'
+        )
+    return orient(draft.finish(), **turns)
+
+
+def photon_energy_ev(metadata: ProductMetadata) -> float:
+    """Return the photon energy under the name that this version of Ptychodus gives it."""
+    name = 'photon_energy_eV' if hasattr(metadata, 'photon_energy_eV') else 'probe_energy_eV'
+    return float(getattr(metadata, name))
+
+
+def _load(reader: Callable[[Path], Content], path: Path, what: str) -> Content:
+    if not path.is_file():
+        raise ScanDataError([f'there is no {what} {path}'])
+    try:
+        return reader(path)
+    except UNREADABLE as error:
+        reason = f'{type(error).__name__}: {error}'
+        raise ScanDataError(
+            [f'{path} cannot be read as a {what} of Ptychodus ({reason}); save it again there']
+        ) from error
+
+
+def _main_probe(product: Product, decisions: list[str]) -> ComplexArray:
+    probes = product.probes
+    if probes.num_coherent_modes > 1:
+        decisions.append(
+            f'the probe varies from position to position ({probes.num_coherent_modes} orthogonal '
+            'relaxation modes); the first, main probe was taken for all positions'
+        )
+    array: ComplexArray = probes.get_probe_no_opr().get_array().astype(np.complex64)
+    return array
+
+
+def _positions(product: Product, frame_size: int) -> PositionArray:
+    geometry = product.object_.get_geometry()
+    if not (geometry.pixel_width_m > 0 and geometry.pixel_height_m > 0):
+        raise ScanDataError(
+            [
+                'the object pixels of the product must have a size, got '
+                f'{geometry.pixel_height_m} m x {geometry.pixel_width_m} m'
+            ]
+        )
+    points = [geometry.map_coordinates_probe_to_object(p) for p in product.probe_positions]
+    return from_host(np.array([(p.y_px, p.x_px) for p in points], dtype=np.float64), frame_size)
+
+
+def _metadata(product: Product) -> ScanMetadata:
+    geometry = product.object_.get_geometry()
+    return ScanMetadata(
+        pixel_size_m=(geometry.pixel_height_m, geometry.pixel_width_m),
+        photon_energy_ev=photon_energy_ev(product.metadata),
+        detector_distance_m=float(product.metadata.detector_distance_m),
+        object_center_m=(geometry.center_y_m, geometry.center_x_m),
+        scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
+    )
+
+
+def _pairing_decisions(
+    data: AssembledDiffractionData, product: Product, parameters: ReconstructInput
+) -> tuple[str, ...]:
+    frames = data.get_indexes()
+    positions = np.array([p.index for p in product.probe_positions], dtype=np.int64)
+    used = np.array([p.index for p in parameters.product.probe_positions], dtype=np.int64)
+    counted = {
+        'frames have no position within the scan and were dropped': frames.size - used.size,
+        'positions share their scan index with another and were averaged': positions.size
+        - np.unique(positions).size,
+        'frames have no position of their own; theirs was interpolated': int(
+            np.count_nonzero(~np.isin(used, positions))
+        ),
+        'positions have no frame and were left out': int(
+            np.count_nonzero(~np.isin(np.unique(positions), used))
+        ),
+    }
+    return tuple(f'{number} {what}' for what, number in counted.items() if number)

@@ -1,0 +1,1 @@
+"""Training and inference of the networks, the same for every backend; no framework."""

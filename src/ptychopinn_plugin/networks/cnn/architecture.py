@@ -1,0 +1,177 @@
+"""The published network as both backends build it: channels, names, shapes, first weights.
+
+PtychoPINN of Hoidn, Mishra and Mehta (Sci. Rep. 13, 22789, 2023,
+doi:10.1038/s41598-023-48351-7). Each encoder block halves the side of its input with a pooling,
+down to 8 x 8; each decoder block doubles it after its convolutions: the coarse ones let every pixel
+of a patch see all of its frame.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+
+from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.errors import ModelMismatchError
+from ptychopinn_plugin.networks.weights import Weights
+
+# Channels of the encoder's blocks by the frame's side.
+FILTERS = {
+    64: (32, 64, 128),
+    128: (16, 32, 64, 128),
+    256: (8, 16, 32, 64, 128),
+}
+DECODERS = ('decoder.amplitude', 'decoder.phase')
+KERNEL = 3
+# Channels of a decoder's last block that draw the border of an object that they pad.
+BORDER_CHANNELS = 4
+# Weights of the last convolutions relative to those before ReLUs: the object starts nearly flat.
+HEAD_FACTOR = 0.1
+# Where a sigmoid's range ends too low for an amplitude of 1, it starts here.
+MOST_OF_SIGMOID = 0.9
+WEIGHTS_STREAM = 3
+INTENSITY, PROBE_REAL, PROBE_IMAG = 'intensity.log', 'probe.real', 'probe.imag'
+
+
+def encoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
+    """Return the channels of each encoder block.
+
+    Args:
+        model: the network's shape.
+        frame_size: side N of a frame.
+
+    Raises:
+        ModelMismatchError: the network is not made for this side.
+    """
+    if frame_size not in FILTERS:
+        sides = ', '.join(str(side) for side in FILTERS)
+        raise ModelMismatchError(
+            f'the cnn architecture needs frames of {sides} pixels, got {frame_size}; cut or bin '
+            'the frames, or take the architecture unrolled'
+        )
+    return tuple(channels * model.n_filters_scale for channels in FILTERS[frame_size])
+
+
+def decoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
+    """Return the channels of each decoder block: up to N/2 with `pad_object`, to N without."""
+    filters = encoder_filters(model, frame_size)
+    return filters[-2::-1] if model.pad_object else (*filters[-2::-1], filters[0])
+
+
+def frames_of(model: ModelConfig) -> int:
+    """Return C, the frames of a group: the channels that the network sees."""
+    return model.gridsize**2
+
+
+def patches_of(model: ModelConfig) -> int:
+    """Return the patches that a group gives: one a frame, or that of its own frame."""
+    return frames_of(model) if model.object_big else 1
+
+
+def has_border(model: ModelConfig) -> bool:
+    """Say whether channels of their own draw the patch's border."""
+    return model.pad_object and model.probe_big
+
+
+def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, tuple[int, ...]]:
+    """Return name and shape of each trained array, in the network's order.
+
+    Args:
+        model: the network's shape.
+        frame_size: side N of a frame: 64, 128 or 256.
+        modes: of the probe.
+
+    Returns:
+        Convolutions (out, in, 3, 3) and their biases (out,); 'intensity.log' (1,) and
+        'probe.real', 'probe.imag' (modes, N, N) where the config makes them trainable.
+
+    Raises:
+        ModelMismatchError: the network is not made for this side.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    filters = encoder_filters(model, frame_size)
+    for block, (before, after) in enumerate(
+        zip((frames_of(model), *filters), filters, strict=False)
+    ):
+        shapes |= _block(f'encoder.{block}', before, after)
+    for decoder in DECODERS:
+        shapes |= _decoder(decoder, filters[-1], model, frame_size)
+    if model.intensity_scale_trainable:
+        shapes[INTENSITY] = (1,)
+    if model.probe_trainable:
+        shapes[PROBE_REAL] = shapes[PROBE_IMAG] = (modes, frame_size, frame_size)
+    return shapes
+
+
+def fresh_weights(
+    model: ModelConfig, frame_size: int, probe: npt.NDArray[np.complex64], seed: int
+) -> Weights:
+    """Return the weights that a training starts from, the same ones for every backend.
+
+    He-uniform before ReLUs (He et al., ICCV 2015, doi:10.1109/ICCV.2015.123); the last
+    convolutions are smaller and biased so that the object starts near 1.
+
+    Args:
+        model: the network's shape.
+        frame_size: side N of a frame.
+        probe: complex64 (modes, N, N), where a trained probe starts.
+        seed: of the weights.
+
+    Raises:
+        ModelMismatchError: the network is not made for this side.
+    """
+    random = np.random.RandomState([seed, WEIGHTS_STREAM])
+    weights: Weights = {}
+    for name, shape in weight_shapes(model, frame_size, len(probe)).items():
+        is_last = '.head.' in name or '.border.' in name
+        if name.endswith('.weight'):
+            bound = math.sqrt(6 / math.prod(shape[1:])) * (HEAD_FACTOR if is_last else 1)
+            weights[name] = random.uniform(-bound, bound, shape).astype(np.float32)
+        else:
+            start = amplitude_bias(model) if is_last and name.startswith(DECODERS[0]) else 0.0
+            weights[name] = np.full(shape, start, np.float32)
+    if model.probe_trainable:
+        weights[PROBE_REAL] = np.ascontiguousarray(probe.real, np.float32)
+        weights[PROBE_IMAG] = np.ascontiguousarray(probe.imag, np.float32)
+    return weights
+
+
+def amplitude_bias(model: ModelConfig) -> float:
+    """Return what the amplitude's activation maps to 1 / probe_scale: an amplitude of 1."""
+    target = 1 / model.probe_scale
+    if model.amp_activation == 'sigmoid':
+        target = min(target, MOST_OF_SIGMOID)
+        return math.log(target / (1 - target))
+    if model.amp_activation == 'softplus':
+        return target + math.log(-math.expm1(-target))
+    if model.amp_activation == 'swish':
+        return float(brentq(lambda x: x / (1 + math.exp(-x)) - target, 0, target + 2))
+    return target
+
+
+def _block(name: str, before: int, after: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of two convolutions."""
+    return _conv(f'{name}.0', before, after) | _conv(f'{name}.1', after, after)
+
+
+def _decoder(
+    name: str, before: int, model: ModelConfig, frame_size: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of one decoder."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block, after in enumerate(decoder_filters(model, frame_size)):
+        shapes |= _block(f'{name}.{block}', before, after)
+        before = after
+    border = BORDER_CHANNELS if has_border(model) else 0
+    shapes |= _conv(f'{name}.head', before - border, patches_of(model))
+    if border:
+        shapes |= _conv(f'{name}.border', border, patches_of(model))
+    return shapes
+
+
+def _conv(name: str, before: int, after: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of one convolution."""
+    return {f'{name}.weight': (after, before, KERNEL, KERNEL), f'{name}.bias': (after,)}

@@ -1,0 +1,156 @@
+"""From the network's patches to the photons that they predict, written once over `Ops`.
+
+Patches of neighbouring frames overlap; averaging them on one region of the object and cutting them
+again makes each frame answer for its neighbours' view of the same pixels, the overlap constraint
+of PtychoPINN (Hoidn, Mishra and Mehta, Sci. Rep. 13, 22789, 2023,
+doi:10.1038/s41598-023-48351-7). Where only the patches of a group are merged, the regions of a
+batch's groups lie below each other on one canvas. Patches are flat here, (groups * C, N, N), the
+members of a group side by side.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.networks.cnn.architecture import has_border
+from ptychopinn_plugin.physics.forward import (
+    expected_counts,
+    propagate,
+    shift_ramps,
+    shifted_probes,
+)
+from ptychopinn_plugin.physics.ops import Array, Ops, fourier_frequencies
+
+Image = npt.NDArray[np.float32]
+# Weight of pixels that hardly any light reaches, relative to the brightest.
+WEIGHT_FLOOR = 1e-3
+
+
+class Placement(NamedTuple):
+    """Where the patches of a batch lie.
+
+    Attributes:
+        shifts_px: float32 (n, 2), the sub-pixel part of each position.
+        corners: int64 (n, 2), first pixel of each patch on the canvas; None where patches
+            stand alone.
+        shares: float32 (n, N, N), each patch's share of the canvas pixels that it lies on; shares
+            of a pixel add up to 1. None where patches stand alone.
+    """
+
+    shifts_px: Array
+    corners: Array | None = None
+    shares: Array | None = None
+
+
+class Optics(NamedTuple):
+    """What light meets besides the object; None where it changes nothing.
+
+    Attributes:
+        support: float32 (N, N), 1 where the probe is kept (`probe_mask`).
+        transfer: float32 (N, N), factor of the exit wave's transform, zero frequency at index 0
+            (`gaussian_smoothing_sigma`).
+    """
+
+    support: Array | None
+    transfer: Array | None
+
+    @classmethod
+    def of(cls, ops: Ops, model: ModelConfig, size: int) -> Optics:
+        """Return what a model's config asks for, for frames of `size` pixels."""
+        sigma = model.gaussian_smoothing_sigma
+        return cls(
+            ops.array(probe_disc(size)) if model.probe_mask else None,
+            ops.array(blur_transfer(size, sigma)) if sigma else None,
+        )
+
+
+def probe_disc(size: int) -> Image:
+    """Return 1 within a quarter of the frame around pixel N//2 and 0 outside, float32 (N, N)."""
+    y, x = np.mgrid[:size, :size] - size // 2
+    return np.asarray(np.hypot(y, x) <= size / 4, np.float32)
+
+
+def blur_transfer(size: int, sigma_px: float) -> Image:
+    """Return the transform of a Gaussian blur, float32 (N, N), zero frequency at index 0."""
+    frequencies = fourier_frequencies(size).astype(np.float64)
+    line = np.exp(-2 * (np.pi * sigma_px * frequencies) ** 2)
+    return np.outer(line, line).astype(np.float32)
+
+
+def known_part(model: ModelConfig, probe: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
+    """Return the probe where the network draws an object for it, 0 elsewhere.
+
+    Its |probe|^2 weighs patches when they are stitched: neither the border that a padded object
+    leaves empty nor what lies outside the probe's disc belongs to the object.
+
+    Args:
+        model: the network's shape.
+        probe: complex64 (modes, N, N).
+    """
+    size = probe.shape[-1]
+    seen = probe_disc(size) if model.probe_mask else np.ones((size, size), np.float32)
+    if model.pad_object and not has_border(model):
+        centre = np.zeros_like(seen)
+        centre[size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
+        seen = seen * centre
+    return (probe * seen).astype(np.complex64)
+
+
+def patch_weight(probe: npt.NDArray[np.complex64]) -> Image:
+    """Return the weight of a patch's pixels, float32 (N, N): |probe|^2 and a small floor, up to 1.
+
+    Args:
+        probe: complex64 (modes, N, N), from `known_part`.
+    """
+    dose = np.sum(np.abs(probe) ** 2, axis=0)
+    return np.asarray(dose / max(float(dose.max()), 1e-30) + WEIGHT_FLOOR, np.float32)
+
+
+def overlapped(
+    ops: Ops, patches: Array, corners: Array, shares: Array, canvas_shape: tuple[int, int]
+) -> Array:
+    """Average patches where they overlap and cut them again, (n, N, N).
+
+    Args:
+        ops: the framework.
+        patches: complex64 (n, N, N).
+        corners: int64 (n, 2), inside the canvas.
+        shares: float32 (n, N, N), of the canvas pixels under each patch.
+        canvas_shape: (H, W).
+    """
+    canvas = ops.zeros(canvas_shape, 'complex64')
+    canvas = ops.add(canvas, ops.scale(patches, shares), corners)
+    return ops.cut(canvas, corners, patches.shape[-1])
+
+
+def predicted_counts(
+    ops: Ops,
+    optics: Optics,
+    patches: Array,
+    probe: Array,
+    placement: Placement,
+    canvas_shape: tuple[int, int],
+) -> Array:
+    """Return the photons that patches predict, float32 (n, N, N), zero frequency at index 0.
+
+    Args:
+        ops: the framework.
+        optics: from the model's config.
+        patches: complex64 (n, N, N).
+        probe: complex64 (modes, N, N).
+        placement: of the patches.
+        canvas_shape: (H, W) of the canvas.
+    """
+    if placement.corners is not None:
+        patches = overlapped(ops, patches, placement.corners, placement.shares, canvas_shape)
+    if optics.support is not None:
+        probe = ops.scale(probe, optics.support)
+    ramps = shift_ramps(ops, placement.shifts_px, patches.shape[-1])
+    waves = propagate(ops, shifted_probes(ops, probe, ramps), patches)
+    if optics.transfer is not None:
+        waves = ops.scale(waves, optics.transfer)
+    return expected_counts(ops, waves)

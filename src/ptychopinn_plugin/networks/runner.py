@@ -1,0 +1,230 @@
+"""A reconstruction from start to end, the same for every backend."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import Backend, InferenceConfig
+from ptychopinn_plugin.errors import Cancelled, ReconstructionError
+from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
+from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+
+logger = logging.getLogger(__name__)
+
+Step: TypeAlias = Literal['solver', 'network']
+# Maps (object, preconditioned gradient image, dose), all (H, W), to the changed object.
+Stage: TypeAlias = Callable[[Array, Array, Array], Array]
+# Amplitude misfit that fitting noise with one real number takes away, on average: the variance of
+# the square root of a photon count.
+NOISE_MISFIT = 0.25
+
+
+def plan(inference: InferenceConfig, *, with_stage: bool) -> list[Step]:
+    """Return the steps of a reconstruction in their order."""
+    steps: list[Step] = []
+    if with_stage:
+        for _ in range(inference.stages):
+            steps.extend(['solver'] * inference.stage_passes)
+            steps.append('network')
+    steps.extend(['solver'] * inference.refine_iterations)
+    if with_stage and inference.closing_stage and steps and steps[-1] == 'solver':
+        steps.append('network')
+    return steps
+
+
+def stop_check(monitor: Monitor) -> Callable[[], None]:
+    """Return a function that raises Cancelled once the monitor asks for a stop."""
+
+    def check() -> None:
+        if monitor.should_stop():
+            raise Cancelled('stopped on request')
+
+    return check
+
+
+def solver_of(
+    ops: Ops, scan: ScanData, inference: InferenceConfig, monitor: Monitor
+) -> AcceleratedSolver:
+    """Prepare a scan for passes that raise Cancelled once the monitor asks for a stop."""
+    problem = Problem.of(
+        ops,
+        scan,
+        inference.subsets,
+        fixed_probe=not inference.update_probe,
+        check=stop_check(monitor),
+    )
+    return AcceleratedSolver(problem, inference)
+
+
+def run_reconstruction(
+    ops: Ops,
+    scan: ScanData,
+    inference: InferenceConfig,
+    monitor: Monitor,
+    *,
+    backend: Backend,
+    model: TrainedModel | None = None,
+    stage: Stage | None = None,
+    initial_object: npt.NDArray[np.complex64] | None = None,
+) -> Reconstruction:
+    """Reconstruct a scan.
+
+    Args:
+        ops: the framework.
+        scan: the scan; of its object guess only the shape counts.
+        inference: what to do.
+        monitor: hears of every step.
+        backend: the framework's name, for the result.
+        model: whose stage it is, for the result.
+        stage: the learned stage; None for physics alone.
+        initial_object: complex64 (H, W), finite, what a network made of the frames on the canvas
+            of the scan, to start from; None for an empty object.
+
+    Raises:
+        Cancelled: the monitor asked for a stop.
+        ReconstructionError: the numbers did not stay finite.
+    """
+    began = time.perf_counter()
+    run = _Run(solver_of(ops, scan, inference, monitor), stage, model, backend, began)
+    if initial_object is not None:
+        run.start_at(ops.array(initial_object))
+    run.do(plan(inference, with_stage=stage is not None), monitor)
+    return run.result()
+
+
+@dataclass(eq=False)
+class _Run:
+    """A reconstruction under way."""
+
+    solver: AcceleratedSolver
+    stage: Stage | None
+    model: TrainedModel | None
+    backend: Backend
+    began: float
+    residuals: list[float] = field(default_factory=list)
+    names: list[Step] = field(default_factory=list)
+
+    def start_at(self, initial_object: Array) -> None:
+        """Start from an object of a network; keep its residual."""
+        self.solver.change_object(lambda _: initial_object)
+        self._keep('network', self.solver.residual())
+
+    def do(self, steps: list[Step], monitor: Monitor) -> None:
+        """Do every step; keep the residual met in each pass and, last, that of the result."""
+        for number, step in enumerate(steps, 1):
+            if step == 'solver':
+                self._keep(step, self.solver.one_pass())
+            elif self.stage is not None:
+                if number == len(steps):
+                    self._close()
+                else:
+                    apply_stage(self.solver, self.stage)
+            monitor.on_progress(
+                Progress(step, number, len(steps), self.residuals[-1], None, self.seconds())
+            )
+            if number < len(steps) and monitor.wants_preview():
+                monitor.on_preview(self.result())
+        if steps and steps[-1] == 'solver':
+            self._keep('solver', self.solver.finish())
+
+    def _close(self) -> None:
+        """Give the network the last word, unless the frames contradict it.
+
+        Taking away the noise that physics fitted raises the residual by about NOISE_MISFIT for
+        each real number fitted; a stage that raises it by more has done harm and is taken back.
+        """
+        solver, problem = self.solver, self.solver.problem
+        before, state = solver.finish(), solver.state
+        apply_stage(solver, cast('Stage', self.stage))
+        after = solver.residual()
+        dose = problem.ops.numpy(solver.direction()[1])
+        covered = np.count_nonzero(dose > LEAST_COVERAGE * dose.max())
+        allowed = NOISE_MISFIT * 2 * covered / max(problem.total_counts, 1e-30)
+        if after <= before + allowed:
+            self._keep('network', after)
+        else:
+            logger.warning(
+                'The closing stage would raise the residual from %.5f to %.5f, more than noise '
+                'explains (%.5f): it was left out',
+                before,
+                after,
+                allowed,
+            )
+            solver.state = state
+            self._keep('solver', before)
+
+    def _keep(self, step: Step, residual: float) -> None:
+        """Keep the residual of a step."""
+        self.names.append(step)
+        self.residuals.append(residual)
+
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self.began
+
+    def result(self) -> Reconstruction:
+        """Return the present state."""
+        ops, problem = self.solver.problem.ops, self.solver.problem
+        dose = ops.numpy(problem.dose(self.solver.probe)).astype(np.float32)
+        coverage = dose / max(float(dose.max()), 1e-30)
+        canvas_object = ops.numpy(self.solver.canvas_object)
+        probe = ops.numpy(self.solver.probe)
+        scale = _gauge(problem.scan.probe, probe)
+        return Reconstruction(
+            object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
+            origin_px=problem.canvas.origin_px,
+            probe=(probe * scale).astype(np.complex64),
+            coverage=coverage,
+            residual=np.asarray(self.residuals, np.float64),
+            stages=tuple(self.names),
+            backend=self.backend,
+            seconds=self.seconds(),
+            model_name='' if self.model is None else weights_fingerprint(self.model),
+            losses=() if self.model is None else _history(self.model),
+        )
+
+
+def apply_stage(solver: AcceleratedSolver, stage: Stage) -> None:
+    """Let a learned stage change the solver's object."""
+    direction, dose = solver.direction()
+    solver.change_object(lambda canvas_object: stage(canvas_object, direction, dose))
+
+
+def _covered(
+    canvas_object: npt.NDArray[np.complex64], coverage: npt.NDArray[np.float32]
+) -> npt.NDArray[np.complex64]:
+    """Return the object, NaN where no probe reached."""
+    if not np.isfinite(canvas_object).all():
+        raise ReconstructionError(
+            'the reconstructed object is not finite; check the scan with `ptychopinn check`, '
+            'or lower --object-step and --probe-step'
+        )
+    return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
+
+
+def _gauge(given: npt.NDArray[np.complex64], refined: npt.NDArray[np.complex64]) -> float:
+    """Return the factor that gives a refined probe the photons of the given one again.
+
+    Frames fix only the product of probe and object: the photons stay with the probe, so that the
+    object is near 1 where the sample is empty.
+    """
+    power = float(np.vdot(refined, refined).real)
+    return math.sqrt(float(np.vdot(given, given).real) / power) if power > 0 else 1.0
+
+
+def _history(model: TrainedModel) -> tuple[float, ...]:
+    """Return the model's training losses."""
+    losses = model.losses[:, 0] if model.losses.size else np.zeros(0)
+    return tuple(float(loss) for loss in losses if np.isfinite(loss))

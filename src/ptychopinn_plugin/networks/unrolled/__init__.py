@@ -1,0 +1,1 @@
+"""The `unrolled` architecture: a learned stage between passes of the solver."""

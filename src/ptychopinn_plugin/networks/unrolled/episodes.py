@@ -1,0 +1,222 @@
+"""Training material made from measured scans alone: no object needs to be known.
+
+Photons obey Poisson statistics, so keeping each with a chance p makes a scan of p times the dose,
+and the photons left out are a second scan of the same object whose noise is independent of the
+first. An episode reconstructs the thinned scan and is judged on the photons left out; dropping
+frames makes a sparser scan, judged on the dropped frames too. One bright scan so teaches all lower
+doses and all larger steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+
+# Photons a frame that thinning goes down to, and the shares of photons it may keep.
+FEWEST_PHOTONS = 300.0
+LEAST_KEPT, MOST_KEPT = 1e-4, 0.5
+# Shares of the frames that a sparse episode keeps, and of all frames that judge.
+SPARSE_SHARES = (1 / 4, 1 / 9)
+JUDGE_SHARE = 1 / 3
+# Physics passes before each of an episode's stages, at most.
+MOST_PASSES = (4, 4, 12)
+FEWEST_FRAMES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingScan:
+    """A scan to train on, with the best that physics alone makes of all of it.
+
+    Attributes:
+        scan: the frames and the probe.
+        reference: complex64 (H, W), the reconstruction by physics from all photons.
+        canvas: the reference's canvas.
+        training_frames: int64, frames that training may see.
+        validation_frames: int64, frames of a strip of the scan kept for validation.
+    """
+
+    scan: ScanData
+    reference: npt.NDArray[np.complex64]
+    canvas: Canvas
+    training_frames: npt.NDArray[np.int64]
+    validation_frames: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        scan: ScanData,
+        reference: npt.NDArray[np.complex64],
+        canvas: Canvas,
+        validation_fraction: float,
+    ) -> TrainingScan:
+        """Keep the last rows of a scan for validation."""
+        order = np.argsort(scan.positions_px[:, 0], kind='stable').astype(np.int64)
+        kept = max(FEWEST_FRAMES, round(validation_fraction * scan.frame_count))
+        if scan.frame_count < 2 * FEWEST_FRAMES:
+            return cls(scan, reference, canvas, order, order)
+        return cls(scan, reference, canvas, order[:-kept], order[-kept:])
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One crop of one scan, thinned.
+
+    Attributes:
+        crop: what the reconstruction sees.
+        judge: photons and frames that it does not see; the same canvas.
+        reference: complex64 (H, W), the scan's reference on the crop's canvas.
+        passes: physics passes before each stage.
+        symmetries: for each stage, which of the 8 symmetries of the square its network works in.
+    """
+
+    crop: ScanData
+    judge: ScanData
+    reference: npt.NDArray[np.complex64]
+    passes: tuple[int, ...]
+    symmetries: tuple[int, ...]
+
+
+def training_episode(
+    scan: TrainingScan, config: TrainingConfig, rng: np.random.Generator
+) -> Episode:
+    """Draw an episode from the training frames of a scan."""
+    return _episode(
+        scan,
+        scan.training_frames,
+        config.crop_frames,
+        kept_photons=_draw_kept_photons(scan.scan, rng),
+        kept_frames=_draw_kept_frames(config, rng),
+        rng=rng,
+    )
+
+
+def validation_episode(
+    scan: TrainingScan,
+    config: TrainingConfig,
+    position: float,
+    *,
+    sparse: bool,
+    rng: np.random.Generator,
+) -> Episode:
+    """Draw an episode from the validation frames of a scan.
+
+    Args:
+        scan: the scan.
+        config: the crop's size.
+        position: 0 to 1, where between the lowest and the highest dose.
+        sparse: whether to drop most frames.
+        rng: of the crop and the photons.
+    """
+    low, high = _dose_range(scan.scan)
+    return _episode(
+        scan,
+        scan.validation_frames,
+        config.crop_frames,
+        kept_photons=low * (high / low) ** position,
+        kept_frames=SPARSE_SHARES[0] if sparse else 1.0,
+        rng=rng,
+    )
+
+
+def _dose_range(scan: ScanData) -> tuple[float, float]:
+    """Return the least and greatest share of photons to keep."""
+    photons = float(scan.counts.sum(dtype=np.float64)) / scan.frame_count
+    low = min(max(FEWEST_PHOTONS / max(photons, 1.0), LEAST_KEPT), MOST_KEPT / 2)
+    return low, MOST_KEPT
+
+
+def _draw_kept_photons(scan: ScanData, rng: np.random.Generator) -> float:
+    low, high = _dose_range(scan)
+    return float(low * (high / low) ** rng.random())
+
+
+def _draw_kept_frames(config: TrainingConfig, rng: np.random.Generator) -> float:
+    sparse = rng.random() < config.sparse_share
+    return float(rng.choice(SPARSE_SHARES)) if sparse else 1.0
+
+
+def _episode(
+    scan: TrainingScan,
+    frames: npt.NDArray[np.int64],
+    crop_frames: int,
+    *,
+    kept_photons: float,
+    kept_frames: float,
+    rng: np.random.Generator,
+) -> Episode:
+    """Cut a crop of neighbouring frames and part its photons."""
+    chosen = _neighbours(scan.scan, frames, crop_frames, rng)
+    photons = np.rint(scan.scan.counts[chosen]).astype(np.int64)
+    seen = rng.binomial(photons, kept_photons)
+    count = len(chosen)
+    shown = _draw(count, max(FEWEST_FRAMES, round(count * kept_frames)), rng)
+    judged = _draw(count, max(FEWEST_FRAMES, round(count * JUDGE_SHARE)), rng)
+    placed, reference = _placed(scan, chosen)
+    return Episode(
+        crop=_part(placed, seen, shown, kept_photons),
+        judge=_part(placed, photons - seen, judged, 1 - kept_photons),
+        reference=reference,
+        passes=tuple(int(rng.integers(1, most + 1)) for most in MOST_PASSES),
+        symmetries=tuple(int(rng.integers(8)) for _ in MOST_PASSES),
+    )
+
+
+def _neighbours(
+    scan: ScanData, frames: npt.NDArray[np.int64], count: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return the frames nearest to one of them drawn at random."""
+    positions = scan.positions_px[frames]
+    centre = positions[rng.integers(len(frames))]
+    _, nearest = cKDTree(positions).query(centre, k=min(count, len(frames)))
+    chosen: npt.NDArray[np.int64] = frames[np.sort(np.atleast_1d(nearest))]
+    return chosen
+
+
+def _draw(count: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Draw some of `count` frames, in order."""
+    return np.sort(rng.permutation(count)[: min(size, count)]).astype(np.int64)
+
+
+def _placed(
+    scan: TrainingScan, chosen: npt.NDArray[np.int64]
+) -> tuple[ScanData, npt.NDArray[np.complex64]]:
+    """Move chosen frames to a canvas of their own; cut the reference to it."""
+    whole = scan.scan
+    positions = whole.positions_px[chosen]
+    corners, _ = patch_placement(positions, whole.frame_size)
+    first, last = corners.min(axis=0), corners.max(axis=0) + whole.frame_size
+    shape = tuple(int(side) for side in last - first)
+    row, column = (int(v) for v in first - np.asarray(scan.canvas.origin_px))
+    reference = scan.reference[row : row + shape[0], column : column + shape[1]]
+    placed = dataclasses.replace(
+        whole.subset(chosen),
+        positions_px=positions - first,
+        object_guess=np.ones(shape, np.complex64),
+        true_patches=None,
+    )
+    return placed, np.ascontiguousarray(reference)
+
+
+def _part(
+    placed: ScanData,
+    photons: npt.NDArray[np.int64],
+    frames: npt.NDArray[np.int64],
+    share: float,
+) -> ScanData:
+    """Return the scan of some frames with a share of the photons, the probe dimmed alike."""
+    return dataclasses.replace(
+        placed,
+        counts=photons[frames].astype(np.float32),
+        positions_px=placed.positions_px[frames],
+        probe=(placed.probe * math.sqrt(share)).astype(np.complex64),
+        metadata=dataclasses.replace(placed.metadata, scan_index=None),
+    )

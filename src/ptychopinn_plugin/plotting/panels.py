@@ -1,0 +1,134 @@
+"""The panels of a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+
+from ptychopinn_plugin.plotting.display import COVERED, ObjectView, hue_and_brightness, robust_range
+from ptychopinn_plugin.scan import Reconstruction
+
+UNCOVERED = '#9a9a9a'
+MODES_SHOWN = 4
+_STAGE_COLOURS = {'network': '#d1495b', 'solver': '#2e6f95'}
+
+
+def draw_amplitude(axes: Axes, view: ObjectView) -> None:
+    """Draw the amplitude of the object."""
+    _draw_image(axes, view.amplitude, 'bone', view.amplitude_range, view.extent)
+    axes.set_title('object amplitude')
+
+
+def draw_phase(axes: Axes, view: ObjectView) -> None:
+    """Draw the phase of the object, its mean and its ramp taken off."""
+    colours = 'twilight' if view.wraps else 'viridis'
+    _draw_image(axes, view.phase, colours, view.phase_range, view.extent, 'rad')
+    axes.set_title('object phase (mean and ramp removed)')
+
+
+def draw_scale_bar(axes: Axes, pixel_size_m: float) -> None:
+    """Draw a scale bar about a quarter as long as the image is wide."""
+    width_m = abs(np.subtract(*axes.get_xlim())) * pixel_size_m
+    length_m = nice_length(width_m / 4)
+    axes.add_artist(
+        AnchoredSizeBar(
+            axes.transData,
+            length_m / pixel_size_m,
+            metric_length(length_m),
+            'lower right',
+            pad=0.4,
+            borderpad=0.6,
+            sep=4,
+            size_vertical=abs(np.subtract(*axes.get_ylim())) / 150,
+        )
+    )
+
+
+def draw_probe(axes: Axes, reconstruction: Reconstruction) -> None:
+    """Draw the probe's strongest modes, phase as hue and amplitude as brightness."""
+    probe = reconstruction.probe
+    power = np.sum(np.abs(probe) ** 2, axis=(1, 2))
+    order = np.argsort(power)[::-1][:MODES_SHOWN]
+    tiles = [hue_and_brightness(probe[mode]) for mode in order]
+    side = int(np.ceil(np.sqrt(len(tiles))))
+    tiles += [np.zeros_like(tiles[0])] * (side * -(-len(tiles) // side) - len(tiles))
+    rows = [np.hstack(tiles[start : start + side]) for start in range(0, len(tiles), side)]
+    axes.imshow(np.vstack(rows), interpolation='nearest')
+    axes.set_axis_off()
+    shares = ', '.join(f'{share:.0%}' for share in power[order] / (power.sum() or 1))
+    modes = f'{len(probe)} modes: {shares}\n' if len(probe) > 1 else ''
+    axes.set_title(f'probe\n{modes}hue: phase, brightness: amplitude', fontsize='medium')
+
+
+def draw_coverage(axes: Axes, reconstruction: Reconstruction) -> None:
+    """Draw how much of the light each object pixel got."""
+    coverage = np.ma.masked_less_equal(reconstruction.coverage, COVERED)
+    _draw_image(axes, coverage, 'cividis', (0.0, robust_range(reconstruction.coverage)[1]), None)
+    axes.set_title(f'coverage\ngrey: below {COVERED:.0%}', fontsize='medium')
+
+
+def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
+    """Draw the residual of each step on a log axis, one colour a kind of step."""
+    residual = reconstruction.residual
+    axes.set_title('residual or loss', fontsize='medium')
+    if not np.any(np.isfinite(residual) & (residual > 0)):
+        axes.text(0.5, 0.5, 'none stored', ha='center', va='center', transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    steps = np.arange(1, len(residual) + 1)
+    axes.semilogy(steps, residual, color='#b8b8b8', linewidth=1)
+    stages = np.asarray(reconstruction.stages or ('solver',) * len(residual))
+    for stage in dict.fromkeys(stages.tolist()):
+        chosen = stages == stage
+        colour = _STAGE_COLOURS.get(stage, '#444444')
+        axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=stage)
+    if set(stages.tolist()) <= set(_STAGE_COLOURS):
+        axes.set_title(r'residual $\sum(|\Psi|-\sqrt{I})^2 / \sum I$', fontsize='medium')
+    axes.set_xlabel('step', fontsize='small')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.tick_params(which='both', labelsize='small')
+    axes.legend(frameon=False, fontsize='small')
+    axes.grid(visible=True, which='both', color='#e4e4e4', linewidth=0.6)
+
+
+def nice_length(length: float) -> float:
+    """Return the largest of 1, 2, 5, 10, ... that is not above a length."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(step for step in (1, 2, 5, 10) if step * power <= length * 1.0000001) * power)
+
+
+def metric_length(length_m: float) -> str:
+    """Return a length with the unit that suits it."""
+    for size, unit in ((1e-3, 'mm'), (1e-6, 'µm'), (1e-9, 'nm')):
+        if length_m >= 0.999 * size:
+            return f'{length_m / size:g} {unit}'
+    return f'{length_m * 1e12:g} pm'
+
+
+def _draw_image(
+    axes: Axes,
+    image: Any,  # noqa: ANN401  (a masked array)
+    colours: str,
+    limits: tuple[float, float],
+    extent: tuple[float, float, float, float] | None,
+    unit: str = '',
+) -> None:
+    from matplotlib import colormaps
+
+    shown = axes.imshow(
+        image,
+        cmap=colormaps[colours].with_extremes(bad=UNCOVERED),
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=extent,
+        interpolation='nearest',
+    )
+    axes.tick_params(labelsize='small')
+    axes.locator_params(nbins=5)
+    bar = axes.figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
+    bar.ax.tick_params(labelsize='small')
+    bar.ax.set_title(unit, fontsize='small')

@@ -1,0 +1,99 @@
+"""Turning the scan axes against the detector axes.
+
+A scan recorded with an axis reversed or with its axes swapped still converges, to something a
+little blurred; the frames stay as they are and the positions are turned until they fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
+
+# A decision, and a line in the comments of a product, begins so.
+TURNED = 'positions were turned as asked for: '
+
+
+def orient(
+    scan: ScanData, *, flip_x: bool = False, flip_y: bool = False, transpose: bool = False
+) -> ScanData:
+    """Return the scan with its positions turned; frames and probe stay.
+
+    The transpose comes first, then the flips: `flip_x` reverses the columns and `flip_y` the rows
+    of the transposed positions. Flips are taken about the middle of the scan's bounding box, which
+    therefore stays where it is; a transpose swaps rows and columns, box and canvas with them.
+
+    The content of an object guess belongs to the old positions and is dropped: a canvas of ones of
+    its (transposed) shape is kept. The size of a pixel is the detector's doing and stays: where it
+    is known and not square, a transpose swaps metres, not pixels. True patches stay, as frames do.
+
+    Args:
+        scan: the scan as read.
+        flip_x: reverse the column coordinate.
+        flip_y: reverse the row coordinate.
+        transpose: swap row and column coordinates, before the flips.
+    """
+    if not (flip_x or flip_y or transpose):
+        return scan
+    metadata = scan.metadata
+    if transpose:
+        center = metadata.object_center_m
+        metadata = dataclasses.replace(
+            metadata, object_center_m=None if center is None else (center[1], center[0])
+        )
+    names = [n for n, on in _named(transpose=transpose, flip_x=flip_x, flip_y=flip_y) if on]
+    decision = TURNED + ', '.join(names)
+    if scan.object_guess is not None and np.any(scan.object_guess != 1):
+        decision += '; the object guess belonged to the old positions and only its canvas was kept'
+    positions_px = orient_positions(
+        scan.positions_px, flip_x=flip_x, flip_y=flip_y, transpose=transpose
+    )
+    stretch = _stretch(metadata.pixel_size_m) if transpose else np.ones(2)
+    return dataclasses.replace(
+        scan,
+        positions_px=positions_px * stretch,
+        object_guess=_blank(scan.object_guess, transpose, stretch),
+        metadata=metadata,
+        decisions=(*scan.decisions, decision),
+    )
+
+
+def orient_positions(
+    positions_px: PositionArray, *, flip_x: bool, flip_y: bool, transpose: bool
+) -> PositionArray:
+    """Return positions (n, 2) transposed first, then flipped within their own bounding box."""
+    turned = positions_px[:, ::-1].copy() if transpose else positions_px.copy()
+    for axis, flip in ((0, flip_y), (1, flip_x)):
+        if flip:
+            turned[:, axis] = turned[:, axis].min() + turned[:, axis].max() - turned[:, axis]
+    return turned
+
+
+def turns_of(scan: ScanData) -> str:
+    """Return the decision to turn a scan's positions, '' where they were not turned."""
+    turned = [decision for decision in scan.decisions if decision.startswith(TURNED)]
+    return turned[-1].partition(';')[0] if turned else ''
+
+
+def _named(*, transpose: bool, flip_x: bool, flip_y: bool) -> list[tuple[str, bool]]:
+    return [('transpose', transpose), ('flip x', flip_x), ('flip y', flip_y)]
+
+
+def _stretch(pixel_size_m: tuple[float, float] | None) -> PositionArray:
+    """Return the factors of (row, column) that a transpose needs where pixels are not square."""
+    if pixel_size_m is None:
+        return np.ones(2)
+    height, width = pixel_size_m
+    return np.array([width / height, height / width])
+
+
+def _blank(
+    guess: ComplexArray | None, transpose: bool, stretch: PositionArray
+) -> ComplexArray | None:
+    if guess is None:
+        return None
+    shape = guess.shape[::-1] if transpose else guess.shape
+    rows, columns = (int(side) for side in np.ceil(np.round(shape * stretch, 6)))
+    return np.ones((rows, columns), dtype=np.complex64)

@@ -1,0 +1,109 @@
+"""A scan in the making: readers put its parts in, faults are gathered and reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn, ParamSpec, TypeVar
+
+import numpy as np
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.scan.checks import position_faults, probe_value_faults
+from ptychopinn_plugin.scan.data import (
+    BoolArray,
+    ComplexArray,
+    FloatArray,
+    PositionArray,
+    ScanData,
+    ScanMetadata,
+)
+from ptychopinn_plugin.scan.photon_scale import match_probe
+
+Args = ParamSpec('Args')
+Value = TypeVar('Value')
+
+
+@dataclass
+class Draft:
+    """The parts of a scan as far as they could be read; None where one could not.
+
+    Attributes:
+        source: where the scan comes from.
+        counts: photons, as in `ScanData`; values under the mask may be anything.
+        positions_px: as in `ScanData`.
+        probe: as in `ScanData`, in any scale.
+        mask: as in `ScanData`; None masks nothing.
+        object_guess: as in `ScanData`.
+        true_patches: as in `ScanData`.
+        metadata: as in `ScanData`.
+        faults: found so far.
+        decisions: taken so far.
+    """
+
+    source: str
+    counts: FloatArray | None = None
+    positions_px: PositionArray | None = None
+    probe: ComplexArray | None = None
+    mask: BoolArray | None = None
+    object_guess: ComplexArray | None = None
+    true_patches: ComplexArray | None = None
+    metadata: ScanMetadata = field(default_factory=ScanMetadata)
+    faults: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+
+    def attempt(
+        self, read: Callable[Args, Value], *args: Args.args, **options: Args.kwargs
+    ) -> Value | None:
+        """Return what `read` gives, or keep its faults and return None."""
+        try:
+            return read(*args, **options)
+        except ScanDataError as error:
+            self.faults += error.faults
+            return None
+
+    def finish(self, frame_factor: float = 1.0) -> ScanData:
+        """Return the checked scan, its masked pixels zero and its probe in photons.
+
+        Args:
+            frame_factor: what the frames' intensities were multiplied by on the way to photons.
+
+        Raises:
+            ScanDataError: with every fault of every part.
+        """
+        if self.counts is None:
+            self._give_up_without_frames()
+        shape = self.counts.shape[1:]
+        mask = np.zeros(shape, dtype=np.bool_) if self.mask is None else self.mask
+        if mask.any() and mask.shape == shape:
+            self.counts[:, mask] = 0
+        if self.probe is not None and not probe_value_faults(self.probe):
+            self.probe = match_probe(self.probe, self.counts, frame_factor, self.decisions)
+        scan = self.attempt(self._build, mask)
+        if self.faults or scan is None:
+            raise ScanDataError(self.faults, self.source)
+        return scan
+
+    def _build(self, mask: BoolArray) -> ScanData:
+        assert self.counts is not None
+        frames, *shape = self.counts.shape
+        # Sound stand-ins for what could not be read, so that the other parts are still checked.
+        positions = np.repeat(np.arange(frames, dtype=np.float64)[:, np.newaxis], 2, axis=1)
+        return ScanData(
+            counts=self.counts,
+            positions_px=positions if self.positions_px is None else self.positions_px,
+            probe=np.ones((1, *shape), np.complex64) if self.probe is None else self.probe,
+            mask=mask,
+            object_guess=self.object_guess,
+            true_patches=self.true_patches,
+            metadata=self.metadata,
+            source=self.source,
+            decisions=tuple(self.decisions),
+        )
+
+    def _give_up_without_frames(self) -> NoReturn:
+        if self.positions_px is not None:
+            self.faults += position_faults(self.positions_px)
+        if self.probe is not None:
+            self.faults += probe_value_faults(self.probe)
+        raise ScanDataError(self.faults, self.source)

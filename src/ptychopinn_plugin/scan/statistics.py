@@ -1,0 +1,112 @@
+"""What frames, positions and probe say of themselves, without any reconstruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import median_filter
+from scipy.spatial import KDTree
+
+from ptychopinn_plugin.scan.checks import frame_chunks
+from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray, ScanData
+
+Image: TypeAlias = npt.NDArray[np.float64]
+ZeroFrequencyPlace: TypeAlias = Literal['center', 'corner', 'unclear']
+
+HOT_FACTOR = 20.0
+
+
+@dataclass(frozen=True)
+class FrameStatistics:
+    """One pass over the frames.
+
+    Attributes:
+        totals: float64 (n,), photons of each frame outside the mask.
+        mean_frame: float64 (N, N), zero under the mask.
+        peak: the highest count of any pixel.
+        at_peak: how many pixels of all frames hold that count.
+    """
+
+    totals: npt.NDArray[np.float64]
+    mean_frame: Image
+    peak: float
+    at_peak: int
+
+
+def frame_statistics(scan: ScanData) -> FrameStatistics:
+    """Take totals, mean and peak, a few frames at a time."""
+    good = ~scan.mask
+    totals = np.empty(scan.frame_count)
+    summed = np.zeros(scan.mask.shape)
+    peak, at_peak = -1.0, 0
+    for start, frames in frame_chunks(scan.counts):
+        # The masked pixels may hold anything, NaN too.
+        clean = np.where(good, frames, 0)
+        totals[start : start + len(frames)] = clean.sum(axis=(1, 2), dtype=np.float64)
+        summed += clean.sum(axis=0, dtype=np.float64)
+        highest = float(clean.max())
+        if highest > peak:
+            peak, at_peak = highest, 0
+        if highest == peak:
+            at_peak += int(np.count_nonzero(clean == highest))
+    return FrameStatistics(totals, summed / scan.frame_count, peak, at_peak)
+
+
+def zero_frequency_place(mean_frame: Image) -> ZeroFrequencyPlace:
+    """Say whether the photons lie around pixel N//2 or around pixel 0 (and so in the corners)."""
+    size = mean_frame.shape[0]
+    near = np.abs(np.arange(size) - size // 2) <= max(1, size // 8)
+    center = float(mean_frame[np.ix_(near, near)].sum())
+    corner = float(np.fft.fftshift(mean_frame)[np.ix_(near, near)].sum())
+    if corner > 2 * center:
+        return 'corner'
+    return 'center' if center > 1.5 * corner else 'unclear'
+
+
+def hot_pixels(mean_frame: Image, mask: BoolArray) -> list[tuple[int, int]]:
+    """Return (row, column) of pixels far brighter than all around them, the direct beam apart."""
+    around = median_filter(mean_frame, size=5, mode='nearest')
+    floor = 0.1 * float(mean_frame.mean())
+    hot = (mean_frame > HOT_FACTOR * (around + floor)) & ~mask
+    middle = mean_frame.shape[0] // 2
+    beam = slice(max(0, middle - 2), middle + 3)
+    hot[beam, beam] = False
+    return [(int(row), int(column)) for row, column in np.argwhere(hot)]
+
+
+def probe_diameter_px(probe: ComplexArray, fraction: float = 0.9) -> float:
+    """Return the diameter of the circle about the centroid that holds a fraction of the photons."""
+    intensity = np.sum(np.abs(probe.astype(np.complex128)) ** 2, axis=0)
+    total = intensity.sum()
+    rows, columns = np.indices(intensity.shape)
+    center = (intensity * rows).sum() / total, (intensity * columns).sum() / total
+    radius = np.hypot(rows - center[0], columns - center[1]).ravel()
+    order = np.argsort(radius)
+    enclosed = np.cumsum(intensity.ravel()[order])
+    inside = int(np.searchsorted(enclosed, fraction * total))
+    return float(2 * radius[order[min(inside, radius.size - 1)]] + 1)
+
+
+def neighbour_step_px(positions_px: PositionArray) -> float:
+    """Return the median distance from a position to the nearest other one."""
+    distinct = np.unique(positions_px, axis=0)
+    distances, _ = KDTree(distinct).query(distinct, k=2)
+    return float(np.median(distances[:, 1]))
+
+
+def empty_object_frame(probe: ComplexArray) -> Image:
+    """Return the frame that the probe alone would give, float64 (N, N), DC at N//2."""
+    waves = np.fft.ifftshift(probe.astype(np.complex128), axes=(1, 2))
+    spectra = np.fft.fftshift(np.fft.fft2(waves, norm='ortho'), axes=(1, 2))
+    return np.asarray(np.sum(np.abs(spectra) ** 2, axis=0))
+
+
+def correlation(first: Image, second: Image, good: BoolArray) -> float:
+    """Return Pearson's correlation of the amplitudes of two frames over the good pixels."""
+    a, b = np.sqrt(first[good]), np.sqrt(second[good])
+    a, b = a - a.mean(), b - b.mean()
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / length if length > 0 else 0.0

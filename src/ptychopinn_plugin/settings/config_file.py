@@ -1,0 +1,139 @@
+"""Settings in a file: TOML or YAML, in sections or flat."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptychopinn_plugin.errors import ConfigError
+from ptychopinn_plugin.settings.legacy import translate_legacy
+from ptychopinn_plugin.settings.merge import Source, merged
+from ptychopinn_plugin.settings.runs import SECTIONS
+from ptychopinn_plugin.settings.suggestions import unknown
+
+if TYPE_CHECKING:
+    from yaml import MappingNode
+
+YAML_ENDINGS = ('.yaml', '.yml')
+
+
+def read_file(path: Path, *sections: str) -> Source:
+    """Read the settings of some sections; all others are checked and left aside.
+
+    A name stands in its section (`[model]`, `[training]`, `[inference]`, `[execution]`) or
+    outside of any; there it holds for every section that has it. `n-groups` is `n_groups`.
+
+    Args:
+        path: a .toml, .yaml or .yml file.
+        *sections: those wanted.
+
+    Raises:
+        ConfigError: with every fault of the file.
+    """
+    content = _parse(path)
+    by_section = _sorted(content, path)
+    for section, values in by_section.items():
+        if section not in sections:
+            merged({section: SECTIONS[section]}, [Source(path.name, values)], told=False)
+    wanted = {name: value for section in sections for name, value in by_section[section].items()}
+    return Source(path.name, wanted)
+
+
+def _sorted(content: Mapping[str, object], path: Path) -> dict[str, dict[str, object]]:
+    """Return the values by section."""
+    faults: list[str] = []
+    flat = _table({k: v for k, v in content.items() if k not in SECTIONS}, path, faults)
+    found: dict[str, dict[str, object]] = {}
+    for section, config in SECTIONS.items():
+        stored = content.get(section, {})
+        if not isinstance(stored, Mapping):
+            faults.append(f'{path.name}: {section} must be a section with names and values')
+            continue
+        own = _table(stored, path, faults)
+        known = config.model_fields
+        faults += [unknown(name, known, f'{path.name} [{section}]') for name in own.keys() - known]
+        outside = {name: value for name, value in flat.items() if name in known}
+        faults += [
+            f'{path.name}: {name} stands twice, in [{section}] and outside; leave one out'
+            for name in sorted(own.keys() & outside)
+        ]
+        found[section] = {**outside, **own}
+    every = {name for config in SECTIONS.values() for name in config.model_fields}
+    faults += [unknown(name, every | SECTIONS.keys(), path.name) for name in flat.keys() - every]
+    if faults:
+        raise ConfigError(sorted(faults))
+    return found
+
+
+def _table(stored: Mapping[Any, object], path: Path, faults: list[str]) -> dict[str, object]:
+    """Return names and plain values of a section, in the names used here."""
+    table: dict[str, object] = {}
+    for key, value in stored.items():
+        name = str(key).replace('-', '_')
+        if isinstance(value, Mapping | list | set | tuple):
+            kind = 'a section' if isinstance(value, Mapping) else 'a list'
+            faults.append(f'{path.name}: {name} is {kind}; it must be one value')
+        elif name in table:
+            faults.append(f'{path.name}: {name} stands twice; leave one out')
+        else:
+            table[name] = value
+    try:
+        return translate_legacy(table)
+    except ConfigError as error:
+        faults += [f'{path.name}: {fault}' for fault in error.faults]
+        return {}
+
+
+def _parse(path: Path) -> Mapping[str, object]:
+    try:
+        text = path.read_text(encoding='utf-8')
+    except FileNotFoundError:
+        raise ConfigError([f'there is no configuration file {path}']) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f'the configuration file {path} cannot be read: {error}']) from error
+    if path.suffix.lower() == '.toml':
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError([f'{path} is no TOML file: {error}']) from error
+    if path.suffix.lower() in YAML_ENDINGS:
+        return _parse_yaml(path, text)
+    raise ConfigError(
+        [f'{path} ends in {path.suffix!r}; a configuration file ends in .toml, .yaml or .yml']
+    )
+
+
+def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Safe, and strict about keys that stand twice, of which YAML takes the last."""
+
+        def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
+            for key in _twice(node):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'{key} stands twice', node.start_mark
+                )
+            made: dict[Any, Any] = super().construct_mapping(node, deep)
+            return made
+
+    try:
+        content = yaml.load(text, Loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        problem = ' '.join(str(error).split())
+        raise ConfigError([f'{path} is no YAML file of settings: {problem}']) from error
+    if content is None:
+        return {}
+    if not isinstance(content, Mapping):
+        raise ConfigError([f'{path} must hold names and values, it holds {content!r:.40}'])
+    return {str(key): value for key, value in content.items()}
+
+
+def _twice(node: MappingNode) -> Iterator[str]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            yield str(key.value)
+        seen.add(str(key.value))

@@ -1,0 +1,67 @@
+"""Frames dealt into ordered subsets and batches, on the host until they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBatch:
+    """A few frames of one subset, as one call handles them.
+
+    Attributes:
+        amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
+        corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
+        shifts_px: float32 (b, 2), the sub-pixel part of each position.
+    """
+
+    amplitudes: npt.NDArray[np.float32]
+    corners: npt.NDArray[np.int64]
+    shifts_px: npt.NDArray[np.float32]
+
+
+def amplitudes_of(
+    counts: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Return sqrt(counts), (n, N, N), with the zero frequency moved from N//2 to index 0.
+
+    Bad pixels get 0: they may hold values that are no counts at all, even NaN.
+    """
+    amplitudes = np.sqrt(np.where(mask, np.float32(0), counts))
+    return np.fft.ifftshift(amplitudes, axes=(1, 2))
+
+
+def split_frames(
+    scan: ScanData, canvas: Canvas, subsets: int, batch_pixels: int, seed: int = 0
+) -> list[list[FrameBatch]]:
+    """Deal all frames at random into subsets, each a list of batches.
+
+    Args:
+        scan: the frames.
+        canvas: from `canvas_of(scan)`.
+        subsets: how many; fewer where there are fewer frames.
+        batch_pixels: detector pixels, over all modes, of a batch.
+        seed: of the dealing.
+    """
+    corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
+    corners -= np.asarray(canvas.origin_px)
+    order = np.random.default_rng(seed).permutation(scan.frame_count)
+    size = max(1, batch_pixels // (scan.mode_count * scan.frame_size**2))
+    dealt: list[list[FrameBatch]] = []
+    for first in range(min(subsets, scan.frame_count)):
+        frames = np.sort(order[first::subsets])
+        # Batches of like sizes: a compiled framework compiles once a size.
+        parts = np.array_split(frames, -(-len(frames) // size))
+        dealt.append(
+            [
+                FrameBatch(amplitudes_of(scan.counts[part], scan.mask), corners[part], shifts[part])
+                for part in parts
+            ]
+        )
+    return dealt

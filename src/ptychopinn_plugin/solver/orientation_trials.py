@@ -1,0 +1,92 @@
+"""Which way the scan axes lie: short reconstructions of a few frames, one for each way."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.scan import ScanData, orient
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.problem import Problem
+
+PASSES = 12
+PIXELS = 2**20  # of all frames of a trial: about a second for the eight trials
+FEWEST, MOST = 25, 64
+# Residuals closer than this are within what a short trial can tell.
+CLEAR_RATIO = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Orientation:
+    """One of the eight ways; the transpose comes before the flips."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    def __str__(self) -> str:
+        """Return the flags that ask for it."""
+        chosen = [name for name, on in dataclasses.asdict(self).items() if on]
+        return ' '.join(f'--{name.replace("_", "-")}' for name in chosen) or 'as in the file'
+
+
+def orientation_residuals(scan: ScanData) -> dict[Orientation, float]:
+    """Reconstruct frames from the middle of a scan in each orientation.
+
+    The probe is refined on the way, because a starting probe is rarely good enough to tell.
+
+    Args:
+        scan: the scan as its file has it.
+
+    Returns:
+        The residual that each orientation ends at, smallest first; inf where it diverged.
+    """
+    few = _middle(scan)
+    residuals = {way: _residual(few, way) for way in _all_orientations()}
+    return dict(sorted(residuals.items(), key=lambda item: item[1]))
+
+
+def orientation_hints(
+    residuals: dict[Orientation, float], given: Orientation | None = None
+) -> tuple[str, ...]:
+    """Say in a sentence what trials tell.
+
+    Args:
+        residuals: from `orientation_residuals`.
+        given: the orientation that the user asked for.
+    """
+    given = given or Orientation()
+    (best, lowest), (second, next_lowest) = itertools.islice(residuals.items(), 2)
+    found = f'residual {lowest:.3g}, the next ({second}) {next_lowest:.3g}'
+    if not lowest < CLEAR_RATIO * next_lowest:
+        return (f'trials cannot tell: {best} fits best, but hardly better ({found})',)
+    if best == given:
+        return (f'right as it is: {best} fits best ({found})',)
+    return (f'looks wrong: {best} fits better ({found}, as it is {residuals[given]:.3g})',)
+
+
+def _middle(scan: ScanData) -> ScanData:
+    """Return the frames around the middle of a scan, on a canvas of their own."""
+    number = min(MOST, max(FEWEST, PIXELS // (scan.mode_count * scan.frame_size**2)))
+    distance = np.linalg.norm(scan.positions_px - np.median(scan.positions_px, axis=0), axis=1)
+    nearest = np.sort(np.argsort(distance, kind='stable')[:number])
+    return dataclasses.replace(scan.subset(nearest), object_guess=None)
+
+
+def _residual(scan: ScanData, way: Orientation) -> float:
+    turned = orient(scan, **dataclasses.asdict(way))
+    problem = Problem.of(NumpyOps(), turned, 4, fixed_probe=False)
+    solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
+    try:
+        return min(solver.one_pass() for _ in range(PASSES))
+    except ReconstructionError:
+        return float('inf')
+
+
+def _all_orientations() -> list[Orientation]:
+    return [Orientation(*ways) for ways in itertools.product((False, True), repeat=3)]

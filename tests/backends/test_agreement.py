@@ -1,0 +1,152 @@
+"""Both backends compute the same, and a model file of one is a model file of the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ptychopinn_plugin.backends import engine_class
+from ptychopinn_plugin.backends.protocol import Engine
+from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from tests.conftest import BACKENDS
+from tests.helpers import make_scan
+
+pytestmark = [pytest.mark.pytorch, pytest.mark.tensorflow]
+
+CONFIGS = [ModelConfig(), ModelConfig(width=4, levels=1), ModelConfig(width=6, levels=4, blocks=1)]
+TRAINING = TrainingConfig(
+    epochs=2,
+    steps_per_epoch=3,
+    crop_frames=25,
+    reference_passes=4,
+    validation_episodes=2,
+)
+
+
+@pytest.fixture(scope='module')
+def scan() -> ScanData:
+    return make_scan(side=7, step_px=4.0, photons=1e5, modes=2, bad_pixels=20)
+
+
+@pytest.fixture(scope='module')
+def engines() -> dict[str, Engine]:
+    return {
+        backend: engine_class(backend)(
+            ExecutionConfig(backend=backend, accelerator='cpu', logger='none', learning_rate=1e-2)
+        )
+        for backend in BACKENDS
+    }
+
+
+@pytest.fixture(scope='module')
+def models(engines: dict[str, Engine], scan: ScanData) -> dict[str, TrainedModel]:
+    config = ModelConfig(width=8, levels=2, blocks=1)
+    return {
+        backend: engine.fit([scan], config, TRAINING, Monitor())
+        for backend, engine in engines.items()
+    }
+
+
+def difference(found: Reconstruction, wanted: Reconstruction) -> float:
+    """Return the relative difference of two objects where there is light."""
+    lit = wanted.coverage > 0.01
+    one, other = found.object_canvas[lit], wanted.object_canvas[lit]
+    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
+
+
+@pytest.mark.parametrize('config', CONFIGS, ids=str)
+def test_networks_agree(config: ModelConfig) -> None:
+    import tensorflow as tf
+    import torch
+
+    from ptychopinn_plugin.backends.pytorch import unrolled_network as in_pytorch
+    from ptychopinn_plugin.backends.tensorflow import unrolled_network as in_tensorflow
+
+    first = in_tensorflow.StageNetwork(config)
+    rng = np.random.default_rng(0)
+    weights = {
+        name: rng.normal(0, 0.1, value.shape).astype(np.float32)
+        for name, value in first.weights().items()
+    }
+    first.set_weights(weights)
+    second = in_pytorch.StageNetwork(config)
+    second.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    planes = rng.normal(size=(1, 8, 37, 50)).astype(np.float32)
+    found = first(tf.constant(planes.transpose(0, 2, 3, 1))).numpy().transpose(0, 3, 1, 2)
+    with torch.no_grad():
+        wanted = second(torch.tensor(planes)).numpy()
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_networks_see_a_turned_canvas_alike() -> None:
+    import tensorflow as tf
+    import torch
+
+    from ptychopinn_plugin.backends.pytorch.unrolled_stage import turned as turned_by_pytorch
+    from ptychopinn_plugin.backends.tensorflow.unrolled_stage import turned, turned_back
+
+    planes: npt.NDArray[Any] = np.random.default_rng(0).normal(size=(1, 3, 5, 7))
+    last = tf.constant(planes.transpose(0, 2, 3, 1))
+    for symmetry in range(8):
+        found = turned(last, tf.constant(symmetry))
+        wanted = turned_by_pytorch(torch.tensor(planes), symmetry).numpy()
+        np.testing.assert_array_equal(found.numpy().transpose(0, 3, 1, 2), wanted)
+        np.testing.assert_array_equal(turned_back(found, tf.constant(symmetry)).numpy(), last)
+
+
+@pytest.mark.parametrize('update_probe', [False, True])
+def test_physics_agrees(engines: dict[str, Engine], scan: ScanData, update_probe: bool) -> None:
+    inference = InferenceConfig(refine_iterations=6, update_probe=update_probe)
+    found, wanted = (
+        engine.reconstruct(scan, inference, None, Monitor()) for engine in engines.values()
+    )
+    assert difference(found, wanted) < 1e-4
+    np.testing.assert_allclose(found.residual, wanted.residual, rtol=1e-3)
+    np.testing.assert_allclose(found.coverage, wanted.coverage, atol=1e-5)
+    peak = np.abs(wanted.probe).max()
+    np.testing.assert_allclose(found.probe, wanted.probe, atol=1e-4 * peak)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('trained_by', BACKENDS)
+def test_a_model_file_crosses_over(
+    engines: dict[str, Engine],
+    models: dict[str, TrainedModel],
+    scan: ScanData,
+    trained_by: str,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / 'model.safetensors'
+    believed = {**models[trained_by].weights, 'trust.factor': np.ones_like(Trust.full().factor)}
+    save_model(path, dataclasses.replace(models[trained_by], weights=believed))
+    model = load_model(path)
+    assert model.manifest.backend == trained_by
+    inference = InferenceConfig(refine_iterations=4, stages=1, closing_stage=False)
+    found, wanted = (
+        engine.reconstruct(scan, inference, model, Monitor()) for engine in engines.values()
+    )
+    alone = engines['pytorch'].reconstruct(scan, inference, None, Monitor())
+    assert (found.backend, wanted.backend) == BACKENDS
+    assert found.model_name == wanted.model_name
+    assert difference(found, wanted) < 1e-4
+    assert difference(alone, wanted) > 1e-3, 'the network did nothing'
+
+
+@pytest.mark.slow
+def test_both_train_the_same_network(models: dict[str, TrainedModel]) -> None:
+    found, wanted = models['tensorflow'], models['pytorch']
+    shapes = [{name: value.shape for name, value in one.weights.items()} for one in (found, wanted)]
+    assert shapes[0] == shapes[1]
+    assert found.manifest.data_fingerprint == wanted.manifest.data_fingerprint
+    # The first weights are drawn by each framework; episodes and schedule are the same.
+    np.testing.assert_allclose(found.losses, wanted.losses, rtol=0.2)

@@ -1,0 +1,128 @@
+"""Planes, trust and the plan of a reconstruction: the parts that all backends share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.runner import Stage, plan, run_reconstruction
+from ptychopinn_plugin.networks.unrolled.dose_gate import DOSE_BINS, Trust
+from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, canvas_planes
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.scan import Reconstruction
+from tests.helpers import make_scan
+
+
+def canvases() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shape = (24, 31)
+    canvas_object = 1 + 0.3 * (rng.normal(size=shape) + 1j * rng.normal(size=shape))
+    direction = 0.1 * (rng.normal(size=shape) + 1j * rng.normal(size=shape))
+    dose = 100 * np.exp(-(np.linspace(-2, 2, 24)[:, None] ** 2)) * np.ones(shape)
+    return canvas_object, direction, dose
+
+
+def test_the_network_does_not_see_the_global_phase() -> None:
+    ops = NumpyOps()
+    canvas_object, direction, dose = canvases()
+    turn = np.exp(1.3j)
+    planes = canvas_planes(ops, canvas_object, direction, dose)
+    turned = canvas_planes(ops, canvas_object * turn, direction * turn, dose)
+    assert len(planes.inputs) == INPUT_PLANES
+    for one, other in zip(planes.inputs, turned.inputs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+
+    outputs = (np.full((24, 31), 0.3), np.full((24, 31), -0.2))
+    np.testing.assert_allclose(
+        turned.updated(ops, canvas_object * turn, outputs),
+        planes.updated(ops, canvas_object, outputs) * turn,
+        atol=1e-9,
+    )
+
+
+def test_an_update_is_in_units_of_the_expected_error() -> None:
+    ops = NumpyOps()
+    canvas_object, direction, dose = canvases()
+    ones = (np.ones((24, 31)), np.zeros((24, 31)))
+    for factor in (1.0, 1e4):
+        planes = canvas_planes(ops, canvas_object, direction * 0, dose * factor)
+        change = planes.updated(ops, canvas_object, ones) - canvas_object
+        noise = 1 / np.sqrt(1 + dose * factor)
+        np.testing.assert_allclose(np.abs(change), noise * planes.cover, rtol=1e-2)
+
+
+def test_dark_pixels_are_left_alone() -> None:
+    ops = NumpyOps()
+    canvas_object, direction, dose = canvases()
+    dose[:5] = 0
+    planes = canvas_planes(ops, canvas_object, direction, dose)
+    ones = (np.ones((24, 31)), np.ones((24, 31)))
+    np.testing.assert_array_equal(planes.updated(ops, canvas_object, ones)[:5], canvas_object[:5])
+
+
+def test_trust_is_the_factor_that_left_least_and_none_where_nothing_was_measured() -> None:
+    doses = np.array([1.0, 1.1, 3.0])
+    ratios = np.array([[1.0, 0.8, 0.6], [1.0, 0.9, 0.7], [1.0, 0.95, 1.2]])
+    trust = Trust.measured(doses, ratios)
+    assert trust.at(1.0) == 1.0
+    assert trust.at(3.0) == 0.5
+    assert trust.at(6.0) == 0.0
+    assert trust.at(-5.0) == 0.0
+    assert trust.factor.shape == DOSE_BINS.shape
+
+
+def test_a_network_that_only_harms_is_not_trusted() -> None:
+    trust = Trust.measured(np.array([2.0]), np.array([[1.0, 1.1, 1.3]]))
+    assert trust.at(2.0) == 0.0
+
+
+@pytest.mark.parametrize('with_stage', [False, True])
+def test_physics_alone_has_no_network_steps(with_stage: bool) -> None:
+    steps = plan(
+        InferenceConfig(stages=2, stage_passes=2, refine_iterations=3), with_stage=with_stage
+    )
+    if with_stage:
+        early = ['solver', 'solver', 'network']
+        assert steps == [*early, *early, 'solver', 'solver', 'solver', 'network']
+    else:
+        assert steps == ['solver'] * 3
+
+
+def test_physics_may_have_the_last_word() -> None:
+    inference = InferenceConfig(stages=1, refine_iterations=2, closing_stage=False)
+    assert plan(inference, with_stage=True)[-2:] == ['solver', 'solver']
+    without_passes = InferenceConfig(stages=1, refine_iterations=0)
+    assert plan(without_passes, with_stage=True) == ['solver', 'solver', 'network']
+
+
+class Closing:
+    """A solver of one small scan on NumPy, and stages that change its object."""
+
+    def __init__(self) -> None:
+        self.scan = make_scan(side=6, frame_size=32, step_px=4.0, photons=1e4)
+        self.inference = InferenceConfig(refine_iterations=8, stages=0)
+        self.alone = self.run(None)
+
+    def run(self, stage: Stage | None) -> Reconstruction:
+        return run_reconstruction(
+            NumpyOps(), self.scan, self.inference, Monitor(), backend='pytorch', stage=stage
+        )
+
+
+def test_a_closing_stage_that_the_frames_contradict_is_taken_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    closing = Closing()
+    spoilt = closing.run(lambda canvas_object, direction, dose: canvas_object * np.conj(direction))
+    np.testing.assert_array_equal(spoilt.object_canvas, closing.alone.object_canvas)
+    assert spoilt.stages[-1] == 'solver'
+    assert 'left out' in caplog.text
+
+
+def test_a_closing_stage_may_take_away_fitted_noise() -> None:
+    closing = Closing()
+    kept = closing.run(lambda canvas_object, direction, dose: canvas_object * 1.02)
+    assert kept.stages[-1] == 'network'
+    assert kept.residual[-1] > closing.alone.residual[-1]

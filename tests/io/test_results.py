@@ -1,0 +1,121 @@
+"""Results come back as they were saved, or are not there at all."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.errors import OutputError, ResultFileError
+from ptychopinn_plugin.io.npz_result import save_npz
+from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
+from ptychopinn_plugin.scan import ScanMetadata
+from tests.io.result_examples import known_reconstruction
+
+
+def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction(modes=2, origin=(-3, 4))
+    path = tmp_path / 'object.npz'
+    save_reconstruction(path, reconstruction, scan)
+    result = load_result(path)
+    for field in dataclasses.fields(reconstruction):
+        saved, loaded = (getattr(r, field.name) for r in (reconstruction, result.reconstruction))
+        if isinstance(saved, np.ndarray):
+            np.testing.assert_array_equal(loaded, saved, strict=True)
+        else:
+            assert loaded == saved, field.name
+    np.testing.assert_array_equal(result.positions_px, scan.positions_px)
+    assert result.pixel_size_m is None
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_pixel_size_is_kept_where_it_is_known(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    scan = dataclasses.replace(scan, metadata=ScanMetadata(pixel_size_m=(2e-8, 1e-8)))
+    save_npz(tmp_path / 'object.npz', reconstruction, scan)
+    assert load_result(tmp_path / 'object.npz').pixel_size_m == (2e-8, 1e-8)
+
+
+def test_the_file_says_what_lies_where(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction(origin=(-3, 4))
+    save_npz(tmp_path / 'object.npz', reconstruction, scan)
+    with np.load(tmp_path / 'object.npz', allow_pickle=False) as file:
+        assert file['object'].dtype == np.complex64
+        np.testing.assert_array_equal(file['ycoords'], scan.positions_px[:, 0])
+        np.testing.assert_array_equal(file['xcoords'], scan.positions_px[:, 1])
+        np.testing.assert_array_equal(file['origin_px'], [-3, 4])
+        assert str(file['backend']) == 'pytorch'
+        assert file['seconds'] == 1.5
+
+
+@pytest.mark.parametrize('name', ['object.tiff', 'object', 'no/object.npz'])
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
+    scan, reconstruction = known_reconstruction()
+    with pytest.raises(OutputError, match=r'\.h5 or \.npz|no folder'):
+        save_reconstruction(tmp_path / name, reconstruction, scan)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan, reconstruction = known_reconstruction()
+    path = tmp_path / 'object.npz'
+    save_npz(path, reconstruction, scan)
+    before = path.read_bytes()
+
+    def full_disk(target: Path, **_members: object) -> None:
+        target.write_bytes(before[:100])
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(np, 'savez', full_disk)
+    with pytest.raises(OutputError, match='No space left'):
+        save_npz(path, reconstruction, scan)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'object.npz'
+    with pytest.raises(ResultFileError, match='no result file'):
+        load_result(path)
+    with pytest.raises(ResultFileError, match=r'\.h5 or \.npz'):
+        load_result(tmp_path / 'object.txt')
+    path.write_bytes(b'not a zip file')
+    with pytest.raises(ResultFileError, match='cannot be read'):
+        load_result(path)
+    np.savez(path, diffraction=np.zeros((2, 4, 4)))
+    with pytest.raises(ResultFileError, match=r"no 'object'"):
+        load_result(path)
+
+
+@pytest.mark.parametrize(
+    ('member', 'value', 'words'),
+    [
+        ('object', np.zeros((4, 4)), "'object' is float64"),
+        ('object', np.zeros((4, 5), complex), 'differ'),
+        ('xcoords', np.zeros(3), 'differ in length'),
+        ('backend', 'jax', "'jax'"),
+        ('stages', np.array([{}], dtype=object), 'cannot be read'),
+    ],
+)
+def test_a_spoilt_member_is_named(
+    tmp_path: Path, member: str, value: np.ndarray, words: str
+) -> None:
+    scan, reconstruction = known_reconstruction()
+    path = tmp_path / 'object.npz'
+    save_npz(path, reconstruction, scan)
+    with np.load(path, allow_pickle=False) as file:
+        members = dict(file)
+    np.savez(path, allow_pickle=True, **{**members, member: value})
+    with pytest.raises(ResultFileError, match=words):
+        load_result(path)
+
+
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    path = tmp_path / 'object.npz'
+    save_npz(path, reconstruction, scan)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ResultFileError, match='cannot be read'):
+        load_result(path)

@@ -1,0 +1,145 @@
+"""Pictures show the covered object without what ptychography cannot know."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from ptychopinn_plugin.errors import OutputError
+from ptychopinn_plugin.physics.ambiguities import phase_ramp
+from ptychopinn_plugin.plotting import picture
+from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view, robust_range
+from ptychopinn_plugin.plotting.figure import heading
+from ptychopinn_plugin.plotting.panels import draw_residual, metric_length, nice_length
+from ptychopinn_plugin.scan.result import Result
+from tests.io.result_examples import known_reconstruction
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.pdf', '.svg'])
+def test_a_picture_is_drawn(tmp_path: Path, suffix: str) -> None:
+    _, reconstruction = known_reconstruction()
+    path = tmp_path / f'object{suffix}'
+    picture(reconstruction, path, title='a test', pixel_size_m=(1e-8, 1e-8))
+    assert path.stat().st_size > 10_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('modes', [1, 2, 5])
+def test_results_from_files_and_several_modes_are_drawn(tmp_path: Path, modes: int) -> None:
+    scan, reconstruction = known_reconstruction(modes=modes)
+    picture(Result(reconstruction, scan.positions_px, (1e-8, 2e-8)), tmp_path / 'object.png')
+    assert (tmp_path / 'object.png').exists()
+
+
+def test_nothing_covered_and_nothing_converged_is_drawn_too(tmp_path: Path) -> None:
+    _, reconstruction = known_reconstruction()
+    empty = dataclasses.replace(
+        reconstruction,
+        object_canvas=np.full_like(reconstruction.object_canvas, np.nan),
+        coverage=np.zeros_like(reconstruction.coverage),
+        residual=np.zeros(0),
+        stages=(),
+    )
+    picture(empty, tmp_path / 'object.png')
+    assert (tmp_path / 'object.png').exists()
+
+
+def test_a_wrong_place_is_refused(tmp_path: Path) -> None:
+    _, reconstruction = known_reconstruction()
+    with pytest.raises(OutputError, match=r'\.png'):
+        picture(reconstruction, tmp_path / 'object.bmp')
+
+
+def test_the_view_does_not_see_scale_offset_and_ramp() -> None:
+    _, reconstruction = known_reconstruction()
+    canvas = reconstruction.object_canvas
+    tilted = (canvas * phase_ramp(canvas, (0.3, -0.2)) * np.exp(2j)).astype(np.complex64)
+    plain = object_view(reconstruction)
+    view = object_view(dataclasses.replace(reconstruction, object_canvas=tilted))
+    np.testing.assert_allclose(view.phase.filled(0), plain.phase.filled(0), atol=2e-4)
+    np.testing.assert_allclose(view.phase_range, plain.phase_range, atol=2e-4)
+    assert not view.wraps
+
+
+def test_the_view_is_the_covered_part_at_its_coordinates() -> None:
+    _, reconstruction = known_reconstruction(origin=(-10, 5))
+    coverage = np.zeros_like(reconstruction.coverage)
+    coverage[12:40, 8:30] = 1
+    coverage[20, 20] = 0
+    view = object_view(dataclasses.replace(reconstruction, coverage=coverage))
+    assert view.amplitude.shape == (28, 22)
+    assert view.extent == (12.5, 34.5, 29.5, 1.5)
+    assert np.ma.getmaskarray(view.amplitude)[8, 12]
+    assert view.amplitude.count() == view.phase.count() == 28 * 22 - 1
+
+
+def test_faintly_lit_pixels_are_grey() -> None:
+    _, reconstruction = known_reconstruction()
+    coverage = np.ones_like(reconstruction.coverage)
+    coverage[5, 6] = 0.01
+    canvas = np.ones_like(reconstruction.object_canvas)
+    view = object_view(dataclasses.replace(reconstruction, coverage=coverage, object_canvas=canvas))
+    assert np.argwhere(np.ma.getmaskarray(view.amplitude)).tolist() == [[5, 6]]
+
+
+def test_a_few_wild_pixels_do_not_rule_the_colours() -> None:
+    values = np.concatenate([np.linspace(0, 1, 1000), [1e6, -1e6, np.nan]])
+    low, high = robust_range(values)
+    assert -0.1 < low < 0.1
+    assert 0.9 < high < 1.1
+    assert robust_range(np.full(10, 2.0)) == (1.5, 2.5)
+    assert robust_range(np.zeros(0)) == (0.0, 1.0)
+
+
+def test_a_whole_turn_of_phase_is_shown_on_a_circle_of_colours() -> None:
+    _, reconstruction = known_reconstruction()
+    rng = np.random.default_rng(0)
+    noise = np.exp(2j * np.pi * rng.random(reconstruction.object_canvas.shape))
+    spun = dataclasses.replace(reconstruction, object_canvas=noise.astype(np.complex64))
+    assert object_view(spun).wraps
+
+
+def test_a_probe_s_colours_are_its_phase_and_amplitude() -> None:
+    colours = hue_and_brightness(np.array([[1, 0.5, 0], [-1, 1j, 0]]))
+    brightness = np.array([[1, 0.5, 0], [1, 1, 0]])
+    np.testing.assert_allclose(colours.max(axis=-1), brightness, atol=1e-12)
+    assert not np.allclose(colours[0, 0], colours[1, 0])
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_there_is_no_half_step(steps: int) -> None:
+    _, result = known_reconstruction()
+    few = dataclasses.replace(
+        result, residual=result.residual[:steps], stages=result.stages[:steps]
+    )
+    axes = Figure().subplots()
+    draw_residual(axes, few)
+    ticks = axes.get_xticks()
+    np.testing.assert_array_equal(ticks, np.rint(ticks))
+
+
+def test_scale_bars_have_round_lengths() -> None:
+    assert nice_length(7.3e-7) == pytest.approx(5e-7)
+    assert nice_length(1e-6) == pytest.approx(1e-6)
+    assert metric_length(5e-7) == '500 nm'
+    assert metric_length(2e-6) == '2 µm'
+
+
+def test_the_heading_says_who_and_how_long() -> None:
+    _, reconstruction = known_reconstruction()
+    assert heading(reconstruction, (1e-8, 1e-8)).startswith('PyTorch  ·  1.5 s')
+
+
+def test_pyplot_is_left_alone(tmp_path: Path) -> None:
+    code = (
+        'import sys; from tests.io.result_examples import known_reconstruction;'
+        'from ptychopinn_plugin.plotting import picture;'
+        f'picture(known_reconstruction()[1], {str(tmp_path / "a.png")!r});'
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, '-c', code], check=True, cwd=root)

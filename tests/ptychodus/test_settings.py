@@ -1,0 +1,168 @@
+"""Every field of the configs is a setting of Ptychodus and survives settings.ini."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from ptychodus.api.settings import SettingsRegistry
+
+from ptychopinn_plugin.config import (
+    Config,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    OrientationConfig,
+    TrainingConfig,
+)
+from ptychopinn_plugin.errors import SettingsValueError
+from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings, architecture_of, choices_of
+
+CONFIGS: list[type[Config]] = [
+    ModelConfig,
+    TrainingConfig,
+    InferenceConfig,
+    ExecutionConfig,
+    OrientationConfig,
+]
+
+
+def changed(config: type[Config], name: str) -> Any:
+    """Return a value other than the default."""
+    field = config.model_fields[name]
+    others = [choice for choice in choices_of(field) if choice != field.default]
+    if choices_of(field):
+        return others[0] if others else field.default
+    if isinstance(field.default, bool):
+        return not field.default
+    if isinstance(field.default, int):
+        return field.default + 1
+    return field.default / 2
+
+
+def section(config: type[Config]) -> str:
+    return 'PtychoPINNPlugin' + config.__name__.removesuffix('Config')
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        'ptychopinn_plugin.backends.registry._is_installed', lambda name: name == 'pytorch'
+    )
+
+
+@pytest.mark.usefixtures('installed')
+def test_settings_start_on_the_defaults_and_an_installed_backend() -> None:
+    read = PluginSettings(SettingsRegistry()).read()
+    assert read.model == ModelConfig()
+    assert read.training == TrainingConfig()
+    assert read.inference == InferenceConfig()
+    assert read.execution == ExecutionConfig(backend='pytorch')
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_every_field_survives_the_file(config: type[Config], tmp_path: Path) -> None:
+    registry = SettingsRegistry()
+    PluginSettings(registry)
+    group = registry[section(config)]
+    wanted = {name: changed(config, name) for name in config.model_fields}
+    for name, value in wanted.items():
+        parameter = group.parameters()[name]
+        parameter.set_value(str(value) if isinstance(parameter.get_value(), str) else value)
+    registry.save_settings(tmp_path / 'settings.ini')
+
+    fresh = SettingsRegistry()
+    settings = PluginSettings(fresh)
+    fresh.open_settings(tmp_path / 'settings.ini')
+    (read,) = [group for group in settings if group.config_class is config]
+    assert read.read().model_dump() == wanted
+
+
+def test_the_file_of_a_user_is_read_whatever_the_case(tmp_path: Path) -> None:
+    parser = configparser.ConfigParser()
+    parser['PtychoPINNPluginInference'] = {'Refine_Iterations': '7', 'update_probe': 'yes'}
+    with (tmp_path / 'settings.ini').open('w') as file:
+        parser.write(file)
+    registry = SettingsRegistry()
+    settings = PluginSettings(registry)
+    registry.open_settings(tmp_path / 'settings.ini')
+    assert settings.inference.read() == InferenceConfig(refine_iterations=7, update_probe=True)
+
+
+def test_changes_are_heard_of() -> None:
+    from ptychodus.api.observer import Observable, Observer
+
+    class Ear(Observer):
+        heard = 0
+
+        def _update(self, observable: Observable) -> None:
+            self.heard += 1
+
+    settings, ear = PluginSettings(SettingsRegistry()).training, Ear()
+    settings.add_observer(ear)
+    settings.parameters['epochs'].set_value(3)
+    assert ear.heard == 1
+    assert settings.read().epochs == 3
+
+
+def test_a_backend_that_is_none_is_refused_with_the_two_names() -> None:
+    settings = PluginSettings(SettingsRegistry()).execution
+    settings.parameters['backend'].set_value('jax')
+    with pytest.raises(SettingsValueError) as caught:
+        settings.read()
+    for word in ('PtychoPINNPluginExecution.backend', "'tensorflow'", "'pytorch'", "'jax'"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.usefixtures('installed')
+def test_a_backend_that_is_not_installed_stays_chosen() -> None:
+    settings = PluginSettings(SettingsRegistry()).execution
+    settings.parameters['backend'].set_value('tensorflow')
+    assert settings.read().backend == 'tensorflow'
+
+
+def test_values_out_of_range_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    settings = PluginSettings(SettingsRegistry()).training
+    settings.parameters['epochs'].set_value(0)
+    assert settings.read().epochs == 1
+    assert 'PtychoPINNPluginTraining.epochs = 0 is outside its range; 1 is taken' in caplog.text
+    inference = PluginSettings(SettingsRegistry()).inference
+    inference.parameters['object_step'].set_value(0.0)
+    with pytest.raises(SettingsValueError, match=r'object_step.*greater than 0'):
+        inference.read()
+
+
+def test_a_value_on_its_bound_is_within_its_range(caplog: pytest.LogCaptureFixture) -> None:
+    settings = PluginSettings(SettingsRegistry())
+    settings.execution.parameters['learning_rate'].set_value(0)
+    settings.training.parameters['realspace_weight'].set_value(1e6)
+    assert settings.execution.read().learning_rate == 0
+    assert settings.training.read().realspace_weight == 1e6
+    assert not caplog.records
+
+
+def test_ranges_are_those_of_the_fields() -> None:
+    parameters: dict[str, Any] = PluginSettings(SettingsRegistry()).training.parameters
+    assert parameters['epochs'].get_minimum() == 1
+    assert parameters['epochs'].get_maximum() == 100_000
+    assert get_args(ModelConfig.model_fields['architecture'].annotation)
+
+
+def test_fields_say_the_architecture_that_they_are_for() -> None:
+    model = ModelConfig.model_fields
+    assert architecture_of(model['gridsize']) == 'cnn'
+    assert architecture_of(model['width']) == 'unrolled'
+    # A colon is not enough.
+    assert architecture_of(model['architecture']) == ''
+    assert architecture_of(ExecutionConfig.model_fields['accelerator']) == ''
+
+
+def test_settings_that_do_not_go_together_are_told_without_a_name() -> None:
+    settings = PluginSettings(SettingsRegistry()).execution
+    settings.parameters['accelerator'].set_value('mps')
+    settings.parameters['devices'].set_value(2)
+    with pytest.raises(SettingsValueError) as caught:
+        settings.read()
+    assert str(caught.value).startswith("settings PtychoPINNPluginExecution: accelerator 'mps'")

@@ -1,0 +1,374 @@
+"""The window of Ptychodus, off screen: pick, set, train, stop, infer, load, export."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('PyQt5.QtWidgets', exc_type=ImportError)
+os.environ.setdefault('QT_QPA_PLATFORM', 'offscreen')
+
+from ptychodus.model import ModelCore
+from PyQt5.QtWidgets import QApplication, QComboBox, QLineEdit, QToolButton, QWidget
+
+import ptychopinn_plugin
+from ptychopinn_plugin.config import (
+    Config,
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    OrientationConfig,
+    TrainingConfig,
+)
+from ptychopinn_plugin.hosts.engine_cache import EngineKeeper, engine_in_this_process
+from ptychopinn_plugin.io.model_file import load_model
+from tests.ptychodus.fake_engines import SlowEngine, failure
+
+pytestmark = [
+    pytest.mark.integration,
+    # Raised by Ptychodus' own imports.
+    pytest.mark.filterwarnings("ignore:'xdrlib' is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings('ignore::DeprecationWarning:ptychodus.*'),
+]
+
+PINN = 'ptychopinn-plugin_pinn'
+CONFIGS = (ModelConfig, TrainingConfig, InferenceConfig, ExecutionConfig, OrientationConfig)
+
+
+class Window:
+    """The window, and the hands of a user.
+
+    Attributes:
+        first: the algorithm that the window showed at first, and the one that it would have run.
+    """
+
+    first: tuple[str, str]
+
+    def __init__(self, model: Any, application: QApplication, shots: Path) -> None:
+        from ptychodus.controller import ControllerCore
+        from ptychodus.view import ViewCore
+
+        self.model, self.application, self.shots = model, application, shots
+        self.view: Any = ViewCore(is_developer_mode_enabled=False)
+        self.controller: Any = ControllerCore(model, self.view, is_developer_mode_enabled=False)
+        self.view.resize(1500, 950)
+        self.controller.show_main_window('test')
+        self.controller._swap_central_widgets(self.view.processing_action)
+        self.processing: Any = self.controller._processing_controller
+        self.monitor = model.processing_core.processing_api.task_monitor
+        self.infer_button = self.processing._actions_view.reconstruct_button
+        self.train_button = self.processing._actions_view.train_button
+        self.status: Any = self.view.processing_status_view
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, self.pane()
+            self.application.processEvents()
+            self.model.run_tasks()
+            time.sleep(0.01)
+        self.application.processEvents()
+        self.model.run_tasks()
+
+    def choose(self, combo: QComboBox, text: str) -> None:
+        combo.setCurrentText(text)
+        combo.activated.emit(combo.currentIndex())
+        combo.textActivated.emit(text)
+
+    @property
+    def parameter(self) -> Any:
+        return self.model.processing_core.algorithm_parameter
+
+    @property
+    def reconstructor(self) -> Any:
+        return self.parameter.get_current_reconstructor()
+
+    @property
+    def algorithm(self) -> QComboBox:
+        combo: QComboBox = self.processing._algorithm_view_controller.get_widget()
+        return combo
+
+    @property
+    def page(self) -> QWidget:
+        page: QWidget = self.processing._stacked_widget.currentWidget()
+        return page
+
+    @property
+    def backend(self) -> QComboBox:
+        combo = self.page.findChild(QComboBox, 'ptychopinn_backend')
+        assert combo is not None
+        return combo
+
+    def open(self, folder: Path) -> None:
+        data = self.model.workflow_api.load_assembled_diffraction_data(folder / 'diffraction.h5')
+        product = self.model.workflow_api.load_product(folder / 'product.h5', diffraction=data)
+        self.until(lambda: True)
+        combo = self.processing._product_view_controller.get_widget()
+        combo.setCurrentIndex(product.get_product_index())
+
+    def press(self, button: Any) -> None:
+        assert button.isEnabled(), self.pane()
+        runs = self.monitor.get_completed_runs()
+        button.click()
+        self.until(lambda: self.monitor.is_processing or self.monitor.get_completed_runs() > runs)
+
+    def finish(self, seconds: float = 20.0) -> None:
+        self.until(lambda: not self.monitor.is_processing, seconds)
+
+    def answer(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        factory = type(self.processing._file_dialog_factory)
+        for name in ('get_open_file_path', 'get_save_file_path'):
+            monkeypatch.setattr(factory, name, lambda *_, **__: (path, ''))
+        monkeypatch.setattr(factory, 'get_existing_directory_path', lambda *_, **__: path)
+
+    def pane(self) -> str:
+        text: str = self.status.text_edit.toPlainText()
+        return text
+
+    def shoot(self, name: str) -> None:
+        assert self.view.grab().save(str(self.shots / f'{name}.png'))
+
+
+@pytest.fixture(scope='module')
+def opened(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    """Open one window for all tests: Qt does not outlive the second one in a process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    application: Any = QApplication.instance() or QApplication(['test'])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            'ptychopinn_plugin.backends.registry._is_installed', lambda name: name == 'pytorch'
+        )
+        ptychopinn_plugin.install()
+        shots = Path(os.environ.get('PTYCHOPINN_SHOTS') or tmp_path_factory.mktemp('shots'))
+        with ModelCore(log_level=logging.INFO) as model:
+            made = Window(model, application, shots)
+            made.first = (made.algorithm.currentText(), made.parameter.get_value())
+            made.open(stored)
+            yield made
+            made.controller._run_tasks_timer.stop()
+            made.view.close()
+    application.kept = made  # not to be collected while other tests run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in ('ptychopinn_plugin', 'ptychopinn_plugin.hosts.ptychodus.processing_core'):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def window(opened: Window, engine_type: type[SlowEngine]) -> Window:
+    """Return the window with PINN picked, its settings at their defaults and a fresh engine."""
+    logging.getLogger('ptychopinn_plugin').setLevel(logging.INFO)
+    opened.choose(opened.algorithm, PINN)
+    opened.reconstructor._engines = EngineKeeper(engine_type)
+    opened.reconstructor._model = None
+    registry = opened.model.settings_registry
+    for config in CONFIGS:
+        group = registry[f'PtychoPINNPlugin{config.__name__.removesuffix("Config")}']
+        for name, field in config.model_fields.items():
+            group.parameters()[name].set_value(field.default)
+    set_value(opened, 'Execution', 'backend', 'pytorch')
+    opened.status.text_edit.clear()
+    return opened
+
+
+def set_value(window: Window, group: str, name: str, value: Any) -> None:
+    window.model.settings_registry[f'PtychoPINNPlugin{group}'].parameters()[name].set_value(value)
+
+
+def test_the_page_holds_every_field_with_its_help(window: Window) -> None:
+    listed = [window.algorithm.itemText(i) for i in range(window.algorithm.count())]
+    assert {PINN, 'ptychopinn-plugin_supervised'} <= set(listed)
+    tips = {widget.toolTip() for widget in window.page.findChildren(QWidget)}
+    for config in CONFIGS:
+        for field in config.model_fields.values():
+            assert str(field.description) in tips
+    names = [window.backend.itemText(i) for i in range(window.backend.count())]
+    assert names == ['TensorFlow (not installed)', 'PyTorch']
+    assert window.backend.currentText() == 'PyTorch'
+    window.shoot('page')
+
+
+def test_the_algorithm_that_is_shown_is_the_one_that_runs(window: Window) -> None:
+    shown, run = window.first
+    assert shown == run
+
+
+def test_advanced_fields_are_folded_away(window: Window) -> None:
+    (title,) = [b for b in window.page.findChildren(QToolButton) if b.text() == 'Advanced']
+    (subsets,) = [
+        edit
+        for edit in window.page.findChildren(QLineEdit)
+        if edit.toolTip() == InferenceConfig.model_fields['subsets'].description
+    ]
+    assert not subsets.isVisible()
+    title.click()
+    assert subsets.isVisible()
+    window.shoot('advanced')
+    title.click()
+    assert not subsets.isVisible()
+
+
+def test_what_is_typed_reaches_the_next_run(window: Window, engine_type: type[SlowEngine]) -> None:
+    (edit,) = [
+        edit
+        for edit in window.page.findChildren(QLineEdit)
+        if edit.toolTip() == InferenceConfig.model_fields['refine_iterations'].description
+    ]
+    edit.setText('7')
+    edit.editingFinished.emit()
+    window.press(window.infer_button)
+    window.finish()
+    assert engine_type.made[0].calls[0]['inference'].refine_iterations == 7
+
+
+def test_a_backend_that_is_not_installed_is_taken_at_its_word(window: Window) -> None:
+    window.reconstructor._engines = EngineKeeper(engine_in_this_process)
+    window.choose(window.backend, 'TensorFlow (not installed)')
+    settings = window.model.settings_registry['PtychoPINNPluginExecution'].parameters()
+    assert settings['backend'].get_value() == 'tensorflow'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(__import__('sys').modules, 'ptychopinn_plugin.backends.tensorflow', None)
+        window.press(window.infer_button)
+        window.finish()
+        window.until(lambda: 'pip install' in window.pane())
+    assert 'TensorFlow backend selected' in window.pane()
+    assert settings['backend'].get_value() == 'tensorflow'
+    window.shoot('not-installed')
+    settings['backend'].set_value('pytorch')
+    assert window.backend.currentText() == 'PyTorch'
+
+
+def test_infer_works_without_a_model_and_shows_its_losses(window: Window) -> None:
+    assert window.infer_button.text() == 'Infer'
+    set_value(window, 'Inference', 'refine_iterations', 5)
+    window.press(window.infer_button)
+    window.finish()
+    window.until(lambda: len(window.status.axes.lines) == 1)
+    assert list(window.status.axes.lines[0].get_xdata()) == [1, 2, 3, 4, 5]
+    assert 'physics alone' in window.pane()
+    window.shoot('inferred')
+
+
+def test_train_stop_infer_load_and_export(
+    window: Window,
+    engine_type: type[SlowEngine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / 'training'
+    folder.mkdir()
+    window.answer(monkeypatch, folder / 'train_data.npz')
+    window.processing._export_training_data_action.trigger()
+    assert (folder / 'train_data.npz').exists()
+    window.answer(monkeypatch, folder)
+    engine_type.seconds_a_step = 0.1
+    for name, value in {'epochs': 500, 'steps_per_epoch': 2}.items():
+        set_value(window, 'Training', name, value)
+    window.press(window.train_button)
+    window.until(lambda: 'Epoch 2' in window.pane())
+    assert window.status.progress_bar.isVisible()
+    assert window.status.progress_bar.maximum() == 1000
+    assert window.status.stop_button.isVisible()
+    window.shoot('training')
+    began = time.monotonic()
+    window.status.stop_button.click()
+    window.finish()
+    assert time.monotonic() - began < 1
+    window.until(lambda: 'Stopped; the best model so far is in' in window.pane())
+    assert load_model(folder / 'model.safetensors').weights['gain'] >= 2
+    engine_type.seconds_a_step = 0.0
+    window.press(window.infer_button)
+    window.finish()
+    assert engine_type.made[-1].calls[-1]['model'] is not None
+    window.until(lambda: len(window.status.axes.lines) == 1)
+    assert window.status.axes.lines[0].get_ydata()[1] == pytest.approx(0.5)
+    window.shoot('inferred-with-model')
+    window.answer(monkeypatch, folder / 'model.safetensors')
+    window.reconstructor._model = None
+    window.processing._load_model_action.trigger()
+    assert window.reconstructor.is_model_loaded()
+
+
+def test_the_pane_follows_its_last_line_until_the_user_scrolls(
+    window: Window, engine_type: type[SlowEngine], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    window.answer(monkeypatch, folder)
+    engine_type.seconds_a_step = 0.05
+    for name, value in {'epochs': 500, 'steps_per_epoch': 2}.items():
+        set_value(window, 'Training', name, value)
+    bar = window.status.text_edit.verticalScrollBar()
+    for _ in range(12):  # a full pane, that the progress bar then makes smaller
+        window.status.text_edit.appendPlainText('a line')
+    window.until(lambda: True)
+    window.press(window.train_button)
+    window.until(lambda: 'Epoch 9' in window.pane())
+    assert bar.value() == bar.maximum() > 0
+    bar.triggerAction(bar.SliderToMinimum)
+    window.until(lambda: 'Epoch 12' in window.pane())
+    assert bar.value() == 0
+    bar.triggerAction(bar.SliderToMaximum)
+    window.until(lambda: 'Epoch 15' in window.pane())
+    assert bar.value() == bar.maximum()
+    window.status.stop_button.click()
+    window.finish()
+
+
+def test_an_error_is_shown_and_the_window_goes_on(
+    window: Window, engine_type: type[SlowEngine]
+) -> None:
+    engine_type.fails = failure()
+    window.press(window.infer_button)
+    window.finish()
+    window.until(lambda: 'not finite' in window.pane())
+    engine_type.fails = None
+    window.press(window.infer_button)
+    window.finish()
+    window.until(lambda: 'physics alone' in window.pane())
+
+
+def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) -> None:
+    def is_shown(config: type[Config], name: str) -> bool:
+        tip = config.model_fields[name].description
+        widgets = window.page.findChildren(QWidget)
+        return any(widget.isVisible() and widget.toolTip() == tip for widget in widgets)
+
+    (title,) = [b for b in window.page.findChildren(QToolButton) if b.text() == 'Advanced']
+    assert is_shown(TrainingConfig, 'steps_per_epoch')
+    assert not is_shown(ModelConfig, 'gridsize')
+    set_value(window, 'Model', 'architecture', 'cnn')
+    assert is_shown(ModelConfig, 'gridsize')
+    assert is_shown(InferenceConfig, 'refine_iterations')
+    assert not is_shown(TrainingConfig, 'steps_per_epoch')
+    assert not is_shown(ModelConfig, 'probe_big')
+    title.click()
+    assert is_shown(ModelConfig, 'probe_big')
+    assert is_shown(OrientationConfig, 'flip_x')
+    window.until(lambda: True)
+    window.shoot('cnn')
+    set_value(window, 'Model', 'architecture', 'unrolled')
+    assert not is_shown(ModelConfig, 'probe_big')
+    assert is_shown(ModelConfig, 'width')
+    title.click()
+
+
+def test_supervised_has_a_page_of_its_own_and_says_what_it_lacks(
+    window: Window, monkeypatch: pytest.MonkeyPatch, stored: Path
+) -> None:
+    window.choose(window.algorithm, 'ptychopinn-plugin_supervised')
+    tips = {widget.toolTip() for widget in window.page.findChildren(QWidget) if widget.isVisible()}
+    for name, shown in {'gridsize': True, 'architecture': False, 'model_type': False}.items():
+        assert (str(ModelConfig.model_fields[name].description) in tips) == shown
+    assert TrainingConfig.model_fields['steps_per_epoch'].description not in tips
+    window.shoot('supervised')
+    window.answer(monkeypatch, stored)
+    window.press(window.train_button)
+    window.finish()
+    window.until(lambda: 'objectGuess is flat' in window.pane())

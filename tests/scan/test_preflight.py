@@ -1,0 +1,137 @@
+"""A preflight sees what is wrong with a scan and keeps quiet about a good one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.preflight import PreflightReport, preflight
+from ptychopinn_plugin.scan.statistics import (
+    empty_object_frame,
+    neighbour_step_px,
+    probe_diameter_px,
+)
+from tests.helpers import expected_counts, make_scan
+
+
+@pytest.fixture(scope='module')
+def scan() -> ScanData:
+    return make_scan(frame_size=32, side=5, step_px=4.0, bad_pixels=3)
+
+
+def with_counts(scan: ScanData, counts: np.ndarray) -> ScanData:
+    return dataclasses.replace(scan, counts=counts.astype(np.float32))
+
+
+def advice(scan: ScanData) -> str:
+    return '\n'.join(preflight(scan).recommendations)
+
+
+def test_a_good_scan(scan: ScanData) -> None:
+    report = preflight(scan)
+    assert report.recommendations == ()
+    assert report.zero_frequency == 'center'
+    assert report.frames == 25
+    assert report.photons_per_frame.mean == pytest.approx(scan.counts.sum() / 25)
+    assert report.photons_per_frame.minimum < report.photons_per_frame.median
+    assert report.masked_fraction == pytest.approx(3 / 1024)
+    assert report.probe_photons == pytest.approx(np.sum(np.abs(scan.probe) ** 2), rel=1e-5)
+    assert report.probe_correlation > 0.9
+    assert 0.3 < report.photon_ratio < 1.05
+    assert report.frames_megabytes == pytest.approx(25 * 32 * 32 * 4 / 2**20)
+
+
+def test_the_report_is_json(scan: ScanData) -> None:
+    report = preflight(scan, ['flip x fits better'])
+    assert json.loads(report.model_dump_json())['orientation_hints'] == ['flip x fits better']
+    assert PreflightReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_zero_frequency_in_the_corner(scan: ScanData) -> None:
+    corner = dataclasses.replace(
+        scan,
+        counts=np.fft.ifftshift(scan.counts, axes=(1, 2)),
+        mask=np.fft.ifftshift(scan.mask),
+    )
+    assert preflight(corner).zero_frequency == 'corner'
+    assert '--dc corner' in advice(corner)
+
+
+def test_normalised_and_dim_frames(scan: ScanData) -> None:
+    assert '--photons' in advice(with_counts(scan, scan.counts * 1e-5))
+    assert 'are few' in advice(with_counts(scan, scan.counts * 1e-3))
+
+
+def test_empty_frames_and_hot_and_saturated_pixels(scan: ScanData) -> None:
+    counts = scan.counts.copy()
+    counts[[2, 3]] = 0
+    assert '2 frames hold no photon' in advice(with_counts(scan, counts))
+    counts = scan.counts.copy()
+    counts[:, 3, 29] = 50_000
+    report = preflight(with_counts(scan, counts))
+    assert report.hot_pixels == ((3, 29),)
+    assert '(3, 29)' in report.recommendations[0]
+    counts = np.minimum(scan.counts, 500)
+    assert 'hold the highest count, 500' in advice(with_counts(scan, counts))
+
+
+def test_the_direct_beam_is_not_hot(scan: ScanData) -> None:
+    counts = scan.counts.copy()
+    counts[:, 16, 16] = 50_000
+    assert preflight(with_counts(scan, counts)).hot_pixels == ()
+
+
+def test_values_under_the_mask_count_for_nothing(scan: ScanData) -> None:
+    counts = scan.counts.copy()
+    counts[:, scan.mask] = np.nan
+    assert preflight(with_counts(scan, counts)) == preflight(scan)
+
+
+def test_overlap(scan: ScanData) -> None:
+    sparse = make_scan(frame_size=32, side=3, step_px=18.0)
+    report = preflight(sparse)
+    assert report.overlap == pytest.approx(1 - report.neighbour_step_px / report.probe_diameter_px)
+    assert 'overlap by' in advice(sparse)
+
+
+def test_positions_in_metres(scan: ScanData) -> None:
+    metres = dataclasses.replace(scan, positions_px=scan.positions_px * 1e-8)
+    assert 'not in metres' in advice(metres)
+
+
+def test_duplicates_and_positions_outside(scan: ScanData) -> None:
+    positions = scan.positions_px.copy()
+    positions[7] = positions[8]
+    assert preflight(dataclasses.replace(scan, positions_px=positions)).duplicate_positions == 1
+    outside = dataclasses.replace(scan, positions_px=scan.positions_px - 30)
+    report = preflight(outside)
+    assert min(report.canvas_origin_px) < 0
+    assert 'outside the object canvas' in advice(outside)
+
+
+def test_a_probe_that_has_nothing_to_do_with_the_frames(scan: ScanData) -> None:
+    y, x = np.indices((32, 32)) - 16
+    stripe = np.exp(-(((y - 9) / 0.7) ** 2) - (x / 0.7) ** 2 + 2j * x)[np.newaxis]
+    other = dataclasses.replace(scan, probe=stripe.astype(np.complex64))
+    assert '--update-probe' in advice(other)
+    wide = dataclasses.replace(scan, probe=np.ones_like(scan.probe))
+    assert 'may wrap around' in advice(wide)
+
+
+def test_the_probe_alone_is_the_frame_of_empty_space(scan: ScanData) -> None:
+    empty = np.ones((64, 64), np.complex64)
+    (frame,) = expected_counts(empty, scan.probe, np.array([[30.0, 31.0]]))
+    np.testing.assert_allclose(empty_object_frame(scan.probe), frame, rtol=1e-6, atol=1e-6)
+
+
+def test_diameter_of_a_disk_and_step_of_a_raster() -> None:
+    y, x = np.indices((64, 64)) - 30
+    disk = (np.hypot(y, x) <= 12).astype(np.complex64)[np.newaxis]
+    assert probe_diameter_px(disk, 1.0) == pytest.approx(25, abs=1)
+    assert probe_diameter_px(disk, 0.25) == pytest.approx(12.5, abs=1.5)
+    grid = np.stack(np.meshgrid(np.arange(4) * 3.0, np.arange(5) * 7.0), -1).reshape(-1, 2)
+    assert neighbour_step_px(np.concatenate([grid, grid])) == 3.0
