@@ -18,7 +18,7 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.physics.coverage import coverage_of
+from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
 
 
@@ -50,7 +50,7 @@ class FakeEngine:
             object_canvas=np.ones(canvas.shape, np.complex64) if guess is None else guess,
             origin_px=canvas.origin_px,
             probe=scan.probe,
-            coverage=coverage_of(scan.positions_px, scan.probe, canvas.shape, canvas.origin_px),
+            coverage=illumination_coverage(scan.positions_px, scan.probe, canvas),
             residual=1 / np.arange(1.0, steps + 1),
             stages=('solver',) * steps,
             backend=self.backend,

@@ -10,10 +10,10 @@ from ptychodus.api import io as ptychodus_io
 from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.ptychodus.build_product import build_product
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
-from ptychopinn_plugin.physics.coverage import coverage_of
+from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.plotting.figure import heading
-from ptychopinn_plugin.scan import ScanMetadata
+from ptychopinn_plugin.scan import Canvas, ScanMetadata
 from tests.io.result_examples import known_reconstruction
 
 
@@ -85,7 +85,7 @@ def test_coverage_is_the_light_on_each_pixel() -> None:
     probe = np.zeros((2, 4, 4), np.complex64)
     probe[0, 2, 2], probe[1, 2, 3] = 3, 4j
     positions = np.array([[5.2, 6.4], [5.0, 7.0], [100.0, 100.0]])
-    coverage = coverage_of(positions, probe, (8, 9), origin_px=(1, 2))
+    coverage = illumination_coverage(positions, probe, Canvas((1, 2), (8, 9)))
     expected = np.zeros((8, 9))
     expected[4, 4:7] = 9 / 25, 1, 16 / 25
     np.testing.assert_allclose(coverage, expected, rtol=1e-6)
@@ -94,7 +94,7 @@ def test_coverage_is_the_light_on_each_pixel() -> None:
 
 def test_light_beyond_the_canvas_is_left_out() -> None:
     probe = np.ones((1, 4, 4), np.complex64)
-    coverage = coverage_of(np.array([[0.0, 0.0]]), probe, (5, 5))
+    coverage = illumination_coverage(np.array([[0.0, 0.0]]), probe, Canvas((0, 0), (5, 5)))
     expected = np.zeros((5, 5))
     expected[:2, :2] = 1
     np.testing.assert_array_equal(coverage, expected)

@@ -20,7 +20,7 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.errors import Cancelled, ReconstructionError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.physics.coverage import coverage_of
+from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
 
 
@@ -81,7 +81,7 @@ class SlowEngine:
             object_canvas=np.full(canvas.shape, np.exp(1j * step), np.complex64),
             origin_px=canvas.origin_px,
             probe=(2 * scan.probe).astype(np.complex64),
-            coverage=coverage_of(scan.positions_px, scan.probe, canvas.shape, canvas.origin_px),
+            coverage=illumination_coverage(scan.positions_px, scan.probe, canvas),
             residual=1 / np.arange(1.0, step + 1),
             stages=('solver',) * step,
             backend=self.backend,

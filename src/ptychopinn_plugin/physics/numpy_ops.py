@@ -1,4 +1,4 @@
-"""`Ops` in NumPy: the oracle that every framework is tested against."""
+"""`Ops` in NumPy: the reference that every framework is tested against."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from ptychopinn_plugin.physics.ops import Array, DType
+from ptychopinn_plugin.physics.overlap_add import add_patches, cut_patches
 
 
 class NumpyOps:
@@ -96,12 +97,8 @@ class NumpyOps:
 
     def cut(self, canvas: Array, corners: Array, size: int) -> Array:
         """Cut patches out of a canvas."""
-        windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
-        return windows[corners[:, 0], corners[:, 1]]
+        return cut_patches(canvas, corners, size)
 
     def add(self, canvas: Array, patches: Array, corners: Array) -> Array:
         """Add patches to a canvas, in place."""
-        size = patches.shape[-1]
-        for patch, (row, column) in zip(patches, corners, strict=True):
-            canvas[row : row + size, column : column + size] += patch
-        return canvas
+        return add_patches(canvas, patches, corners)

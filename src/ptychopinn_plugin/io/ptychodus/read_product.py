@@ -16,8 +16,8 @@ from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.ptychodus.build_product import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.io.ptychodus.coordinates import from_host
 from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
-from ptychopinn_plugin.physics.coverage import coverage_of
-from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.physics.overlap_add import illumination_coverage
+from ptychopinn_plugin.scan import Canvas, Reconstruction
 from ptychopinn_plugin.scan.result import Result
 
 STORED_LOSS = 'stored loss'
@@ -54,7 +54,7 @@ def load_product_result(path: Path) -> Result:
         object_canvas=canvas[0].astype(np.complex64),
         origin_px=(0, 0),
         probe=probe,
-        coverage=coverage_of(positions, probe, shape),
+        coverage=illumination_coverage(positions, probe, Canvas((0, 0), shape)),
         residual=losses,
         stages=(STORED_LOSS,) * len(losses),
         backend=cast('Backend', backend),
