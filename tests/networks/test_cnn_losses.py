@@ -11,11 +11,11 @@ from ptychopinn_plugin.networks.cnn.losses import (
     LossWeights,
     counts_loss,
     patches_loss,
-    total_variation,
 )
 from ptychopinn_plugin.physics.noise_models import poisson_deviance
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.physics.regularizers import total_variation
 from tests.frameworks import FRAMEWORKS, MAKERS
 from tests.helpers import make_object
 from tests.physics.world import Values

@@ -11,6 +11,7 @@ import pytest
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.predicted_counts import (
+    PROBE_MASK_RADIUS,
     Optics,
     Placement,
     blur_transfer,
@@ -18,8 +19,8 @@ from ptychopinn_plugin.networks.cnn.predicted_counts import (
     overlapped,
     patch_weight,
     predicted_counts,
-    probe_disc,
 )
+from ptychopinn_plugin.physics.constraints import disc
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from tests.frameworks import FRAMEWORKS, MAKERS
@@ -149,7 +150,7 @@ def test_frames_of_their_own_need_no_region(ops: Ops, known: KnownScan) -> None:
 
 def test_probe_mask_cuts_the_probe_off_outside_its_disc(ops: Ops, known: KnownScan) -> None:
     batch = grouped(known, GROUPS)
-    cut = known.scan.probe * probe_disc(SIZE)
+    cut = known.scan.probe * disc(SIZE, PROBE_MASK_RADIUS)
     optics = Optics.of(ops, ModelConfig(architecture='cnn', probe_mask=True), SIZE)
     found = counts(ops, batch, known.scan.probe, optics)
     assert relative(found, counts(ops, batch, cut)) < 1e-6
@@ -157,10 +158,10 @@ def test_probe_mask_cuts_the_probe_off_outside_its_disc(ops: Ops, known: KnownSc
 
 
 def test_disc_has_a_quarter_of_the_frame_as_radius() -> None:
-    disc = probe_disc(64)
-    assert disc[32, 16] == disc[48, 32] == 1
-    assert disc[32, 15] == disc[49, 32] == 0
-    assert disc.sum() == pytest.approx(np.pi * 16**2, rel=0.02)
+    kept = disc(64, PROBE_MASK_RADIUS)
+    assert kept[32, 16] == kept[48, 32] == 1
+    assert kept[32, 15] == kept[49, 32] == 0
+    assert kept.sum() == pytest.approx(np.pi * 16**2, rel=0.02)
 
 
 def test_smoothing_blurs_the_exit_wave(ops: Ops, known: KnownScan) -> None:
@@ -242,7 +243,7 @@ def test_known_part_leaves_out_what_the_network_does_not_draw() -> None:
     assert np.count_nonzero(empty_border) <= 2 * (SIZE // 2) ** 2
     assert np.array_equal(known_part(ModelConfig(probe_big=False, pad_object=False), probe), probe)
     masked = known_part(ModelConfig(probe_mask=True), probe)
-    assert np.array_equal(masked, probe * probe_disc(SIZE))
+    assert np.array_equal(masked, probe * disc(SIZE, PROBE_MASK_RADIUS))
 
 
 def test_patch_weight_is_the_dose_above_a_floor() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.physics.forward import expected_counts, propagate, shifted_probes
-from ptychopinn_plugin.physics.noise_models import amplitude_deviance
+from ptychopinn_plugin.physics.noise_models import AMPLITUDE, amplitude_deviance
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.projection import (
@@ -42,7 +42,7 @@ MASKS = pytest.mark.parametrize('good', [None, 1.0 - BAD], ids=['all good', 'mas
 @pytest.fixture
 def without_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let even the darkest pixels follow the formula."""
-    monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
+    monkeypatch.setattr('ptychopinn_plugin.physics.noise_models.DARK_SHARE', 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def directions(ops: Ops, world: World, amplitudes: Values, good: Values | None) 
     waves = propagate(ops, probes, patches)
     placed = None if good is None else ops.array(good)
     expected = expected_counts(ops, waves)
-    residual = exit_residual(ops, waves, expected, ops.array(amplitudes), placed)
+    residual = exit_residual(ops, AMPLITUDE, waves, expected, ops.array(amplitudes), placed)
     return Directions(
         ops.add(canvas_object * 0, object_direction(ops, probes, residual), corners),
         ops.ifft2(probe_direction(ops, patches, residual, ramps)),
@@ -115,7 +115,7 @@ def test_no_residual_where_the_model_explains_the_counts(ops: Ops) -> None:
     world = make_world()
     waves = make_waves(ops, world)
     expected = expected_counts(ops, waves)
-    residual = ops.numpy(exit_residual(ops, waves, expected, ops.sqrt(expected), None))
+    residual = ops.numpy(exit_residual(ops, AMPLITUDE, waves, expected, ops.sqrt(expected), None))
     assert np.abs(residual).max() < 1e-5 * np.sqrt(ops.numpy(expected).max())
 
 
@@ -129,7 +129,7 @@ def test_adding_the_residual_puts_the_measured_modulus_in_place(
     waves = make_waves(ops, world)
     placed = None if good is None else ops.array(good.astype(np.float32))
     expected = expected_counts(ops, waves)
-    residual = exit_residual(ops, waves, expected, ops.array(amplitudes), placed)
+    residual = exit_residual(ops, AMPLITUDE, waves, expected, ops.array(amplitudes), placed)
     replaced = ops.numpy(expected_counts(ops, waves + ops.fft2(residual)))
     counts = amplitudes**2
     wanted = counts if good is None else np.where(BAD, ops.numpy(expected), counts)
@@ -140,7 +140,7 @@ def test_dark_waves_stay_finite(ops: Ops) -> None:
     waves = ops.zeros((1, 2, 4, 4), 'complex64')
     amplitudes = np.ones((1, 4, 4), np.float32)
     expected = expected_counts(ops, waves)
-    residual = exit_residual(ops, waves, expected, ops.array(amplitudes), None)
+    residual = exit_residual(ops, AMPLITUDE, waves, expected, ops.array(amplitudes), None)
     assert np.isfinite(ops.numpy(residual)).all()
 
 
@@ -156,7 +156,8 @@ def test_photons_where_none_are_expected_wait_for_a_phase(
         amplitudes[:, 3, 5] = 0.1
         placed = ops.array(waves * np.float32(scale))
         measured = ops.array(amplitudes * np.float32(scale))
-        residual = exit_residual(ops, placed, expected_counts(ops, placed), measured, None)
+        expected = expected_counts(ops, placed)
+        residual = exit_residual(ops, AMPLITUDE, placed, expected, measured, None)
         change = np.linalg.norm(ops.numpy(residual)[0])
         assert change == pytest.approx(share * 0.1 * scale, abs=0.002 * scale)
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tensorflow
 def test_derivative_of_the_deviance_is_the_gradient_image(
     monkeypatch: pytest.MonkeyPatch, compiled: bool
 ) -> None:
-    monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
+    monkeypatch.setattr('ptychopinn_plugin.physics.noise_models.DARK_SHARE', 0)
     import tensorflow as tf
 
     from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps

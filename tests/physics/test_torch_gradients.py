@@ -25,7 +25,7 @@ def test_cut_with_gradient_cuts_the_same_patches() -> None:
 
 
 def test_derivative_of_the_deviance_is_the_gradient_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('ptychopinn_plugin.physics.projection.DARK_SHARE', 0)
+    monkeypatch.setattr('ptychopinn_plugin.physics.noise_models.DARK_SHARE', 0)
     import torch
 
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps

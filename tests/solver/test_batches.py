@@ -1,4 +1,4 @@
-"""Frames dealt into subsets: every frame once, where it belongs, without its bad pixels."""
+"""Frames assigned into subsets: every frame once, where it belongs, without its bad pixels."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ def frame_numbers(subsets: list[list[FrameBatch]]) -> list[int]:
     seed=st.integers(0, 5),
 )
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_every_frame_is_dealt_once(
+def test_every_frame_is_in_one_batch(
     frames: int, subsets: int, batch_pixels: int, modes: int, seed: int
 ) -> None:
     scan = numbered_scan(frames, modes)
-    dealt = split_frames(scan, canvas_of(scan), subsets, batch_pixels, seed)
-    assert sorted(frame_numbers(dealt)) == list(range(frames))
-    assert len(dealt) == min(subsets, frames)
-    sizes = [sum(len(batch.amplitudes) for batch in subset) for subset in dealt]
+    assigned = split_frames(scan, canvas_of(scan), subsets, batch_pixels, seed)
+    assert sorted(frame_numbers(assigned)) == list(range(frames))
+    assert len(assigned) == min(subsets, frames)
+    sizes = [sum(len(batch.amplitudes) for batch in subset) for subset in assigned]
     assert max(sizes) - min(sizes) <= 1
     most = max(1, batch_pixels // (16 * modes))
-    assert all(1 <= len(batch.amplitudes) <= most for subset in dealt for batch in subset)
+    assert all(1 <= len(batch.amplitudes) <= most for subset in assigned for batch in subset)
     nearest = np.rint(scan.positions_px)
     origin = np.asarray(canvas_of(scan).origin_px)
-    for batch in (batch for subset in dealt for batch in subset):
+    for batch in (batch for subset in assigned for batch in subset):
         numbers = frame_numbers([[batch]])
         found = batch.corners + origin + 2 + batch.shifts_px
         np.testing.assert_allclose(found, scan.positions_px[numbers], atol=1e-5)
@@ -85,13 +85,13 @@ def test_merging_keeps_every_frame_and_halves_the_subsets(frames: int, subsets: 
         assert sorted(frame_numbers(problem.subsets)) == list(range(frames))
 
 
-def test_dealing_is_random_but_repeatable() -> None:
+def test_subsets_are_random_but_repeatable() -> None:
     scan = numbered_scan(MAX_FRAMES)
     first, again, other = (
         frame_numbers(split_frames(scan, canvas_of(scan), 4, 64, seed)) for seed in (0, 0, 1)
     )
     assert first == again != other
-    # A run of neighbours in one subset would leave the others in the dark.
+    # A run of neighbours in one subset would leave the rest of the object without an update.
     spread = np.diff(sorted(first[: MAX_FRAMES // 4]))
     assert len(set(spread.tolist())) > 2
 
@@ -100,11 +100,11 @@ def test_bad_pixels_are_never_read() -> None:
     scan = known_scan(side=3, bad_pixels=50).scan
     bad = np.resize([np.nan, np.inf, -3, 1e30], scan.counts.shape).astype(np.float32)
     spoilt = dataclasses.replace(scan, counts=np.where(scan.mask, bad, scan.counts))
-    for batches in zip(*(_dealt(one) for one in (scan, spoilt)), strict=True):
+    for batches in zip(*(_batches(one) for one in (scan, spoilt)), strict=True):
         np.testing.assert_array_equal(batches[0].amplitudes, batches[1].amplitudes)
 
 
-def _dealt(scan: ScanData) -> list[FrameBatch]:
+def _batches(scan: ScanData) -> list[FrameBatch]:
     return [batch for subset in split_frames(scan, canvas_of(scan), 2, 4096) for batch in subset]
 
 
@@ -116,7 +116,7 @@ def test_the_zero_frequency_comes_first(size: int) -> None:
     scan = dataclasses.replace(
         make_scan(frame_size=size, side=2).subset(np.arange(2)), counts=counts
     )
-    for batch in _dealt(scan):
+    for batch in _batches(scan):
         wanted = np.zeros((size, size), np.float32)
         wanted[0, 0], wanted[1, 0] = 3, 2
         np.testing.assert_array_equal(batch.amplitudes[0], wanted)

@@ -185,12 +185,12 @@ def test_momentum_and_subsets_make_it_faster(known: KnownScan) -> None:
     assert momentum < 0.7 * plain
 
 
-def test_object_and_probe_are_carried_on_by_their_velocity(ops: Ops, known: KnownScan) -> None:
+def test_object_and_probe_are_extrapolated_along_their_change(ops: Ops, known: KnownScan) -> None:
     solver = make_solver(ops, known.scan, subsets=1, update_probe=True)
     for _ in range(3):
         solver.one_pass()
     state = solver.state
-    # The fourth update since the start trusts three quarters of the velocity.
+    # The fourth update since the start adds three quarters of the last change.
     ahead = state.canvas_object + 0.75 * (state.canvas_object - state.earlier_object)
     probe_ahead = state.probe + 0.75 * (state.probe - state.earlier_probe)
     wanted = solver.problem.misfit(0, ahead, probe_ahead) / solver.problem.total_counts
@@ -208,7 +208,7 @@ def test_dropping_momentum_where_the_misfit_rises_pays(
     assert guarded.residual() < 0.3 * unguarded.residual()
 
 
-def test_subsets_are_joined_where_they_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_subsets_are_joined_where_a_pass_gains_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
     known = known_scan(noise=True, photons=1000)
     joined = solve(NumpyOps(), known.scan, 30)
     assert len(joined.problem.subsets) == 1

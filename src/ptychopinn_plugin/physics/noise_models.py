@@ -1,15 +1,22 @@
-"""How well expected photons explain the measured ones; all are least where they agree.
+"""Noise models: how far expected counts are from measured ones, and which way they should move.
 
-Every function sums over good pixels. `good` is float32 (N, N), 1 where a detector pixel counts and
+Every function sums over good pixels. `good` is float32 (N, N), 1 where a detector pixel is used and
 0 where it is bad, or None where all are good; zero frequency at index 0, as in the forward model.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Protocol
+
 from ptychopinn_plugin.physics.ops import Array, Ops
 
 # Keeps the logarithm finite where no photon is expected.
 COUNT_FLOOR = 1e-6
+# Share of a frame's photons below which the phase of a pixel may be rounding error, another one in
+# each framework. Without it, photons measured where the model expects none would follow that phase.
+DARK_SHARE = 1e-10
+# Keeps the division finite for a frame that expects no photon at all.
+TINY = 1e-30
 
 
 def amplitude_deviance(ops: Ops, expected: Array, amplitudes: Array, good: Array | None) -> Array:
@@ -43,3 +50,67 @@ def poisson_deviance(ops: Ops, expected: Array, counts: Array, good: Array | Non
     ratio = (counts + COUNT_FLOOR) / (expected + COUNT_FLOOR)
     deviance = expected - counts + (counts + COUNT_FLOOR) * ops.log(ratio)
     return ops.sum(deviance if good is None else deviance * good)
+
+
+class NoiseModel(Protocol):
+    """What the solver needs to know of the noise.
+
+    Attributes:
+        name: as settings and results call it.
+        residual_name: the residual, misfit over photons, as a formula for plots (mathtext).
+        misfit_per_parameter: how much of the misfit fitting noise with one real number takes away
+            on average.
+    """
+
+    name: ClassVar[str]
+    residual_name: ClassVar[str]
+    misfit_per_parameter: ClassVar[float]
+
+    def misfit(self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None) -> Array:
+        """Return the misfit, a scalar, 0 for a perfect fit.
+
+        Args:
+            ops: the framework.
+            expected: expected counts (n, N, N).
+            amplitudes: sqrt(counts), (n, N, N).
+            good: (N, N) or None.
+        """
+        ...
+
+    def wave_factor(self, ops: Ops, expected: Array, amplitudes: Array) -> Array:
+        """Return the factor of the waves at the detector that gives their change, (n, N, N).
+
+        A full step: minus the gradient of the misfit over its curvature along the modulus.
+
+        Args:
+            ops: the framework.
+            expected: expected counts of the waves (n, N, N).
+            amplitudes: sqrt(counts), (n, N, N).
+        """
+        ...
+
+
+class AmplitudeNoise:
+    """Gaussian noise of the square root of the counts, of variance 1/4 at any dose.
+
+    The step replaces the modulus of the waves by the measured one (Fienup, Appl. Opt. 21, 2758,
+    1982, doi:10.1364/AO.21.002758).
+    """
+
+    name: ClassVar[str] = 'amplitude'
+    residual_name: ClassVar[str] = r'$\sum(|\Psi|-\sqrt{I})^2 / \sum I$'
+    # The variance of the square root of a Poisson count.
+    misfit_per_parameter: ClassVar[float] = 0.25
+
+    def misfit(self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None) -> Array:
+        """Return sum (sqrt(expected) - sqrt(counts))^2."""
+        return amplitude_deviance(ops, expected, amplitudes, good)
+
+    def wave_factor(self, ops: Ops, expected: Array, amplitudes: Array) -> Array:
+        """Return sqrt(counts / expected) - 1, held off the pixels that expect no photons."""
+        modulus = ops.sqrt(expected)
+        floor = DARK_SHARE * ops.sum(expected, (1, 2))[:, None, None] + TINY
+        return (amplitudes - modulus) * modulus / (expected + floor)
+
+
+AMPLITUDE = AmplitudeNoise()

@@ -95,6 +95,10 @@ class NumpyOps:
         """Greatest element."""
         return np.max(x)
 
+    def roll(self, x: Array, shift: tuple[int, int]) -> Array:
+        """Shift periodically by whole pixels."""
+        return np.roll(x, shift, (0, 1))
+
     def cut(self, canvas: Array, corners: Array, size: int) -> Array:
         """Cut patches out of a canvas."""
         return cut_patches(canvas, corners, size)

@@ -84,6 +84,9 @@ class Ops(Protocol):
     def max(self, x: Array) -> Array:
         """Greatest element."""
 
+    def roll(self, x: Array, shift: tuple[int, int]) -> Array:
+        """Shift (H, W) periodically by whole pixels, (row, column)."""
+
     def cut(self, canvas: Array, corners: Array, size: int) -> Array:
         """Cut square patches out of a canvas.
 

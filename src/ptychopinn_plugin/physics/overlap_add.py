@@ -52,7 +52,8 @@ def add_patches(
     """
     for patch, (row, column) in zip(patches, corners.tolist(), strict=True):
         height, width = patch.shape
-        canvas[row : row + height, column : column + width] += patch
+        covered = canvas[row : row + height, column : column + width]
+        np.add(covered, patch, out=covered)
     return canvas
 
 
@@ -70,7 +71,7 @@ def illumination_coverage(
         float32 (H, W), 0 to 1; what falls outside the canvas is left out.
     """
     padded = _PaddedCanvas(canvas, probe.shape[-1])
-    intensity = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64)
+    intensity = np.asarray(np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64))
     frames, corners = padded.place(positions_px)
     dose = add_patches(padded.zeros(np.float64), itertools.repeat(intensity, len(frames)), corners)
     dose = padded.crop(dose)

@@ -1,8 +1,8 @@
 """From a misfit at the detector back to the object and the probe.
 
-Replacing the modulus of the waves by the measured one and propagating back gives the residual of
-the exit waves; times the conjugate probe (object) it is the gradient image of the amplitude
-likelihood with respect to object (probe), up to the factor of its preconditioner (Maiden and
+Changing the waves at the detector as the noise model asks and propagating back gives the residual
+of the exit waves; times the conjugate probe (object) it is the gradient image of the misfit with
+respect to object (probe), up to the factor of its preconditioner (Maiden and
 Rodenburg, Ultramicroscopy 109, 1256, 2009, doi:10.1016/j.ultramic.2009.05.012; Odstrcil, Menzel
 and Guizar-Sicairos, Opt. Express 26, 3108, 2018, doi:10.1364/OE.26.003108).
 """
@@ -10,22 +10,23 @@ and Guizar-Sicairos, Opt. Express 26, 3108, 2018, doi:10.1364/OE.26.003108).
 from __future__ import annotations
 
 from ptychopinn_plugin.physics.forward import over_modes
+from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
-
-# Share of a frame's photons below which a pixel's phase may be mere rounding, another one in each
-# framework. Without it, photons measured where the model expects none would take it for the truth.
-DARK_SHARE = 1e-10
-# Keeps a frame that expects no photon at all finite.
-TINY = 1e-30
 
 
 def exit_residual(
-    ops: Ops, waves: Array, expected: Array, amplitudes: Array, good: Array | None
+    ops: Ops,
+    noise: NoiseModel,
+    waves: Array,
+    expected: Array,
+    amplitudes: Array,
+    good: Array | None,
 ) -> Array:
-    """Return the change of the exit waves that would put the measured modulus in place.
+    """Return the change of the exit waves that the measured counts ask for.
 
     Args:
         ops: the framework.
+        noise: gives the change of the waves at the detector.
         waves: (n, modes, N, N) from `propagate`.
         expected: (n, N, N), expected counts of these waves.
         amplitudes: sqrt(counts), (n, N, N).
@@ -34,9 +35,7 @@ def exit_residual(
     Returns:
         (n, modes, N, N).
     """
-    modulus = ops.sqrt(expected)
-    floor = DARK_SHARE * ops.sum(expected, (1, 2))[:, None, None] + TINY
-    factor = (amplitudes - modulus) * modulus / (expected + floor)
+    factor = noise.wave_factor(ops, expected, amplitudes)
     if good is not None:
         factor = factor * good
     return ops.ifft2(ops.scale(waves, factor[:, None]))

@@ -1,12 +1,12 @@
 """Ordered subsets with safeguarded Nesterov momentum on object and probe.
 
-Each update hears one subset of the frames and follows its preconditioned gradient image with
+Each update uses one subset of the frames and follows its preconditioned gradient image with
 momentum (Nesterov, Soviet Math. Dokl. 27, 372, 1983; ordered subsets: Hudson and Larkin, IEEE
 Trans. Med. Imaging 13, 601, 1994, doi:10.1109/42.363108). Where a subset's own misfit rose since
-it was last heard, the momentum is dropped (adaptive restart: O'Donoghue and Candes, Found. Comput.
+it was last used, the momentum is dropped (adaptive restart: O'Donoghue and Candes, Found. Comput.
 Math. 15, 715, 2015, doi:10.1007/s10208-013-9150-3). Where a whole pass no longer lowers the misfit,
-subsets disagree more than they teach: they are joined in pairs, down to one, which lets the noise
-of the subsets average out.
+the updates from different subsets cancel each other: subsets are joined in pairs, down to one,
+which averages their noise.
 """
 
 from __future__ import annotations
@@ -19,19 +19,26 @@ import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.constraints import ProbeConstraint
 from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.regularizers import Regularizer
 from ptychopinn_plugin.solver.problem import Problem, Sweep
-from ptychopinn_plugin.solver.updates import carried_on, gradient_image, moved_object, moved_probe
+from ptychopinn_plugin.solver.updates import (
+    extrapolate,
+    gradient_image,
+    update_object,
+    update_probe,
+)
 
-# Relative rise of a subset's misfit that counts as a rise, not as rounding.
+# Relative rise of a subset's misfit above rounding and the noise between its updates.
 RISE_TOLERANCE = 1e-2
 # Relative gain of a pass below which subsets are joined.
 STALL_GAIN = 0.01
-# What a reset leaves of the momentum, and what each good update gives back.
+# Factors of the momentum at a reset and at each update without one.
 RESET_SHRINK, REGROWTH = 0.8, 1.05
-# Rise over the best pass at which the solver goes back to it with half the step.
+# Rise over the best pass at which the solver reverts to it and halves the steps.
 DIVERGENCE = 1.5
-# Share of the first misfit below which the last state is taken without looking at others.
+# Share of the first misfit below which the last state is taken without comparing it with others.
 SAFE_SHARE = 0.5
 
 _NOT_FINITE = (
@@ -49,8 +56,8 @@ class _State:
     earlier_object: Array
     earlier_probe: Array
 
-    def at_rest(self) -> _State:
-        """Return the same point without velocity."""
+    def without_momentum(self) -> _State:
+        """Return the same point with no last change."""
         return _State(self.canvas_object, self.probe, self.canvas_object, self.probe)
 
 
@@ -60,7 +67,9 @@ class AcceleratedSolver:
 
     Attributes:
         problem: the prepared scan.
-        config: steps, momentum and whether the probe moves.
+        config: steps, momentum and whether the probe is updated.
+        regularizers: of the object, added to the misfit.
+        constraints: of the probe, applied after each of its updates in this order.
         state: object and probe; starts at an empty object.
         passes: passes done.
         resets: how often momentum was dropped.
@@ -68,6 +77,8 @@ class AcceleratedSolver:
 
     problem: Problem
     config: InferenceConfig
+    regularizers: tuple[Regularizer, ...] = ()
+    constraints: tuple[ProbeConstraint, ...] = ()
     state: _State = field(init=False)
     passes: int = 0
     resets: int = 0
@@ -77,7 +88,7 @@ class AcceleratedSolver:
     _last_misfit: list[float] = field(init=False)
     _best: tuple[float, _State] = field(init=False)
     _first: tuple[float, _State] = field(init=False)
-    _best_of_dealing: float = math.inf
+    _best_since_merge: float = math.inf
     _pass_sums: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
@@ -88,7 +99,7 @@ class AcceleratedSolver:
         self.state = _State(empty, probe, empty, probe)
         self._momentum = self.config.momentum
         self._best = self._first = (math.inf, self.state)
-        self._forget_misfits()
+        self._reset_misfits()
 
     @property
     def canvas_object(self) -> Array:
@@ -101,35 +112,34 @@ class AcceleratedSolver:
         return self.state.probe
 
     def one_pass(self) -> float:
-        """Visit every subset once.
+        """Do one update from each subset.
 
         Returns:
-            The residual sum (|Psi| - sqrt(counts))^2 / sum counts, each subset's as it was met.
+            The residual, misfit over photons; the misfit of each subset is that before its update.
 
         Raises:
             ReconstructionError: the numbers are not finite and no earlier pass was.
         """
-        moves_probe = self.config.update_probe and self.passes > 0
+        with_probe = self.config.update_probe and self.passes > 0
         entry, ops, shape = self.state, self.problem.ops, self.problem.canvas.shape
         self._pass_sums = (ops.zeros(shape, 'complex64'), ops.zeros(shape, 'float32'))
         misfits = [
-            self._update(index, moves_probe=moves_probe)
-            for index in range(len(self.problem.subsets))
+            self._update(index, with_probe=with_probe) for index in range(len(self.problem.subsets))
         ]
         if self.passes == 0:
-            # Only the first subset was met before any update: it stands for the others.
+            # Only the first subset was compared before any update: it stands for the others.
             self._first = (misfits[0] * len(misfits), entry)
         misfit = sum(misfits)
         self.passes += 1
-        self._judge(misfit, entry)
+        self._check_pass(misfit, entry)
         return misfit / max(self.problem.total_counts, 1e-30)
 
     def finish(self) -> float:
-        """End with the safest state: an earlier one where the last updates did harm.
+        """Take the state of least misfit: an earlier one where the last updates raised it.
 
-        A pass only tells how well the states before its updates fitted, so the last one is looked
-        at here, for a fifth to a third of a pass's work; where it does not fit clearly better
-        than what was met before, the best and the first state are looked at too.
+        A pass measures the states before its updates only, so the last one is measured here, for
+        a fifth to a third of a pass's work; where it does not fit clearly better than those
+        before, the best and the first state are measured too.
 
         Returns:
             The residual of that state, over all frames.
@@ -139,7 +149,7 @@ class AcceleratedSolver:
         """
         misfit = self._misfit_of(self.state)
         if not misfit <= min(self._best[0], SAFE_SHARE * self._first[0]):
-            earlier = [state.at_rest() for _, state in (self._best, self._first)]
+            earlier = [state.without_momentum() for _, state in (self._best, self._first)]
             states = [(misfit, self.state), *((self._misfit_of(one), one) for one in earlier)]
             misfit, self.state = min(states, key=lambda one: one[0])
         if not math.isfinite(misfit):
@@ -147,12 +157,12 @@ class AcceleratedSolver:
         return misfit / max(self.problem.total_counts, 1e-30)
 
     def change_object(self, change: Callable[[Array], Array]) -> None:
-        """Let something else change the object; the velocity stays as it was."""
+        """Change the object by a function of it; its last change, the momentum, stays as it was."""
         state = self.state
         changed = change(state.canvas_object)
         earlier = state.earlier_object + (changed - state.canvas_object)
         self.state = _State(changed, state.probe, earlier, state.earlier_probe)
-        self._forget_misfits()
+        self._reset_misfits()
 
     def direction(self) -> tuple[Array, Array]:
         """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
@@ -162,55 +172,57 @@ class AcceleratedSolver:
         return self.problem.ops.compiled(gradient_image)(direction, dose), dose
 
     def residual(self) -> float:
-        """Return sum (|Psi| - sqrt(counts))^2 / sum counts of the present state."""
+        """Return the residual, misfit over photons, of the present state."""
         return self._misfit_of(self.state) / max(self.problem.total_counts, 1e-30)
 
-    def _update(self, index: int, *, moves_probe: bool) -> float:
+    def _update(self, index: int, *, with_probe: bool) -> float:
         """Do one update from one subset; return the subset's misfit before it."""
         self._updates_since_reset += 1
         momentum = min(self._momentum, 1 - 1 / self._updates_since_reset)
-        ahead = self._look_ahead(momentum, moves_probe=moves_probe)
-        sweep = self.problem.sweep(*ahead, index, with_probe=moves_probe)
+        ahead = self._extrapolated(momentum, with_probe=with_probe)
+        sweep = self.problem.sweep(*ahead, index, with_probe=with_probe)
         if not sweep.misfit <= self._last_misfit[index] * (1 + RISE_TOLERANCE):
             self._drop_momentum()
             ahead = (self.state.canvas_object, self.state.probe)
-            sweep = self.problem.sweep(*ahead, index, with_probe=moves_probe)
+            sweep = self.problem.sweep(*ahead, index, with_probe=with_probe)
         else:
             self._momentum = min(self.config.momentum, self._momentum * REGROWTH)
         self._last_misfit[index] = sweep.misfit
         self._step(ahead, sweep)
         return sweep.misfit
 
-    def _look_ahead(self, momentum: float, *, moves_probe: bool) -> tuple[Array, Array]:
-        """Return object and probe carried on by their velocity."""
+    def _extrapolated(self, momentum: float, *, with_probe: bool) -> tuple[Array, Array]:
+        """Return object and probe extrapolated along their last changes."""
         ops, state = self.problem.ops, self.state
-        carry, factor = ops.compiled(carried_on), self._scalar(momentum)
-        canvas_object = carry(state.canvas_object, state.earlier_object, factor)
-        if not moves_probe:
+        step_on, factor = ops.compiled(extrapolate), self._scalar(momentum)
+        canvas_object = step_on(state.canvas_object, state.earlier_object, factor)
+        if not with_probe:
             return canvas_object, state.probe
-        return canvas_object, carry(state.probe, state.earlier_probe, factor)
+        return canvas_object, step_on(state.probe, state.earlier_probe, factor)
 
     def _step(self, ahead: tuple[Array, Array], sweep: Sweep) -> None:
-        """Step from the point ahead along the gradient images; add them to the pass."""
+        """Step from the extrapolated point along the gradient images; add them to the pass."""
         ops, state = self.problem.ops, self.state
         canvas_object, probe = ahead
         size = self._scalar(self.config.object_step * self._step_scale)
-        canvas_object, self._pass_sums = ops.compiled(moved_object)(
-            canvas_object, sweep.direction, sweep.dose, size, self._pass_sums
+        canvas_object, self._pass_sums = ops.compiled(update_object)(
+            canvas_object, sweep.direction, sweep.dose, size, self._pass_sums, self.regularizers
         )
         if sweep.probe_direction is not None:
             size = self._scalar(self.config.probe_step * self._step_scale)
-            probe = ops.compiled(moved_probe)(
+            probe = ops.compiled(update_probe)(
                 probe, sweep.probe_direction, sweep.object_power, size
             )
+            for constraint in self.constraints:
+                probe = constraint.project(ops, probe)
         self.state = _State(canvas_object, probe, state.canvas_object, state.probe)
 
     def _scalar(self, value: float) -> Array:
-        """Bring a number to the device as float32; each Python number would be compiled anew."""
+        """Bring a number to the device as float32: each Python number would be compiled anew."""
         return self.problem.ops.array(np.array(value, np.float32))
 
     def _drop_momentum(self) -> None:
-        """Start the momentum anew, a little weaker."""
+        """Restart the momentum, a little weaker."""
         self.resets += 1
         self._updates_since_reset = 0
         self._momentum *= RESET_SHRINK
@@ -223,28 +235,28 @@ class AcceleratedSolver:
         )
         return misfit if math.isfinite(misfit) else math.inf
 
-    def _judge(self, misfit: float, entry: _State) -> None:
-        """Go back where a pass went wrong; join subsets where a pass gained nothing."""
+    def _check_pass(self, misfit: float, entry: _State) -> None:
+        """Revert a pass that diverged; join subsets where a pass gained too little."""
         best, best_state = self._best
         if not (math.isfinite(misfit) and misfit <= DIVERGENCE * best):
             if not math.isfinite(best):
                 raise ReconstructionError(_NOT_FINITE)
             self._step_scale *= 0.5
-            self.state = best_state.at_rest()
+            self.state = best_state.without_momentum()
             self._drop_momentum()
-            self._forget_misfits()
+            self._reset_misfits()
             return
-        # The misfit was met before the updates of this pass: it speaks of the state at its entry.
+        # Measured before the updates of this pass, the misfit belongs to the state at its entry.
         if misfit < best:
             self._best = (misfit, entry)
-        stalled = misfit > self._best_of_dealing * (1 - STALL_GAIN)
-        self._best_of_dealing = min(misfit, self._best_of_dealing)
+        stalled = misfit > self._best_since_merge * (1 - STALL_GAIN)
+        self._best_since_merge = min(misfit, self._best_since_merge)
         if stalled and len(self.problem.subsets) > 1:
             self.problem.merge_subsets()
             self._momentum = self.config.momentum
-            self._best_of_dealing = math.inf
-            self._forget_misfits()
+            self._best_since_merge = math.inf
+            self._reset_misfits()
 
-    def _forget_misfits(self) -> None:
-        """Let every subset's next misfit pass without comparison."""
+    def _reset_misfits(self) -> None:
+        """Accept every subset's next misfit without comparison."""
         self._last_misfit = [math.inf] * len(self.problem.subsets)

@@ -1,4 +1,4 @@
-"""Frames dealt into ordered subsets and batches, on the host until they are needed."""
+"""Frames in ordered subsets and batches, on the host until they are needed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ class FrameBatch:
     """A few frames of one subset, as one call handles them.
 
     Attributes:
+        frames: int64 (b,), their numbers in the scan, ascending.
         amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
         corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
         shifts_px: float32 (b, 2), the sub-pixel part of each position.
     """
 
+    frames: npt.NDArray[np.int64]
     amplitudes: npt.NDArray[np.float32]
     corners: npt.NDArray[np.int64]
     shifts_px: npt.NDArray[np.float32]
 
 
-def amplitudes_of(
+def frame_amplitudes(
     counts: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """Return sqrt(counts), (n, N, N), with the zero frequency moved from N//2 to index 0.
@@ -40,28 +42,33 @@ def amplitudes_of(
 def split_frames(
     scan: ScanData, canvas: Canvas, subsets: int, batch_pixels: int, seed: int = 0
 ) -> list[list[FrameBatch]]:
-    """Deal all frames at random into subsets, each a list of batches.
+    """Assign all frames at random to subsets, each a list of batches.
 
     Args:
         scan: the frames.
         canvas: from `canvas_of(scan)`.
         subsets: how many; fewer where there are fewer frames.
         batch_pixels: detector pixels, over all modes, of a batch.
-        seed: of the dealing.
+        seed: of the random assignment.
     """
     corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
     corners -= np.asarray(canvas.origin_px)
     order = np.random.default_rng(seed).permutation(scan.frame_count)
     size = max(1, batch_pixels // (scan.mode_count * scan.frame_size**2))
-    dealt: list[list[FrameBatch]] = []
+    assigned: list[list[FrameBatch]] = []
     for first in range(min(subsets, scan.frame_count)):
         frames = np.sort(order[first::subsets])
-        # Batches of like sizes: a compiled framework compiles once a size.
+        # Batches of about equal size: a compiled framework compiles once for each size.
         parts = np.array_split(frames, -(-len(frames) // size))
-        dealt.append(
-            [
-                FrameBatch(amplitudes_of(scan.counts[part], scan.mask), corners[part], shifts[part])
-                for part in parts
-            ]
-        )
-    return dealt
+        assigned.append([_batch(scan, part, corners, shifts) for part in parts])
+    return assigned
+
+
+def _batch(
+    scan: ScanData,
+    frames: npt.NDArray[np.int64],
+    corners: npt.NDArray[np.int64],
+    shifts_px: npt.NDArray[np.float32],
+) -> FrameBatch:
+    amplitudes = frame_amplitudes(scan.counts[frames], scan.mask)
+    return FrameBatch(frames, amplitudes, corners[frames], shifts_px[frames])

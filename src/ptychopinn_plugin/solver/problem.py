@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, canvas_of
 from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
 from ptychopinn_plugin.solver.sweeps import (
-    Frames,
+    DeviceBatch,
     Sums,
     add_batch,
     add_dose,
     batch_counts,
     batch_misfit,
-    probes_of,
+    batch_probes,
 )
 
 # Shifted probes of a fixed probe are kept between sweeps up to this many bytes.
@@ -27,14 +28,14 @@ PROBE_CACHE_BYTES = 2**27
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What one sweep over a subset gives.
+    """The sums of one sweep over a subset.
 
     Attributes:
-        misfit: sum (sqrt(expected) - sqrt(counts))^2 over the subset's good pixels.
+        misfit: of the noise model, over the subset's good pixels.
         direction: complex64 (H, W), gradient image of the object, not yet preconditioned.
         dose: float32 (H, W), summed |probe|^2.
         probe_direction: complex64 (modes, N, N), gradient image of the probe, or None.
-        object_power: greatest summed |patch|^2 over the probe's pixels, or None.
+        object_power: largest summed |patch|^2 over the probe's pixels, or None.
     """
 
     misfit: float
@@ -55,10 +56,13 @@ class Problem:
     Attributes:
         ops: the framework.
         scan: the scan.
-        subsets: frames dealt into subsets of batches.
+        subsets: frames assigned to subsets, each a list of batches.
         canvas: the object canvas.
         fixed_probe: True where the probe never changes, so that its shifts can be kept.
+        noise: misfit and exit-wave step.
         check: called before every batch; raises to stop the work.
+        good: float32 (N, N), 1 where a detector pixel is used; None where all are.
+        total_counts: photons of all frames at good pixels.
     """
 
     ops: Ops
@@ -67,6 +71,7 @@ class Problem:
     canvas: Canvas
     fixed_probe: bool = False
     check: Callable[[], None] = _no_check
+    noise: NoiseModel = AMPLITUDE
     good: Array | None = None
     total_counts: float = 0.0
     _probes: dict[int, Array] = field(default_factory=dict)
@@ -81,8 +86,18 @@ class Problem:
         *,
         fixed_probe: bool,
         check: Callable[[], None] = _no_check,
+        noise: NoiseModel = AMPLITUDE,
     ) -> Problem:
-        """Prepare a scan."""
+        """Prepare a scan.
+
+        Args:
+            ops: the framework.
+            scan: the scan.
+            subsets: how many ordered subsets.
+            fixed_probe: True where the probe never changes.
+            check: called before every batch; raises to stop the work.
+            noise: misfit and exit-wave step.
+        """
         canvas = canvas_of(scan)
         problem = cls(
             ops,
@@ -91,6 +106,7 @@ class Problem:
             canvas,
             fixed_probe,
             check,
+            noise,
         )
         good = ~np.fft.ifftshift(scan.mask)
         if not good.all():
@@ -116,8 +132,10 @@ class Problem:
         sums = self._empty_sums(probe, with_dose=kept_dose is None, with_probe=with_probe)
         for batch in self.subsets[index]:
             self.check()
-            frames = self._placed(batch, probe)
-            sums = ops.compiled(add_batch)(sums, canvas_object, probe, frames, self.good)
+            device_batch = self._to_device(batch, probe)
+            sums = ops.compiled(add_batch)(
+                self.noise, sums, canvas_object, probe, device_batch, self.good
+            )
         dose = kept_dose if sums.dose is None else sums.dose
         if self.fixed_probe:
             self._doses[index] = dose
@@ -141,13 +159,15 @@ class Problem:
         )
 
     def misfit(self, index: int, canvas_object: Array, probe: Array) -> float:
-        """Return sum (sqrt(expected) - sqrt(counts))^2 over a subset's good pixels."""
+        """Return the misfit over a subset's good pixels."""
         ops = self.ops
         total = ops.zeros((), 'float32')
         for batch in self.subsets[index]:
             self.check()
-            frames = self._placed(batch, probe)
-            total = total + ops.compiled(batch_misfit)(canvas_object, probe, frames, self.good)
+            device_batch = self._to_device(batch, probe)
+            total = total + ops.compiled(batch_misfit)(
+                self.noise, canvas_object, probe, device_batch, self.good
+            )
         return ops.number(total)
 
     def expected(self, batch: FrameBatch, canvas_object: Array, probe: Array) -> Array:
@@ -155,30 +175,32 @@ class Problem:
         corners, probes = self.ops.array(batch.corners), self.shifted(batch, probe)
         return self.ops.compiled(batch_counts)(canvas_object, corners, probes)
 
-    def _placed(self, batch: FrameBatch, probe: Array) -> Frames:
+    def _to_device(self, batch: FrameBatch, probe: Array) -> DeviceBatch:
         """Bring a batch to the device."""
         array = self.ops.array
         kept = self.shifted(batch, probe) if self._keeps_probes() else None
-        return Frames(array(batch.amplitudes), array(batch.corners), array(batch.shifts_px), kept)
+        return DeviceBatch(
+            array(batch.amplitudes), array(batch.corners), array(batch.shifts_px), kept
+        )
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
         """Return a batch's shifted probes, kept where the probe is fixed."""
         kept = self._probes.get(id(batch))
         if kept is not None:
             return kept
-        probes = self.ops.compiled(probes_of)(probe, self.ops.array(batch.shifts_px))
+        probes = self.ops.compiled(batch_probes)(probe, self.ops.array(batch.shifts_px))
         if self._keeps_probes():
             self._probes[id(batch)] = probes
         return probes
 
     def _keeps_probes(self) -> bool:
-        """Say whether the probe is fixed and its shifts are small enough to keep for all frames."""
+        """Return whether the probe is fixed and its shifts for all frames small enough to keep."""
         scan = self.scan
         size = 8 * scan.frame_count * scan.mode_count * scan.frame_size**2
         return self.fixed_probe and size <= PROBE_CACHE_BYTES
 
     def merge_subsets(self) -> None:
-        """Join subsets in pairs, so that an update hears twice as many frames."""
+        """Join subsets in pairs, so that an update uses twice as many frames."""
         half = (len(self.subsets) + 1) // 2
         pairs = [list(range(i, len(self.subsets), half)) for i in range(half)]
         doses = self._doses

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.projection import preconditioned
+from ptychopinn_plugin.physics.regularizers import Regularizer
 
-# Share of the greatest dose that every pixel's dose is raised by.
+# Share of the largest dose that every pixel's dose is raised by: below it, at the border of the
+# scan, the division would amplify noise.
 DOSE_FLOOR = 0.02
 
 
-def carried_on(ops: Ops, now: Array, earlier: Array, momentum: Array) -> Array:
-    """Return where velocity carries an object or a probe, complex64 of any shape.
+def extrapolate(ops: Ops, now: Array, earlier: Array, momentum: Array) -> Array:
+    """Return an object or a probe extrapolated along its last change, complex64 of any shape.
 
     Args:
         ops: the framework.
         now: the present state.
         earlier: the state one update before.
-        momentum: float32 scalar, the share of the velocity that is kept.
+        momentum: float32 scalar, the share of the last change that is added.
     """
     return now + ops.scale(now - earlier, momentum)
 
@@ -32,13 +34,14 @@ def gradient_image(ops: Ops, direction: Array, dose: Array) -> Array:
     return preconditioned(ops, direction, dose, DOSE_FLOOR * ops.max(dose))
 
 
-def moved_object(
+def update_object(
     ops: Ops,
     canvas_object: Array,
     direction: Array,
     dose: Array,
     size: Array,
     pass_sums: tuple[Array, Array],
+    regularizers: tuple[Regularizer, ...] = (),
 ) -> tuple[Array, tuple[Array, Array]]:
     """Step along a gradient image and add it to those of its pass.
 
@@ -49,22 +52,26 @@ def moved_object(
         dose: float32 (H, W), overlap-added.
         size: float32 scalar, of the step.
         pass_sums: direction and dose of the pass so far.
+        regularizers: their gradients are subtracted from the gradient image.
 
     Returns:
         The object, complex64 (H, W), and the direction and dose of the pass.
     """
-    moved = canvas_object + ops.scale(gradient_image(ops, direction, dose), size)
-    return moved, (pass_sums[0] + direction, pass_sums[1] + dose)
+    image = gradient_image(ops, direction, dose)
+    for regularizer in regularizers:
+        image = image - regularizer.gradient(ops, canvas_object)
+    updated = canvas_object + ops.scale(image, size)
+    return updated, (pass_sums[0] + direction, pass_sums[1] + dose)
 
 
-def moved_probe(ops: Ops, probe: Array, direction: Array, power: Array, size: Array) -> Array:
+def update_probe(ops: Ops, probe: Array, direction: Array, power: Array, size: Array) -> Array:
     """Step along the probe's gradient image, complex64 (modes, N, N).
 
     Args:
         ops: the framework.
         probe: complex64 (modes, N, N), where the gradient image was taken.
         direction: complex64 (modes, N, N), summed over frames.
-        power: float32 scalar, the greatest summed |patch|^2, its preconditioner.
+        power: float32 scalar, the largest summed |patch|^2, its preconditioner.
         size: float32 scalar, of the step.
     """
     return probe + ops.scale(direction, size / power)

@@ -105,6 +105,10 @@ class TorchOps:
         """Greatest element."""
         return x.max()
 
+    def roll(self, x: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
+        """Shift periodically by whole pixels."""
+        return x.roll(shift, (0, 1))
+
     def cut(self, canvas: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:
         """Cut patches out of a canvas."""
         if canvas.requires_grad:

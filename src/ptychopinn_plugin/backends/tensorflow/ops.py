@@ -127,6 +127,10 @@ class TensorFlowOps:
         """Greatest element."""
         return tf.reduce_max(x)
 
+    def roll(self, x: tf.Tensor, shift: tuple[int, int]) -> tf.Tensor:
+        """Shift periodically by whole pixels."""
+        return tf.roll(x, shift, (0, 1))
+
     def cut(self, canvas: tf.Tensor, corners: tf.Tensor, size: int) -> tf.Tensor:
         """Cut patches out of a canvas."""
         pixels = _pixels(tf.shape(canvas)[1], corners, size)

@@ -20,7 +20,7 @@ from ptychopinn_plugin.networks.cnn.ground_truth import check_truth, true_patche
 from ptychopinn_plugin.networks.cnn.predicted_counts import known_part, patch_weight
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
-from ptychopinn_plugin.solver.batches import amplitudes_of
+from ptychopinn_plugin.solver.batches import frame_amplitudes
 
 Value = TypeVar('Value', bound=np.generic)
 # Frames whose photons are summed at once.
@@ -135,7 +135,7 @@ class GroupedScan:
         corners, canvas_shape = self._regions(groups)
         return GroupBatch(
             self._inputs(groups),
-            amplitudes_of(self.scan.counts[flat], self.scan.mask),
+            frame_amplitudes(self.scan.counts[flat], self.scan.mask),
             self.scan.positions_px[flat],
             self.shifts_px[flat],
             corners,

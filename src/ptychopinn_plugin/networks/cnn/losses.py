@@ -8,9 +8,7 @@ from ptychopinn_plugin.config import ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.physics.noise_models import COUNT_FLOOR, poisson_deviance
 from ptychopinn_plugin.physics.ops import Array, Ops
-
-# Rounds off the corner of |x| at 0, relative to an object near 1.
-SMALLEST_SQUARE = 1e-10
+from ptychopinn_plugin.physics.regularizers import smooth_modulus, total_variation
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def counts_loss(
         loss = loss + weights.poisson * deviance / (ops.sum(counts) + COUNT_FLOOR)
     if weights.amplitude:
         apart = ops.sqrt(expected + COUNT_FLOOR) - amplitudes
-        error = _modulus(ops, apart * apart)
+        error = smooth_modulus(ops, apart * apart)
         error = ops.sum(error if good is None else error * good)
         loss = loss + weights.amplitude * error / (ops.sum(amplitudes) + COUNT_FLOOR)
     return loss
@@ -114,21 +112,6 @@ def patches_loss(
     if weights.variation:
         loss = loss + weights.variation * total_variation(ops, patches)
     if weights.truth and truth is not None:
-        error = _modulus(ops, ops.abs2(patches - truth))
+        error = smooth_modulus(ops, ops.abs2(patches - truth))
         loss = loss + weights.truth * ops.mean(error * dose) / ops.mean(dose)
     return loss
-
-
-def total_variation(ops: Ops, patches: Array) -> Array:
-    """Return the mean length of the gradient of patches (n, N, N), per pixel.
-
-    Rudin, Osher and Fatemi, Physica D 60, 259, 1992, doi:10.1016/0167-2789(92)90242-F.
-    """
-    here = patches[:, :-1, :-1]
-    squares = ops.abs2(patches[:, 1:, :-1] - here) + ops.abs2(patches[:, :-1, 1:] - here)
-    return ops.mean(_modulus(ops, squares))
-
-
-def _modulus(ops: Ops, squares: Array) -> Array:
-    """Return the root of squares, smooth at zero."""
-    return ops.sqrt(squares + SMALLEST_SQUARE)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.cnn.architecture import has_border
+from ptychopinn_plugin.physics.constraints import disc
 from ptychopinn_plugin.physics.forward import (
     expected_counts,
     propagate,
@@ -28,6 +29,8 @@ from ptychopinn_plugin.physics.ops import Array, Ops, fourier_frequencies
 Image = npt.NDArray[np.float32]
 # Weight of pixels that hardly any light reaches, relative to the brightest.
 WEIGHT_FLOOR = 1e-3
+# Of the disc that `probe_mask` keeps, as a fraction of the frame's side.
+PROBE_MASK_RADIUS = 0.25
 
 
 class Placement(NamedTuple):
@@ -63,15 +66,9 @@ class Optics(NamedTuple):
         """Return what a model's config asks for, for frames of `size` pixels."""
         sigma = model.gaussian_smoothing_sigma
         return cls(
-            ops.array(probe_disc(size)) if model.probe_mask else None,
+            ops.array(disc(size, PROBE_MASK_RADIUS)) if model.probe_mask else None,
             ops.array(blur_transfer(size, sigma)) if sigma else None,
         )
-
-
-def probe_disc(size: int) -> Image:
-    """Return 1 within a quarter of the frame around pixel N//2 and 0 outside, float32 (N, N)."""
-    y, x = np.mgrid[:size, :size] - size // 2
-    return np.asarray(np.hypot(y, x) <= size / 4, np.float32)
 
 
 def blur_transfer(size: int, sigma_px: float) -> Image:
@@ -92,7 +89,7 @@ def known_part(model: ModelConfig, probe: npt.NDArray[np.complex64]) -> npt.NDAr
         probe: complex64 (modes, N, N).
     """
     size = probe.shape[-1]
-    seen = probe_disc(size) if model.probe_mask else np.ones((size, size), np.float32)
+    seen = disc(size, PROBE_MASK_RADIUS) if model.probe_mask else np.ones((size, size), np.float32)
     if model.pad_object and not has_border(model):
         centre = np.zeros_like(seen)
         centre[size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
