@@ -30,6 +30,24 @@ def test_a_shift_is_found_and_undone(shift: tuple[float, float]) -> None:
     assert found.phase_ssim > 0.97
 
 
+@pytest.mark.parametrize('shift', [(0.31, -0.12), (-1.4, 0.75)])
+def test_registration_is_that_of_least_error(shift: tuple[float, float]) -> None:
+    # A smooth error and noise move the maximum of the cross-correlation, not the least error.
+    wide = make_object((150, 140), seed=7)
+    rows, columns = np.indices(wide.shape)
+    spoilt = wide * (1 + 0.2 * np.sin(rows / 40) + 0.15j * np.cos(columns / 30))
+    spoilt = spoilt + 0.005 * np.random.default_rng(1).normal(size=wide.shape)
+    moved = np.fft.ifft2(fourier_shift(np.fft.fft2(spoilt), shift))
+    inner = np.s_[20:-20, 20:-20]
+    found = score(moved[inner] * phase_ramp(wide, (0.02, -0.05))[inner], wide[inner])
+    least = score(spoilt[inner], wide[inner])
+    # The error itself is least at a shift of its own.
+    apart = np.subtract(found.shift_px, least.shift_px)
+    assert apart == pytest.approx((-shift[0], -shift[1]), abs=0.03)
+    assert found.nrmse == pytest.approx(least.nrmse, rel=0.03)
+    assert least.nrmse < np.linalg.norm(aligned(spoilt, wide) - wide) / np.linalg.norm(wide)
+
+
 def test_nrmse_is_the_relative_noise() -> None:
     rng = np.random.default_rng(0)
     truth = make_object((128, 128), seed=5)
