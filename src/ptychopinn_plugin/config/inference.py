@@ -1,5 +1,7 @@
 """How a scan is reconstructed."""
 
+from typing import Literal
+
 from ptychopinn_plugin.config.base import setting
 from ptychopinn_plugin.config.grouping import GroupingConfig
 
@@ -25,6 +27,27 @@ class InferenceConfig(GroupingConfig):
     )
     closing_stage: bool = setting(
         True, 'unrolled: let a learned stage, not physics alone, have the last word', advanced=True
+    )
+    noise_model: Literal['auto', 'poisson', 'amplitude'] = setting(
+        'auto',
+        'Noise of the counts: poisson, amplitude (Gaussian noise of their square root), or auto '
+        '(poisson; amplitude with a model, which was trained beside it)',
+    )
+    object_prior: bool = setting(
+        True,
+        "Damp spatial frequencies of the object that the photons do not determine, by the object's "
+        'own power spectrum; without a model only',
+    )
+    probe_modes: int = setting(
+        0,
+        'Incoherent probe modes: more than the probe has are made; 0 for those of the probe',
+        ge=0,
+        le=6,
+    )
+    update_flux: bool = setting(False, 'Estimate the photons of the beam frame by frame')
+    update_background: bool = setting(False, 'Estimate a static background of the detector')
+    opr_modes: int = setting(
+        0, 'Modes of a slow variation of the probe along the scan, 0 for none', ge=0, le=4
     )
     subsets: int = setting(
         4, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True

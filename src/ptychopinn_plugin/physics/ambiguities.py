@@ -68,3 +68,9 @@ def _common_step(steps: Complex) -> float:
         return 0.0
     mean = float(np.angle(steps.sum()))
     return mean + float(np.median(np.angle(steps * np.exp(-1j * mean))))
+
+
+def fourier_coordinates(size: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the spatial frequencies of rows (N, 1) and columns (1, N), cycles a pixel."""
+    frequencies = np.fft.fftfreq(size).astype(np.float64)
+    return frequencies[:, None], frequencies[None, :]

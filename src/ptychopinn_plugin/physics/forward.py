@@ -42,8 +42,18 @@ def shifted_probes(ops: Ops, probe: Array, ramps: tuple[Array, Array]) -> Array:
     Returns:
         complex64 (n, modes, N, N).
     """
+    return ops.ifft2(shifted_spectra(ops.fft2(probe)[None], ramps))
+
+
+def shifted_spectra(spectra: Array, ramps: tuple[Array, Array]) -> Array:
+    """Return Fourier transforms of probes shifted to every position, (n, modes, N, N).
+
+    Args:
+        spectra: complex64 (n or 1, modes, N, N).
+        ramps: from `shift_ramps`.
+    """
     rows, columns = ramps
-    return ops.ifft2(ops.fft2(probe)[None] * (rows * columns))
+    return spectra * (rows * columns)
 
 
 def propagate(ops: Ops, probes: Array, patches: Array) -> Array:

@@ -79,6 +79,10 @@ class NumpyOps:
         """Natural logarithm."""
         return np.log(x)
 
+    def positive(self, x: Array) -> Array:
+        """Return x where it is positive, 0 elsewhere."""
+        return np.maximum(x, 0)
+
     def polar(self, angle: Array) -> Array:
         """Return exp(i angle)."""
         return np.cos(angle) + 1j * np.sin(angle)
@@ -94,6 +98,21 @@ class NumpyOps:
     def max(self, x: Array) -> Array:
         """Greatest element."""
         return np.max(x)
+
+    def combine(self, weights: Array, arrays: Array) -> Array:
+        """Return weighted sums of complex arrays."""
+        return np.tensordot(weights, arrays, 1)
+
+    def join(self, first: Array, second: Array, axis: int = 1) -> Array:
+        """Join two arrays along an axis, broadcast along the first where one is shared."""
+        count = max(len(first), len(second))
+        if axis:
+            first, second = (np.broadcast_to(x, (count, *x.shape[1:])) for x in (first, second))
+        return np.concatenate([first, second], axis)
+
+    def transpose(self, x: Array) -> Array:
+        """Swap the two axes of a matrix."""
+        return x.T
 
     def roll(self, x: Array, shift: tuple[int, int]) -> Array:
         """Shift periodically by whole pixels."""

@@ -72,6 +72,9 @@ class Ops(Protocol):
     def log(self, x: Array) -> Array:
         """Natural logarithm."""
 
+    def positive(self, x: Array) -> Array:
+        """Return x where it is positive, 0 elsewhere."""
+
     def polar(self, angle: Array) -> Array:
         """Return exp(i angle), complex64, of a float32 angle."""
 
@@ -83,6 +86,26 @@ class Ops(Protocol):
 
     def max(self, x: Array) -> Array:
         """Greatest element."""
+
+    def combine(self, weights: Array, arrays: Array) -> Array:
+        """Return weighted sums of complex arrays.
+
+        Args:
+            weights: float32 (b, k).
+            arrays: complex64 (k, h, w).
+
+        Returns:
+            complex64 (b, h, w).
+        """
+
+    def join(self, first: Array, second: Array, axis: int = 1) -> Array:
+        """Join two arrays along an axis.
+
+        Along another axis than the first, one may have a first axis of length 1, shared by all.
+        """
+
+    def transpose(self, x: Array) -> Array:
+        """Swap the two axes of a matrix."""
 
     def roll(self, x: Array, shift: tuple[int, int]) -> Array:
         """Shift (H, W) periodically by whole pixels, (row, column)."""

@@ -51,21 +51,24 @@ def illumination(ops: Ops, probes: Array) -> Array:
     return over_modes(ops, ops.abs2(probes))
 
 
-def probe_direction(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array, Array]) -> Array:
-    """Return the Fourier transform of the probe's gradient image, (modes, N, N).
+def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array, Array]) -> Array:
+    """Return the Fourier transform of each frame's gradient image of the probe.
 
-    conj(patch) * residual, each frame's sub-pixel shift undone, summed over frames. It stays in
-    Fourier space so that batches add before one inverse transform.
+    conj(patch) * residual, each frame's sub-pixel shift undone. It stays in Fourier space so that
+    frames and batches add before one inverse transform.
 
     Args:
         ops: the framework.
         patches: (n, N, N).
         residual: (n, modes, N, N) from `exit_residual`.
         ramps: from `shift_ramps`.
+
+    Returns:
+        (n, modes, N, N).
     """
     spectra = ops.fft2(ops.conj(patches)[:, None] * residual)
     rows, columns = ramps
-    return ops.sum(spectra * ops.conj(rows * columns), (0,))
+    return spectra * ops.conj(rows * columns)
 
 
 def preconditioned(ops: Ops, direction: Array, dose: Array, floor: Array) -> Array:

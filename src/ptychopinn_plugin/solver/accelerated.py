@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -22,9 +23,12 @@ from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.constraints import ProbeConstraint
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.regularizers import Regularizer
+from ptychopinn_plugin.solver.background import updated_background
+from ptychopinn_plugin.solver.drift import VARIATION_SHARE, free_variation
+from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.problem import Problem, Sweep
+from ptychopinn_plugin.solver.unknowns import State, Unknowns, extrapolate
 from ptychopinn_plugin.solver.updates import (
-    extrapolate,
     gradient_image,
     update_object,
     update_probe,
@@ -47,18 +51,12 @@ _NOT_FINITE = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Object and probe, now and one update before."""
+class Estimator(Protocol):
+    """Estimates what the frames depend on beside object and probe, between passes."""
 
-    canvas_object: Array
-    probe: Array
-    earlier_object: Array
-    earlier_probe: Array
-
-    def without_momentum(self) -> _State:
-        """Return the same point with no last change."""
-        return _State(self.canvas_object, self.probe, self.canvas_object, self.probe)
+    def after_pass(self, solver: AcceleratedSolver) -> None:
+        """Update the estimate, and with it the solver's problem or state."""
+        ...
 
 
 @dataclass(eq=False)
@@ -70,7 +68,9 @@ class AcceleratedSolver:
         config: steps, momentum and whether the probe is updated.
         regularizers: of the object, added to the misfit.
         constraints: of the probe, applied after each of its updates in this order.
-        state: object and probe; starts at an empty object.
+        estimators: what is estimated beside object and probe, after each pass in this order.
+        prior: of the object, applied after each of its updates; None without.
+        state: the unknowns; starts at an empty object and the scan's probe.
         passes: passes done.
         resets: how often momentum was dropped.
     """
@@ -79,16 +79,19 @@ class AcceleratedSolver:
     config: InferenceConfig
     regularizers: tuple[Regularizer, ...] = ()
     constraints: tuple[ProbeConstraint, ...] = ()
-    state: _State = field(init=False)
+    estimators: tuple[Estimator, ...] = ()
+    prior: ObjectPrior | None = None
+    state: State = field(init=False)
     passes: int = 0
     resets: int = 0
     _momentum: float = field(init=False)
     _updates_since_reset: int = 0
     _step_scale: float = 1.0
     _last_misfit: list[float] = field(init=False)
-    _best: tuple[float, _State] = field(init=False)
-    _first: tuple[float, _State] = field(init=False)
+    _best: tuple[float, State] = field(init=False)
+    _first: tuple[float, State] = field(init=False)
     _best_since_merge: float = math.inf
+    _misfit: float = math.inf
     _pass_sums: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +99,8 @@ class AcceleratedSolver:
         ops = self.problem.ops
         empty = ops.array(np.ones(self.problem.canvas.shape, np.complex64))
         probe = ops.array(self.problem.scan.probe)
-        self.state = _State(empty, probe, empty, probe)
+        now = Unknowns(empty, probe)
+        self.state = State(now, now)
         self._momentum = self.config.momentum
         self._best = self._first = (math.inf, self.state)
         self._reset_misfits()
@@ -104,12 +108,12 @@ class AcceleratedSolver:
     @property
     def canvas_object(self) -> Array:
         """The object, complex64 (H, W)."""
-        return self.state.canvas_object
+        return self.state.now.canvas_object
 
     @property
     def probe(self) -> Array:
         """The probe, complex64 (modes, N, N)."""
-        return self.state.probe
+        return self.state.now.probe
 
     def one_pass(self) -> float:
         """Do one update from each subset.
@@ -129,9 +133,13 @@ class AcceleratedSolver:
         if self.passes == 0:
             # Only the first subset was compared before any update: it stands for the others.
             self._first = (misfits[0] * len(misfits), entry)
-        misfit = sum(misfits)
+        misfit = self._misfit = sum(misfits)
         self.passes += 1
         self._check_pass(misfit, entry)
+        if self.prior is not None:
+            self.prior.estimate(self.problem.ops, self.canvas_object, self._pass_sums[1])
+        for estimator in self.estimators:
+            estimator.after_pass(self)
         return misfit / max(self.problem.total_counts, 1e-30)
 
     def finish(self) -> float:
@@ -158,11 +166,18 @@ class AcceleratedSolver:
 
     def change_object(self, change: Callable[[Array], Array]) -> None:
         """Change the object by a function of it; its last change, the momentum, stays as it was."""
-        state = self.state
-        changed = change(state.canvas_object)
-        earlier = state.earlier_object + (changed - state.canvas_object)
-        self.state = _State(changed, state.probe, earlier, state.earlier_probe)
+        now, earlier = self.state.now, self.state.earlier
+        changed = change(now.canvas_object)
+        difference = changed - now.canvas_object
+        self.state = State(
+            now._replace(canvas_object=changed),
+            earlier._replace(canvas_object=earlier.canvas_object + difference),
+        )
         self._reset_misfits()
+
+    def transform(self, function: Callable[[Unknowns], Unknowns]) -> None:
+        """Apply a linear map to the unknowns and to those before, so that momentum follows it."""
+        self.state = self.state.mapped(function)
 
     def direction(self) -> tuple[Array, Array]:
         """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
@@ -170,6 +185,11 @@ class AcceleratedSolver:
             raise ValueError('there is no direction before the first pass; call one_pass()')
         direction, dose = self._pass_sums
         return self.problem.ops.compiled(gradient_image)(direction, dose), dose
+
+    @property
+    def last_misfit(self) -> float:
+        """The misfit of the last pass, each subset before its update."""
+        return self._misfit
 
     def residual(self) -> float:
         """Return the residual, misfit over photons, of the present state."""
@@ -180,42 +200,72 @@ class AcceleratedSolver:
         self._updates_since_reset += 1
         momentum = min(self._momentum, 1 - 1 / self._updates_since_reset)
         ahead = self._extrapolated(momentum, with_probe=with_probe)
-        sweep = self.problem.sweep(*ahead, index, with_probe=with_probe)
+        sweep = self.problem.sweep(ahead, index, with_probe=with_probe)
         if not sweep.misfit <= self._last_misfit[index] * (1 + RISE_TOLERANCE):
             self._drop_momentum()
-            ahead = (self.state.canvas_object, self.state.probe)
-            sweep = self.problem.sweep(*ahead, index, with_probe=with_probe)
+            ahead = self.state.now
+            sweep = self.problem.sweep(ahead, index, with_probe=with_probe)
         else:
             self._momentum = min(self.config.momentum, self._momentum * REGROWTH)
         self._last_misfit[index] = sweep.misfit
         self._step(ahead, sweep)
         return sweep.misfit
 
-    def _extrapolated(self, momentum: float, *, with_probe: bool) -> tuple[Array, Array]:
-        """Return object and probe extrapolated along their last changes."""
-        ops, state = self.problem.ops, self.state
+    def _extrapolated(self, momentum: float, *, with_probe: bool) -> Unknowns:
+        """Return the unknowns extrapolated along their last changes."""
+        ops, now, earlier = self.problem.ops, self.state.now, self.state.earlier
         step_on, factor = ops.compiled(extrapolate), self._scalar(momentum)
-        canvas_object = step_on(state.canvas_object, state.earlier_object, factor)
-        if not with_probe:
-            return canvas_object, state.probe
-        return canvas_object, step_on(state.probe, state.earlier_probe, factor)
-
-    def _step(self, ahead: tuple[Array, Array], sweep: Sweep) -> None:
-        """Step from the extrapolated point along the gradient images; add them to the pass."""
-        ops, state = self.problem.ops, self.state
-        canvas_object, probe = ahead
-        size = self._scalar(self.config.object_step * self._step_scale)
-        canvas_object, self._pass_sums = ops.compiled(update_object)(
-            canvas_object, sweep.direction, sweep.dose, size, self._pass_sums, self.regularizers
+        ahead = now._replace(
+            canvas_object=step_on(now.canvas_object, earlier.canvas_object, factor)
         )
+        if with_probe:
+            ahead = ahead._replace(probe=step_on(now.probe, earlier.probe, factor))
+            if now.variation is not None:
+                variation = step_on(now.variation, earlier.variation, factor)
+                ahead = ahead._replace(variation=variation)
+        if now.background is not None:
+            change = now.background - earlier.background
+            background = ops.positive(now.background + factor * change)
+            ahead = ahead._replace(background=background)
+        return ahead
+
+    def _step(self, ahead: Unknowns, sweep: Sweep) -> None:
+        """Step from the extrapolated point along the gradient images; add them to the pass."""
+        ops, config = self.problem.ops, self.config
+        size = self._scalar(config.object_step * self._step_scale)
+        canvas_object, self._pass_sums = ops.compiled(update_object)(
+            ahead.canvas_object,
+            sweep.direction,
+            sweep.dose,
+            size,
+            self._pass_sums,
+            self.regularizers,
+        )
+        if self.prior is not None:
+            canvas_object = self.prior.apply(ops, canvas_object, config.object_step)
+        reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
-            size = self._scalar(self.config.probe_step * self._step_scale)
-            probe = ops.compiled(update_probe)(
-                probe, sweep.probe_direction, sweep.object_power, size
-            )
-            for constraint in self.constraints:
-                probe = constraint.project(ops, probe)
-        self.state = _State(canvas_object, probe, state.canvas_object, state.probe)
+            reached = self._step_probe(reached, sweep)
+        if sweep.background_score is not None:
+            score = ops.numpy(sweep.background_score)
+            background = updated_background(ops.numpy(ahead.background), score, self.problem.scan)
+            reached = reached._replace(background=ops.array(background))
+        self.state = State(reached, self.state.now)
+
+    def _step_probe(self, ahead: Unknowns, sweep: Sweep) -> Unknowns:
+        """Step along the gradient images of the probe and of its variation."""
+        ops = self.problem.ops
+        size = self._scalar(self.config.probe_step * self._step_scale)
+        step = ops.compiled(update_probe)
+        probe = step(ahead.probe, sweep.probe_direction, sweep.object_power, size)
+        for constraint in self.constraints:
+            probe = constraint.project(ops, probe)
+        if sweep.variation_direction is None:
+            return ahead._replace(probe=probe)
+        direction = free_variation(ops, sweep.variation_direction, ahead.probe)
+        half = self._scalar(VARIATION_SHARE * self.config.probe_step * self._step_scale)
+        variation = step(ahead.variation, direction, sweep.object_power, half)
+        return ahead._replace(probe=probe, variation=variation)
 
     def _scalar(self, value: float) -> Array:
         """Bring a number to the device as float32: each Python number would be compiled anew."""
@@ -227,15 +277,14 @@ class AcceleratedSolver:
         self._updates_since_reset = 0
         self._momentum *= RESET_SHRINK
 
-    def _misfit_of(self, state: _State) -> float:
+    def _misfit_of(self, state: State) -> float:
         """Return the misfit of a state over all frames, infinite where it is not finite."""
         misfit = sum(
-            self.problem.misfit(index, state.canvas_object, state.probe)
-            for index in range(len(self.problem.subsets))
+            self.problem.misfit(index, state.now) for index in range(len(self.problem.subsets))
         )
         return misfit if math.isfinite(misfit) else math.inf
 
-    def _check_pass(self, misfit: float, entry: _State) -> None:
+    def _check_pass(self, misfit: float, entry: State) -> None:
         """Revert a pass that diverged; join subsets where a pass gained too little."""
         best, best_state = self._best
         if not (math.isfinite(misfit) and misfit <= DIVERGENCE * best):

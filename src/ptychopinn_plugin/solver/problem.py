@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.canvas import Canvas, canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas, canvas_of, patch_placement
 from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
     Sums,
     add_batch,
     add_dose,
-    batch_counts,
     batch_misfit,
     batch_probes,
 )
+from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Shifted probes of a fixed probe are kept between sweeps up to this many bytes.
 PROBE_CACHE_BYTES = 2**27
 
+Floats = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """The sums of one sweep over a subset.
+    """The sums of one sweep over a subset; None for what was not wanted.
 
     Attributes:
         misfit: of the noise model, over the subset's good pixels.
         direction: complex64 (H, W), gradient image of the object, not yet preconditioned.
         dose: float32 (H, W), summed |probe|^2.
-        probe_direction: complex64 (modes, N, N), gradient image of the probe, or None.
-        object_power: largest summed |patch|^2 over the probe's pixels, or None.
+        probe_direction: complex64 (modes, N, N), gradient image of the probe.
+        object_power: largest summed |patch|^2 over the probe's pixels.
+        variation_direction: complex64 (functions, N, N), gradient image of the variation.
+        background_score: float32 (3, N, N), see `Sums`.
     """
 
     misfit: float
@@ -43,6 +49,8 @@ class Sweep:
     dose: Array
     probe_direction: Array | None = None
     object_power: Array | None = None
+    variation_direction: Array | None = None
+    background_score: Array | None = None
 
 
 def _no_check() -> None:
@@ -59,10 +67,14 @@ class Problem:
         subsets: frames assigned to subsets, each a list of batches.
         canvas: the object canvas.
         fixed_probe: True where the probe never changes, so that its shifts can be kept.
-        noise: misfit and exit-wave step.
         check: called before every batch; raises to stop the work.
+        noise: misfit and exit-wave step.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
         total_counts: photons of all frames at good pixels.
+        positions_px: float64 (n, 2), (row, column), where the frames are taken to lie.
+        flux_trust: float32 (n,), see `DeviceBatch`; None where all frames have the same flux.
+        photon_ratios: float32 (n,), measured over predicted photons when last visited.
+        basis: float32 (n, functions), of the probe's variation along the scan; None without.
     """
 
     ops: Ops
@@ -74,8 +86,17 @@ class Problem:
     noise: NoiseModel = AMPLITUDE
     good: Array | None = None
     total_counts: float = 0.0
+    positions_px: npt.NDArray[np.float64] = field(init=False)
+    flux_trust: Floats | None = None
+    photon_ratios: Floats = field(init=False)
+    basis: Floats | None = None
     _probes: dict[int, Array] = field(default_factory=dict)
     _doses: dict[int, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Start at the scan's positions and equal flux."""
+        self.positions_px = self.scan.positions_px.copy()
+        self.photon_ratios = np.ones(self.scan.frame_count, np.float32)
 
     @classmethod
     def of(
@@ -87,6 +108,7 @@ class Problem:
         fixed_probe: bool,
         check: Callable[[], None] = _no_check,
         noise: NoiseModel = AMPLITUDE,
+        margin_px: int = 0,
     ) -> Problem:
         """Prepare a scan.
 
@@ -94,93 +116,107 @@ class Problem:
             ops: the framework.
             scan: the scan.
             subsets: how many ordered subsets.
-            fixed_probe: True where the probe never changes.
+            fixed_probe: True where probe, positions and flux never change.
             check: called before every batch; raises to stop the work.
             noise: misfit and exit-wave step.
+            margin_px: pixels that the canvas holds around every patch, for positions that move.
         """
-        canvas = canvas_of(scan)
-        problem = cls(
-            ops,
-            scan,
-            split_frames(scan, canvas, subsets, ops.batch_pixels),
-            canvas,
-            fixed_probe,
-            check,
-            noise,
-        )
+        canvas = _with_margin(canvas_of(scan), scan, margin_px)
+        assigned = split_frames(scan, canvas, subsets, ops.batch_pixels)
+        problem = cls(ops, scan, assigned, canvas, fixed_probe, check, noise)
         good = ~np.fft.ifftshift(scan.mask)
         if not good.all():
             problem.good = ops.array(good.astype(np.float32))
         problem.total_counts = sum(
             float(np.einsum('nyx,nyx,yx->', batch.amplitudes, batch.amplitudes, good))
-            for subset in problem.subsets
-            for batch in subset
+            for batch in problem.batches()
         )
         return problem
 
-    def sweep(self, canvas_object: Array, probe: Array, index: int, *, with_probe: bool) -> Sweep:
+    def batches(self) -> Iterator[FrameBatch]:
+        """Return the batches of all subsets, one after the other."""
+        return (batch for subset in self.subsets for batch in subset)
+
+    def sweep(self, unknowns: Unknowns, index: int, *, with_probe: bool) -> Sweep:
         """Compare a subset's frames with the model and sum the gradient images.
 
         Args:
-            canvas_object: complex64 (H, W).
-            probe: complex64 (modes, N, N).
+            unknowns: where the gradients are taken.
             index: which subset.
             with_probe: whether the probe's gradient image is wanted too.
         """
         ops = self.ops
         kept_dose = self._doses.get(index) if self.fixed_probe else None
-        sums = self._empty_sums(probe, with_dose=kept_dose is None, with_probe=with_probe)
+        sums = self._empty_sums(unknowns, with_dose=kept_dose is None, with_probe=with_probe)
+        ratios: list[tuple[FrameBatch, Array]] = []
         for batch in self.subsets[index]:
             self.check()
-            device_batch = self._to_device(batch, probe)
-            sums = ops.compiled(add_batch)(
-                self.noise, sums, canvas_object, probe, device_batch, self.good
-            )
+            placed = self.to_device(batch, unknowns)
+            sums, found = ops.compiled(add_batch)(self.noise, sums, unknowns, placed, self.good)
+            if found is not None:
+                ratios.append((batch, found))
+        for batch, found in ratios:
+            self.photon_ratios[batch.frames] = ops.numpy(found)
         dose = kept_dose if sums.dose is None else sums.dose
         if self.fixed_probe:
             self._doses[index] = dose
+        return self._summed(sums, dose)
+
+    def _summed(self, sums: Sums, dose: Array) -> Sweep:
+        """Return the sums as gradient images."""
+        ops, spectrum, varied = self.ops, sums.probe_spectrum, sums.variation_spectrum
         return Sweep(
             ops.number(sums.misfit),
             sums.direction,
             dose,
-            ops.ifft2(sums.probe_spectrum) if with_probe else None,
-            ops.max(sums.object_power) if with_probe else None,
+            None if spectrum is None else ops.ifft2(spectrum),
+            None if sums.object_power is None else ops.max(sums.object_power),
+            None if varied is None else ops.ifft2(varied),
+            sums.background_score,
         )
 
-    def _empty_sums(self, probe: Array, *, with_dose: bool, with_probe: bool) -> Sums:
+    def _empty_sums(self, unknowns: Unknowns, *, with_dose: bool, with_probe: bool) -> Sums:
         """Return the sums before the first batch."""
         zeros, shape, size = self.ops.zeros, self.canvas.shape, self.scan.frame_size
+        variation = unknowns.variation if with_probe else None
+        probe = unknowns.probe if with_probe else None
         return Sums(
             misfit=zeros((), 'float32'),
             direction=zeros(shape, 'complex64'),
             dose=zeros(shape, 'float32') if with_dose else None,
-            probe_spectrum=zeros(tuple(probe.shape), 'complex64') if with_probe else None,
-            object_power=zeros((size, size), 'float32') if with_probe else None,
+            probe_spectrum=None if probe is None else zeros(tuple(probe.shape), 'complex64'),
+            object_power=None if probe is None else zeros((size, size), 'float32'),
+            variation_spectrum=(
+                None if variation is None else zeros(tuple(variation.shape), 'complex64')
+            ),
+            background_score=(
+                None if unknowns.background is None else zeros((3, size, size), 'float32')
+            ),
         )
 
-    def misfit(self, index: int, canvas_object: Array, probe: Array) -> float:
+    def misfit(self, index: int, unknowns: Unknowns) -> float:
         """Return the misfit over a subset's good pixels."""
         ops = self.ops
         total = ops.zeros((), 'float32')
         for batch in self.subsets[index]:
             self.check()
-            device_batch = self._to_device(batch, probe)
-            total = total + ops.compiled(batch_misfit)(
-                self.noise, canvas_object, probe, device_batch, self.good
-            )
+            placed = self.to_device(batch, unknowns)
+            total = total + ops.compiled(batch_misfit)(self.noise, unknowns, placed, self.good)
         return ops.number(total)
 
-    def expected(self, batch: FrameBatch, canvas_object: Array, probe: Array) -> Array:
-        """Return the photons expected in a batch's frames, (b, N, N), zero frequency at index 0."""
-        corners, probes = self.ops.array(batch.corners), self.shifted(batch, probe)
-        return self.ops.compiled(batch_counts)(canvas_object, corners, probes)
-
-    def _to_device(self, batch: FrameBatch, probe: Array) -> DeviceBatch:
-        """Bring a batch to the device."""
+    def to_device(self, batch: FrameBatch, unknowns: Unknowns) -> DeviceBatch:
+        """Bring a batch to the device, with what is known of its frames."""
         array = self.ops.array
-        kept = self.shifted(batch, probe) if self._keeps_probes() else None
+        kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
+        basis = None if unknowns.variation is None or self.basis is None else self.basis
+        trust = self.flux_trust
         return DeviceBatch(
-            array(batch.amplitudes), array(batch.corners), array(batch.shifts_px), kept
+            array(batch.amplitudes),
+            array(batch.corners),
+            array(batch.shifts_px),
+            kept,
+            None if basis is None else array(basis[batch.frames]),
+            None if trust is None else array(trust[batch.frames]),
         )
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
@@ -188,7 +224,8 @@ class Problem:
         kept = self._probes.get(id(batch))
         if kept is not None:
             return kept
-        probes = self.ops.compiled(batch_probes)(probe, self.ops.array(batch.shifts_px))
+        shifts = self.ops.array(batch.shifts_px)
+        probes = self.ops.compiled(batch_probes)(probe, shifts, None, None)
         if self._keeps_probes():
             self._probes[id(batch)] = probes
         return probes
@@ -198,6 +235,29 @@ class Problem:
         scan = self.scan
         size = 8 * scan.frame_count * scan.mode_count * scan.frame_size**2
         return self.fixed_probe and size <= PROBE_CACHE_BYTES
+
+    def move_frames(self, positions_px: npt.NDArray[np.float64]) -> None:
+        """Let the frames lie at other positions, as far as their patches stay on the canvas.
+
+        Args:
+            positions_px: float64 (n, 2), (row, column), object pixels.
+        """
+        size, origin = self.scan.frame_size, np.asarray(self.canvas.origin_px)
+        lowest = origin + size // 2 + 1
+        highest = origin + np.asarray(self.canvas.shape) - (size - size // 2) - 1
+        self.positions_px = np.clip(positions_px, lowest, highest)
+        corners, shifts = patch_placement(self.positions_px, size)
+        corners -= origin
+        self.subsets = [
+            [
+                dataclasses.replace(
+                    batch, corners=corners[batch.frames], shifts_px=shifts[batch.frames]
+                )
+                for batch in subset
+            ]
+            for subset in self.subsets
+        ]
+        self._probes, self._doses = {}, {}
 
     def merge_subsets(self) -> None:
         """Join subsets in pairs, so that an update uses twice as many frames."""
@@ -218,9 +278,21 @@ class Problem:
         if len(self._doses) == len(self.subsets):
             return sum(self._doses.values())
         total = ops.zeros(self.canvas.shape, 'float32')
-        for subset in self.subsets:
-            for batch in subset:
-                self.check()
-                probes = self.shifted(batch, probe)
-                total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
+        for batch in self.batches():
+            self.check()
+            probes = self.shifted(batch, probe)
+            total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
         return total
+
+
+def _with_margin(canvas: Canvas, scan: ScanData, margin_px: int) -> Canvas:
+    """Return a canvas that also holds a margin around every patch."""
+    if not margin_px:
+        return canvas
+    corners, _ = patch_placement(scan.positions_px, scan.frame_size)
+    start = np.asarray(canvas.origin_px)
+    end = start + np.asarray(canvas.shape)
+    first = np.minimum(start, corners.min(axis=0) - margin_px)
+    last = np.maximum(end, corners.max(axis=0) + scan.frame_size + margin_px)
+    height, width = (int(side) for side in last - first)
+    return Canvas((int(first[0]), int(first[1])), (height, width))

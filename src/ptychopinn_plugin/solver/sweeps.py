@@ -8,7 +8,7 @@ from ptychopinn_plugin.physics.forward import (
     expected_counts,
     propagate,
     shift_ramps,
-    shifted_probes,
+    shifted_spectra,
 )
 from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -16,24 +16,34 @@ from ptychopinn_plugin.physics.projection import (
     exit_residual,
     illumination,
     object_direction,
-    probe_direction,
+    probe_spectra,
 )
+from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# Keeps the score of a background finite where no photon is expected: one count, below which a
+# pixel says nothing of it that its neighbours do not say better.
+SCORE_FLOOR = 1.0
+TINY = 1e-30
 
 
 class DeviceBatch(NamedTuple):
-    """A batch on the device.
+    """A batch on the device; None for what is not used.
 
     Attributes:
         amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
         corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
         shifts_px: float32 (b, 2), the sub-pixel part of each position.
-        probes: complex64 (b, modes, N, N), from `batch_probes`, where they are kept; else None.
+        probes: complex64 (b, modes, N, N), from `batch_probes`, where they are kept.
+        basis: float32 (b, functions), of the probe's variation along the scan.
+        flux_trust: float32 (b,), 0 to 1: share of a frame's own photon ratio in its flux.
     """
 
     amplitudes: Array
     corners: Array
     shifts_px: Array
     probes: Array | None = None
+    basis: Array | None = None
+    flux_trust: Array | None = None
 
 
 class Sums(NamedTuple):
@@ -45,6 +55,9 @@ class Sums(NamedTuple):
         dose: float32 (H, W).
         probe_spectrum: complex64 (modes, N, N).
         object_power: float32 (N, N).
+        variation_spectrum: complex64 (functions, N, N).
+        background_score: float32 (3, N, N), sums over frames of the score of a background count
+            at each pixel, of its square and of its information.
     """
 
     misfit: Array
@@ -52,31 +65,85 @@ class Sums(NamedTuple):
     dose: Array | None = None
     probe_spectrum: Array | None = None
     object_power: Array | None = None
+    variation_spectrum: Array | None = None
+    background_score: Array | None = None
 
 
-def batch_probes(ops: Ops, probe: Array, shifts_px: Array) -> Array:
-    """Return the probe shifted to each frame, complex64 (b, modes, N, N)."""
-    return shifted_probes(ops, probe, shift_ramps(ops, shifts_px, probe.shape[-1]))
+class Prediction(NamedTuple):
+    """What the unknowns predict for a batch.
+
+    Attributes:
+        probes: complex64 (b, modes, N, N), shifted to each frame.
+        patches: complex64 (b, N, N).
+        waves: complex64 (b, modes, N, N), at the detector, without the flux.
+        counts: float32 (b, N, N), with flux and background.
+        flux: float32 (b, 1, 1), relative photons of each frame; None where all have as many.
+        ratios: float32 (b,), measured over predicted photons of each frame; None without flux.
+    """
+
+    probes: Array
+    patches: Array
+    waves: Array
+    counts: Array
+    flux: Array | None
+    ratios: Array | None
+
+
+def batch_probes(
+    ops: Ops, probe: Array, shifts_px: Array, variation: Array | None, basis: Array | None
+) -> Array:
+    """Return the probe of each frame, complex64 (b, modes, N, N)."""
+    spectra = ops.fft2(probe)[None]
+    if variation is not None:
+        change = ops.combine(basis, ops.fft2(variation))[:, None]
+        first = spectra[:, :1] + change
+        rest = spectra[:, 1:]
+        spectra = first if rest.shape[1] == 0 else ops.join(first, rest)
+    ramps = shift_ramps(ops, shifts_px, probe.shape[-1])
+    return ops.ifft2(shifted_spectra(spectra, ramps))
 
 
 def batch_counts(ops: Ops, canvas_object: Array, corners: Array, probes: Array) -> Array:
-    """Return the expected counts of a batch, (b, N, N)."""
+    """Return the expected counts of a batch from its probes alone, (b, N, N)."""
     patches = ops.cut(canvas_object, corners, probes.shape[-1])
     return expected_counts(ops, propagate(ops, probes, patches))
 
 
+def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> Prediction:
+    """Predict the counts of a batch.
+
+    The flux of a frame is projected out in closed form: part of the ratio between its measured
+    and predicted photons, as much as the spread of all frames' ratios exceeds their noise.
+
+    Args:
+        ops: the framework.
+        unknowns: object, probe and the rest.
+        batch: the frames.
+        good: float32 (N, N), 1 where a detector pixel is used; None where all are.
+    """
+    probes = batch.probes
+    if probes is None:
+        shape = (unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
+        probes = batch_probes(ops, *shape)
+    patches = ops.cut(unknowns.canvas_object, batch.corners, probes.shape[-1])
+    waves = propagate(ops, probes, patches)
+    counts = expected_counts(ops, waves)
+    flux = ratios = None
+    if batch.flux_trust is not None:
+        ratios = _photon_ratios(ops, counts, batch.amplitudes, unknowns.background, good)
+        flux = (1 + batch.flux_trust * (ratios - 1))[:, None, None]
+        counts = flux * counts
+    if unknowns.background is not None:
+        counts = counts + unknowns.background
+    return Prediction(probes, patches, waves, counts, flux, ratios)
+
+
 def batch_misfit(
-    ops: Ops,
-    noise: NoiseModel,
-    canvas_object: Array,
-    probe: Array,
-    batch: DeviceBatch,
-    good: Array | None,
+    ops: Ops, noise: NoiseModel, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
 ) -> Array:
     """Return the misfit of a batch, a scalar."""
-    probes = _kept_or_shifted(ops, probe, batch)
-    expected = batch_counts(ops, canvas_object, batch.corners, probes)
-    return noise.misfit(ops, expected, batch.amplitudes, good)
+    counts = predict(ops, unknowns, batch, good).counts
+    return noise.misfit(ops, counts, batch.amplitudes, good)
 
 
 def add_dose(ops: Ops, dose: Array, corners: Array, probes: Array) -> Array:
@@ -88,39 +155,73 @@ def add_batch(
     ops: Ops,
     noise: NoiseModel,
     sums: Sums,
-    canvas_object: Array,
-    probe: Array,
+    unknowns: Unknowns,
     batch: DeviceBatch,
     good: Array | None,
-) -> Sums:
+) -> tuple[Sums, Array | None]:
     """Add a batch to the sums of a sweep.
 
     Args:
         ops: the framework.
         noise: misfit and exit-wave step.
         sums: so far; its arrays may be changed in place.
-        canvas_object: complex64 (H, W).
-        probe: complex64 (modes, N, N).
+        unknowns: where the sums are taken.
         batch: the frames.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
+
+    Returns:
+        The sums, and measured over predicted photons of each frame, float32 (b,) or None.
     """
-    probes = _kept_or_shifted(ops, probe, batch)
-    patches = ops.cut(canvas_object, batch.corners, probes.shape[-1])
-    waves = propagate(ops, probes, patches)
-    expected = expected_counts(ops, waves)
-    misfit = sums.misfit + noise.misfit(ops, expected, batch.amplitudes, good)
-    residual = exit_residual(ops, noise, waves, expected, batch.amplitudes, good)
-    direction = ops.add(sums.direction, object_direction(ops, probes, residual), batch.corners)
-    dose, spectrum, power = sums.dose, sums.probe_spectrum, sums.object_power
-    if dose is not None:
-        dose = add_dose(ops, dose, batch.corners, probes)
-    if spectrum is not None:
-        ramps = shift_ramps(ops, batch.shifts_px, probes.shape[-1])
-        spectrum = spectrum + probe_direction(ops, patches, residual, ramps)
-        power = power + ops.sum(ops.abs2(patches), (0,))
-    return Sums(misfit, direction, dose, spectrum, power)
+    found = predict(ops, unknowns, batch, good)
+    misfit = sums.misfit + noise.misfit(ops, found.counts, batch.amplitudes, good)
+    residual = exit_residual(ops, noise, found.waves, found.counts, batch.amplitudes, good)
+    light, power = illumination(ops, found.probes), ops.abs2(found.patches)
+    if found.flux is not None:
+        residual = ops.scale(residual, found.flux[:, None])
+        light, power = light * found.flux, power * found.flux
+    direction = object_direction(ops, found.probes, residual)
+    sums = sums._replace(misfit=misfit, direction=ops.add(sums.direction, direction, batch.corners))
+    if sums.dose is not None:
+        sums = sums._replace(dose=ops.add(sums.dose, light, batch.corners))
+    if sums.probe_spectrum is not None:
+        sums = _add_probe(ops, sums, found, residual, power, batch)
+    if sums.background_score is not None:
+        score = _background_score(ops, found.counts, batch.amplitudes)
+        sums = sums._replace(background_score=sums.background_score + score)
+    return sums, found.ratios
 
 
-def _kept_or_shifted(ops: Ops, probe: Array, batch: DeviceBatch) -> Array:
-    """Return the probe shifted to each frame of a batch, complex64 (b, modes, N, N)."""
-    return batch_probes(ops, probe, batch.shifts_px) if batch.probes is None else batch.probes
+def _add_probe(
+    ops: Ops, sums: Sums, found: Prediction, residual: Array, power: Array, batch: DeviceBatch
+) -> Sums:
+    """Add a batch to the sums of the probe and of its variation."""
+    ramps = shift_ramps(ops, batch.shifts_px, found.probes.shape[-1])
+    spectra = probe_spectra(ops, found.patches, residual, ramps)
+    sums = sums._replace(
+        probe_spectrum=sums.probe_spectrum + ops.sum(spectra, (0,)),
+        object_power=sums.object_power + ops.sum(power, (0,)),
+    )
+    if sums.variation_spectrum is None:
+        return sums
+    change = ops.combine(ops.transpose(batch.basis), spectra[:, 0])
+    return sums._replace(variation_spectrum=sums.variation_spectrum + change)
+
+
+def _photon_ratios(
+    ops: Ops, counts: Array, amplitudes: Array, background: Array | None, good: Array | None
+) -> Array:
+    """Return measured over predicted photons of each frame, background left out, (b,)."""
+    measured = amplitudes * amplitudes
+    if background is not None:
+        measured = measured - background
+    if good is not None:
+        measured, counts = measured * good, counts * good
+    return ops.sum(measured, (1, 2)) / (ops.sum(counts, (1, 2)) + TINY)
+
+
+def _background_score(ops: Ops, counts: Array, amplitudes: Array) -> Array:
+    """Return the sums over frames of score, squared score and information, float32 (3, N, N)."""
+    information = 1 / (counts + SCORE_FLOOR)
+    score = (amplitudes * amplitudes - counts) * information
+    sums = [ops.sum(x, (0,))[None] for x in (score, score * score, information)]
+    return ops.join(ops.join(sums[0], sums[1], axis=0), sums[2], axis=0)

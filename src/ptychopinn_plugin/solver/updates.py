@@ -11,18 +11,6 @@ from ptychopinn_plugin.physics.regularizers import Regularizer
 DOSE_FLOOR = 0.02
 
 
-def extrapolate(ops: Ops, now: Array, earlier: Array, momentum: Array) -> Array:
-    """Return an object or a probe extrapolated along its last change, complex64 of any shape.
-
-    Args:
-        ops: the framework.
-        now: the present state.
-        earlier: the state one update before.
-        momentum: float32 scalar, the share of the last change that is added.
-    """
-    return now + ops.scale(now - earlier, momentum)
-
-
 def gradient_image(ops: Ops, direction: Array, dose: Array) -> Array:
     """Return the preconditioned gradient image, complex64 (H, W).
 
@@ -75,3 +63,15 @@ def update_probe(ops: Ops, probe: Array, direction: Array, power: Array, size: A
         size: float32 scalar, of the step.
     """
     return probe + ops.scale(direction, size / power)
+
+
+def apply_gains(ops: Ops, canvas_object: Array, mean: Array, gains: Array) -> Array:
+    """Scale the Fourier components of an object about its mean, complex64 (H, W).
+
+    Args:
+        ops: the framework.
+        canvas_object: complex64 (H, W).
+        mean: complex64 scalar, left as it is.
+        gains: float32 (H, W), zero frequency at index 0.
+    """
+    return mean + ops.ifft2(ops.scale(ops.fft2(canvas_object - mean), gains))

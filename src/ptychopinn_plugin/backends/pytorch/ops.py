@@ -89,6 +89,10 @@ class TorchOps:
         """Natural logarithm."""
         return x.log()
 
+    def positive(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x where it is positive, 0 elsewhere."""
+        return x.clamp(min=0)
+
     def polar(self, angle: torch.Tensor) -> torch.Tensor:
         """Return exp(i angle)."""
         return torch.complex(angle.cos(), angle.sin())
@@ -104,6 +108,24 @@ class TorchOps:
     def max(self, x: torch.Tensor) -> torch.Tensor:
         """Greatest element."""
         return x.max()
+
+    def combine(self, weights: torch.Tensor, arrays: torch.Tensor) -> torch.Tensor:
+        """Return weighted sums of complex arrays."""
+        # As real numbers: complex weights would double the multiplications.
+        parts = torch.view_as_real(arrays.contiguous())
+        summed = weights @ parts.reshape(len(arrays), -1)
+        return torch.view_as_complex(summed.reshape(len(weights), *parts.shape[1:]))
+
+    def join(self, first: torch.Tensor, second: torch.Tensor, axis: int = 1) -> torch.Tensor:
+        """Join two arrays along an axis, broadcast along the first where one is shared."""
+        count = max(len(first), len(second)) if axis else 0
+        if axis:
+            first, second = (x.expand(count, *x.shape[1:]) for x in (first, second))
+        return torch.cat([first, second], axis)
+
+    def transpose(self, x: torch.Tensor) -> torch.Tensor:
+        """Swap the two axes of a matrix."""
+        return x.T
 
     def roll(self, x: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
         """Shift periodically by whole pixels."""

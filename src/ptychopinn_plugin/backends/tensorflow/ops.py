@@ -109,6 +109,10 @@ class TensorFlowOps:
         """Natural logarithm."""
         return tf.math.log(x)
 
+    def positive(self, x: tf.Tensor) -> tf.Tensor:
+        """Return x where it is positive, 0 elsewhere."""
+        return tf.nn.relu(x)
+
     def polar(self, angle: tf.Tensor) -> tf.Tensor:
         """Return exp(i angle)."""
         return tf.complex(tf.cos(angle), tf.sin(angle))
@@ -126,6 +130,25 @@ class TensorFlowOps:
     def max(self, x: tf.Tensor) -> tf.Tensor:
         """Greatest element."""
         return tf.reduce_max(x)
+
+    def combine(self, weights: tf.Tensor, arrays: tf.Tensor) -> tf.Tensor:
+        """Return weighted sums of complex arrays."""
+        parts = [tf.tensordot(weights, part(arrays), 1) for part in (tf.math.real, tf.math.imag)]
+        return tf.complex(*parts)
+
+    def join(self, first: tf.Tensor, second: tf.Tensor, axis: int = 1) -> tf.Tensor:
+        """Join two arrays along an axis, broadcast along the first where one is shared."""
+        if axis:
+            count = tf.maximum(tf.shape(first)[0], tf.shape(second)[0])
+            first, second = (
+                tf.broadcast_to(x, tf.concat([[count], tf.shape(x)[1:]], 0))
+                for x in (first, second)
+            )
+        return tf.concat([first, second], axis)
+
+    def transpose(self, x: tf.Tensor) -> tf.Tensor:
+        """Swap the two axes of a matrix."""
+        return tf.transpose(x)
 
     def roll(self, x: tf.Tensor, shift: tuple[int, int]) -> tf.Tensor:
         """Shift periodically by whole pixels."""

@@ -1,0 +1,131 @@
+"""A probe that varies slowly along the scan: its main mode is a mean plus a few smooth changes.
+
+Orthogonal probe relaxation (Odstrcil et al., Opt. Express 24, 8360, 2016, doi:10.1364/OE.24.008360)
+in a basis that is given: cosines of the frame's number. Frame j sees probe[0] +
+sum_k basis[j, k] variation[k], which is linear in the variation and needs no further transforms.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.physics.ambiguities import fourier_coordinates
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.solver.tilt import remove_tilt
+
+if TYPE_CHECKING:
+    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+
+# Cosines along the scan: enough for a drift of a few turns.
+FUNCTIONS = 8
+# The variation starts once the object is there.
+FIRST_PASS = 2
+# Step of the variation relative to the probe's: the functions overlap, a full step overshoots.
+VARIATION_SHARE = 0.5
+# Passes after which a variation that does not stand out of the noise is given up.
+LOOK_PASS = 6
+# Ratio of the first singular value to the first one left out that a real drift has.
+LEAST_CONTRAST = 2.0
+TINY = 1e-30
+
+Complex = npt.NDArray[np.complex64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class DriftEstimator:
+    """Adds the variation of the probe, keeps its rank low and its undecided parts out.
+
+    Attributes:
+        rank: modes of the variation that are kept.
+        selects: whether a variation that does not stand out is given up.
+        active: whether the probe varies.
+        contrast: first singular value over the first one left out, when last looked at.
+    """
+
+    rank: int = 2
+    selects: bool = False
+    active: bool = False
+    contrast: float = 0.0
+    _first_strength: float = 0.0
+
+    def after_pass(self, solver: AcceleratedSolver) -> None:
+        """Start, condense or give up the variation."""
+        if solver.passes == FIRST_PASS - 1:
+            self._start(solver)
+        elif self.active:
+            strength = self._condense(solver)
+            if solver.passes == FIRST_PASS:
+                self._first_strength = strength
+            grew = strength > self._first_strength and self.contrast > LEAST_CONTRAST
+            if self.selects and solver.passes == LOOK_PASS and not grew:
+                self._give_up(solver)
+            else:
+                remove_tilt(solver)
+
+    def _start(self, solver: AcceleratedSolver) -> None:
+        problem = solver.problem
+        frames, size = problem.scan.frame_count, problem.scan.frame_size
+        along = (np.arange(frames) + 0.5) / frames
+        orders = np.arange(1, FUNCTIONS + 1)
+        basis = math.sqrt(2) * np.cos(math.pi * orders * along[:, None])
+        problem.basis = basis.astype(np.float32)
+        zeros = problem.ops.zeros((FUNCTIONS, size, size), 'complex64')
+        solver.transform(lambda unknowns: unknowns._replace(variation=zeros))
+        self.active = True
+
+    def _condense(self, solver: AcceleratedSolver) -> float:
+        """Keep the leading modes, less what noise alone gives; return the strength of the first."""
+        ops = solver.problem.ops
+        variation = ops.numpy(solver.state.now.variation)
+        parts = variation.astype(np.complex128).reshape(FUNCTIONS, -1).view(np.float64)
+        left, values, _ = np.linalg.svd(parts, full_matrices=False)
+        noise = float(np.mean(values[self.rank :] ** 2))
+        kept = np.maximum(1 - noise / np.maximum(values**2, TINY), 0)
+        kept[self.rank :] = 0
+        self.contrast = float(values[0] / max(values[self.rank], TINY))
+        projection = ((left * kept) @ left.T).astype(np.float32)
+        placed = ops.array(projection)
+        solver.transform(lambda u: u._replace(variation=ops.combine(placed, u.variation)))
+        return float(values[0]) / float(np.linalg.norm(ops.numpy(solver.probe)))
+
+    def _give_up(self, solver: AcceleratedSolver) -> None:
+        solver.transform(lambda unknowns: unknowns._replace(variation=None))
+        solver.problem.basis = None
+        self.active = False
+
+
+def free_variation(ops: Ops, direction: Array, probe: Array) -> Array:
+    """Return a gradient image of the variation without what else can do the same.
+
+    A scale of the probe that varies is a flux, a phase nothing at all, a shift a position and a
+    ramp a part of the object.
+
+    Args:
+        ops: the framework.
+        direction: complex64 (functions, N, N).
+        probe: complex64 (modes, N, N); the first one is the main mode.
+    """
+    main = ops.numpy(probe)[0].astype(np.complex128)
+    rows, columns = fourier_coordinates(len(main))
+    y, x = (np.arange(len(main)) - len(main) // 2)[:, None], np.arange(len(main)) - len(main) // 2
+    spectrum = np.fft.fft2(main)
+    others = [main, 1j * main, 1j * y * main, 1j * x * main]
+    others += [np.fft.ifft2(2j * np.pi * axis * spectrum) for axis in (rows, columns)]
+    matrix = np.stack([_as_real(one) for one in others], axis=1)
+    basis, _ = np.linalg.qr(matrix)
+    images = ops.numpy(direction)
+    flat = np.stack([_as_real(image.astype(np.complex128)) for image in images])
+    free = flat - (flat @ basis) @ basis.T
+    found = np.ascontiguousarray(free).view(np.complex128).reshape(images.shape)
+    return ops.array(found.astype(np.complex64))
+
+
+def _as_real(image: npt.NDArray[np.complex128]) -> Floats:
+    """Return real and imaginary parts, one after the other, float64 (2 N^2,)."""
+    return np.ascontiguousarray(image).ravel().view(np.float64)

@@ -1,0 +1,117 @@
+"""The photons of the beam, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+    from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# Passes before the first estimate: ratios of photons mean something once the object is there.
+FIRST_PASS = 2
+# Of the polynomial in the position that the object's amplitude takes over from the flux: a smooth
+# flux and a smooth amplitude of the object give the same frames.
+SMOOTH_DEGREE = 2
+# Variance of the square root of a Poisson count.
+AMPLITUDE_VARIANCE = 0.25
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class FluxEstimator:
+    """Estimates how far each frame's photon ratio is to be trusted as its flux.
+
+    Attributes:
+        spread: relative standard deviation of the flux beyond photon noise.
+        flux: float64 (n,), relative photons of each frame.
+    """
+
+    spread: float = 0.0
+    flux: Floats | None = None
+
+    def after_pass(self, solver: AcceleratedSolver) -> None:
+        """Estimate the spread; give the smooth part of the flux to the object."""
+        problem = solver.problem
+        if solver.passes < FIRST_PASS:
+            problem.flux_trust = np.zeros(problem.scan.frame_count, np.float32)
+            return
+        ratios = np.maximum(problem.photon_ratios.astype(np.float64), 1e-3)
+        terms = _polynomial(problem.scan.positions_px)
+        logs = np.log(ratios)
+        rest = logs - terms @ np.linalg.lstsq(terms, logs, rcond=None)[0]
+        noise = self._noise(solver)
+        variance = max(0.0, float(np.mean(rest**2 - noise)))
+        self.spread = float(np.sqrt(variance))
+        trust = variance / (variance + noise)
+        before = np.zeros_like(trust) if problem.flux_trust is None else problem.flux_trust
+        self.flux = 1 + before * (ratios - 1)
+        problem.flux_trust = trust.astype(np.float32)
+        if variance > 0:
+            self._fix_scale(solver, terms)
+
+    def _noise(self, solver: AcceleratedSolver) -> Floats:
+        """Return the variance of each frame's ratio by photon noise and the present misfit."""
+        problem = solver.problem
+        good = ~problem.scan.mask
+        photons = problem.scan.counts[:, good].sum(axis=1, dtype=np.float64)
+        background = solver.state.now.background
+        light = photons
+        if background is not None:
+            per_frame = float(problem.ops.numpy(background).sum(dtype=np.float64))
+            light = photons - per_frame
+        lit = float(np.minimum(problem.scan.counts[:, good], 1).sum(dtype=np.float64))
+        expected = AMPLITUDE_VARIANCE * max(lit, 1.0)
+        excess = max(1.0, solver.last_misfit / expected)
+        return np.asarray(excess * np.maximum(photons, 1) / np.maximum(light, 1) ** 2)
+
+    def _fix_scale(self, solver: AcceleratedSolver, terms: Floats) -> None:
+        """Give the mean of the flux to the probe and its smooth part to the object."""
+        assert self.flux is not None
+        ops = solver.problem.ops
+        mean = float(np.mean(self.flux))
+        self.flux = self.flux / mean
+        scale = ops.array(np.asarray(np.sqrt(mean), np.float32))
+        smooth, *_ = np.linalg.lstsq(terms, np.log(np.maximum(self.flux, 1e-3)), rcond=None)
+        amplitude = _on_canvas(solver, smooth)
+        factor = ops.array(amplitude.astype(np.float32))
+
+        def rescale(unknowns: Unknowns) -> Unknowns:
+            variation = unknowns.variation
+            return unknowns._replace(
+                canvas_object=ops.scale(unknowns.canvas_object, factor),
+                probe=ops.scale(unknowns.probe, scale),
+                variation=None if variation is None else ops.scale(variation, scale),
+            )
+
+        solver.transform(rescale)
+
+
+def _polynomial(positions_px: Floats, box: Floats | None = None) -> Floats:
+    """Return the terms of a polynomial in the position, float64 (n, terms).
+
+    Args:
+        positions_px: float64 (n, 2).
+        box: the positions that set centre and scale; the same ones by default.
+    """
+    box = positions_px if box is None else box
+    extent = np.maximum(box.std(axis=0), 1e-9)
+    y, x = ((positions_px - box.mean(axis=0)) / extent).T
+    powers = [(a, b) for a in range(SMOOTH_DEGREE + 1) for b in range(SMOOTH_DEGREE + 1 - a)]
+    return np.stack([y**a * x**b for a, b in powers], axis=1)
+
+
+def _on_canvas(solver: AcceleratedSolver, coefficients: npt.NDArray[np.floating]) -> Floats:
+    """Return exp(polynomial / 2) at the pixels of the canvas, constant beyond the scanned field."""
+    positions = solver.problem.scan.positions_px
+    canvas = solver.problem.canvas
+    rows, columns = np.indices(canvas.shape).reshape(2, -1)
+    pixels = np.stack([rows, columns], axis=1) + np.asarray(canvas.origin_px)
+    inside = np.clip(pixels, positions.min(axis=0), positions.max(axis=0))
+    terms = _polynomial(inside, positions)
+    return np.asarray(np.exp(terms @ coefficients / 2).reshape(canvas.shape))

@@ -1,0 +1,93 @@
+"""A Gaussian prior of the object whose power spectrum is estimated from the object itself.
+
+Where few photons determine a spatial frequency, its component of the object is mostly noise; the
+prior damps it by as much as the object's own spectrum says (empirical Bayes: the spectrum is
+updated by expectation and maximisation, Dempster, Laird and Rubin, J. R. Stat. Soc. B 39, 1, 1977,
+doi:10.1111/j.2517-6161.1977.tb01600.x). Where photons abound it changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.solver.updates import apply_gains
+
+# Passes before the first estimate: the object must be there before it has a spectrum.
+FIRST_PASS = 3
+# Pixels of less dose, relative to its mean over photons, are left out: they are mostly noise.
+LEAST_DOSE = 0.3
+BINS = 32
+TINY = 1e-30
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class ObjectPrior:
+    """Estimates the prior after each pass and applies it after each update of the object.
+
+    Attributes:
+        mean: complex64, of the object, which the prior leaves as it is.
+        spectrum: float64 (bins,), expected power of a Fourier component in units of a pixel's
+            variance, by spatial frequency from 0; None before the first estimate.
+        dose: photons an object pixel, mean over photons.
+    """
+
+    mean: np.complex64 = field(default=np.complex64(1))
+    spectrum: Floats | None = None
+    dose: float = 0.0
+    _passes: int = 0
+    _bins: npt.NDArray[np.int64] | None = None
+    _gains: dict[float, Array] = field(default_factory=dict)
+
+    def estimate(self, ops: Ops, canvas_object: Array, dose: Array) -> None:
+        """Update the spectrum from the object after a pass.
+
+        Args:
+            ops: the framework.
+            canvas_object: complex64 (H, W).
+            dose: float32 (H, W), photons an object pixel, of all frames.
+        """
+        self._passes += 1
+        if self._passes < FIRST_PASS:
+            return
+        image, photons = ops.numpy(canvas_object), ops.numpy(dose).astype(np.float64)
+        self.dose = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
+        window = np.minimum(photons / self.dose, 1) * (photons > LEAST_DOSE * self.dose)
+        self.mean = np.complex64(np.sum(image * window) / np.sum(window))
+        power = np.abs(np.fft.fft2((image - self.mean) * window)) ** 2 / np.sum(window**2)
+        observed = self._radial_mean(power)
+        # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
+        variance = 1 / self.dose
+        before = np.maximum(observed, variance) if self.spectrum is None else self.spectrum
+        self.spectrum = observed + before * variance / (before + variance)
+        self._gains = {}
+
+    def apply(self, ops: Ops, canvas_object: Array, step: float) -> Array:
+        """Return the object after the proximal step of the prior, complex64 (H, W).
+
+        Args:
+            ops: the framework.
+            canvas_object: complex64 (H, W), after a step towards the frames.
+            step: size of that step, relative to the full one.
+        """
+        if self.spectrum is None or self._bins is None:
+            return canvas_object
+        if step not in self._gains:
+            gains = 1 / (1 + step / (2 * self.spectrum * self.dose))
+            self._gains[step] = ops.array(gains[self._bins].astype(np.float32))
+        mean = ops.array(np.asarray(self.mean))
+        return ops.compiled(apply_gains)(canvas_object, mean, self._gains[step])
+
+    def _radial_mean(self, power: Floats) -> Floats:
+        """Return the mean power in bins of spatial frequency."""
+        if self._bins is None:
+            rows, columns = (np.fft.fftfreq(side) for side in power.shape)
+            radius = np.hypot(rows[:, None], columns)
+            self._bins = np.rint(2 * BINS * radius).astype(np.int64)
+        bins = self._bins.ravel()
+        return np.bincount(bins, power.ravel()) / np.maximum(np.bincount(bins), 1)

@@ -1,0 +1,79 @@
+"""A solver as an inference config asks for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver, Estimator
+from ptychopinn_plugin.solver.drift import DriftEstimator
+from ptychopinn_plugin.solver.flux import FluxEstimator
+from ptychopinn_plugin.solver.object_prior import ObjectPrior
+from ptychopinn_plugin.solver.probe_modes import hermite_modes
+from ptychopinn_plugin.solver.problem import Problem
+
+
+def prepare_solver(
+    ops: Ops,
+    scan: ScanData,
+    inference: InferenceConfig,
+    check: Callable[[], None],
+    *,
+    with_model: bool = False,
+) -> AcceleratedSolver:
+    """Prepare a scan for passes.
+
+    Args:
+        ops: the framework.
+        scan: the scan; of its object guess only the shape is used.
+        inference: what to estimate, and how.
+        check: called before every batch; raises to stop the work.
+        with_model: whether a learned stage takes part, which was trained beside plain passes.
+    """
+    if inference.probe_modes > scan.mode_count:
+        scan = dataclasses.replace(scan, probe=hermite_modes(scan.probe, inference.probe_modes))
+    estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
+    problem = Problem.of(
+        ops,
+        scan,
+        inference.subsets,
+        fixed_probe=not (inference.update_probe or estimates),
+        check=check,
+        noise=noise_model(inference, with_model=with_model),
+    )
+    solver = AcceleratedSolver(
+        problem,
+        inference,
+        estimators=tuple(_estimators(inference)),
+        prior=ObjectPrior() if inference.object_prior and not with_model else None,
+    )
+    if inference.update_background:
+        size = scan.frame_size
+        zeros = ops.array(np.zeros((size, size), np.float32))
+        solver.transform(lambda unknowns: unknowns._replace(background=zeros))
+    return solver
+
+
+def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
+    """Return the noise model that a config asks for."""
+    name = inference.noise_model
+    if name == 'auto':
+        name = 'amplitude' if with_model else 'poisson'
+    models: dict[str, NoiseModel] = {'poisson': POISSON, 'amplitude': AMPLITUDE}
+    return models[name]
+
+
+def _estimators(inference: InferenceConfig) -> list[Estimator]:
+    """Return what is estimated between passes, in this order."""
+    found: list[Estimator] = []
+    if inference.update_flux:
+        found.append(FluxEstimator())
+    if inference.opr_modes:
+        found.append(DriftEstimator(inference.opr_modes))
+    return found

@@ -1,0 +1,117 @@
+"""Further incoherent modes of a probe: made, and dropped where the frames do not need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+    from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# Share of the power that each further mode starts with: enough to leave zero, where its gradient
+# vanishes, and little beside the main mode.
+STARTING_SHARE = 0.005
+# A mode that the frames need grows: measured by its power from one pass to another.
+FIRST_LOOK, LAST_LOOK = 4, 6
+LEAST_GROWTH = 1.15
+
+Probe = npt.NDArray[np.complex64]
+
+
+def hermite_modes(probe: Probe, count: int) -> Probe:
+    """Return a probe with further modes: its first one times polynomials of the coordinates.
+
+    What a moving source or sample makes of a probe is its derivatives and products with
+    coordinates (Hermite-like). Each is made orthogonal to those before.
+
+    Args:
+        probe: complex64 (modes, N, N).
+        count: modes wanted; a probe that has as many is returned as it is.
+
+    Returns:
+        complex64 (count, N, N).
+
+    Raises:
+        ValueError: more than six modes.
+    """
+    if len(probe) >= count:
+        return probe
+    modes = [mode.astype(np.complex128) for mode in probe]
+    power = float(np.sum(np.abs(probe) ** 2))
+    for polynomial in _polynomials(modes[0])[: count - len(probe)]:
+        mode = modes[0] * polynomial
+        for other in modes:
+            mode = mode - other * (np.vdot(other, mode) / max(np.vdot(other, other).real, 1e-30))
+        norm = max(float(np.linalg.norm(mode)), 1e-30)
+        modes.append(mode * np.sqrt(STARTING_SHARE * power) / norm)
+    return np.stack(modes).astype(np.complex64)
+
+
+def orthogonal_modes(probe: Probe) -> Probe:
+    """Return the mutually orthogonal modes of the same mutual intensity, the strongest first.
+
+    Args:
+        probe: complex64 (modes, N, N).
+    """
+    matrix = probe.reshape(len(probe), -1).astype(np.complex128)
+    _, values, vectors = np.linalg.svd(matrix, full_matrices=False)
+    modes = values[:, None] * vectors
+    # The global phase of each mode is free: keep that of the mode that it resembles most.
+    overlap = matrix @ modes.conj().T
+    phases = np.exp(1j * np.angle(overlap[np.argmax(np.abs(overlap), axis=0), range(len(modes))]))
+    return np.asarray((modes * phases[:, None]).reshape(probe.shape), np.complex64)
+
+
+def _polynomials(mode: npt.NDArray[np.complex128]) -> list[npt.NDArray[np.float64]]:
+    """Return x, y, xy, x^2, y^2 about the centre of a mode, in units of its width, (N, N) each."""
+    size = len(mode)
+    intensity = np.abs(mode) ** 2
+    intensity /= max(float(intensity.sum()), 1e-30)
+    axis = np.arange(size, dtype=np.float64) - size // 2
+    scaled = []
+    for light in (intensity.sum(axis=1), intensity.sum(axis=0)):
+        centre = float(light @ axis)
+        width = np.sqrt(max(float(light @ (axis - centre) ** 2), 1e-30))
+        scaled.append((axis - centre) / width)
+    y, x = scaled[0][:, None] * np.ones(size), np.ones((size, 1)) * scaled[1]
+    return [x, y, x * y, x**2, y**2]
+
+
+@dataclass(eq=False)
+class ModeSelection:
+    """Drops the modes that were added and that the frames do not need.
+
+    Attributes:
+        given: modes of the user's probe, which are kept.
+        growth: float64 (modes,), of the share of each mode's power between two passes.
+    """
+
+    given: int = 1
+    growth: npt.NDArray[np.float64] | None = None
+    _shares: npt.NDArray[np.float64] | None = None
+
+    def after_pass(self, solver: AcceleratedSolver) -> None:
+        """Compare the power of the modes at two passes; drop those that do not grow."""
+        if solver.passes not in (FIRST_LOOK, LAST_LOOK):
+            return
+        probe = solver.problem.ops.numpy(solver.probe)
+        power = np.sum(np.abs(probe) ** 2, axis=(1, 2), dtype=np.float64)
+        shares = power / power.sum()
+        if self._shares is None or solver.passes == FIRST_LOOK:
+            self._shares = shares
+            return
+        self.growth = shares / np.maximum(self._shares, 1e-30)
+        needed = (self.growth > LEAST_GROWTH) | (np.arange(len(shares)) < self.given)
+        if needed.all():
+            return
+        ops = solver.problem.ops
+        kept = np.flatnonzero(needed)
+
+        def keep(unknowns: Unknowns) -> Unknowns:
+            return unknowns._replace(probe=ops.array(ops.numpy(unknowns.probe)[kept]))
+
+        solver.transform(keep)

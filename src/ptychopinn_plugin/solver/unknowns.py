@@ -1,0 +1,59 @@
+"""The unknowns of a reconstruction that live on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ptychopinn_plugin.physics.ops import Array, Ops
+
+
+class Unknowns(NamedTuple):
+    """Object, probe and what else the frames depend on; None for what is not estimated.
+
+    Attributes:
+        canvas_object: complex64 (H, W).
+        probe: complex64 (modes, N, N); the first mode is the main one.
+        variation: complex64 (functions, N, N), how the main mode varies along the scan: frame j
+            sees probe[0] + sum_k basis[j, k] variation[k].
+        background: float32 (N, N), counts added to every frame, zero frequency at index 0.
+    """
+
+    canvas_object: Array
+    probe: Array
+    variation: Array | None = None
+    background: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """The unknowns now and one update before: their difference is the momentum.
+
+    Attributes:
+        now: the present unknowns.
+        earlier: those before the last update.
+    """
+
+    now: Unknowns
+    earlier: Unknowns
+
+    def without_momentum(self) -> State:
+        """Return the same unknowns with no last change."""
+        return State(self.now, self.now)
+
+    def mapped(self, function: Callable[[Unknowns], Unknowns]) -> State:
+        """Return the state with a function applied now and before, so that momentum follows."""
+        return State(function(self.now), function(self.earlier))
+
+
+def extrapolate(ops: Ops, now: Array, earlier: Array, momentum: Array) -> Array:
+    """Return an array extrapolated along its last change.
+
+    Args:
+        ops: the framework.
+        now: the present state, complex64 or float32 of any shape.
+        earlier: the state one update before.
+        momentum: float32 scalar, the share of the last change that is added.
+    """
+    return now + ops.scale(now - earlier, momentum)
