@@ -77,7 +77,9 @@ class FluxEstimator:
         mean = float(np.mean(self.flux))
         self.flux = self.flux / mean
         scale = ops.array(np.asarray(np.sqrt(mean), np.float32))
-        smooth, *_ = np.linalg.lstsq(terms, np.log(np.maximum(self.flux, 1e-3)), rcond=None)
+        # A probe that varies along the scan carries a part of the photons' variation.
+        photons = np.maximum(self.flux * solver.problem.relative_powers(solver.state.now), 1e-3)
+        smooth, *_ = np.linalg.lstsq(terms, np.log(photons), rcond=None)
         amplitude = _on_canvas(solver, smooth)
         factor = ops.array(amplitude.astype(np.float32))
 

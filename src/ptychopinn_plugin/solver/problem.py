@@ -236,6 +236,16 @@ class Problem:
         size = 8 * scan.frame_count * scan.mode_count * scan.frame_size**2
         return self.fixed_probe and size <= PROBE_CACHE_BYTES
 
+    def relative_powers(self, unknowns: Unknowns) -> npt.NDArray[np.float64]:
+        """Return the power of each frame's main mode relative to the mean one, float64 (n,)."""
+        if self.basis is None or unknowns.variation is None:
+            return np.ones(self.scan.frame_count)
+        parts = [self.ops.numpy(unknowns.probe)[:1], self.ops.numpy(unknowns.variation)]
+        flat = np.concatenate(parts).reshape(1 + len(parts[1]), -1).astype(np.complex128)
+        products = (flat.conj() @ flat.T).real
+        weights = np.column_stack([np.ones(len(self.basis)), self.basis])
+        return np.asarray(np.sum((weights @ products) * weights, axis=1) / products[0, 0])
+
     def move_frames(self, positions_px: npt.NDArray[np.float64]) -> None:
         """Let the frames lie at other positions, as far as their patches stay on the canvas.
 
