@@ -13,9 +13,9 @@ from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConf
 from ptychopinn_plugin.errors import ModelMismatchError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.history import TrainingHistory, build_manifest
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_scan
@@ -54,15 +54,15 @@ def make_training(scan: ScanData, config: ModelConfig = CNN, **options: Any) -> 
     from ptychopinn_plugin.backends.tensorflow.cnn_training import PatchTraining
 
     chosen = execution(**options)
-    sets = GroupSets.of([scan], config, SHORT, with_truth=False)
+    sets = DatasetSplit.from_scans([scan], config, SHORT, with_ground_truth=False)
     schedule = cnn_schedule(chosen, sets.steps_per_epoch * SHORT.epochs)
     return PatchTraining(sets, config, SHORT, chosen, schedule, '/CPU:0', lambda: None)
 
 
-def make_record(scan: ScanData, training: PatchTraining) -> TrainingRecord:
-    manifest = manifest_of(execution(), CNN, SHORT, [scan])
+def make_record(scan: ScanData, training: PatchTraining) -> TrainingHistory:
+    manifest = build_manifest(execution(), CNN, SHORT, [scan])
     steps = training.sets.steps_per_epoch
-    return TrainingRecord(Monitor(), manifest, scan.probe, steps_per_epoch=steps, trust=None)
+    return TrainingHistory(Monitor(), manifest, scan.probe, steps_per_epoch=steps, trust=None)
 
 
 def test_batches_of_all_sizes_share_one_trace(scan: ScanData) -> None:
@@ -88,7 +88,7 @@ def test_weights_come_back_as_they_went(scan: ScanData) -> None:
     from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
 
     config = ModelConfig(architecture='cnn', gridsize=2, probe_trainable=True)
-    weights = fresh_weights(config, 64, scan.probe, 3)
+    weights = initial_weights(config, 64, scan.probe, 3)
     network = PatchNetwork(config, 64, 1, weights)
     back = network.weights()
     assert list(back) == list(weights)

@@ -13,7 +13,7 @@ from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfi
 from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from tests.helpers import make_scan
 
@@ -69,7 +69,7 @@ def model(engine: Engine, scan: ScanData, models: dict[str, TrainedModel]) -> Tr
 
 def believing(model: TrainedModel, factor: float) -> TrainedModel:
     """Return a model that is believed alike at every dose."""
-    trust = np.full_like(Trust.full().factor, factor)
+    trust = np.full_like(DoseGate.open().factor, factor)
     return dataclasses.replace(model, weights={**model.weights, 'trust.factor': trust})
 
 

@@ -8,8 +8,8 @@ import pytest
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.runner import Stage, plan, run_reconstruction
-from ptychopinn_plugin.networks.unrolled.dose_gate import DOSE_BINS, Trust
-from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, canvas_planes
+from ptychopinn_plugin.networks.unrolled.dose_gate import DOSE_BINS, DoseGate
+from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, compute_features
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import Reconstruction
 from tests.helpers import make_scan
@@ -28,9 +28,9 @@ def test_the_network_does_not_see_the_global_phase() -> None:
     ops = NumpyOps()
     canvas_object, direction, dose = canvases()
     turn = np.exp(1.3j)
-    planes = canvas_planes(ops, canvas_object, direction, dose)
-    turned = canvas_planes(ops, canvas_object * turn, direction * turn, dose)
-    assert len(planes.inputs) == INPUT_PLANES
+    planes = compute_features(ops, canvas_object, direction, dose)
+    turned = compute_features(ops, canvas_object * turn, direction * turn, dose)
+    assert len(planes.inputs) == INPUT_CHANNELS
     for one, other in zip(planes.inputs, turned.inputs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
@@ -47,7 +47,7 @@ def test_an_update_is_in_units_of_the_expected_error() -> None:
     canvas_object, direction, dose = canvases()
     ones = (np.ones((24, 31)), np.zeros((24, 31)))
     for factor in (1.0, 1e4):
-        planes = canvas_planes(ops, canvas_object, direction * 0, dose * factor)
+        planes = compute_features(ops, canvas_object, direction * 0, dose * factor)
         change = planes.updated(ops, canvas_object, ones) - canvas_object
         noise = 1 / np.sqrt(1 + dose * factor)
         np.testing.assert_allclose(np.abs(change), noise * planes.cover, rtol=1e-2)
@@ -57,7 +57,7 @@ def test_dark_pixels_are_left_alone() -> None:
     ops = NumpyOps()
     canvas_object, direction, dose = canvases()
     dose[:5] = 0
-    planes = canvas_planes(ops, canvas_object, direction, dose)
+    planes = compute_features(ops, canvas_object, direction, dose)
     ones = (np.ones((24, 31)), np.ones((24, 31)))
     np.testing.assert_array_equal(planes.updated(ops, canvas_object, ones)[:5], canvas_object[:5])
 
@@ -65,7 +65,7 @@ def test_dark_pixels_are_left_alone() -> None:
 def test_trust_is_the_factor_that_left_least_and_none_where_nothing_was_measured() -> None:
     doses = np.array([1.0, 1.1, 3.0])
     ratios = np.array([[1.0, 0.8, 0.6], [1.0, 0.9, 0.7], [1.0, 0.95, 1.2]])
-    trust = Trust.measured(doses, ratios)
+    trust = DoseGate.from_validation(doses, ratios)
     assert trust.at(1.0) == 1.0
     assert trust.at(3.0) == 0.5
     assert trust.at(6.0) == 0.0
@@ -74,7 +74,7 @@ def test_trust_is_the_factor_that_left_least_and_none_where_nothing_was_measured
 
 
 def test_a_network_that_only_harms_is_not_trusted() -> None:
-    trust = Trust.measured(np.array([2.0]), np.array([[1.0, 1.1, 1.3]]))
+    trust = DoseGate.from_validation(np.array([2.0]), np.array([[1.0, 1.1, 1.3]]))
     assert trust.at(2.0) == 0.0
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import PatchError, ScanDataError
-from ptychopinn_plugin.networks.cnn.batching import like_parts, neighbourly_parts
-from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, photons_of, shares_of
+from ptychopinn_plugin.networks.cnn.batching import equal_batches, compact_batches
+from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, photons_of, patch_shares
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
-from ptychopinn_plugin.networks.cnn.split import GroupSets, inference_groups, training_groups
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit, inference_groups, training_groups
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_known_scan, make_probe, make_scan
 
@@ -28,14 +28,14 @@ def scan() -> ScanData:
     return make_scan(frame_size=SIZE, side=6, bad_pixels=5)
 
 
-def sets(scan: ScanData, model: ModelConfig = PAIRS, **fields: object) -> GroupSets:
+def sets(scan: ScanData, model: ModelConfig = PAIRS, **fields: object) -> DatasetSplit:
     training = TrainingConfig.model_validate({'batch_size': 8, **fields})
-    return GroupSets.of([scan], model, training, with_truth=False)
+    return DatasetSplit.from_scans([scan], model, training, with_ground_truth=False)
 
 
 def test_inputs_are_normalised_amplitudes_with_their_own_frame_first(scan: ScanData) -> None:
     groups = np.array([[7, 8, 13, 14], [3, 2, 8, 9]])
-    batch = GroupedScan.of(scan, PAIRS, [groups]).batch(groups)
+    batch = GroupedScan.from_scan(scan, PAIRS, [groups]).batch(groups)
     assert batch.inputs.shape == (2, 4, SIZE, SIZE)
     assert batch.inputs.dtype == np.float32
     good = np.where(scan.mask, 0, scan.counts)
@@ -49,7 +49,7 @@ def test_inputs_are_normalised_amplitudes_with_their_own_frame_first(scan: ScanD
 
 def test_all_frames_have_a_mean_power_of_a_quarter_of_their_pixels(scan: ScanData) -> None:
     every = np.arange(scan.frame_count)[:, None]
-    inputs = GroupedScan.of(scan, SINGLES, [every]).batch(every).inputs
+    inputs = GroupedScan.from_scan(scan, SINGLES, [every]).batch(every).inputs
     assert np.mean(np.sum(inputs.astype(np.float64) ** 2, axis=(1, 2, 3))) == pytest.approx(
         (SIZE / 2) ** 2
     )
@@ -58,7 +58,7 @@ def test_all_frames_have_a_mean_power_of_a_quarter_of_their_pixels(scan: ScanDat
 def test_brighter_frames_with_a_brighter_probe_look_the_same(scan: ScanData) -> None:
     bright = dataclasses.replace(scan, counts=4 * scan.counts, probe=2 * scan.probe)
     groups = np.array([[7, 8, 13, 14]])
-    plain, other = (GroupedScan.of(one, PAIRS, [groups]).batch(groups) for one in (scan, bright))
+    plain, other = (GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups) for one in (scan, bright))
     assert np.allclose(plain.inputs, other.inputs, rtol=1e-5)
     assert plain.shares is not None
     assert other.shares is not None
@@ -70,7 +70,7 @@ def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
     spoilt = dataclasses.replace(scan, counts=np.where(scan.mask, np.nan, scan.counts))
     groups = np.array([[7, 8, 13, 14]])
     for one in (spoilt, scan):
-        batch = GroupedScan.of(one, PAIRS, [groups]).batch(groups)
+        batch = GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups)
         assert np.isfinite(batch.inputs).all()
         assert not batch.inputs[..., scan.mask].any()
     assert photons_of(spoilt) == photons_of(scan)
@@ -78,7 +78,7 @@ def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
 
 def test_patches_lie_on_their_regions_as_on_the_object(scan: ScanData) -> None:
     groups = np.array([[7, 8, 13, 14], [3, 2, 8, 9]])
-    batch = GroupedScan.of(scan, PAIRS, [groups]).batch(groups)
+    batch = GroupedScan.from_scan(scan, PAIRS, [groups]).batch(groups)
     assert batch.corners is not None
     height, width = batch.canvas_shape
     assert batch.corners.min() == 0
@@ -92,7 +92,7 @@ def test_patches_lie_on_their_regions_as_on_the_object(scan: ScanData) -> None:
 def test_shares_of_a_pixel_add_up_to_one() -> None:
     corners = np.array([[0, 0], [3, 5], [2, 1], [24, 7]])
     weight = patch_weight(make_probe(SIZE, modes=2))
-    shares = shares_of(corners, weight, (40, 23))
+    shares = patch_shares(corners, weight, (40, 23))
     total = np.zeros((40, 23))
     for share, (row, column) in zip(shares, corners, strict=True):
         total[row : row + SIZE, column : column + SIZE] += share
@@ -195,8 +195,8 @@ def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) 
 
 
 def test_batches_have_like_sizes() -> None:
-    assert [len(part) for part in like_parts(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
-    assert like_parts(np.zeros((0, 4), np.int64), 8) == []
+    assert [len(part) for part in equal_batches(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
+    assert equal_batches(np.zeros((0, 4), np.int64), 8) == []
 
 
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 100))
@@ -205,8 +205,8 @@ def test_neighbours_are_dealt_into_as_few_batches_as_others(
 ) -> None:
     random = np.random.RandomState(seed)
     centres = random.random_sample((count, 2))
-    parts = neighbourly_parts(np.arange(count)[:, None], centres, size, random)
-    assert len(parts) == len(like_parts(np.arange(count)[:, None], size))
+    parts = compact_batches(np.arange(count)[:, None], centres, size, random)
+    assert len(parts) == len(equal_batches(np.arange(count)[:, None], size))
     assert sorted(int(one) for part in parts for one in part[:, 0]) == list(range(count))
     assert all(0 < len(part) <= size for part in parts)
 
@@ -215,7 +215,7 @@ def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanDa
     made = sets(scan, SINGLES, batch_size=6)
     alone = sets(scan, SINGLES, batch_size=6, overlap='group')
 
-    def extent(one: GroupSets) -> float:
+    def extent(one: DatasetSplit) -> float:
         return float(np.mean([np.ptp(batch.positions_px, axis=0) for batch in one.epoch(0)]))
 
     assert extent(made) < 0.6 * extent(alone)
@@ -228,7 +228,7 @@ def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanDa
 
 def test_scans_take_turns_with_probes_of_their_own(scan: ScanData) -> None:
     other = make_scan(frame_size=SIZE, side=5, seed=3)
-    made = GroupSets.of([scan, other], PAIRS, TrainingConfig(batch_size=4), with_truth=False)
+    made = DatasetSplit.from_scans([scan, other], PAIRS, TrainingConfig(batch_size=4), with_ground_truth=False)
     numbers = [batch.scan for batch in made.epoch(0)]
     assert set(numbers) == {0, 1}
     assert numbers != sorted(numbers)
@@ -236,9 +236,9 @@ def test_scans_take_turns_with_probes_of_their_own(scan: ScanData) -> None:
 
 def test_true_patches_are_cut_from_the_given_object() -> None:
     known = make_known_scan(frame_size=SIZE, side=6)
-    with_truth = dataclasses.replace(known.scan, object_guess=known.truth)
+    with_ground_truth = dataclasses.replace(known.scan, object_guess=known.truth)
     groups = np.array([[7, 8, 13, 14]])
-    batch = GroupedScan.of(with_truth, PAIRS, [groups], with_truth=True).batch(groups)
+    batch = GroupedScan.from_scan(with_ground_truth, PAIRS, [groups], with_ground_truth=True).batch(groups)
     assert batch.truth is not None
     for patch, position in zip(batch.truth, batch.positions_px, strict=True):
         row, column = np.rint(position).astype(int) - SIZE // 2
@@ -247,5 +247,5 @@ def test_true_patches_are_cut_from_the_given_object() -> None:
 
 def test_learning_from_an_object_needs_one(scan: ScanData) -> None:
     with pytest.raises(ScanDataError, match='objectGuess is flat'):
-        GroupedScan.of(scan, SINGLES, [], with_truth=True)
-    assert GroupedScan.of(scan, SINGLES, []).batch(np.array([[0]])).truth is None
+        GroupedScan.from_scan(scan, SINGLES, [], with_ground_truth=True)
+    assert GroupedScan.from_scan(scan, SINGLES, []).batch(np.array([[0]])).truth is None

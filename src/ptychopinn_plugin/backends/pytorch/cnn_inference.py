@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from ptychopinn_plugin.backends.pytorch.cnn_counts import expected_of, good_pixels
+from ptychopinn_plugin.backends.pytorch.cnn_tensors import expected_of, good_pixels
 from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.patch_inference import (
+from ptychopinn_plugin.networks.cnn.inference import (
     Draw,
     Patches,
     reconstruct_with_network,

@@ -7,19 +7,19 @@ from collections.abc import Callable
 import torch
 from torch.utils.data import DataLoader
 
-from ptychopinn_plugin.backends.pytorch.cnn_counts import expected_of, good_pixels
+from ptychopinn_plugin.backends.pytorch.cnn_tensors import expected_of, good_pixels
 from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.unrolled_stage import network_weights
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
 from ptychopinn_plugin.networks.cnn.losses import LossWeights, counts_loss, patches_loss
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.cnn.validation import judgement_of, watchdog_of
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.cnn.validation import judgement_of, build_detector
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 
 
 class PatchTraining(Training):
@@ -27,11 +27,11 @@ class PatchTraining(Training):
 
     def __init__(
         self,
-        sets: GroupSets,
+        sets: DatasetSplit,
         model: ModelConfig,
         training: TrainingConfig,
         execution: ExecutionConfig,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         check: Callable[[], None],
     ) -> None:
         """Prepare a training.
@@ -49,11 +49,11 @@ class PatchTraining(Training):
         size = probe.shape[-1]
         self.sets = sets
         self.config = training
-        self.weights = LossWeights.of(model, training, sets.photons)
+        self.weights = LossWeights.from_config(model, training, sets.photons)
         self.network: PatchNetwork = PatchNetwork(model, size, len(probe))
-        self.network.take(fresh_weights(model, size, probe, training.seed))
+        self.network.take(initial_weights(model, size, probe, training.seed))
         self.judgement = judgement_of(sets)
-        self._watchdog = watchdog_of(sets)
+        self._watchdog = build_detector(sets)
 
     def train_dataloader(self) -> DataLoader[GroupBatch]:
         """Return this epoch's batches."""
@@ -92,7 +92,7 @@ class PatchTraining(Training):
         )
         self.log('val_loss', float(loss), on_epoch=True, batch_size=1)
 
-    def close_epoch(self, record: TrainingRecord, epoch: int) -> None:
+    def close_epoch(self, record: TrainingHistory, epoch: int) -> None:
         """Tell the record of the epoch; stop a training that has collapsed.
 
         Raises:

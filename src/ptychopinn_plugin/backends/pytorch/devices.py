@@ -23,7 +23,7 @@ def devices() -> tuple[str, ...]:
     return tuple(found)
 
 
-def device_of(execution: ExecutionConfig) -> torch.device:
+def select_device(execution: ExecutionConfig) -> torch.device:
     """Return the device that a config asks for.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cnn_inference import reconstruct_patches
-from ptychopinn_plugin.backends.pytorch.devices import computing, device_of
+from ptychopinn_plugin.backends.pytorch.devices import computing, select_device
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.unrolled_stage import LearnedStage
 from ptychopinn_plugin.config import (
@@ -31,7 +31,7 @@ class PyTorchEngine:
 
     def __init__(self, execution: ExecutionConfig) -> None:
         self.execution = execution
-        self.device = device_of(execution)
+        self.device = select_device(execution)
 
     def reconstruct(
         self,
@@ -86,12 +86,12 @@ class PyTorchEngine:
             CollapseError: the published network went to a state that it cannot learn from.
         """
         # Lightning is needed here only, and takes longer to import than a small reconstruction.
-        from ptychopinn_plugin.backends.pytorch.fit import fit_patches, fit_stage
+        from ptychopinn_plugin.backends.pytorch.fit import fit_cnn, fit_unrolled
 
         with computing(self.execution), torch.random.fork_rng():
             torch.manual_seed(training.seed)
             if model.architecture == 'cnn':
-                return fit_patches(
+                return fit_cnn(
                     scans,
                     model,
                     training,
@@ -101,6 +101,6 @@ class PyTorchEngine:
                     folder,
                     resume=resume,
                 )
-            return fit_stage(
+            return fit_unrolled(
                 scans, model, training, self.execution, monitor, self.device, folder, resume=resume
             )

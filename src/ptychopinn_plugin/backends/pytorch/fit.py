@@ -9,20 +9,20 @@ import torch
 
 from ptychopinn_plugin.backends.pytorch.cnn_training import PatchTraining
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
-from ptychopinn_plugin.backends.pytorch.trainer import run_training
+from ptychopinn_plugin.backends.pytorch.training_loop import run_training
 from ptychopinn_plugin.backends.pytorch.unrolled_training import StageTraining
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.setup import prepared
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
-from ptychopinn_plugin.networks.learning_rate import stage_schedule
+from ptychopinn_plugin.networks.history import TrainingHistory, build_manifest
+from ptychopinn_plugin.networks.learning_rate import unrolled_schedule
 from ptychopinn_plugin.networks.runner import stop_check
-from ptychopinn_plugin.networks.unrolled.references import with_reference
+from ptychopinn_plugin.networks.unrolled.references import reconstruct_reference
 from ptychopinn_plugin.scan import ScanData
 
 
-def fit_patches(
+def fit_cnn(
     scans: Sequence[ScanData],
     model: ModelConfig,
     training: TrainingConfig,
@@ -40,7 +40,7 @@ def fit_patches(
     return record.trained()
 
 
-def fit_stage(
+def fit_unrolled(
     scans: Sequence[ScanData],
     model: ModelConfig,
     training: TrainingConfig,
@@ -54,10 +54,10 @@ def fit_stage(
     """Train the learned stage on scans; see `PyTorchEngine.fit`."""
     with torch.no_grad():
         ops = TorchOps(device)
-        material = [with_reference(ops, scan, training, monitor) for scan in scans]
+        material = [reconstruct_reference(ops, scan, training, monitor) for scan in scans]
     used = [one.scan for one in material]
-    manifest = manifest_of(execution, model, training, used)
-    record = TrainingRecord(
+    manifest = build_manifest(execution, model, training, used)
+    record = TrainingHistory(
         monitor, manifest, used[0].probe, metric=execution.checkpoint_monitor_metric
     )
     module = StageTraining(
@@ -65,7 +65,7 @@ def fit_stage(
         training,
         material,
         execution,
-        stage_schedule(execution, training.epochs * training.steps_per_epoch),
+        unrolled_schedule(execution, training.epochs * training.steps_per_epoch),
         stop_check(monitor),
     )
     run_training(module, record, execution, device, folder, resume=resume)

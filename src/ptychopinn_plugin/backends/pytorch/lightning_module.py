@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.networks.cnn.architecture import INTENSITY, PROBE_IMAG, PROBE_REAL
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import WEIGHT_DECAY, Schedule
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import WEIGHT_DECAY, LearningRateSchedule
 
 TRAINED_PHYSICS = (INTENSITY, PROBE_REAL, PROBE_IMAG)
 
@@ -31,7 +31,7 @@ class Training(lightning.LightningModule):
     network: nn.Module
 
     def __init__(
-        self, execution: ExecutionConfig, schedule: Schedule, check: Callable[[], None]
+        self, execution: ExecutionConfig, schedule: LearningRateSchedule, check: Callable[[], None]
     ) -> None:
         """Prepare a training.
 
@@ -49,7 +49,7 @@ class Training(lightning.LightningModule):
         self._gathered = 0
 
     @abstractmethod
-    def close_epoch(self, record: TrainingRecord, epoch: int) -> None:
+    def close_epoch(self, record: TrainingHistory, epoch: int) -> None:
         """Tell the record of an epoch once its validation is done."""
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

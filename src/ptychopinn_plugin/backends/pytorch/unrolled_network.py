@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, OUTPUT_PLANES
+from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
 BLOCK = 2
@@ -61,14 +61,14 @@ class StageNetwork(nn.Module):
         super().__init__()
         channels = [config.width * min(2**level, 2) for level in range(config.levels)]
         self.multiple = BLOCK * 2 ** (config.levels - 1)
-        self.inlet = nn.Conv2d(INPUT_PLANES * BLOCK**2, channels[0], 3, padding=1)
+        self.inlet = nn.Conv2d(INPUT_CHANNELS * BLOCK**2, channels[0], 3, padding=1)
         self.pyramid = Level(channels, config.blocks)
-        self.outlet = nn.Conv2d(channels[0], OUTPUT_PLANES * BLOCK**2, 3, padding=1)
+        self.outlet = nn.Conv2d(channels[0], OUTPUT_CHANNELS * BLOCK**2, 3, padding=1)
         nn.init.zeros_(self.outlet.weight)
         nn.init.zeros_(self.outlet.bias)  # type: ignore[arg-type]
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Map planes (b, INPUT_PLANES, H, W) to (b, OUTPUT_PLANES, H, W), any H and W."""
+        """Map planes (b, INPUT_CHANNELS, H, W) to (b, OUTPUT_CHANNELS, H, W), any H and W."""
         height, width = planes.shape[-2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         x = functional.pixel_unshuffle(functional.pad(planes, padding), BLOCK)

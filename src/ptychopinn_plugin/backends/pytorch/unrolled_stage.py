@@ -8,8 +8,8 @@ import torch
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.unrolled_network import StageNetwork
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
-from ptychopinn_plugin.networks.unrolled.features import Situation, canvas_planes, mean_log10_dose
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
+from ptychopinn_plugin.networks.unrolled.features import StageInput, compute_features, mean_log10_dose
 from ptychopinn_plugin.networks.weights import Weights, joined, parted
 
 
@@ -21,7 +21,7 @@ class LearnedStage:
         trust: by dose.
     """
 
-    def __init__(self, ops: TorchOps, network: StageNetwork, trust: Trust) -> None:
+    def __init__(self, ops: TorchOps, network: StageNetwork, trust: DoseGate) -> None:
         self.ops = ops
         self.network = network
         self.trust = trust
@@ -39,9 +39,9 @@ class LearnedStage:
         factor = self.trust.at(mean_log10_dose(self.ops, dose))
         if factor == 0:
             return canvas_object
-        return self.updated(Situation(canvas_object, direction, dose), factor=factor)
+        return self.updated(StageInput(canvas_object, direction, dose), factor=factor)
 
-    def updated(self, before: Situation, *, factor: float = 1.0, symmetry: int = 0) -> torch.Tensor:
+    def updated(self, before: StageInput, *, factor: float = 1.0, symmetry: int = 0) -> torch.Tensor:
         """Return the object after the network's update.
 
         Args:
@@ -50,9 +50,9 @@ class LearnedStage:
             symmetry: 0 to 7, the symmetry of the square that the network sees the planes in.
         """
         with torch.no_grad():
-            planes = canvas_planes(self.ops, before.canvas_object, before.direction, before.dose)
+            planes = compute_features(self.ops, before.canvas_object, before.direction, before.dose)
         inputs = turned(torch.stack(planes.inputs)[None], symmetry)
-        outputs = turned_back(self.network(inputs), symmetry)[0] * factor
+        outputs = undo_symmetry(self.network(inputs), symmetry)[0] * factor
         changed: torch.Tensor = planes.updated(
             self.ops, before.canvas_object, (outputs[0], outputs[1])
         )
@@ -94,7 +94,7 @@ def turned(planes: torch.Tensor, symmetry: int) -> torch.Tensor:
     return planes.flip(3) if symmetry >= 4 else planes
 
 
-def turned_back(planes: torch.Tensor, symmetry: int) -> torch.Tensor:
+def undo_symmetry(planes: torch.Tensor, symmetry: int) -> torch.Tensor:
     """Undo `turned`."""
     planes = planes.flip(3) if symmetry >= 4 else planes
     return torch.rot90(planes, -(symmetry % 4), (2, 3))

@@ -13,9 +13,9 @@ from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.unrolled_network import StageNetwork
 from ptychopinn_plugin.backends.pytorch.unrolled_stage import LearnedStage, network_weights
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.networks.history import Case, TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.history import Case, TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.networks.unrolled.episode_datasets import (
     TrainingEpisodes,
     ValidationEpisodes,
@@ -37,7 +37,7 @@ class StageTraining(Training):
         training: TrainingConfig,
         scans: Sequence[TrainingScan],
         execution: ExecutionConfig,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         check: Callable[[], None],
     ) -> None:
         super().__init__(execution, schedule, check)
@@ -58,7 +58,7 @@ class StageTraining(Training):
 
     def stage(self) -> LearnedStage:
         """Return the network as a stage, fully trusted."""
-        return LearnedStage(TorchOps(self.device), self.network, Trust.full())
+        return LearnedStage(TorchOps(self.device), self.network, DoseGate.open())
 
     def training_step(self, batch: Episode, batch_idx: int) -> torch.Tensor:
         """Run one episode, a step of the optimiser at each of its stages."""
@@ -98,7 +98,7 @@ class StageTraining(Training):
         self.validation_cases.append((run.log10_dose(), [float(ratio) for ratio in left]))
         self.log('val_loss', float(left[-1]), on_epoch=True, batch_size=1)
 
-    def close_epoch(self, record: TrainingRecord, epoch: int) -> None:
+    def close_epoch(self, record: TrainingHistory, epoch: int) -> None:
         """Tell the record of an epoch and of its held-out episodes."""
         record.epoch(
             epoch, self.epoch_losses, self.validation_cases, lambda: network_weights(self.network)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.networks import checkpoint_errors as checkpoints
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.networks.weights import Weights
 
 CHECKPOINT_NAME = 'last.safetensors'
@@ -34,7 +34,7 @@ class Network(Protocol):
 class Training(Protocol):
     """What a checkpoint needs of a training; `optimizer` is one of Keras'."""
 
-    schedule: Schedule
+    schedule: LearningRateSchedule
     optimizer: Any
 
     @property
@@ -42,7 +42,7 @@ class Training(Protocol):
         """What is trained."""
 
 
-def save_checkpoint(folder: Path, training: Training, record: TrainingRecord, top: int) -> None:
+def save_checkpoint(folder: Path, training: Training, record: TrainingHistory, top: int) -> None:
     """Write the state after an epoch, whole or not at all.
 
     Args:
@@ -68,7 +68,7 @@ def save_checkpoint(folder: Path, training: Training, record: TrainingRecord, to
     _keep_best(folder, record, top)
 
 
-def _keep_best(folder: Path, record: TrainingRecord, top: int) -> None:
+def _keep_best(folder: Path, record: TrainingHistory, top: int) -> None:
     """Keep a copy of the last checkpoint if it is among the best, and forget those that are not."""
     kept = {f'best-{epoch:05d}.safetensors': epoch for epoch in record.best_epochs()[:top]}
     for name, epoch in kept.items():
@@ -80,7 +80,7 @@ def _keep_best(folder: Path, record: TrainingRecord, top: int) -> None:
             path.unlink()
 
 
-def load_checkpoint(folder: Path | None, training: Training, record: TrainingRecord) -> int:
+def load_checkpoint(folder: Path | None, training: Training, record: TrainingHistory) -> int:
     """Take up the state of the last epoch.
 
     Returns:
@@ -115,10 +115,10 @@ def load_checkpoint(folder: Path | None, training: Training, record: TrainingRec
     for value, variable in zip(state, variables, strict=True):
         variable.assign(np.reshape(value, variable.shape))
     record.weights, record.best = _part(tensors, _BEST) or None, best
-    record.trust = None if trust is None else Trust(trust)
+    record.trust = None if trust is None else DoseGate(trust)
     record.losses = [(float(loss), float(validation)) for loss, validation in losses]
     for _, validation in record.losses:
-        training.schedule.epoch_ended(validation)
+        training.schedule.end_epoch(validation)
     return len(losses)
 
 

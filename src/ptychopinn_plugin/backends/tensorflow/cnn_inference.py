@@ -10,16 +10,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.cnn_batches import Fields, fields_of, signature_of
+from ptychopinn_plugin.backends.tensorflow.cnn_tensors import Fields, fields_of, signature_of
 from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.tensorflow.cnn_training import PatchTraining, expected_of
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.trainer import run_training
+from ptychopinn_plugin.backends.tensorflow.training_loop import run_training
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.patch_inference import (
+from ptychopinn_plugin.networks.cnn.inference import (
     Patches,
     reconstruct_with_network,
     with_model_probe,
@@ -49,7 +49,7 @@ class PatchDrawing:
         self.model = model
         self._ops = TensorFlowOps(device, fused=False)
         self._network = PatchNetwork(config, size, len(model.probe), model.weights)
-        self._optics = Optics.of(self._ops, config, size)
+        self._optics = Optics.from_config(self._ops, config, size)
         self._compiled: Any = None
 
     def reconstruct(
@@ -114,7 +114,7 @@ class PatchDrawing:
         return patches, misfit
 
 
-def fit_patches(
+def fit_cnn(
     scans: Sequence[ScanData],
     model: ModelConfig,
     training: TrainingConfig,

@@ -7,20 +7,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.cnn_batches import Fields, fields_of, signature_of
+from ptychopinn_plugin.backends.tensorflow.cnn_tensors import Fields, fields_of, signature_of
 from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.optimizer import close_step, optimizer_of
-from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+from ptychopinn_plugin.backends.tensorflow.optimizer import apply_pending_gradients, build_optimizer
+from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
 from ptychopinn_plugin.networks.cnn.losses import LossWeights, counts_loss, patches_loss
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics, Placement, predicted_counts
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.cnn.validation import Judgement, judgement_of, watchdog_of
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.cnn.validation import EpochValidation, judgement_of, build_detector
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 
 
 class PatchTraining:
@@ -38,11 +38,11 @@ class PatchTraining:
 
     def __init__(
         self,
-        sets: GroupSets,
+        sets: DatasetSplit,
         model: ModelConfig,
         training: TrainingConfig,
         execution: ExecutionConfig,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         device: str,
         check: Callable[[], None],
     ) -> None:
@@ -51,14 +51,14 @@ class PatchTraining:
         self.sets = sets
         self.schedule = schedule
         self.check = check
-        self.weights = LossWeights.of(model, training, sets.photons)
-        fresh = fresh_weights(model, size, probe, training.seed)
+        self.weights = LossWeights.from_config(model, training, sets.photons)
+        fresh = initial_weights(model, size, probe, training.seed)
         self.network = PatchNetwork(model, size, len(probe), fresh)
-        self.optimizer = optimizer_of(
+        self.optimizer = build_optimizer(
             execution, self.network.variables(), self.network.probe_variables()
         )
         self._ops = TensorFlowOps(device, fused=False)
-        self._optics = Optics.of(self._ops, model, size)
+        self._optics = Optics.from_config(self._ops, model, size)
         signature = signature_of(self._fields(sets.held_out()[0]))
         self._step = tf.function(self._one_step, (signature,), autograph=False)
         self._judge = tf.function(self.evaluated, (signature,), autograph=False)
@@ -66,9 +66,9 @@ class PatchTraining:
         self._accumulated = execution.accum_steps
         count = tf.TensorSpec((), tf.int32)
         self._close = tf.function(self._closing_step, (count,), autograph=False)
-        self._watchdog = watchdog_of(sets)
+        self._watchdog = build_detector(sets)
 
-    def run_epoch(self, record: TrainingRecord, epoch: int) -> None:
+    def run_epoch(self, record: TrainingHistory, epoch: int) -> None:
         """Train on the batches of an epoch, then let the held-out ones judge it.
 
         Args:
@@ -80,7 +80,7 @@ class PatchTraining:
         """
         losses = []
         batches = self.sets.epoch(epoch)
-        for index, batch in enumerate(prefetched(batches, self._workers)):
+        for index, batch in enumerate(prefetch(batches, self._workers)):
             self.check()
             losses.append(self.train(batch, epoch * len(batches) + index))
             record.step(epoch, index, losses[-1])
@@ -89,7 +89,7 @@ class PatchTraining:
             self._close(tf.constant(missing, tf.int32))
         judgement = self.judged()
         record.judged(epoch, losses, judgement.loss(), self.network.weights)
-        self.schedule.epoch_ended(record.losses[-1][1])
+        self.schedule.end_epoch(record.losses[-1][1])
         self._watchdog.look(judgement.signs())
 
     def train(self, batch: GroupBatch, number: int) -> float:
@@ -102,10 +102,10 @@ class PatchTraining:
         self.optimizer.learning_rate.assign(self.schedule.rate(number))
         return float(self._step(self._fields(batch)))
 
-    def judged(self) -> Judgement:
+    def judged(self) -> EpochValidation:
         """Return what the held-out batches say of the network."""
         judgement = judgement_of(self.sets)
-        for batch in prefetched(self.sets.held_out(), self._workers):
+        for batch in prefetch(self.sets.held_out(), self._workers):
             self.check()
             loss, patches, peaks, predicted = self._judge(self._fields(batch))
             judgement.add(
@@ -158,7 +158,7 @@ class PatchTraining:
         return loss
 
     def _closing_step(self, missing: tf.Tensor) -> None:
-        close_step(self.optimizer, self.network.variables(), missing)
+        apply_pending_gradients(self.optimizer, self.network.variables(), missing)
 
 
 def expected_of(

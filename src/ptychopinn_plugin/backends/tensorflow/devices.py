@@ -24,7 +24,7 @@ def devices() -> tuple[str, ...]:
         return ('cuda', 'cpu') if tf.config.list_physical_devices('GPU') else ('cpu',)
 
 
-def device_of(execution: ExecutionConfig) -> str:
+def select_device(execution: ExecutionConfig) -> str:
     """Return TensorFlow's name of the device that a config asks for.
 
     Raises:

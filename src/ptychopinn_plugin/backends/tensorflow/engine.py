@@ -7,10 +7,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ptychopinn_plugin.backends.tensorflow.cnn_inference import PatchDrawing, fit_patches
-from ptychopinn_plugin.backends.tensorflow.devices import computing, device_of, prepare
+from ptychopinn_plugin.backends.tensorflow.cnn_inference import PatchDrawing, fit_cnn
+from ptychopinn_plugin.backends.tensorflow.devices import computing, select_device, prepare
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.trainer import run_stage_epoch, run_training
+from ptychopinn_plugin.backends.tensorflow.training_loop import run_stage_epoch, run_training
 from ptychopinn_plugin.backends.tensorflow.unrolled_stage import LearnedStage
 from ptychopinn_plugin.backends.tensorflow.unrolled_training import StageTraining
 from ptychopinn_plugin.config import (
@@ -22,10 +22,10 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
-from ptychopinn_plugin.networks.learning_rate import stage_schedule
+from ptychopinn_plugin.networks.history import TrainingHistory, build_manifest
+from ptychopinn_plugin.networks.learning_rate import unrolled_schedule
 from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
-from ptychopinn_plugin.networks.unrolled.references import with_reference
+from ptychopinn_plugin.networks.unrolled.references import reconstruct_reference
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class TensorFlowEngine:
 
     def __init__(self, execution: ExecutionConfig) -> None:
         self.execution = execution
-        self.device = device_of(execution)
+        self.device = select_device(execution)
         prepare(execution)
         self.ops = TensorFlowOps(self.device, fused=True)
         self._last: tuple[TrainedModel, LearnedStage | PatchDrawing] | None = None
@@ -103,7 +103,7 @@ class TensorFlowEngine:
         """
         with computing(self.device):
             if model.architecture == 'cnn':
-                return fit_patches(
+                return fit_cnn(
                     scans,
                     model,
                     training,
@@ -113,12 +113,12 @@ class TensorFlowEngine:
                     folder,
                     resume=resume,
                 )
-            prepared = [with_reference(self.ops, scan, training, monitor) for scan in scans]
+            prepared = [reconstruct_reference(self.ops, scan, training, monitor) for scan in scans]
             used = [one.scan for one in prepared]
-            manifest = manifest_of(self.execution, model, training, used)
+            manifest = build_manifest(self.execution, model, training, used)
             metric = self.execution.checkpoint_monitor_metric
-            record = TrainingRecord(monitor, manifest, used[0].probe, metric=metric)
-            schedule = stage_schedule(self.execution, training.epochs * training.steps_per_epoch)
+            record = TrainingHistory(monitor, manifest, used[0].probe, metric=metric)
+            schedule = unrolled_schedule(self.execution, training.epochs * training.steps_per_epoch)
             check = stop_check(monitor)
             job = StageTraining(model, training, schedule, self.execution, self.device, check)
             run_epoch = functools.partial(run_stage_epoch, job, record, prepared)

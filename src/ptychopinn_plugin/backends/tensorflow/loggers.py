@@ -13,13 +13,13 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.backends.mlflow_runs import runs_in
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import BackendUnavailableError
-from ptychopinn_plugin.networks.history import TrainingRecord
+from ptychopinn_plugin.networks.history import TrainingHistory
 
 # Called after every epoch.
-Logger: TypeAlias = Callable[[TrainingRecord], None]
+Logger: TypeAlias = Callable[[TrainingHistory], None]
 
 
-def logger_of(execution: ExecutionConfig, folder: Path | None) -> Logger:
+def build_logger(execution: ExecutionConfig, folder: Path | None) -> Logger:
     """Return the logger that a config asks for; one that does nothing without a folder.
 
     Raises:
@@ -43,7 +43,7 @@ def logger_of(execution: ExecutionConfig, folder: Path | None) -> Logger:
 def _csv_logger(path: Path) -> Logger:
     path.parent.mkdir(parents=True, exist_ok=True)
 
-    def log(record: TrainingRecord) -> None:
+    def log(record: TrainingHistory) -> None:
         with replacing(path) as temporary, temporary.open('w', newline='') as file:
             writer = csv.writer(file)
             writer.writerow(('epoch', 'train_loss', 'val_loss'))
@@ -57,7 +57,7 @@ def _tensorboard_logger(folder: Path) -> Logger:
 
     writer = tf.summary.create_file_writer(str(folder))
 
-    def log(record: TrainingRecord) -> None:
+    def log(record: TrainingHistory) -> None:
         with writer.as_default(step=len(record.losses) - 1):
             tf.summary.scalar('train_loss', record.losses[-1][0])
             tf.summary.scalar('val_loss', record.losses[-1][1])
@@ -75,7 +75,7 @@ def _mlflow_logger(folder: Path) -> Logger:
     experiment = known.experiment_id if known else client.create_experiment('ptychopinn')
     run = client.create_run(experiment).info.run_id
 
-    def log(record: TrainingRecord) -> None:
+    def log(record: TrainingHistory) -> None:
         epoch = len(record.losses) - 1
         client.log_metric(run, 'train_loss', record.losses[-1][0], step=epoch)
         client.log_metric(run, 'val_loss', record.losses[-1][1], step=epoch)

@@ -12,7 +12,7 @@ from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.networks.learning_rate import WEIGHT_DECAY
 
 
-def optimizer_of(
+def build_optimizer(
     execution: ExecutionConfig,
     variables: Sequence[Any],
     undecayed: Sequence[Any] = (),
@@ -35,11 +35,11 @@ def optimizer_of(
     return optimizer
 
 
-def close_step(optimizer: Any, variables: Sequence[Any], missing: tf.Tensor) -> None:  # noqa: ANN401
+def apply_pending_gradients(optimizer: Any, variables: Sequence[Any], missing: tf.Tensor) -> None:  # noqa: ANN401
     """Follow gradients that wait for others at the end of an epoch, as if those were 0.
 
     Args:
-        optimizer: from `optimizer_of`.
+        optimizer: from `build_optimizer`.
         variables: what is trained.
         missing: int32 (), how many batches a step still lacks; at least 1.
     """

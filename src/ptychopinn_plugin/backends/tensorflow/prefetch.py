@@ -21,7 +21,7 @@ class Items(Protocol[Item]):
         """Make one."""
 
 
-def prefetched(items: Items[Item], workers: int = 0) -> Generator[Item, None, None]:
+def prefetch(items: Items[Item], workers: int = 0) -> Generator[Item, None, None]:
     """Yield items in their order, each made while the one before it is in use.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, OUTPUT_PLANES
+from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
 from ptychopinn_plugin.networks.weights import Weights
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
@@ -37,15 +37,15 @@ class StageNetwork:
         self.convolutions: dict[str, Any] = {}
         self._seeds = np.random.SeedSequence(seed)
         first = self.channels[0]
-        self._convolution('inlet', INPUT_PLANES * BLOCK**2, first)
+        self._convolution('inlet', INPUT_CHANNELS * BLOCK**2, first)
         for level, here in enumerate(self.channels):
             self._build_level(level, here)
-        self._convolution('outlet', first, OUTPUT_PLANES * BLOCK**2)
+        self._convolution('outlet', first, OUTPUT_CHANNELS * BLOCK**2)
         for variable in self.convolutions['outlet'].weights:
             variable.assign(tf.zeros_like(variable.value))
 
     def __call__(self, planes: tf.Tensor) -> tf.Tensor:
-        """Map planes (b, H, W, INPUT_PLANES) to (b, H, W, OUTPUT_PLANES), any H and W."""
+        """Map planes (b, H, W, INPUT_CHANNELS) to (b, H, W, OUTPUT_CHANNELS), any H and W."""
         shape = tf.shape(planes)
         height, width = shape[1], shape[2]
         below, right = -height % self.multiple, -width % self.multiple

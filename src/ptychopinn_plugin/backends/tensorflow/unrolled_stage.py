@@ -7,8 +7,8 @@ import tensorflow as tf
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.backends.tensorflow.unrolled_network import StageNetwork
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
-from ptychopinn_plugin.networks.unrolled.features import Situation, canvas_planes, mean_log10_dose
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
+from ptychopinn_plugin.networks.unrolled.features import StageInput, compute_features, mean_log10_dose
 from ptychopinn_plugin.networks.weights import Weights, parted
 
 
@@ -20,7 +20,7 @@ class LearnedStage:
         trust: by dose.
     """
 
-    def __init__(self, ops: TensorFlowOps, network: StageNetwork, trust: Trust) -> None:
+    def __init__(self, ops: TensorFlowOps, network: StageNetwork, trust: DoseGate) -> None:
         self.ops = ops
         self.network = network
         self.trust = trust
@@ -40,9 +40,9 @@ class LearnedStage:
         factor = self.trust.at(mean_log10_dose(self.ops, dose))
         if factor == 0:
             return canvas_object
-        return self.updated(Situation(canvas_object, direction, dose), factor=factor)
+        return self.updated(StageInput(canvas_object, direction, dose), factor=factor)
 
-    def updated(self, before: Situation, *, factor: float = 1.0) -> tf.Tensor:
+    def updated(self, before: StageInput, *, factor: float = 1.0) -> tf.Tensor:
         """Return the object after the network's update times a factor."""
         return self._compiled(
             before.canvas_object,
@@ -69,9 +69,9 @@ class LearnedStage:
             factor: of the update, float32 scalar.
             symmetry: 0 to 7, the symmetry of the square that the network sees the planes in.
         """
-        planes = canvas_planes(self.ops, canvas_object, direction, dose)
+        planes = compute_features(self.ops, canvas_object, direction, dose)
         inputs = turned(tf.stack(planes.inputs, axis=-1)[None], symmetry)
-        outputs = turned_back(self.network(inputs), symmetry)[0] * factor
+        outputs = undo_symmetry(self.network(inputs), symmetry)[0] * factor
         return planes.updated(self.ops, canvas_object, (outputs[..., 0], outputs[..., 1]))
 
     def traces(self) -> int:
@@ -101,7 +101,7 @@ def turned(planes: tf.Tensor, symmetry: tf.Tensor) -> tf.Tensor:
     return tf.cond(symmetry >= 4, lambda: tf.reverse(planes, (2,)), lambda: planes)
 
 
-def turned_back(planes: tf.Tensor, symmetry: tf.Tensor) -> tf.Tensor:
+def undo_symmetry(planes: tf.Tensor, symmetry: tf.Tensor) -> tf.Tensor:
     """Undo `turned`."""
     planes = tf.cond(symmetry >= 4, lambda: tf.reverse(planes, (2,)), lambda: planes)
     return tf.image.rot90(planes, -symmetry % 4)

@@ -11,16 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.optimizer import close_step, optimizer_of
+from ptychopinn_plugin.backends.tensorflow.optimizer import apply_pending_gradients, build_optimizer
 from ptychopinn_plugin.backends.tensorflow.unrolled_network import StageNetwork
 from ptychopinn_plugin.backends.tensorflow.unrolled_stage import LearnedStage
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.networks.history import Case
-from ptychopinn_plugin.networks.learning_rate import Schedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.networks.unrolled.episode_run import EpisodeRun
 from ptychopinn_plugin.networks.unrolled.episodes import Episode
-from ptychopinn_plugin.networks.unrolled.validation import HeldOutBatch, held_out_deviance
+from ptychopinn_plugin.networks.unrolled.held_out_frames import HeldOutBatch, held_out_deviance
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class StageTraining:
         self,
         model: ModelConfig,
         training: TrainingConfig,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         execution: ExecutionConfig,
         device: str,
         check: Callable[[], None],
@@ -59,14 +59,14 @@ class StageTraining:
         self.schedule = schedule
         self.check = check
         self.network = StageNetwork(model, training.seed)
-        self.optimizer = optimizer_of(execution, self.network.variables())
+        self.optimizer = build_optimizer(execution, self.network.variables())
         self.workers = execution.num_workers
         self._accumulated = execution.accum_steps
         self._gathered = 0
         count = tf.TensorSpec((), tf.int32)
         self._close = tf.function(self._closing_step, (count,), autograph=False)
         self._device = device
-        self._stage = LearnedStage(TensorFlowOps(device, fused=False), self.network, Trust.full())
+        self._stage = LearnedStage(TensorFlowOps(device, fused=False), self.network, DoseGate.open())
         self._kits: dict[int, _Kit] = {}
 
     def train(self, episode: Episode, number: int) -> float:
@@ -123,7 +123,7 @@ class StageTraining:
         return dict(found)
 
     def _closing_step(self, missing: tf.Tensor) -> None:
-        close_step(self.optimizer, self.network.variables(), missing)
+        apply_pending_gradients(self.optimizer, self.network.variables(), missing)
 
     def _kit(self, episode: Episode) -> _Kit:
         """Return what is compiled for an episode's frame size."""

@@ -61,14 +61,14 @@ def decoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
     return filters[-2::-1] if model.pad_object else (*filters[-2::-1], filters[0])
 
 
-def frames_of(model: ModelConfig) -> int:
+def input_channels(model: ModelConfig) -> int:
     """Return C, the frames of a group: the channels that the network sees."""
     return model.gridsize**2
 
 
-def patches_of(model: ModelConfig) -> int:
+def output_channels(model: ModelConfig) -> int:
     """Return the patches that a group gives: one a frame, or that of its own frame."""
-    return frames_of(model) if model.object_big else 1
+    return input_channels(model) if model.object_big else 1
 
 
 def has_border(model: ModelConfig) -> bool:
@@ -94,7 +94,7 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
     shapes: dict[str, tuple[int, ...]] = {}
     filters = encoder_filters(model, frame_size)
     for block, (before, after) in enumerate(
-        zip((frames_of(model), *filters), filters, strict=False)
+        zip((input_channels(model), *filters), filters, strict=False)
     ):
         shapes |= _block(f'encoder.{block}', before, after)
     for decoder in DECODERS:
@@ -106,7 +106,7 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
     return shapes
 
 
-def fresh_weights(
+def initial_weights(
     model: ModelConfig, frame_size: int, probe: npt.NDArray[np.complex64], seed: int
 ) -> Weights:
     """Return the weights that a training starts from, the same ones for every backend.
@@ -166,9 +166,9 @@ def _decoder(
         shapes |= _block(f'{name}.{block}', before, after)
         before = after
     border = BORDER_CHANNELS if has_border(model) else 0
-    shapes |= _conv(f'{name}.head', before - border, patches_of(model))
+    shapes |= _conv(f'{name}.head', before - border, output_channels(model))
     if border:
-        shapes |= _conv(f'{name}.border', border, patches_of(model))
+        shapes |= _conv(f'{name}.border', border, output_channels(model))
     return shapes
 
 

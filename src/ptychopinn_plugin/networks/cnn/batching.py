@@ -10,12 +10,12 @@ import numpy.typing as npt
 from ptychopinn_plugin.networks.cnn.frame_groups import Index
 
 
-def like_parts(groups: Index, size: int) -> list[Index]:
+def equal_batches(groups: Index, size: int) -> list[Index]:
     """Cut groups in their order into the fewest batches of up to `size`, all about as large."""
     return np.array_split(groups, math.ceil(len(groups) / size)) if len(groups) else []
 
 
-def neighbourly_parts(
+def compact_batches(
     groups: Index,
     centres_px: npt.NDArray[np.float64],
     size: int,

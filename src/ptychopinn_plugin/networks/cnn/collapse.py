@@ -55,7 +55,7 @@ _COUNTS_ADVICE = (
 
 
 @dataclass(frozen=True)
-class Signs:
+class CollapseIndicators:
     """What an epoch shows on a few validation groups.
 
     Attributes:
@@ -71,7 +71,7 @@ class Signs:
     counts_ratio: float | None = None
 
 
-class Watchdog:
+class CollapseDetector:
     """Looks at the signs of each epoch and stops a training that has collapsed.
 
     A sign counts once it has stayed for three epochs in a row. A network that has not yet been
@@ -91,7 +91,7 @@ class Watchdog:
         self._has_lived = False
         self._in_a_row: dict[str, int] = {}
 
-    def look(self, signs: Signs) -> None:
+    def look(self, signs: CollapseIndicators) -> None:
         """Take the signs of one more epoch.
 
         Raises:
@@ -116,7 +116,7 @@ class Watchdog:
                 + '; '.join(lasting)
             )
 
-    def _findings(self, signs: Signs) -> Iterator[tuple[str, str]]:
+    def _findings(self, signs: CollapseIndicators) -> Iterator[tuple[str, str]]:
         """Yield (advice, finding) for each bad sign."""
         settled = self._has_lived or self._epochs > self._fresh_epochs or signs.spread < ALIKE
         if signs.spread < self._flat and settled:

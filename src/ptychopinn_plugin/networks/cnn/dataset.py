@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.cnn.architecture import patches_of
+from ptychopinn_plugin.networks.cnn.architecture import output_channels
 from ptychopinn_plugin.networks.cnn.frame_groups import Index
-from ptychopinn_plugin.networks.cnn.ground_truth import check_truth, true_patches_of
-from ptychopinn_plugin.networks.cnn.predicted_counts import known_part, patch_weight
+from ptychopinn_plugin.networks.cnn.ground_truth import check_ground_truth, ground_truth_patches
+from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe, patch_weight
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.solver.batches import frame_amplitudes
@@ -68,7 +68,7 @@ class GroupedScan:
         weight: float32 (N, N), of a patch's pixels where patches overlap.
         corners: int64 (n, 2), first object pixel of each frame's patch.
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
-        with_truth: whether batches hold patches of the known object.
+        with_ground_truth: whether batches hold patches of the known object.
     """
 
     scan: ScanData
@@ -79,7 +79,7 @@ class GroupedScan:
     weight: npt.NDArray[np.float32]
     corners: Index
     shifts_px: npt.NDArray[np.float32]
-    with_truth: bool = False
+    with_ground_truth: bool = False
     overlap: Literal['batch', 'group'] = 'batch'
 
     @classmethod
@@ -90,7 +90,7 @@ class GroupedScan:
         groups: Sequence[Index],
         *,
         number: int = 0,
-        with_truth: bool = False,
+        with_ground_truth: bool = False,
         overlap: Literal['batch', 'group'] = 'batch',
     ) -> GroupedScan:
         """Prepare a scan.
@@ -100,14 +100,14 @@ class GroupedScan:
             model: the network's shape.
             groups: int64 (groups, C) each, all that batches will be made of.
             number: of the scan in its training.
-            with_truth: whether patches of its object are wanted.
+            with_ground_truth: whether patches of its object are wanted.
             overlap: which patches are merged.
 
         Raises:
             ScanDataError: an object is needed and not known.
         """
-        if with_truth:
-            check_truth(scan)
+        if with_ground_truth:
+            check_ground_truth(scan)
         corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
         extent = max((int(np.ptp(corners[one], axis=1).max()) for one in groups), default=0)
         return cls(
@@ -116,10 +116,10 @@ class GroupedScan:
             number,
             photons_of(scan),
             extent + scan.frame_size,
-            patch_weight(known_part(model, scan.probe)),
+            patch_weight(masked_probe(model, scan.probe)),
             corners,
             shifts,
-            with_truth,
+            with_ground_truth,
             overlap,
         )
 
@@ -131,7 +131,7 @@ class GroupedScan:
 
     def batch(self, groups: Index) -> GroupBatch:
         """Return the batch of some groups, int64 (b, C)."""
-        flat = groups[:, : patches_of(self.model)].ravel()
+        flat = groups[:, : output_channels(self.model)].ravel()
         corners, canvas_shape = self._regions(groups)
         return GroupBatch(
             self._inputs(groups),
@@ -139,9 +139,9 @@ class GroupedScan:
             self.scan.positions_px[flat],
             self.shifts_px[flat],
             corners,
-            None if corners is None else shares_of(corners, self.weight, canvas_shape),
+            None if corners is None else patch_shares(corners, self.weight, canvas_shape),
             canvas_shape,
-            true_patches_of(self.scan, flat) if self.with_truth else None,
+            ground_truth_patches(self.scan, flat) if self.with_ground_truth else None,
             self.number,
         )
 
@@ -155,7 +155,7 @@ class GroupedScan:
     def _regions(self, groups: Index) -> tuple[Index | None, tuple[int, int]]:
         """Lay patches on a canvas, or those of each group below the last; None where none meet."""
         size = self.scan.frame_size
-        corners = self.corners[groups[:, : patches_of(self.model)]]
+        corners = self.corners[groups[:, : output_channels(self.model)]]
         if self.merges_batches:
             flat = corners.reshape(-1, 2) - corners.min(axis=(0, 1))
             height, width = (flat.max(axis=0) + size).tolist()
@@ -182,7 +182,7 @@ def input_scale(size: int, photons: float) -> float:
     return size / 2 / math.sqrt(max(photons, 1e-30))
 
 
-def shares_of(
+def patch_shares(
     corners: Index, weight: npt.NDArray[np.float32], canvas_shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
     """Return each patch's share of the canvas under it, float32 (n, N, N); they add up to 1.

@@ -14,7 +14,7 @@ from ptychopinn_plugin.scan.data import ComplexArray
 FLAT = 1e-3
 
 
-def check_truth(scan: ScanData, what: str = 'supervised training') -> None:
+def check_ground_truth(scan: ScanData, what: str = 'supervised training') -> None:
     """Check that the true object under every frame of a scan is known.
 
     Args:
@@ -37,14 +37,14 @@ def check_truth(scan: ScanData, what: str = 'supervised training') -> None:
         )
 
 
-def true_patches_of(scan: ScanData, frames: npt.NDArray[np.int64]) -> ComplexArray:
+def ground_truth_patches(scan: ScanData, frames: npt.NDArray[np.int64]) -> ComplexArray:
     """Return the true object under frames, complex64 (*frames.shape, N, N).
 
     Cut from the object guess at round(position) - N//2 where the scan has no true patches; what
     remains of a position belongs to the probe.
 
     Args:
-        scan: one that passed `check_truth`.
+        scan: one that passed `check_ground_truth`.
         frames: int64, numbers of frames, of any shape.
     """
     if scan.true_patches is not None:

@@ -51,7 +51,7 @@ class LossWeights:
             training.realspace_weight,
             training.realspace_mae_weight,
         )
-        if not (weights.needs_counts or weights.needs_truth):
+        if not (weights.needs_counts or weights.needs_ground_truth):
             raise ConfigError(
                 [
                     'nll_weight, mae_weight and realspace_mae_weight are all 0, so that nothing '
@@ -66,7 +66,7 @@ class LossWeights:
         return self.poisson > 0 or self.amplitude > 0
 
     @property
-    def needs_truth(self) -> bool:
+    def needs_ground_truth(self) -> bool:
         """Whether patches of a known object are needed."""
         return self.truth > 0
 

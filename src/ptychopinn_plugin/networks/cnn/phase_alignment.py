@@ -27,7 +27,7 @@ DARK = 1e-3
 TOGETHER = 512
 
 
-def turns_of(
+def align_phases(
     parts: Sequence[Complex], positions_px: npt.NDArray[np.float64], probe: Complex
 ) -> Complex:
     """Return the factors of modulus 1 that make overlapping patches agree, complex64 (n,).

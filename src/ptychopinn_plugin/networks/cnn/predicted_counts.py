@@ -78,7 +78,7 @@ def blur_transfer(size: int, sigma_px: float) -> Image:
     return np.outer(line, line).astype(np.float32)
 
 
-def known_part(model: ModelConfig, probe: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
+def masked_probe(model: ModelConfig, probe: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
     """Return the probe where the network draws an object for it, 0 elsewhere.
 
     Its |probe|^2 weighs patches when they are stitched: neither the border that a padded object
@@ -101,13 +101,13 @@ def patch_weight(probe: npt.NDArray[np.complex64]) -> Image:
     """Return the weight of a patch's pixels, float32 (N, N): |probe|^2 and a small floor, up to 1.
 
     Args:
-        probe: complex64 (modes, N, N), from `known_part`.
+        probe: complex64 (modes, N, N), from `masked_probe`.
     """
     dose = np.sum(np.abs(probe) ** 2, axis=0)
     return np.asarray(dose / max(float(dose.max()), 1e-30) + WEIGHT_FLOOR, np.float32)
 
 
-def overlapped(
+def merge_overlaps(
     ops: Ops, patches: Array, corners: Array, shares: Array, canvas_shape: tuple[int, int]
 ) -> Array:
     """Average patches where they overlap and cut them again, (n, N, N).
@@ -143,7 +143,7 @@ def predicted_counts(
         canvas_shape: (H, W) of the canvas.
     """
     if placement.corners is not None:
-        patches = overlapped(ops, patches, placement.corners, placement.shares, canvas_shape)
+        patches = merge_overlaps(ops, patches, placement.corners, placement.shares, canvas_shape)
     if optics.support is not None:
         probe = ops.scale(probe, optics.support)
     ramps = shift_ramps(ops, placement.shifts_px, patches.shape[-1])

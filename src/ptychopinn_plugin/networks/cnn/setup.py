@@ -8,18 +8,18 @@ from typing import NamedTuple
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.losses import LossWeights
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
-from ptychopinn_plugin.networks.learning_rate import Schedule, cnn_schedule
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.history import TrainingHistory, build_manifest
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, cnn_schedule
 from ptychopinn_plugin.scan import ScanData
 
 
 class Preparation(NamedTuple):
     """What is learned from, what is kept, and how steps are sized."""
 
-    sets: GroupSets
-    record: TrainingRecord
-    schedule: Schedule
+    sets: DatasetSplit
+    record: TrainingHistory
+    schedule: LearningRateSchedule
 
 
 def prepared(
@@ -35,11 +35,11 @@ def prepared(
         PatchError: groups cannot be filled.
         ScanDataError: an object is needed and not known.
     """
-    needs_truth = LossWeights.of(model, training, 1.0).needs_truth
-    sets = GroupSets.of(scans, model, training, with_truth=needs_truth)
-    record = TrainingRecord(
+    needs_ground_truth = LossWeights.from_config(model, training, 1.0).needs_ground_truth
+    sets = DatasetSplit.from_scans(scans, model, training, with_ground_truth=needs_ground_truth)
+    record = TrainingHistory(
         monitor,
-        manifest_of(execution, model, training, scans),
+        build_manifest(execution, model, training, scans),
         scans[0].probe,
         steps_per_epoch=sets.steps_per_epoch,
         metric=execution.checkpoint_monitor_metric,

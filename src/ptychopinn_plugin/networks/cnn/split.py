@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
-from ptychopinn_plugin.networks.cnn.architecture import frames_of
-from ptychopinn_plugin.networks.cnn.batching import like_parts, neighbourly_parts
+from ptychopinn_plugin.networks.cnn.architecture import input_channels
+from ptychopinn_plugin.networks.cnn.batching import equal_batches, compact_batches
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.frame_groups import Index, draw_groups, sampled_frames
 from ptychopinn_plugin.scan import ScanData
@@ -22,7 +22,7 @@ FEWEST_FRAMES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class GroupSets:
+class DatasetSplit:
     """What a training sees, and what judges it.
 
     Attributes:
@@ -46,8 +46,8 @@ class GroupSets:
         model: ModelConfig,
         training: TrainingConfig,
         *,
-        with_truth: bool,
-    ) -> GroupSets:
+        with_ground_truth: bool,
+    ) -> DatasetSplit:
         """Draw the groups of a training.
 
         Raises:
@@ -56,12 +56,12 @@ class GroupSets:
         """
         drawn = [training_groups(scan.positions_px, model, training) for scan in scans]
         grouped = tuple(
-            GroupedScan.of(
+            GroupedScan.from_scan(
                 scan,
                 model,
                 groups,
                 number=number,
-                with_truth=with_truth,
+                with_ground_truth=with_ground_truth,
                 overlap=training.overlap,
             )
             for number, (scan, groups) in enumerate(zip(scans, drawn, strict=True))
@@ -69,25 +69,25 @@ class GroupSets:
         seen, held_out = zip(*drawn, strict=True)
         return cls(grouped, seen, held_out, training.batch_size, training.seed)
 
-    def epoch(self, epoch: int) -> Batches:
+    def epoch(self, epoch: int) -> BatchSequence:
         """Return the shuffled batches of an epoch, the same ones in every backend."""
         random = np.random.RandomState([self.seed, epoch])
         parts: list[tuple[int, Index]] = []
         for number, groups in enumerate(self.training):
-            dealt = batches_of(self.scans[number], groups, self.batch_size, random)
+            dealt = batch_groups(self.scans[number], groups, self.batch_size, random)
             parts.extend((number, part) for part in dealt)
         order = random.permutation(len(parts))
-        return Batches(self.scans, [parts[place] for place in order.tolist()])
+        return BatchSequence(self.scans, [parts[place] for place in order.tolist()])
 
-    def held_out(self) -> Batches:
+    def held_out(self) -> BatchSequence:
         """Return the batches that judge every epoch, always the same ones."""
         random = np.random.RandomState([self.seed])
-        return Batches(
+        return BatchSequence(
             self.scans,
             [
                 (number, part)
                 for number, groups in enumerate(self.validation)
-                for part in batches_of(self.scans[number], groups, self.batch_size, random)
+                for part in batch_groups(self.scans[number], groups, self.batch_size, random)
             ],
         )
 
@@ -98,12 +98,12 @@ class GroupSets:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch."""
+        """BatchSequence an epoch."""
         return sum(math.ceil(len(groups) / self.batch_size) for groups in self.training)
 
 
-class Batches:
-    """Batches in their order, each made when it is asked for."""
+class BatchSequence:
+    """BatchSequence in their order, each made when it is asked for."""
 
     def __init__(self, scans: Sequence[GroupedScan], parts: Sequence[tuple[int, Index]]) -> None:
         self.scans = scans
@@ -166,7 +166,7 @@ def inference_groups(
     )
 
 
-def batches_of(
+def batch_groups(
     grouped: GroupedScan, groups: Index, batch_size: int, random: np.random.RandomState
 ) -> list[Index]:
     """Deal groups into batches of like sizes, int64 (up to batch_size, C) each.
@@ -175,8 +175,8 @@ def batches_of(
     """
     if grouped.merges_batches:
         centres_px = grouped.scan.positions_px[groups].mean(axis=1)
-        return neighbourly_parts(groups, centres_px, batch_size, random)
-    return like_parts(groups[random.permutation(len(groups))], batch_size)
+        return compact_batches(groups, centres_px, batch_size, random)
+    return equal_batches(groups[random.permutation(len(groups))], batch_size)
 
 
 def _strips(
@@ -187,7 +187,7 @@ def _strips(
 ) -> tuple[Index, Index]:
     """Keep the last rows for validation; a scan too small for that judges itself."""
     order = frames[np.argsort(positions_px[frames, 0], kind='stable')]
-    fewest = max(FEWEST_FRAMES, frames_of(model))
+    fewest = max(FEWEST_FRAMES, input_channels(model))
     if len(order) < 2 * fewest:
         return order, order
     kept = max(fewest, round(training.validation_fraction * len(order)))

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.networks.cnn.collapse import Signs, Watchdog, frame_spread, patch_spread
+from ptychopinn_plugin.networks.cnn.collapse import CollapseIndicators, CollapseDetector, frame_spread, patch_spread
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.split import GroupSets
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 
 # Patches whose spread is looked at; more would tell no more.
 WATCHED_PATCHES = 64
 
 
 @dataclass(eq=False)
-class Judgement:
+class EpochValidation:
     """Gathers what the held-out batches of one epoch show.
 
     Attributes:
@@ -67,9 +67,9 @@ class Judgement:
         """Return the mean loss."""
         return float(np.mean(self.losses))
 
-    def signs(self) -> Signs:
+    def signs(self) -> CollapseIndicators:
         """Return the signs of a collapse."""
-        return Signs(
+        return CollapseIndicators(
             spread=patch_spread(np.concatenate(self.patches), self.illumination, self.members),
             dead=float(np.mean(self.peaks <= 0)) if self.peaks is not None else 0.0,
             counts_ratio=self.predicted / self.measured if self.measured else None,
@@ -79,16 +79,16 @@ class Judgement:
         return sum(len(patches) for patches in self.patches)
 
 
-def judgement_of(sets: GroupSets) -> Judgement:
+def judgement_of(sets: DatasetSplit) -> EpochValidation:
     """Return an empty judgement for an epoch."""
-    return Judgement(np.sum(np.abs(sets.scans[0].scan.probe) ** 2, axis=0))
+    return EpochValidation(np.sum(np.abs(sets.scans[0].scan.probe) ** 2, axis=0))
 
 
-def watchdog_of(sets: GroupSets) -> Watchdog:
+def build_detector(sets: DatasetSplit) -> CollapseDetector:
     """Return the watchdog of a training: it knows how far the watched patches' frames spread."""
     frames: list[npt.NDArray[np.float32]] = []
     for batch in sets.held_out():
         if batch.scan or sum(len(one) for one in frames) >= WATCHED_PATCHES:
             break
         frames.append(batch.amplitudes**2)
-    return Watchdog(frame_spread(np.concatenate(frames)), sets.steps_per_epoch)
+    return CollapseDetector(frame_spread(np.concatenate(frames)), sets.steps_per_epoch)

@@ -19,13 +19,13 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     INTENSITY,
     PROBE_IMAG,
     PROBE_REAL,
-    patches_of,
+    output_channels,
 )
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.frame_groups import Index
-from ptychopinn_plugin.networks.cnn.phase_alignment import turns_of
-from ptychopinn_plugin.networks.cnn.predicted_counts import known_part
-from ptychopinn_plugin.networks.cnn.split import batches_of, inference_groups
+from ptychopinn_plugin.networks.cnn.phase_alignment import align_phases
+from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe
+from ptychopinn_plugin.networks.cnn.split import batch_groups, inference_groups
 from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.overlap_add import Stitcher
@@ -88,9 +88,9 @@ def network_object(
     began = time.perf_counter()
     config, check = model.manifest.model, stop_check(monitor)
     drawn_groups = inference_groups(scan.positions_px, config, inference)
-    grouped = GroupedScan.of(scan, config, [drawn_groups])
+    grouped = GroupedScan.from_scan(scan, config, [drawn_groups])
     batch_size = batch_size or max(1, BATCH_PIXELS // scan.frame_size**2)
-    parts = batches_of(grouped, drawn_groups, batch_size, np.random.RandomState(0))
+    parts = batch_groups(grouped, drawn_groups, batch_size, np.random.RandomState(0))
     drawn: list[Patches] = []
     misfit = photons = 0.0
     for number, part in enumerate(parts, 1):
@@ -123,10 +123,10 @@ def stitched(
         groups: int64 (groups, C).
         drawn: complex64 (n, N, N) each, the patches of one group after the other.
     """
-    probe = known_part(config, scan.probe)
+    probe = masked_probe(config, scan.probe)
     stitcher = Stitcher(probe, canvas_of(scan))
-    positions_px = scan.positions_px[groups[:, : patches_of(config)].ravel()]
-    turns = turns_of(drawn, positions_px, probe)
+    positions_px = scan.positions_px[groups[:, : output_channels(config)].ravel()]
+    turns = align_phases(drawn, positions_px, probe)
     done = 0
     for patches in drawn:
         part = slice(done, done := done + len(patches))

@@ -10,12 +10,12 @@ from ptychopinn_plugin.backends.tensorflow.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from ptychopinn_plugin.backends.tensorflow.loggers import logger_of
-from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+from ptychopinn_plugin.backends.tensorflow.loggers import build_logger
+from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 from ptychopinn_plugin.backends.tensorflow.unrolled_training import StageTraining
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.networks.history import TrainingRecord
+from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.unrolled.episode_datasets import (
     TrainingEpisodes,
     ValidationEpisodes,
@@ -25,7 +25,7 @@ from ptychopinn_plugin.networks.unrolled.episodes import TrainingScan
 
 def run_training(
     training: Training,
-    record: TrainingRecord,
+    record: TrainingHistory,
     run_epoch: Callable[[int], None],
     execution: ExecutionConfig,
     folder: Path | None,
@@ -49,7 +49,7 @@ def run_training(
     first = load_checkpoint(folder, training, record) if resume else 0
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    log = logger_of(execution, folder)
+    log = build_logger(execution, folder)
     try:
         for epoch in range(first, record.config.epochs):
             run_epoch(epoch)
@@ -66,16 +66,16 @@ def run_training(
 
 
 def run_stage_epoch(
-    training: StageTraining, record: TrainingRecord, scans: Sequence[TrainingScan], epoch: int
+    training: StageTraining, record: TrainingHistory, scans: Sequence[TrainingScan], epoch: int
 ) -> None:
     """Train on the episodes of an epoch, then let the held-out ones judge it."""
     losses = []
     episodes = TrainingEpisodes(scans, record.config, epoch)
-    for index, episode in enumerate(prefetched(episodes, training.workers)):
+    for index, episode in enumerate(prefetch(episodes, training.workers)):
         number = epoch * record.config.steps_per_epoch + index
         losses.append(training.train(episode, number))
         record.step(epoch, index, losses[-1])
     training.close_epoch()
-    held_out = prefetched(ValidationEpisodes(scans, record.config), training.workers)
+    held_out = prefetch(ValidationEpisodes(scans, record.config), training.workers)
     cases = [training.validate(episode) for episode in held_out]
-    training.schedule.epoch_ended(record.epoch(epoch, losses, cases, training.network.weights))
+    training.schedule.end_epoch(record.epoch(epoch, losses, cases, training.network.weights))

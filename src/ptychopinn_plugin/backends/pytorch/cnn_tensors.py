@@ -20,7 +20,7 @@ def expected_of(
     probe: torch.Tensor,
 ) -> torch.Tensor:
     """Return the counts that patches predict, float32 (n, N, N), zero frequency at index 0."""
-    optics = Optics.of(ops, network.model, patches.shape[-1])
+    optics = Optics.from_config(ops, network.model, patches.shape[-1])
     corners, shares = batch.corners, batch.shares
     placement = Placement(
         ops.array(batch.shifts_px),

@@ -21,9 +21,9 @@ from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
 from ptychopinn_plugin.networks import checkpoint_errors as checkpoints
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 
 CHECKPOINT_NAME = 'last.ckpt'
 
@@ -31,7 +31,7 @@ CHECKPOINT_NAME = 'last.ckpt'
 class Keeper(Callback):
     """Writes the record of a Lightning training and stops it once nothing improves."""
 
-    def __init__(self, record: TrainingRecord, schedule: Schedule, patience: int) -> None:
+    def __init__(self, record: TrainingHistory, schedule: LearningRateSchedule, patience: int) -> None:
         self.record = record
         self.schedule = schedule
         self.patience = patience
@@ -53,7 +53,7 @@ class Keeper(Callback):
     ) -> None:
         """Close an epoch."""
         cast('Training', pl_module).close_epoch(self.record, trainer.current_epoch)
-        self.schedule.epoch_ended(self.record.losses[-1][1])
+        self.schedule.end_epoch(self.record.losses[-1][1])
         stop = self.record.epochs_without_gain() >= self.patience
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
@@ -75,16 +75,16 @@ class Keeper(Callback):
         weights = {name: value.numpy() for name, value in state_dict['weights'].items()}
         record.weights = weights or None
         trust = state_dict['trust']
-        record.trust = None if trust is None else Trust(np.asarray(trust, np.float32))
+        record.trust = None if trust is None else DoseGate(np.asarray(trust, np.float32))
         record.best = state_dict['best']
         record.losses = [(float(a), float(b)) for a, b in state_dict['losses']]
         for _, validation in record.losses:
-            self.schedule.epoch_ended(validation)
+            self.schedule.end_epoch(validation)
 
 
 def run_training(
     module: Training,
-    record: TrainingRecord,
+    record: TrainingHistory,
     execution: ExecutionConfig,
     device: torch.device,
     folder: Path | None,

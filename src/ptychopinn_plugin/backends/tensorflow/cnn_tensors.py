@@ -1,4 +1,4 @@
-"""Batches of groups as TensorFlow takes them: one signature, whatever the size of a batch."""
+"""BatchSequence of groups as TensorFlow takes them: one signature, whatever the size of a batch."""
 
 from __future__ import annotations
 
