@@ -1,4 +1,4 @@
-"""Runs a training in Lightning: logging, checkpoints, early stopping, stop on request."""
+"""Training in Lightning: epochs, checkpoints, early stopping, stop on request."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback
 
-from ptychopinn_plugin.backends.mlflow_runs import runs_in
-from ptychopinn_plugin.backends.pytorch.devices import check_devices
+from ptychopinn_plugin.backends.pytorch.checkpoint import (
+    checkpoint_callbacks,
+    find_checkpoint,
+    history_state,
+    restore_history,
+)
+from ptychopinn_plugin.backends.pytorch.devices import check_device_count
 from ptychopinn_plugin.backends.pytorch.lightning_module import Training
+from ptychopinn_plugin.backends.pytorch.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.errors import BackendUnavailableError, Cancelled
-from ptychopinn_plugin.networks import checkpoint_errors as checkpoints
+from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
-
-CHECKPOINT_NAME = 'last.ckpt'
 
 
-class Keeper(Callback):
-    """Writes the record of a Lightning training and stops it once nothing improves."""
+class HistoryCallback(Callback):
+    """Adds the steps and epochs of a training to its history, and stops it early."""
 
-    def __init__(self, record: TrainingHistory, schedule: LearningRateSchedule, patience: int) -> None:
-        self.record = record
+    def __init__(
+        self, history: TrainingHistory, schedule: LearningRateSchedule, patience: int
+    ) -> None:
+        self.history = history
         self.schedule = schedule
         self.patience = patience
 
@@ -44,47 +46,35 @@ class Keeper(Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        """Report a step."""
+        """Add a step."""
         module = cast('Training', pl_module)
-        self.record.step(trainer.current_epoch, batch_idx, module.epoch_losses[-1])
+        self.history.add_step(trainer.current_epoch, batch_idx, module.epoch_losses[-1])
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Close an epoch."""
-        cast('Training', pl_module).close_epoch(self.record, trainer.current_epoch)
-        self.schedule.end_epoch(self.record.losses[-1][1])
-        stop = self.record.epochs_without_gain() >= self.patience
+        """Add an epoch; stop after `patience` epochs without improvement."""
+        cast('Training', pl_module).end_epoch(self.history, trainer.current_epoch)
+        self.schedule.end_epoch(self.history.losses[-1][1])
+        stop = self.history.epochs_without_improvement() >= self.patience
+        # All devices have to stop in the same epoch.
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs to know."""
-        record = self.record
-        weights = {name: torch.tensor(value) for name, value in (record.weights or {}).items()}
-        return {
-            'weights': weights,
-            'trust': None if record.trust is None else record.trust.factor.tolist(),
-            'best': record.best,
-            'losses': record.losses,
-        }
+        """Return the history's part of a checkpoint."""
+        return history_state(self.history)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where another training stopped."""
-        record = self.record
-        weights = {name: value.numpy() for name, value in state_dict['weights'].items()}
-        record.weights = weights or None
-        trust = state_dict['trust']
-        record.trust = None if trust is None else DoseGate(np.asarray(trust, np.float32))
-        record.best = state_dict['best']
-        record.losses = [(float(a), float(b)) for a, b in state_dict['losses']]
-        for _, validation in record.losses:
-            self.schedule.end_epoch(validation)
+        """Restore the history, and the schedule that follows from it."""
+        restore_history(self.history, state_dict)
+        for _, validation_loss in self.history.losses:
+            self.schedule.end_epoch(validation_loss)
 
 
 def run_training(
-    module: Training,
-    record: TrainingHistory,
+    training: Training,
+    history: TrainingHistory,
     execution: ExecutionConfig,
     device: torch.device,
     folder: Path | None,
@@ -94,80 +84,68 @@ def run_training(
     """Train until the epochs are done, nothing improves or the monitor asks for a stop.
 
     Args:
-        module: what to train.
-        record: is written.
+        training: network, data and steps.
+        history: receives the losses and the best weights.
         execution: devices, logger, checkpoints and early stopping.
-        device: where.
-        folder: for logs and checkpoints; None keeps neither.
-        resume: whether to go on from the folder's last checkpoint.
+        device: where to train.
+        folder: for logs and checkpoints; None writes neither.
+        resume: whether to continue from the folder's last checkpoint.
 
     Raises:
         BackendUnavailableError: this machine has fewer devices than were asked for.
-        Cancelled: stopped before there was anything to keep.
+        Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
-        CollapseError: the network went to a state that it cannot learn from.
+        CollapseError: the network has collapsed to a state without useful gradients.
     """
-    check_devices(execution, device)
+    check_device_count(execution, device)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    keeper = Keeper(record, module.schedule, execution.early_stop_patience)
-    keeps = folder is not None and execution.enable_checkpointing
+    callback = HistoryCallback(history, training.schedule, execution.early_stop_patience)
     with quiet_lightning():
-        trainer = lightning.Trainer(
-            accelerator='gpu' if device.type == 'cuda' else device.type,
-            devices=execution.devices,
-            num_nodes=execution.num_nodes,
-            strategy=execution.strategy,
-            max_epochs=record.config.epochs,
-            logger=_logger(execution, folder) or False,
-            callbacks=[keeper, *(_checkpoints(execution, folder) if keeps else [])],
-            enable_checkpointing=keeps,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            reload_dataloaders_every_n_epochs=1,
-            log_every_n_steps=1,
-        )
+        trainer = _build_trainer(callback, execution, device, folder)
         try:
             trainer.fit(
-                module,
-                ckpt_path=_checkpoint(folder, module) if resume else None,
+                training,
+                ckpt_path=find_checkpoint(folder, training.network) if resume else None,
                 weights_only=True,
             )
         except Cancelled:
-            if record.weights is None:
+            if history.weights is None:
                 raise
-    if record.weights is None:
+    if history.weights is None:
         raise Cancelled('the training ended before its first epoch was done')
 
 
-def _checkpoints(execution: ExecutionConfig, folder: Path | None) -> list[Callback]:
-    """Return what keeps the last checkpoint and those of the best epochs."""
-    kept: list[Callback] = [
-        ModelCheckpoint(
-            folder,
-            filename=Path(CHECKPOINT_NAME).stem,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-    ]
-    if execution.checkpoint_save_top_k:
-        kept.append(
-            ModelCheckpoint(
-                folder,
-                filename='best-{epoch:05d}',
-                auto_insert_metric_name=False,
-                monitor=execution.checkpoint_monitor_metric,
-                save_top_k=execution.checkpoint_save_top_k,
-                save_on_train_epoch_end=True,
-            )
-        )
-    return kept
+def _build_trainer(
+    callback: HistoryCallback,
+    execution: ExecutionConfig,
+    device: torch.device,
+    folder: Path | None,
+) -> lightning.Trainer:
+    """Return Lightning's trainer, with neither progress bar nor summary."""
+    with_checkpoints = folder is not None and execution.enable_checkpointing
+    checkpoints = checkpoint_callbacks(execution, folder) if with_checkpoints else []
+    return lightning.Trainer(
+        accelerator='gpu' if device.type == 'cuda' else device.type,
+        devices=execution.devices,
+        num_nodes=execution.num_nodes,
+        strategy=execution.strategy,
+        max_epochs=callback.history.config.epochs,
+        logger=build_logger(execution, folder) or False,
+        callbacks=[callback, *checkpoints],
+        enable_checkpointing=with_checkpoints,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        # Each epoch has batches of its own.
+        reload_dataloaders_every_n_epochs=1,
+        log_every_n_steps=1,
+    )
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice about trainers, loaders and loggers from the user."""
+    """Suppress Lightning's advice about trainers, loaders and loggers."""
     names = ('lightning.pytorch', 'lightning.fabric', 'lightning.pytorch.utilities.rank_zero')
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
@@ -181,40 +159,3 @@ def quiet_lightning() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def _logger(execution: ExecutionConfig, folder: Path | None) -> Logger | None:
-    """Return the logger that a config asks for; none without a folder to log to."""
-    if execution.logger == 'none' or folder is None:
-        return None
-    try:
-        if execution.logger == 'tensorboard':
-            return TensorBoardLogger(folder, name='logs')
-        if execution.logger == 'mlflow':
-            with runs_in(folder) as address:
-                return MLFlowLogger('ptychopinn', tracking_uri=address)
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError(
-            f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
-            "pip install 'ptychopinn-plugin[loggers]', or choose --logger csv"
-        ) from error
-    return CSVLogger(folder, name='logs')
-
-
-def _checkpoint(folder: Path | None, module: Training) -> Path:
-    """Return the checkpoint to resume, after a look at whether it fits."""
-    path = None if folder is None else folder / CHECKPOINT_NAME
-    if path is None or not path.is_file():
-        raise checkpoints.missing(path)
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-        shapes = {
-            name.removeprefix('network.'): tuple(value.shape)
-            for name, value in content['state_dict'].items()
-        }
-    except Exception as error:  # torch.load raises whatever the bytes lead it to
-        raise checkpoints.unreadable(path, error) from error
-    needed = {name: tuple(value.shape) for name, value in module.network.state_dict().items()}
-    if shapes != needed:
-        raise checkpoints.of_another_shape(path)
-    return path

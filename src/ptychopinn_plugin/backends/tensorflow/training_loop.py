@@ -1,32 +1,31 @@
-"""Runs a training in TensorFlow: epochs, checkpoints, early stopping, stop on request."""
+"""Training in TensorFlow: epochs, checkpoints, early stopping, stop on request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ptychopinn_plugin.backends.tensorflow.checkpoint import (
-    Training,
+    TrainingState,
     load_checkpoint,
     save_checkpoint,
 )
 from ptychopinn_plugin.backends.tensorflow.loggers import build_logger
-from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
-from ptychopinn_plugin.backends.tensorflow.unrolled_training import StageTraining
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.networks.history import TrainingHistory
-from ptychopinn_plugin.networks.unrolled.episode_datasets import (
-    TrainingEpisodes,
-    ValidationEpisodes,
-)
-from ptychopinn_plugin.networks.unrolled.episodes import TrainingScan
+
+
+class Training(TrainingState, Protocol):
+    """A training of one of the architectures."""
+
+    def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
+        """Train and validate one epoch, numbered from 0, and add it to the history."""
 
 
 def run_training(
     training: Training,
-    record: TrainingHistory,
-    run_epoch: Callable[[int], None],
+    history: TrainingHistory,
     execution: ExecutionConfig,
     folder: Path | None,
     *,
@@ -35,47 +34,32 @@ def run_training(
     """Train until the epochs are done, nothing improves or the monitor asks for a stop.
 
     Args:
-        training: what to train.
-        record: is written.
-        run_epoch: trains and judges one, given its number from 0, and tells the record.
+        training: network, data and steps.
+        history: receives the losses and the best weights.
         execution: logger, checkpoints and early stopping.
-        folder: for logs and checkpoints; None keeps neither.
-        resume: whether to go on from the folder's last checkpoint.
+        folder: for logs and checkpoints; None writes neither.
+        resume: whether to continue from the folder's last checkpoint.
 
     Raises:
-        Cancelled: stopped before there was anything to keep.
+        Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
+        CollapseError: the network has collapsed to a state without useful gradients.
     """
-    first = load_checkpoint(folder, training, record) if resume else 0
+    first = load_checkpoint(folder, training, history) if resume else 0
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     log = build_logger(execution, folder)
     try:
-        for epoch in range(first, record.config.epochs):
-            run_epoch(epoch)
-            log(record)
+        for epoch in range(first, history.config.epochs):
+            training.run_epoch(history, epoch)
+            training.schedule.end_epoch(history.losses[-1][1])
+            log(history)
             if folder is not None and execution.enable_checkpointing:
-                save_checkpoint(folder, training, record, execution.checkpoint_save_top_k)
-            if record.epochs_without_gain() >= execution.early_stop_patience:
+                save_checkpoint(folder, training, history, execution.checkpoint_save_top_k)
+            if history.epochs_without_improvement() >= execution.early_stop_patience:
                 break
     except Cancelled:
-        if record.weights is None:
+        if history.weights is None:
             raise
-    if record.weights is None:
+    if history.weights is None:
         raise Cancelled('the training ended before its first epoch was done')
-
-
-def run_stage_epoch(
-    training: StageTraining, record: TrainingHistory, scans: Sequence[TrainingScan], epoch: int
-) -> None:
-    """Train on the episodes of an epoch, then let the held-out ones judge it."""
-    losses = []
-    episodes = TrainingEpisodes(scans, record.config, epoch)
-    for index, episode in enumerate(prefetch(episodes, training.workers)):
-        number = epoch * record.config.steps_per_epoch + index
-        losses.append(training.train(episode, number))
-        record.step(epoch, index, losses[-1])
-    training.close_epoch()
-    held_out = prefetch(ValidationEpisodes(scans, record.config), training.workers)
-    cases = [training.validate(episode) for episode in held_out]
-    training.schedule.end_epoch(record.epoch(epoch, losses, cases, training.network.weights))

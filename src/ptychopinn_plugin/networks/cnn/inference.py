@@ -1,31 +1,22 @@
-"""From the network's patches to a reconstruction, the same for every backend."""
+"""Reconstruction with the published network: batches, patches, stitching, physics passes."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.config import Backend, InferenceConfig, ModelConfig
-from ptychopinn_plugin.errors import ModelMismatchError
+from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.cnn.architecture import (
-    INTENSITY,
-    PROBE_IMAG,
-    PROBE_REAL,
-    output_channels,
-)
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
-from ptychopinn_plugin.networks.cnn.frame_groups import Index
+from ptychopinn_plugin.networks.cnn.model_probe import amplitude_factor
 from ptychopinn_plugin.networks.cnn.phase_alignment import align_phases
 from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe
-from ptychopinn_plugin.networks.cnn.split import batch_groups, inference_groups
+from ptychopinn_plugin.networks.cnn.split import BatchSequence, batch_groups, inference_groups
 from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.overlap_add import Stitcher
@@ -33,135 +24,139 @@ from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import canvas_of
 
 Patches: TypeAlias = npt.NDArray[np.complex64]
-# Returns the patches of a batch and sum (sqrt(expected) - sqrt(counts))^2 of its frames.
-Draw: TypeAlias = Callable[[GroupBatch], tuple[Patches, float]]
-# Pixels of one channel that a batch has where the user names no number.
+# Pixels of one channel in a batch where the user gives no batch size; bounds the memory.
 BATCH_PIXELS = 2**18
+
+
+class Prediction(NamedTuple):
+    """Output of the network for one batch.
+
+    Attributes:
+        patches: complex64 (n, N, N), those of a group next to each other.
+        misfit: sum of (sqrt(expected counts) - sqrt(counts))^2 of the frames, at good pixels.
+    """
+
+    patches: Patches
+    misfit: float
+
+
+class Predictor(Protocol):
+    """A backend's trained network; it knows no scan, all it needs is in the batch."""
+
+    def predict(self, batch: GroupBatch) -> Prediction:
+        """Return the patches of a batch and their misfit."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PatchSet:
+    """All patches of a scan.
+
+    Attributes:
+        parts: complex64 (some, N, N) each, n patches, batch by batch.
+        positions_px: float64 (n, 2), of the patches.
+    """
+
+    parts: list[Patches]
+    positions_px: npt.NDArray[np.float64]
 
 
 def reconstruct_with_network(
     ops: Ops,
     scan: ScanData,
+    predictor: Predictor,
     inference: InferenceConfig,
     monitor: Monitor,
-    draw: Draw,
     *,
     backend: Backend,
     model: TrainedModel,
     batch_size: int,
 ) -> Reconstruction:
-    """Stitch the network's patches of all groups; physics goes on from there where asked to.
+    """Reconstruct a scan from the network's patches, and by physics passes from there.
 
     Args:
         ops: the framework.
         scan: from `with_model_probe`.
+        predictor: the network.
         inference: groups, and the passes that follow.
-        monitor: hears of every batch and pass.
-        draw: the network.
+        monitor: gets the progress after every batch and pass.
         backend: the framework's name, for the result.
-        model: whose network it is.
-        batch_size: groups a batch, 0 for a fitting number.
+        model: the trained model of the predictor.
+        batch_size: groups a batch, 0 for an automatic choice.
 
     Raises:
         PatchError: groups cannot be filled.
         Cancelled: the monitor asked for a stop.
     """
-    began = time.perf_counter()
-    found = network_object(scan, inference, monitor, draw, model=model, batch_size=batch_size)
+    started = time.perf_counter()
+    config = model.manifest.model
+    groups = inference_groups(scan.positions_px, config, inference)
+    grouped = GroupedScan.from_scan(scan, config, [groups])
+    patches = predict_patches(predictor, inference_batches(grouped, groups, batch_size), monitor)
+    initial_object = stitch_patches(scan, masked_probe(config, scan.probe), patches)
+    initial_object *= np.float32(amplitude_factor(model))
     passes = inference.model_copy(update={'refine_iterations': inference.cnn_refine_iterations})
     result = run_reconstruction(
-        ops, scan, passes, monitor, backend=backend, model=model, initial_object=found
+        ops,
+        scan,
+        passes,
+        monitor,
+        backend=backend,
+        model=model,
+        # 1, an empty sample, where no patch lies.
+        initial_object=np.where(np.isfinite(initial_object), initial_object, np.complex64(1)),
     )
-    return dataclasses.replace(result, seconds=time.perf_counter() - began)
+    return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
 
-def network_object(
-    scan: ScanData,
-    inference: InferenceConfig,
-    monitor: Monitor,
-    draw: Draw,
-    *,
-    model: TrainedModel,
-    batch_size: int,
-) -> Patches:
-    """Return the stitched object on the canvas of a scan, complex64 (H, W), 1 where it is dark."""
-    began = time.perf_counter()
-    config, check = model.manifest.model, stop_check(monitor)
-    drawn_groups = inference_groups(scan.positions_px, config, inference)
-    grouped = GroupedScan.from_scan(scan, config, [drawn_groups])
-    batch_size = batch_size or max(1, BATCH_PIXELS // scan.frame_size**2)
-    parts = batch_groups(grouped, drawn_groups, batch_size, np.random.RandomState(0))
-    drawn: list[Patches] = []
-    misfit = photons = 0.0
-    for number, part in enumerate(parts, 1):
-        check()
-        batch = grouped.batch(part)
-        patches, apart = draw(batch)
-        drawn.append(patches)
-        misfit += apart
-        photons += float(np.vdot(batch.amplitudes, batch.amplitudes))
-        seconds = time.perf_counter() - began
-        monitor.on_progress(
-            Progress('network', number, len(parts), misfit / max(photons, 1e-30), None, seconds)
-        )
-    found = stitched(scan, config, np.concatenate(parts), drawn)
-    found *= np.float32(amplitude_factor(model))
-    return np.where(np.isfinite(found), found, np.complex64(1))
+def inference_batches(
+    grouped: GroupedScan, groups: npt.NDArray[np.int64], batch_size: int
+) -> BatchSequence:
+    """Return the batches of all groups, int64 (groups, C); a batch size of 0 is automatic."""
+    size = batch_size or max(1, BATCH_PIXELS // grouped.scan.frame_size**2)
+    batches = batch_groups(grouped, groups, size, np.random.RandomState(0))
+    return BatchSequence([grouped], [(0, batch) for batch in batches])
 
 
-def stitched(
-    scan: ScanData, config: ModelConfig, groups: Index, drawn: Sequence[Patches]
-) -> Patches:
-    """Return the object of all groups, complex64 (H, W), NaN where none of them lies.
-
-    Each patch is turned as a whole by the phase that fits it to those around it, which its frame
-    does not show.
-
-    Args:
-        scan: the scan.
-        config: of the network.
-        groups: int64 (groups, C).
-        drawn: complex64 (n, N, N) each, the patches of one group after the other.
-    """
-    probe = masked_probe(config, scan.probe)
-    stitcher = Stitcher(probe, canvas_of(scan))
-    positions_px = scan.positions_px[groups[:, : output_channels(config)].ravel()]
-    turns = align_phases(drawn, positions_px, probe)
-    done = 0
-    for patches in drawn:
-        part = slice(done, done := done + len(patches))
-        stitcher.add(patches * turns[part, None, None], positions_px[part])
-    return stitcher.result().object_canvas
-
-
-def amplitude_factor(model: TrainedModel) -> float:
-    """Return the factor of the object that a learned factor of the counts stands for."""
-    return math.exp(float(model.weights[INTENSITY][0]) / 2) if INTENSITY in model.weights else 1.0
-
-
-def with_model_probe(scan: ScanData, model: TrainedModel) -> ScanData:
-    """Return a scan with the probe that the model was trained with, where it trained one.
-
-    The refined probe is given as many more or fewer photons as the scan's probe has than the one
-    that the training began with.
+def predict_patches(predictor: Predictor, batches: BatchSequence, monitor: Monitor) -> PatchSet:
+    """Return the network's patches of all batches.
 
     Raises:
-        ModelMismatchError: the model is for frames of another size, or a probe of other modes.
+        Cancelled: the monitor asked for a stop.
     """
-    manifest = model.manifest
-    if scan.frame_size != manifest.frame_size:
-        raise ModelMismatchError(
-            f'the model draws patches of {manifest.frame_size} x {manifest.frame_size} pixels and '
-            f'the frames of {scan.source or "the scan"} have {scan.frame_size}; cut or bin them, '
-            'or train a model on such frames'
-        )
-    if not manifest.model.probe_trainable:
-        return scan
-    if scan.mode_count != len(model.probe):
-        raise ModelMismatchError(
-            f'the model refined a probe of {len(model.probe)} modes and the probe of '
-            f'{scan.source or "the scan"} has {scan.mode_count}; give a probe of as many modes'
-        )
-    trained = model.weights[PROBE_REAL] + 1j * model.weights[PROBE_IMAG]
-    brighter = np.linalg.norm(scan.probe) / max(float(np.linalg.norm(model.probe)), 1e-30)
-    return dataclasses.replace(scan, probe=(trained * brighter).astype(np.complex64))
+    started, check = time.perf_counter(), stop_check(monitor)
+    parts: list[Patches] = []
+    positions: list[npt.NDArray[np.float64]] = []
+    misfit = photons = 0.0
+    for number in range(len(batches)):
+        check()
+        batch = batches[number]
+        prediction = predictor.predict(batch)
+        parts.append(prediction.patches)
+        positions.append(batch.positions_px)
+        misfit += prediction.misfit
+        photons += float(np.vdot(batch.amplitudes, batch.amplitudes))
+        residual, seconds = misfit / max(photons, 1e-30), time.perf_counter() - started
+        progress = Progress('network', number + 1, len(batches), residual, None, seconds)
+        monitor.on_progress(progress)
+    return PatchSet(parts, np.concatenate(positions))
+
+
+def stitch_patches(scan: ScanData, probe: npt.NDArray[np.complex64], patches: PatchSet) -> Patches:
+    """Return the object of all patches, complex64 (H, W), NaN where none of them lies.
+
+    Each patch is multiplied by the constant phase that fits it to its neighbours; its frame does
+    not determine that phase.
+
+    Args:
+        scan: gives the canvas.
+        probe: complex64 (modes, N, N), whose |probe|^2 weighs the pixels.
+        patches: of the scan.
+    """
+    stitcher = Stitcher(probe, canvas_of(scan))
+    factors = align_phases(patches.parts, patches.positions_px, probe)
+    first = 0
+    for part in patches.parts:
+        rows = slice(first, first := first + len(part))
+        stitcher.add(part * factors[rows, None, None], patches.positions_px[rows])
+    return stitcher.result().object_canvas

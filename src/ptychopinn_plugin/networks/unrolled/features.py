@@ -68,7 +68,9 @@ class StageFeatures:
         return canvas_object + ops.complex(real * size, imag * size) * self.phase
 
 
-def compute_features(ops: Ops, canvas_object: Array, direction: Array, dose: Array) -> StageFeatures:
+def compute_features(
+    ops: Ops, canvas_object: Array, direction: Array, dose: Array
+) -> StageFeatures:
     """Compute the features of a canvas.
 
     Args:

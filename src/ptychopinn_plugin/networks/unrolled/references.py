@@ -32,4 +32,6 @@ def reconstruct_reference(
     probe = ops.numpy(solver.probe).astype(np.complex64)
     logger.info('%s: reference by physics alone, residual %.5f', scan.source, residual)
     scan = dataclasses.replace(scan, probe=probe)
-    return TrainingScan.from_scan(scan, reference, solver.problem.canvas, training.validation_fraction)
+    return TrainingScan.from_scan(
+        scan, reference, solver.problem.canvas, training.validation_fraction
+    )
