@@ -92,14 +92,14 @@ def test_networks_see_a_turned_canvas_alike() -> None:
     import tensorflow as tf
     import torch
 
-    from ptychopinn_plugin.backends.pytorch.unrolled_stage import turned as turned_by_pytorch
-    from ptychopinn_plugin.backends.tensorflow.unrolled_stage import turned, undo_symmetry
+    from ptychopinn_plugin.backends.pytorch.unrolled_stage import apply_symmetry as apply_in_pytorch
+    from ptychopinn_plugin.backends.tensorflow.unrolled_stage import apply_symmetry, undo_symmetry
 
     planes: npt.NDArray[Any] = np.random.default_rng(0).normal(size=(1, 3, 5, 7))
     last = tf.constant(planes.transpose(0, 2, 3, 1))
     for symmetry in range(8):
         found = turned(last, tf.constant(symmetry))
-        wanted = turned_by_pytorch(torch.tensor(planes), symmetry).numpy()
+        wanted = apply_in_pytorch(torch.tensor(planes), symmetry).numpy()
         np.testing.assert_array_equal(found.numpy().transpose(0, 3, 1, 2), wanted)
         np.testing.assert_array_equal(undo_symmetry(found, tf.constant(symmetry)).numpy(), last)
 

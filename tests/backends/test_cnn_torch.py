@@ -32,9 +32,8 @@ def cnn(**fields: Any) -> ModelConfig:
 def network_of(model: ModelConfig, weights: Weights | None = None) -> PatchNetwork:
     from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 
-    network = PatchNetwork(model, 64, 2)
-    network.take(initial_weights(model, 64, PROBE, 0) if weights is None else weights)
-    return network
+    initial = initial_weights(model, 64, PROBE, 0)
+    return PatchNetwork(model, 64, 2, initial if weights is None else weights)
 
 
 def drawn(model: ModelConfig, factor: float = 1.0, groups: int = 2) -> Any:

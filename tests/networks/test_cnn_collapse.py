@@ -11,7 +11,7 @@ from ptychopinn_plugin.errors import CollapseError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.collapse import (
-    FRESH_STEPS,
+    INITIAL_STEPS,
     PATIENCE_EPOCHS,
     CollapseIndicators,
     CollapseDetector,
@@ -43,7 +43,7 @@ def illumination(scan: ScanData) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 def look(watchdog: CollapseDetector, *signs: CollapseIndicators) -> None:
     for each in signs:
-        watchdog.look(each)
+        watchdog.check(each)
 
 
 def test_a_sound_training_goes_on() -> None:
@@ -52,15 +52,19 @@ def test_a_sound_training_goes_on() -> None:
 
 def test_a_fresh_network_may_be_flat_for_a_while_and_not_for_ever() -> None:
     steps = 100
-    allowed = FRESH_STEPS // steps + PATIENCE_EPOCHS - 1
+    allowed = INITIAL_STEPS // steps + PATIENCE_EPOCHS - 1
     watchdog = CollapseDetector(0.3, steps)
     look(watchdog, *[FLAT] * allowed)
     with pytest.raises(CollapseError, match=r'object is flat.*learning_rate.*mae_weight'):
-        watchdog.look(FLAT)
+        watchdog.check(FLAT)
 
 
 def test_a_fresh_network_that_differs_by_chance_has_not_lived() -> None:
-    look(CollapseDetector(0.3, 4), CollapseIndicators(spread=0.1, dead=0.0, counts_ratio=1.0), *[FLAT] * 100)
+    look(
+        CollapseDetector(0.3, 4),
+        CollapseIndicators(spread=0.1, dead=0.0, counts_ratio=1.0),
+        *[FLAT] * 100,
+    )
 
 
 def test_a_short_training_of_few_steps_is_never_condemned() -> None:
@@ -72,14 +76,14 @@ def test_patches_that_are_exactly_alike_are_no_fresh_network() -> None:
     alike = CollapseIndicators(spread=1e-7, dead=0.4, counts_ratio=1.0)
     look(watchdog, *[alike] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
-        watchdog.look(alike)
+        watchdog.check(alike)
 
 
 def test_going_flat_again_is_told_at_once_but_not_at_the_first_sign() -> None:
     watchdog = CollapseDetector(0.3, 4)
     look(watchdog, SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1), SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
-        watchdog.look(FLAT)
+        watchdog.check(FLAT)
 
 
 def test_flat_patches_are_right_for_frames_that_are_alike() -> None:
@@ -90,7 +94,10 @@ def test_flat_patches_are_right_for_frames_that_are_alike() -> None:
     ('signs', 'said'),
     [
         (DEAD, r'80% of the ReLU channels are dead.*amp_activation'),
-        (CollapseIndicators(0.3, 0.1, 6.0), r'6 times the measured counts.*intensity_scale_trainable'),
+        (
+            CollapseIndicators(0.3, 0.1, 6.0),
+            r'6 times the measured counts.*intensity_scale_trainable',
+        ),
         (CollapseIndicators(0.3, 0.1, 0.1), r'0\.1 times the measured counts'),
     ],
 )
@@ -98,7 +105,7 @@ def test_other_signs_stop_it_too(signs: CollapseIndicators, said: str) -> None:
     watchdog = CollapseDetector(0.3, 100)
     look(watchdog, *[signs] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match=said):
-        watchdog.look(signs)
+        watchdog.check(signs)
 
 
 def test_signs_that_take_turns_do_not_add_up() -> None:
@@ -115,10 +122,12 @@ def test_counts_are_not_asked_for_where_none_are_predicted() -> None:
     look(CollapseDetector(0.3, 100), *[CollapseIndicators(0.3, 0.1)] * 20)
 
 
-@pytest.mark.parametrize('signs', [CollapseIndicators(np.nan, 0.1, 1.0), CollapseIndicators(0.3, 0.1, np.inf)])
+@pytest.mark.parametrize(
+    'signs', [CollapseIndicators(np.nan, 0.1, 1.0), CollapseIndicators(0.3, 0.1, np.inf)]
+)
 def test_values_that_are_not_finite_stop_it_at_once(signs: CollapseIndicators) -> None:
     with pytest.raises(CollapseError, match='not finite'):
-        CollapseDetector(0.3, 100).look(signs)
+        CollapseDetector(0.3, 100).check(signs)
 
 
 def test_true_patches_spread_at_least_as_far_as_their_frames(known: KnownScan) -> None:
@@ -149,9 +158,9 @@ def test_what_the_probe_does_not_reach_is_no_spread(known: KnownScan) -> None:
 def test_constants_that_differ_by_member_are_no_spread(known: KnownScan) -> None:
     pair = true_patches(known)[:2]
     light = illumination(known.scan)
-    assert patch_spread(np.concatenate([pair, pair, pair]), light, members=2) < 1e-6
+    assert patch_spread(np.concatenate([pair, pair, pair]), light, group_patches=2) < 1e-6
     assert patch_spread(np.concatenate([pair, pair, pair]), light) > 0.01
-    assert patch_spread(pair, light, members=2) == patch_spread(pair, light) > 0.01
+    assert patch_spread(pair, light, group_patches=2) == patch_spread(pair, light) > 0.01
 
 
 def test_patches_of_zero_are_flat(known: KnownScan) -> None:

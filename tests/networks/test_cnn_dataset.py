@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import PatchError, ScanDataError
 from ptychopinn_plugin.networks.cnn.batching import equal_batches, compact_batches
-from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, photons_of, patch_shares
+from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, mean_photons, patch_shares
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit, inference_groups, training_groups
 from ptychopinn_plugin.scan import ScanData
@@ -58,12 +58,14 @@ def test_all_frames_have_a_mean_power_of_a_quarter_of_their_pixels(scan: ScanDat
 def test_brighter_frames_with_a_brighter_probe_look_the_same(scan: ScanData) -> None:
     bright = dataclasses.replace(scan, counts=4 * scan.counts, probe=2 * scan.probe)
     groups = np.array([[7, 8, 13, 14]])
-    plain, other = (GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups) for one in (scan, bright))
+    plain, other = (
+        GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups) for one in (scan, bright)
+    )
     assert np.allclose(plain.inputs, other.inputs, rtol=1e-5)
     assert plain.shares is not None
     assert other.shares is not None
     assert np.allclose(plain.shares, other.shares, rtol=1e-5)
-    assert photons_of(bright) == pytest.approx(4 * photons_of(scan))
+    assert mean_photons(bright) == pytest.approx(4 * mean_photons(scan))
 
 
 def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
@@ -73,7 +75,7 @@ def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
         batch = GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups)
         assert np.isfinite(batch.inputs).all()
         assert not batch.inputs[..., scan.mask].any()
-    assert photons_of(spoilt) == photons_of(scan)
+    assert mean_photons(spoilt) == mean_photons(scan)
 
 
 def test_patches_lie_on_their_regions_as_on_the_object(scan: ScanData) -> None:
@@ -103,7 +105,7 @@ def test_shares_of_a_pixel_add_up_to_one() -> None:
 @pytest.mark.parametrize('model', [SINGLES, PAIRS])
 def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelConfig) -> None:
     made = sets(scan, model, n_groups=100)
-    for batch in (*made.epoch(0), *made.held_out()):
+    for batch in (*made.training_batches(0), *made.validation_batches()):
         assert batch.corners is not None
         assert batch.corners.min(axis=0).tolist() == [0, 0]
         assert (batch.corners.max(axis=0) + SIZE).tolist() == list(batch.canvas_shape)
@@ -114,14 +116,14 @@ def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelCo
 def test_single_frames_that_are_not_merged_stand_alone(scan: ScanData) -> None:
     for model in (SINGLES, PAIRS):
         alone = model.model_copy(update={'object_big': False})
-        assert next(iter(sets(scan, alone).epoch(0))).corners is None
-    assert next(iter(sets(scan, SINGLES, overlap='group').epoch(0))).corners is None
-    assert next(iter(sets(scan, PAIRS, overlap='group').epoch(0))).corners is not None
+        assert next(iter(sets(scan, alone).training_batches(0))).corners is None
+    assert next(iter(sets(scan, SINGLES, overlap='group').training_batches(0))).corners is None
+    assert next(iter(sets(scan, PAIRS, overlap='group').training_batches(0))).corners is not None
 
 
 def test_every_group_fits_the_region(scan: ScanData) -> None:
     made = sets(scan, n_groups=100, overlap='group')
-    for batch in (*made.epoch(0), *made.held_out()):
+    for batch in (*made.training_batches(0), *made.validation_batches()):
         assert batch.corners is not None
         assert batch.canvas_shape[0] == len(batch.inputs) * batch.canvas_shape[1]
         assert (batch.corners >= 0).all()
@@ -181,16 +183,22 @@ def test_each_sampled_frame_has_a_group_of_its_own(scan: ScanData) -> None:
 
 def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) -> None:
     made = sets(scan)
-    first, second, again = made.epoch(0), made.epoch(1), sets(scan).epoch(0)
+    first, second, again = (
+        made.training_batches(0),
+        made.training_batches(1),
+        sets(scan).training_batches(0),
+    )
     assert len(first) == made.steps_per_epoch
-    shown = np.concatenate([groups for _, groups in first.parts])
+    shown = np.concatenate([groups for _, groups in first.groups])
     assert {tuple(one) for one in shown} == {tuple(one) for one in made.training[0]}
     assert len(shown) == len(made.training[0])
-    other = np.concatenate([groups for _, groups in second.parts])
+    other = np.concatenate([groups for _, groups in second.groups])
     assert not np.array_equal(shown, other)
-    for one, two in zip(first.parts, again.parts, strict=True):
+    for one, two in zip(first.groups, again.groups, strict=True):
         assert np.array_equal(one[1], two[1])
-    different = np.concatenate([groups for _, groups in sets(scan, seed=1).epoch(0).parts])
+    different = np.concatenate(
+        [groups for _, groups in sets(scan, seed=1).training_batches(0).groups]
+    )
     assert not np.array_equal(shown, different)
 
 
@@ -216,11 +224,13 @@ def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanDa
     alone = sets(scan, SINGLES, batch_size=6, overlap='group')
 
     def extent(one: DatasetSplit) -> float:
-        return float(np.mean([np.ptp(batch.positions_px, axis=0) for batch in one.epoch(0)]))
+        return float(
+            np.mean([np.ptp(batch.positions_px, axis=0) for batch in one.training_batches(0)])
+        )
 
     assert extent(made) < 0.6 * extent(alone)
     first, second = (
-        {frozenset(groups[:, 0].tolist()) for _, groups in made.epoch(number).parts}
+        {frozenset(groups[:, 0].tolist()) for _, groups in made.training_batches(number).groups}
         for number in (0, 1)
     )
     assert first != second
@@ -228,8 +238,10 @@ def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanDa
 
 def test_scans_take_turns_with_probes_of_their_own(scan: ScanData) -> None:
     other = make_scan(frame_size=SIZE, side=5, seed=3)
-    made = DatasetSplit.from_scans([scan, other], PAIRS, TrainingConfig(batch_size=4), with_ground_truth=False)
-    numbers = [batch.scan for batch in made.epoch(0)]
+    made = DatasetSplit.from_scans(
+        [scan, other], PAIRS, TrainingConfig(batch_size=4), with_ground_truth=False
+    )
+    numbers = [batch.scan_index for batch in made.training_batches(0)]
     assert set(numbers) == {0, 1}
     assert numbers != sorted(numbers)
 
@@ -238,9 +250,11 @@ def test_true_patches_are_cut_from_the_given_object() -> None:
     known = make_known_scan(frame_size=SIZE, side=6)
     with_ground_truth = dataclasses.replace(known.scan, object_guess=known.truth)
     groups = np.array([[7, 8, 13, 14]])
-    batch = GroupedScan.from_scan(with_ground_truth, PAIRS, [groups], with_ground_truth=True).batch(groups)
-    assert batch.truth is not None
-    for patch, position in zip(batch.truth, batch.positions_px, strict=True):
+    batch = GroupedScan.from_scan(with_ground_truth, PAIRS, [groups], with_ground_truth=True).batch(
+        groups
+    )
+    assert batch.ground_truth is not None
+    for patch, position in zip(batch.ground_truth, batch.positions_px, strict=True):
         row, column = np.rint(position).astype(int) - SIZE // 2
         assert np.array_equal(patch, known.truth[row : row + SIZE, column : column + SIZE])
 
