@@ -88,7 +88,7 @@ def test_networks_agree(config: ModelConfig) -> None:
     assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
 
 
-def test_networks_see_a_turned_canvas_alike() -> None:
+def test_symmetries_agree() -> None:
     import tensorflow as tf
     import torch
 
@@ -98,7 +98,7 @@ def test_networks_see_a_turned_canvas_alike() -> None:
     planes: npt.NDArray[Any] = np.random.default_rng(0).normal(size=(1, 3, 5, 7))
     last = tf.constant(planes.transpose(0, 2, 3, 1))
     for symmetry in range(8):
-        found = turned(last, tf.constant(symmetry))
+        found = apply_symmetry(last, tf.constant(symmetry))
         wanted = apply_in_pytorch(torch.tensor(planes), symmetry).numpy()
         np.testing.assert_array_equal(found.numpy().transpose(0, 3, 1, 2), wanted)
         np.testing.assert_array_equal(undo_symmetry(found, tf.constant(symmetry)).numpy(), last)

@@ -23,8 +23,8 @@ from ptychopinn_plugin.errors import (
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.cnn.split import BatchSequence
-from ptychopinn_plugin.networks.unrolled.episode_datasets import TrainingEpisodes
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
+from ptychopinn_plugin.networks.unrolled.episode_datasets import TrainingEpisodes
 from ptychopinn_plugin.scan import ScanData
 from tests.conftest import require_backend
 from tests.helpers import make_scan

@@ -31,7 +31,7 @@ def test_features_do_not_depend_on_the_global_phase() -> None:
     features = compute_features(ops, canvas_object, direction, dose)
     rotated = compute_features(ops, canvas_object * phase, direction * phase, dose)
     assert len(features.channels) == INPUT_CHANNELS
-    for one, other in zip(features.channels, rotated.inputs, strict=True):
+    for one, other in zip(features.channels, rotated.channels, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
     outputs = (np.full((24, 31), 0.3), np.full((24, 31), -0.2))

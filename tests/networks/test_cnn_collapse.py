@@ -13,8 +13,8 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.collapse import (
     INITIAL_STEPS,
     PATIENCE_EPOCHS,
-    CollapseIndicators,
     CollapseDetector,
+    CollapseIndicators,
     frame_spread,
     patch_spread,
 )

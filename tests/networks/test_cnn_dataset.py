@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import PatchError, ScanDataError
-from ptychopinn_plugin.networks.cnn.batching import equal_batches, compact_batches
+from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
 from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, mean_photons, patch_shares
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit, inference_groups, training_groups
@@ -262,4 +262,4 @@ def test_true_patches_are_cut_from_the_given_object() -> None:
 def test_learning_from_an_object_needs_one(scan: ScanData) -> None:
     with pytest.raises(ScanDataError, match='objectGuess is flat'):
         GroupedScan.from_scan(scan, SINGLES, [], with_ground_truth=True)
-    assert GroupedScan.from_scan(scan, SINGLES, []).batch(np.array([[0]])).truth is None
+    assert GroupedScan.from_scan(scan, SINGLES, []).batch(np.array([[0]])).ground_truth is None

@@ -7,8 +7,8 @@ from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchTensors, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.device_batch import DeviceBatch, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.inference import Prediction, reconstruct_with_network
 from ptychopinn_plugin.networks.cnn.model_probe import with_model_probe
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
@@ -68,7 +68,7 @@ class CnnInference:
 
     def predict(self, batch: GroupBatch) -> Prediction:
         """Return the patches of a batch and their misfit."""
-        ops, tensors = self._ops, DeviceBatch.from_batch(self._ops, batch)
+        ops, tensors = self._ops, BatchTensors.from_batch(self._ops, batch)
         patches = self._network(tensors.inputs)
         factor = self._network.count_factor()
         expected = expected_batch_counts(ops, self._optics, patches, tensors.probe, factor, tensors)

@@ -123,7 +123,7 @@ class PatchNetwork(nn.Module):
         peaks: list[torch.Tensor] | None,
         activation: Callable[[torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
-        """Run a decoder; return (b, C or 1, N, N), 0 at a padded border without channels of its own."""
+        """Run a decoder; return (b, C or 1, N, N), 0 at an empty border."""
         blocks = dict(cast('nn.ModuleDict', self.decoder[part]).items())
         head, border = blocks.pop('head'), blocks.pop('border', None)
         for block in blocks.values():

@@ -12,8 +12,8 @@ from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.networks.cnn.architecture import initial_weights
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchLoss, BatchTensors, batch_loss
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.device_batch import BatchLoss, DeviceBatch, batch_loss
 from ptychopinn_plugin.networks.cnn.losses import LossWeights
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
@@ -110,7 +110,7 @@ class PatchTraining(Training):
             peaks: receives the greatest value of each channel, see `PatchNetwork.forward`.
         """
         ops = TorchOps(self.device)
-        tensors = DeviceBatch.from_batch(ops, batch)
+        tensors = BatchTensors.from_batch(ops, batch)
         patches: torch.Tensor = self.network(tensors.inputs, peaks)
         optics = Optics.from_config(ops, self.network.model, patches.shape[-1])
         return batch_loss(ops, optics, self.loss_weights, self.network, patches, tensors), patches

@@ -12,8 +12,8 @@ from ptychopinn_plugin.backends.tensorflow.signatures import Arrays, batch_array
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchTensors, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.device_batch import DeviceBatch, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.inference import Prediction, reconstruct_with_network
 from ptychopinn_plugin.networks.cnn.model_probe import with_model_probe
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
@@ -90,7 +90,7 @@ class CnnInference:
         return count
 
     def _predict(self, arrays: Arrays) -> tuple[tf.Tensor, tf.Tensor]:
-        ops, tensors = self._ops, DeviceBatch(**arrays)
+        ops, tensors = self._ops, BatchTensors(**arrays)
         patches = self._network(tensors.inputs)
         factor = self._network.count_factor()
         expected = expected_batch_counts(ops, self._optics, patches, tensors.probe, factor, tensors)

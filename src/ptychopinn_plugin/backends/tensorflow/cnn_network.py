@@ -147,7 +147,7 @@ class PatchNetwork:
         peaks: list[tf.Tensor] | None,
         activation: Callable[[tf.Tensor], tf.Tensor],
     ) -> tf.Tensor:
-        """Run a decoder; return (b, N, N, C or 1), 0 at a padded border without channels of its own."""
+        """Run a decoder; return (b, N, N, C or 1), 0 at an empty border."""
         for block in range(len(decoder_filters(self.model, self.frame_size))):
             x = _upsample(self._block(f'{part}.{block}', x, peaks))
         head, border = self.convolutions[f'{part}.head'], self.convolutions.get(f'{part}.border')

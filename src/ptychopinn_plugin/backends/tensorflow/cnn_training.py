@@ -17,8 +17,8 @@ from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 from ptychopinn_plugin.backends.tensorflow.signatures import Arrays, batch_arrays, batch_signature
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.networks.cnn.architecture import initial_weights
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchLoss, BatchTensors, batch_loss
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.device_batch import BatchLoss, DeviceBatch, batch_loss
 from ptychopinn_plugin.networks.cnn.losses import LossWeights
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
@@ -123,7 +123,7 @@ class PatchTraining:
             arrays: from `batch_arrays`.
         """
         peaks: list[tf.Tensor] = []
-        tensors = DeviceBatch(**arrays)
+        tensors = BatchTensors(**arrays)
         patches = self.network(tensors.inputs, peaks)
         loss = batch_loss(
             self._ops, self._optics, self.loss_weights, self.network, patches, tensors

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchTensors
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.device_batch import DeviceBatch
 
-# Arrays or tensors by the names of `DeviceBatch`.
+# Arrays or tensors by the names of `BatchTensors`.
 Arrays: TypeAlias = dict[str, Any]
 
 
@@ -20,7 +20,7 @@ def batch_arrays(batch: GroupBatch) -> Arrays:
     return {
         field.name: np.asarray(value)
         for field in dataclasses.fields(batch)
-        if field.name in DeviceBatch._fields and (value := getattr(batch, field.name)) is not None
+        if field.name in BatchTensors._fields and (value := getattr(batch, field.name)) is not None
     }
 
 

@@ -146,8 +146,9 @@ class CollapseDetector:
 def frame_spread(counts: npt.NDArray[np.float32]) -> float:
     """Return the deviation of frame amplitudes from their mean, relative to their norm.
 
-    The greatest share that photon noise can have is subtracted. Patches O_j that explain the frames have a
-    `patch_spread` at least as large: the transform keeps norms, and ||a| - |b|| <= |a - b|.
+    The greatest contribution of photon noise is subtracted. Patches O_j that explain the frames
+    have a `patch_spread` at least as large: the transform keeps norms, and
+    ||a| - |b|| <= |a - b|.
 
     Args:
         counts: float32 (frames, N, N), photons, bad pixels 0.

@@ -11,8 +11,8 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.scan.data import ComplexArray
 
-# Greatest deviation from the mean, relative to the greatest modulus: an initial guess of ones with a
-# little noise stays below, a sample above.
+# Greatest deviation from the mean, relative to the greatest modulus: an initial guess of ones with
+# a little noise stays below, a sample above.
 FLAT = 1e-3
 
 

@@ -11,7 +11,6 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.regularizers import smooth_modulus, total_variation
 
 
-
 @dataclass(frozen=True)
 class LossWeights:
     """Weight of each loss; 0 leaves it out.

@@ -10,7 +10,7 @@ from ptychopinn_plugin.networks.cnn.predicted_counts import Optics, Placement, p
 from ptychopinn_plugin.physics.ops import Array, Ops
 
 
-class DeviceBatch(NamedTuple):
+class BatchTensors(NamedTuple):
     """The arrays of a `GroupBatch` on the device; `good` is None where all pixels are."""
 
     inputs: Array
@@ -24,7 +24,7 @@ class DeviceBatch(NamedTuple):
     ground_truth: Array | None = None
 
     @classmethod
-    def from_batch(cls, ops: Ops, batch: GroupBatch) -> DeviceBatch:
+    def from_batch(cls, ops: Ops, batch: GroupBatch) -> BatchTensors:
         """Bring a batch to the device; its canvas shape stays a pair of numbers."""
         optional = {
             name: None if value is None else ops.array(value)
@@ -65,7 +65,7 @@ class BatchLoss(NamedTuple):
 
 
 def expected_batch_counts(
-    ops: Ops, optics: Optics, patches: Array, probe: Array, factor: Array, batch: DeviceBatch
+    ops: Ops, optics: Optics, patches: Array, probe: Array, factor: Array, batch: BatchTensors
 ) -> Array:
     """Return the counts predicted from patches, float32 (n, N, N), zero frequency at index 0.
 
@@ -88,7 +88,7 @@ def batch_loss(
     weights: LossWeights,
     physics: TrainedPhysics,
     patches: Array,
-    batch: DeviceBatch,
+    batch: BatchTensors,
 ) -> BatchLoss:
     """Return the loss of the patches of a batch.
 
