@@ -59,11 +59,8 @@ class Training(lightning.LightningModule):
         return build_optimizer(self.network, self.schedule.peak)
 
     def transfer_batch_to_device(
-        self,
-        batch: Any,  # noqa: ANN401  (as Lightning declares it)
-        device: torch.device,
-        dataloader_idx: int,
-    ) -> Any:  # noqa: ANN401
+        self, batch: object, device: torch.device, dataloader_idx: int
+    ) -> object:
         """Leave a batch in NumPy; its arrays are copied to the device as they are needed."""
         del device, dataloader_idx
         return batch

@@ -102,7 +102,8 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
     try:
         with safe_open(path, framework='numpy') as file:
             best = float(json.loads((file.metadata() or {})['best']))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
         losses = tensors['losses']
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable_checkpoint(path, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -53,7 +54,8 @@ def _csv_logger(path: Path) -> Logger:
 
 
 def _tensorboard_logger(folder: Path) -> Logger:
-    import tensorboard  # noqa: F401  (tf.summary needs it, and says so only when it writes)
+    # tf.summary needs it, and would raise only when it writes.
+    importlib.import_module('tensorboard')
 
     writer = tf.summary.create_file_writer(str(folder))
 

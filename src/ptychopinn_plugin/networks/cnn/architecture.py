@@ -2,8 +2,8 @@
 
 PtychoPINN of Hoidn, Mishra and Mehta (Sci. Rep. 13, 22789, 2023,
 doi:10.1038/s41598-023-48351-7). Each encoder block halves the side of its input with a pooling,
-down to 8 x 8; each decoder block doubles it after its convolutions: the coarse ones let every pixel
-of a patch see all of its frame.
+down to 8 x 8; each decoder block doubles it after its convolutions: the receptive field of a
+patch's pixel is the whole frame.
 """
 
 from __future__ import annotations
