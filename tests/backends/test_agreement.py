@@ -127,8 +127,8 @@ def test_a_model_file_crosses_over(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / 'model.safetensors'
-    believed = {**models[trained_by].weights, 'trust.factor': np.ones_like(DoseGate.open().factor)}
-    save_model(path, dataclasses.replace(models[trained_by], weights=believed))
+    opened = {**models[trained_by].weights, 'trust.factor': np.ones_like(DoseGate.open().factor)}
+    save_model(path, dataclasses.replace(models[trained_by], weights=opened))
     model = load_model(path)
     assert model.manifest.backend == trained_by
     inference = InferenceConfig(refine_iterations=4, stages=1, closing_stage=False)

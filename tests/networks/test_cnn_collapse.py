@@ -1,4 +1,4 @@
-"""The watchdog: what it lets pass, what it stops, and what it says."""
+"""Detection of collapsed trainings: which are stopped, when, and with which message."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ def illumination(scan: ScanData) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
     return np.asarray((np.abs(scan.probe) ** 2).sum(axis=0))
 
 
-def look(watchdog: CollapseDetector, *signs: CollapseIndicators) -> None:
-    for each in signs:
-        watchdog.check(each)
+def check(detector: CollapseDetector, *indicators: CollapseIndicators) -> None:
+    for each in indicators:
+        detector.check(each)
 
 
 def test_a_sound_training_goes_on() -> None:
-    look(CollapseDetector(0.3, 100), *[SOUND] * 50)
+    check(CollapseDetector(0.3, 100), *[SOUND] * 50)
 
 
 def test_a_fresh_network_may_be_flat_for_a_while_and_not_for_ever() -> None:
     steps = 100
     allowed = INITIAL_STEPS // steps + PATIENCE_EPOCHS - 1
-    watchdog = CollapseDetector(0.3, steps)
-    look(watchdog, *[FLAT] * allowed)
+    detector = CollapseDetector(0.3, steps)
+    check(detector, *[FLAT] * allowed)
     with pytest.raises(CollapseError, match=r'object is flat.*learning_rate.*mae_weight'):
-        watchdog.check(FLAT)
+        detector.check(FLAT)
 
 
 def test_a_fresh_network_that_differs_by_chance_has_not_lived() -> None:
-    look(
+    check(
         CollapseDetector(0.3, 4),
         CollapseIndicators(spread=0.1, dead=0.0, counts_ratio=1.0),
         *[FLAT] * 100,
@@ -68,30 +68,30 @@ def test_a_fresh_network_that_differs_by_chance_has_not_lived() -> None:
 
 
 def test_a_short_training_of_few_steps_is_never_condemned() -> None:
-    look(CollapseDetector(0.3, 4), *[FLAT] * 100)
+    check(CollapseDetector(0.3, 4), *[FLAT] * 100)
 
 
 def test_patches_that_are_exactly_alike_are_no_fresh_network() -> None:
-    watchdog = CollapseDetector(0.3, 4)
-    alike = CollapseIndicators(spread=1e-7, dead=0.4, counts_ratio=1.0)
-    look(watchdog, *[alike] * (PATIENCE_EPOCHS - 1))
+    detector = CollapseDetector(0.3, 4)
+    equal = CollapseIndicators(spread=1e-7, dead=0.4, counts_ratio=1.0)
+    check(detector, *[equal] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
-        watchdog.check(alike)
+        detector.check(equal)
 
 
 def test_going_flat_again_is_told_at_once_but_not_at_the_first_sign() -> None:
-    watchdog = CollapseDetector(0.3, 4)
-    look(watchdog, SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1), SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1))
+    detector = CollapseDetector(0.3, 4)
+    check(detector, SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1), SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
-        watchdog.check(FLAT)
+        detector.check(FLAT)
 
 
 def test_flat_patches_are_right_for_frames_that_are_alike() -> None:
-    look(CollapseDetector(0.001, 1000), *[FLAT] * 50)
+    check(CollapseDetector(0.001, 1000), *[FLAT] * 50)
 
 
 @pytest.mark.parametrize(
-    ('signs', 'said'),
+    ('indicators', 'message'),
     [
         (DEAD, r'80% of the ReLU channels are dead.*amp_activation'),
         (
@@ -101,33 +101,33 @@ def test_flat_patches_are_right_for_frames_that_are_alike() -> None:
         (CollapseIndicators(0.3, 0.1, 0.1), r'0\.1 times the measured counts'),
     ],
 )
-def test_other_signs_stop_it_too(signs: CollapseIndicators, said: str) -> None:
-    watchdog = CollapseDetector(0.3, 100)
-    look(watchdog, *[signs] * (PATIENCE_EPOCHS - 1))
-    with pytest.raises(CollapseError, match=said):
-        watchdog.check(signs)
+def test_other_indicators_stop_it_too(indicators: CollapseIndicators, message: str) -> None:
+    detector = CollapseDetector(0.3, 100)
+    check(detector, *[indicators] * (PATIENCE_EPOCHS - 1))
+    with pytest.raises(CollapseError, match=message):
+        detector.check(indicators)
 
 
 def test_signs_that_take_turns_do_not_add_up() -> None:
-    look(CollapseDetector(0.3, 100), SOUND, *[FLAT, DEAD] * 10)
+    check(CollapseDetector(0.3, 100), SOUND, *[FLAT, DEAD] * 10)
 
 
 def test_two_lasting_signs_are_both_told() -> None:
-    watchdog = CollapseDetector(0.3, 1000)
+    detector = CollapseDetector(0.3, 1000)
     with pytest.raises(CollapseError, match=r'flat.*dead'):
-        look(watchdog, SOUND, *[CollapseIndicators(0.0, 0.9, 1.0)] * PATIENCE_EPOCHS)
+        check(detector, SOUND, *[CollapseIndicators(0.0, 0.9, 1.0)] * PATIENCE_EPOCHS)
 
 
 def test_counts_are_not_asked_for_where_none_are_predicted() -> None:
-    look(CollapseDetector(0.3, 100), *[CollapseIndicators(0.3, 0.1)] * 20)
+    check(CollapseDetector(0.3, 100), *[CollapseIndicators(0.3, 0.1)] * 20)
 
 
 @pytest.mark.parametrize(
-    'signs', [CollapseIndicators(np.nan, 0.1, 1.0), CollapseIndicators(0.3, 0.1, np.inf)]
+    'indicators', [CollapseIndicators(np.nan, 0.1, 1.0), CollapseIndicators(0.3, 0.1, np.inf)]
 )
-def test_values_that_are_not_finite_stop_it_at_once(signs: CollapseIndicators) -> None:
+def test_values_that_are_not_finite_stop_it_at_once(indicators: CollapseIndicators) -> None:
     with pytest.raises(CollapseError, match='not finite'):
-        CollapseDetector(0.3, 100).check(signs)
+        CollapseDetector(0.3, 100).check(indicators)
 
 
 def test_true_patches_spread_at_least_as_far_as_their_frames(known: KnownScan) -> None:

@@ -1,4 +1,4 @@
-"""The groups of a training: what the network is shown, and what judges it."""
+"""The groups of a training and of its validation, and their batches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scan() -> ScanData:
     return make_scan(frame_size=SIZE, side=6, bad_pixels=5)
 
 
-def sets(scan: ScanData, model: ModelConfig = PAIRS, **fields: object) -> DatasetSplit:
+def split(scan: ScanData, model: ModelConfig = PAIRS, **fields: object) -> DatasetSplit:
     training = TrainingConfig.model_validate({'batch_size': 8, **fields})
     return DatasetSplit.from_scans([scan], model, training, with_ground_truth=False)
 
@@ -86,8 +86,8 @@ def test_patches_lie_on_their_regions_as_on_the_object(scan: ScanData) -> None:
     assert batch.corners.min() == 0
     assert (batch.corners <= [height - SIZE, width - SIZE]).all()
     nearest = np.rint(scan.positions_px[groups])
-    apart = batch.corners.reshape(2, 4, 2) - batch.corners.reshape(2, 4, 2)[:, :1]
-    assert np.array_equal(apart, nearest - nearest[:, :1])
+    offsets = batch.corners.reshape(2, 4, 2) - batch.corners.reshape(2, 4, 2)[:, :1]
+    assert np.array_equal(offsets, nearest - nearest[:, :1])
     assert np.allclose(nearest.reshape(-1, 2) + batch.shifts_px, batch.positions_px)
 
 
@@ -104,7 +104,7 @@ def test_shares_of_a_pixel_add_up_to_one() -> None:
 
 @pytest.mark.parametrize('model', [SINGLES, PAIRS])
 def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelConfig) -> None:
-    made = sets(scan, model, n_groups=100)
+    made = split(scan, model, n_groups=100)
     for batch in (*made.training_batches(0), *made.validation_batches()):
         assert batch.corners is not None
         assert batch.corners.min(axis=0).tolist() == [0, 0]
@@ -116,13 +116,13 @@ def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelCo
 def test_single_frames_that_are_not_merged_stand_alone(scan: ScanData) -> None:
     for model in (SINGLES, PAIRS):
         alone = model.model_copy(update={'object_big': False})
-        assert next(iter(sets(scan, alone).training_batches(0))).corners is None
-    assert next(iter(sets(scan, SINGLES, overlap='group').training_batches(0))).corners is None
-    assert next(iter(sets(scan, PAIRS, overlap='group').training_batches(0))).corners is not None
+        assert next(iter(split(scan, alone).training_batches(0))).corners is None
+    assert next(iter(split(scan, SINGLES, overlap='group').training_batches(0))).corners is None
+    assert next(iter(split(scan, PAIRS, overlap='group').training_batches(0))).corners is not None
 
 
 def test_every_group_fits_the_region(scan: ScanData) -> None:
-    made = sets(scan, n_groups=100, overlap='group')
+    made = split(scan, n_groups=100, overlap='group')
     for batch in (*made.training_batches(0), *made.validation_batches()):
         assert batch.corners is not None
         assert batch.canvas_shape[0] == len(batch.inputs) * batch.canvas_shape[1]
@@ -136,22 +136,22 @@ def test_every_group_fits_the_region(scan: ScanData) -> None:
         assert (rows.min(axis=1, keepdims=True) == first).all()
 
 
-def test_validation_is_a_strip_that_training_does_not_see(scan: ScanData) -> None:
-    seen, held_out = training_groups(
+def test_validation_is_a_strip_that_training_does_not_use(scan: ScanData) -> None:
+    trained, validated = training_groups(
         scan.positions_px, PAIRS, TrainingConfig(validation_fraction=0.3)
     )
-    assert not np.intersect1d(seen, held_out).size
-    assert len(np.unique(held_out)) == round(0.3 * 36)
+    assert not np.intersect1d(trained, validated).size
+    assert len(np.unique(validated)) == round(0.3 * 36)
     rows = scan.positions_px[:, 0]
-    assert rows[held_out].min() > rows[seen].max()
+    assert rows[validated].min() > rows[trained].max()
     more, _ = training_groups(scan.positions_px, PAIRS, TrainingConfig(validation_fraction=0.5))
-    assert len(more) < len(seen)
+    assert len(more) < len(trained)
 
 
-def test_a_tiny_scan_judges_itself(scan: ScanData) -> None:
+def test_a_tiny_scan_is_used_for_training_and_validation(scan: ScanData) -> None:
     few = scan.subset(np.arange(6))
-    seen, held_out = training_groups(few.positions_px, PAIRS, TrainingConfig())
-    assert np.array_equal(np.unique(seen), np.unique(held_out))
+    trained, validated = training_groups(few.positions_px, PAIRS, TrainingConfig())
+    assert np.array_equal(np.unique(trained), np.unique(validated))
 
 
 def test_grouping_fields_reach_the_groups(scan: ScanData) -> None:
@@ -163,7 +163,7 @@ def test_grouping_fields_reach_the_groups(scan: ScanData) -> None:
     assert len(drawn(n_groups=200)) == 200
     assert len(np.unique(drawn(n_subsample=20))) <= 20
     assert np.unique(drawn(n_subsample=20, sequential_sampling=True)).max() < 20
-    assert np.array_equal(drawn(subsample_seed=1), plain), 'the nearest ones are no draw'
+    assert np.array_equal(drawn(subsample_seed=1), plain), 'the nearest ones are not random'
     assert np.array_equal(drawn(neighbor_count=3), plain)
     drawn_ones = drawn(neighbor_count=8)
     assert not np.array_equal(drawn_ones, plain)
@@ -182,11 +182,11 @@ def test_each_sampled_frame_has_a_group_of_its_own(scan: ScanData) -> None:
 
 
 def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) -> None:
-    made = sets(scan)
+    made = split(scan)
     first, second, again = (
         made.training_batches(0),
         made.training_batches(1),
-        sets(scan).training_batches(0),
+        split(scan).training_batches(0),
     )
     assert len(first) == made.steps_per_epoch
     shown = np.concatenate([groups for _, groups in first.groups])
@@ -197,20 +197,18 @@ def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) 
     for one, two in zip(first.groups, again.groups, strict=True):
         assert np.array_equal(one[1], two[1])
     different = np.concatenate(
-        [groups for _, groups in sets(scan, seed=1).training_batches(0).groups]
+        [groups for _, groups in split(scan, seed=1).training_batches(0).groups]
     )
     assert not np.array_equal(shown, different)
 
 
-def test_batches_have_like_sizes() -> None:
+def test_batches_have_equal_sizes() -> None:
     assert [len(part) for part in equal_batches(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
     assert equal_batches(np.zeros((0, 4), np.int64), 8) == []
 
 
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 100))
-def test_neighbours_are_dealt_into_as_few_batches_as_others(
-    count: int, size: int, seed: int
-) -> None:
+def test_compact_batches_are_as_few_as_others(count: int, size: int, seed: int) -> None:
     random = np.random.RandomState(seed)
     centres = random.random_sample((count, 2))
     parts = compact_batches(np.arange(count)[:, None], centres, size, random)
@@ -220,8 +218,8 @@ def test_neighbours_are_dealt_into_as_few_batches_as_others(
 
 
 def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanData) -> None:
-    made = sets(scan, SINGLES, batch_size=6)
-    alone = sets(scan, SINGLES, batch_size=6, overlap='group')
+    made = split(scan, SINGLES, batch_size=6)
+    alone = split(scan, SINGLES, batch_size=6, overlap='group')
 
     def extent(one: DatasetSplit) -> float:
         return float(
@@ -236,7 +234,7 @@ def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanDa
     assert first != second
 
 
-def test_scans_take_turns_with_probes_of_their_own(scan: ScanData) -> None:
+def test_batches_of_scans_alternate(scan: ScanData) -> None:
     other = make_scan(frame_size=SIZE, side=5, seed=3)
     made = DatasetSplit.from_scans(
         [scan, other], PAIRS, TrainingConfig(batch_size=4), with_ground_truth=False

@@ -47,7 +47,7 @@ def grouped(
     overlap: Literal['batch', 'group'] = 'batch',
     **fields: object,
 ) -> GroupBatch:
-    """Return a batch whose truth is the patches of the true object."""
+    """Return a batch with the ground truth of the true object."""
     model = ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 2, **fields})
     scan = dataclasses.replace(known.scan, object_guess=known.truth)
     made = GroupedScan.from_scan(scan, model, [groups], with_ground_truth=True, overlap=overlap)
@@ -103,7 +103,7 @@ def test_groups_that_stand_alone_do_not_meet_on_their_canvas(ops: Ops, known: Kn
     assert relative(found[8:], batch.ground_truth[8:]) < 1e-6
 
 
-def test_single_frames_of_a_batch_answer_for_each_other(ops: Ops, known: KnownScan) -> None:
+def test_single_frames_of_a_batch_share_their_overlap(ops: Ops, known: KnownScan) -> None:
     batch = grouped(known, np.arange(6)[:, None], gridsize=1)
     assert batch.ground_truth is not None
     changed = batch.ground_truth.copy()
@@ -235,7 +235,7 @@ def test_gradient_agrees_with_finite_differences(known: KnownScan) -> None:
     assert slope == pytest.approx(float(ends[0] - ends[1]) / (2 * step), rel=1e-3)
 
 
-def test_known_part_leaves_out_what_the_network_does_not_draw() -> None:
+def test_masked_probe_leaves_out_what_the_network_does_not_reconstruct() -> None:
     probe = make_probe(SIZE, modes=2)
     quarter = SIZE // 4
     assert np.array_equal(masked_probe(ModelConfig(), probe), probe)

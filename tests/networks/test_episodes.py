@@ -1,4 +1,4 @@
-"""Training material obeys Poisson statistics and never shows what judges it."""
+"""Training episodes obey Poisson statistics and keep held-out photons out of their crops."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_validation_goes_from_the_lowest_to_the_highest_dose(scan: TrainingScan)
     assert sparse.crop.frame_count == 4
 
 
-def test_sparse_episodes_are_judged_on_dropped_frames_too(scan: TrainingScan) -> None:
+def test_sparse_episodes_hold_out_dropped_frames_too(scan: TrainingScan) -> None:
     config = CONFIG.model_copy(update={'sparse_share': 1.0})
     dropped = 0
     for seed in range(10):
@@ -92,7 +92,7 @@ def test_sparse_episodes_are_judged_on_dropped_frames_too(scan: TrainingScan) ->
 
 
 def test_the_reference_lies_where_the_crop_lies(scan: TrainingScan) -> None:
-    """The truth, cut to the crop, explains the crop's frames better than when it is moved."""
+    """The true object, cut to the crop, explains the crop's frames better than when it is moved."""
     episode = training_episode(scan, CONFIG, np.random.default_rng(1))
     size = 32
 
