@@ -47,6 +47,7 @@ def build_optimizer(
     """
     optimizer = AdamW(
         weight_decay=WEIGHT_DECAY,
+        # PyTorch's default; Keras' is 1e-7.
         epsilon=1e-8,
         global_clipnorm=execution.gradient_clip_val or None,
         gradient_accumulation_steps=execution.accum_steps if execution.accum_steps > 1 else None,

@@ -22,14 +22,16 @@ from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 
-# Photons a frame that thinning goes down to, and the shares of photons it may keep.
+# Photons a frame that thinning goes down to, and the shares of photons it may keep: at most half,
+# so that as many are held out.
 FEWEST_PHOTONS = 300.0
 LEAST_KEPT, MOST_KEPT = 1e-4, 0.5
 # Shares of the frames that a sparse episode keeps: a scan step 2 or 3 times as large.
 SPARSE_SHARES = (1 / 4, 1 / 9)
 # Share of the frames whose held-out photons are evaluated; it bounds the cost of a loss.
 HELD_OUT_SHARE = 1 / 3
-# Physics passes before each of an episode's stages, at most.
+# Physics passes before each of an episode's stages, at most: the early stages get objects that have
+# not converged, the last one may get an object that has.
 MOST_PASSES = (4, 4, 12)
 FEWEST_FRAMES = 4
 
