@@ -175,8 +175,7 @@ def _handed_over(
         'training': folder / TRAINING,
     }
     save_reconstruction(paths['object'], result, scan)
-    pixel_size = scan.metadata.pixel_size_m
-    picture(result, paths['picture'], title=folder.name, pixel_size_m=pixel_size)
+    picture(result, paths['picture'], title=folder.name)
     return PipelineResult(
         np.abs(result.object_canvas).astype(np.float32),
         np.angle(result.object_canvas).astype(np.float32),

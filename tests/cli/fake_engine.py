@@ -50,11 +50,13 @@ class FakeEngine:
             object_canvas=np.ones(canvas.shape, np.complex64) if guess is None else guess,
             origin_px=canvas.origin_px,
             probe=scan.probe,
+            positions_px=scan.positions_px,
             coverage=illumination_coverage(scan.positions_px, scan.probe, canvas),
             residual=1 / np.arange(1.0, steps + 1),
             stages=('solver',) * steps,
             backend=self.backend,
             seconds=0.5,
+            pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
         )
 

@@ -81,11 +81,13 @@ class SlowEngine:
             object_canvas=np.full(canvas.shape, np.exp(1j * step), np.complex64),
             origin_px=canvas.origin_px,
             probe=(2 * scan.probe).astype(np.complex64),
+            positions_px=scan.positions_px,
             coverage=illumination_coverage(scan.positions_px, scan.probe, canvas),
             residual=1 / np.arange(1.0, step + 1),
             stages=('solver',) * step,
             backend=self.backend,
             seconds=0.5,
+            pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
             losses=() if model is None else tuple(model.losses[:, 0]),
         )

@@ -59,11 +59,13 @@ def test_reconstructions() -> None:
         object_canvas=canvas,
         origin_px=(np.int64(-2), 3),  # type: ignore[arg-type]
         probe=SCAN.probe,
+        positions_px=SCAN.positions_px + 0.25,
         coverage=rng.random((4, 5)).astype(np.float32),
         residual=rng.random(3),
         stages=('solver', 'network', 'solver'),
         backend='pytorch',
         seconds=0.1 + 0.2,
+        pixel_size_m=(np.float64(1e-8), 2e-8),
         model_name='name',
         losses=(1.0, 0.3),
     )

@@ -52,11 +52,13 @@ class ToyEngine:
             object_canvas=scan.counts[0].astype(np.complex64),
             origin_px=(-3, 7),
             probe=scan.probe,
+            positions_px=scan.positions_px,
             coverage=scan.counts.sum(axis=0),
             residual=scan.positions_px[:, 0],
             stages=(f'engine {self.made}', f'process {os.getpid()}', f'model {id(model)}'),
             backend=self.backend,
             seconds=0.25,
+            pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
             losses=() if model is None else tuple(float(loss) for loss in model.losses[:, 0]),
         )

@@ -1,4 +1,4 @@
-"""Results by the ending of their file's name."""
+"""Saving and loading reconstructions, by the ending of the file's name."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output
 from ptychopinn_plugin.errors import ResultFileError
-from ptychopinn_plugin.io.npz_result import load_npz, save_npz
+from ptychopinn_plugin.io.npz_reconstruction import (
+    load_npz_reconstruction,
+    save_npz_reconstruction,
+)
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.result import Result
 
 SUFFIXES = ('.h5', '.npz')
 
@@ -16,7 +18,7 @@ SUFFIXES = ('.h5', '.npz')
 def save_reconstruction(
     path: str | Path, reconstruction: Reconstruction, scan: ScanData, *, comments: str = ''
 ) -> None:
-    """Write a reconstruction: `.h5` is a Ptychodus product, `.npz` the arrays of `save_npz`.
+    """Write a reconstruction: `.h5` is a Ptychodus product, `.npz` holds its fields.
 
     Args:
         path: the file; an old one is replaced when the new one is complete.
@@ -30,15 +32,15 @@ def save_reconstruction(
     path = Path(path)
     check_output(path, SUFFIXES)
     if path.suffix.lower() == '.npz':
-        save_npz(path, reconstruction, scan)
+        save_npz_reconstruction(path, reconstruction)
         return
     from ptychopinn_plugin.io.ptychodus.write import save_product
 
     save_product(path, reconstruction, scan, name=path.stem, comments=comments)
 
 
-def load_result(path: str | Path) -> Result:
-    """Read a result back, from a Ptychodus product (`.h5`) or an `.npz` file.
+def load_result(path: str | Path) -> Reconstruction:
+    """Read a reconstruction back, from a Ptychodus product (`.h5`) or an `.npz` file.
 
     Raises:
         ResultFileError: no such file, another kind of file, or one that is not complete.
@@ -49,7 +51,7 @@ def load_result(path: str | Path) -> Result:
     if not path.exists():
         raise ResultFileError(f'there is no result file {path}')
     if path.suffix.lower() == '.npz':
-        return load_npz(path)
-    from ptychopinn_plugin.io.ptychodus.read_product import load_product_result
+        return load_npz_reconstruction(path)
+    from ptychopinn_plugin.io.ptychodus.read_product import load_product_reconstruction
 
-    return load_product_result(path)
+    return load_product_reconstruction(path)

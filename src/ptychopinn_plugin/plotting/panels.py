@@ -74,7 +74,8 @@ def draw_coverage(axes: Axes, reconstruction: Reconstruction) -> None:
 def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     """Draw the residual of each step on a log axis, one colour a kind of step."""
     residual = reconstruction.residual
-    axes.set_title('residual or loss', fontsize='medium')
+    name = reconstruction.residual_name
+    axes.set_title(f'residual {name}' if name else 'residual or loss', fontsize='medium')
     if not np.any(np.isfinite(residual) & (residual > 0)):
         axes.text(0.5, 0.5, 'none stored', ha='center', va='center', transform=axes.transAxes)
         axes.set_axis_off()
@@ -86,8 +87,6 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
         chosen = stages == stage
         colour = _STAGE_COLOURS.get(stage, '#444444')
         axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=stage)
-    if set(stages.tolist()) <= set(_STAGE_COLOURS):
-        axes.set_title(r'residual $\sum(|\Psi|-\sqrt{I})^2 / \sum I$', fontsize='medium')
     axes.set_xlabel('step', fontsize='small')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(which='both', labelsize='small')

@@ -18,7 +18,6 @@ Body: TypeAlias = dict[str, Any]
 Arrays: TypeAlias = Mapping[str, Array]
 
 SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask', 'object_guess', 'true_patches')
-RECONSTRUCTION_ARRAYS = ('object_canvas', 'probe', 'coverage', 'residual')
 WEIGHTS = 'weights/'
 
 
@@ -73,8 +72,12 @@ def unpack_scans(bodies: Sequence[Body], arrays: Arrays) -> list[ScanData]:
 
 def pack_reconstruction(reconstruction: Reconstruction) -> tuple[Body, dict[str, Array]]:
     """Return a reconstruction as JSON and arrays."""
-    arrays = {name: getattr(reconstruction, name) for name in RECONSTRUCTION_ARRAYS}
-    return _plain(reconstruction, leave_out=RECONSTRUCTION_ARRAYS), arrays
+    arrays = {
+        field.name: value
+        for field in dataclasses.fields(reconstruction)
+        if isinstance(value := getattr(reconstruction, field.name), np.ndarray)
+    }
+    return _plain(reconstruction, leave_out=tuple(arrays)), arrays
 
 
 def unpack_reconstruction(body: Body, arrays: Arrays) -> Reconstruction:

@@ -39,10 +39,9 @@ def run(flags: Reconstruct) -> None:
             raise Cancelled('interrupted; nothing was written') from error
     save_reconstruction(flags.output, result, scan)
     say(f'object: {flags.output}')
-    say(heading(result, scan.metadata.pixel_size_m).replace('  ·  ', ', '))
+    say(heading(result).replace('  ·  ', ', '))
     if flags.picture is not None:
-        pixel_size = scan.metadata.pixel_size_m
-        picture(result, flags.picture, title=flags.output.name, pixel_size_m=pixel_size)
+        picture(result, flags.picture, title=flags.output.name)
         say(f'picture: {flags.picture}')
 
 

@@ -17,7 +17,11 @@ from ptychodus.api.reconstruct import prepare_reconstruct_input
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.errors import OutputError
-from ptychopinn_plugin.io.ptychodus.build_product import build_product, instrument_of
+from ptychopinn_plugin.io.ptychodus.build_product import (
+    build_product,
+    build_reconstruction_product,
+    find_instrument,
+)
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.axis_orientation import turns_of
 from ptychopinn_plugin.scan.canvas import canvas_of
@@ -35,9 +39,9 @@ def save_product(
 ) -> None:
     """Write a reconstruction as a Ptychodus product (HDF5).
 
-    The object lies where the positions say; object pixels that no probe reached are 1. The losses
-    are the training history of the model, or the residual of each step where there was no model.
-    The file appears whole or not at all.
+    The object lies where the reconstruction's positions put it; object pixels that no probe
+    reached are 1. The losses are the training history of the model, or the residual of each step
+    where there was no model. The file appears whole or not at all.
 
     Args:
         path: the product, usually `product.h5`.
@@ -49,14 +53,11 @@ def save_product(
     Raises:
         OutputError: the file cannot be written there.
     """
-    product = build_product(
+    product = build_reconstruction_product(
+        reconstruction,
         scan,
-        reconstruction.object_canvas,
-        reconstruction.origin_px,
-        reconstruction.probe,
         name=name or Path(scan.source).stem or 'PtychoPINN',
         comments=product_comments(reconstruction, scan, comments),
-        losses=reconstruction.losses or reconstruction.residual.tolist(),
     )
     with replacing(Path(path)) as temporary:
         ptychodus_io.save_product(temporary, product)
@@ -119,12 +120,14 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
     if turns_of(scan) not in comments:
         lines.append(turns_of(scan))
-    return '\n'.join(line for line in (*lines, *instrument_of(scan).notes) if line)
+    return '\n'.join(
+        line for line in (*lines, *find_instrument(scan, reconstruction.pixel_size_m).notes) if line
+    )
 
 
 def _starting_product(scan: ScanData) -> Product:
     """Return the product of a scan before it is reconstructed: its guess, or ones."""
-    instrument = instrument_of(scan)
+    instrument = find_instrument(scan)
     canvas = canvas_of(scan)
     guess = np.ones(canvas.shape, dtype=np.complex64)
     if scan.object_guess is not None:
@@ -142,7 +145,7 @@ def _starting_product(scan: ScanData) -> Product:
 
 
 def _diffraction_data(scan: ScanData) -> AssembledDiffractionData:
-    instrument = instrument_of(scan)
+    instrument = find_instrument(scan)
     wavelength_m = energy_eV_to_wavelength_m(instrument.photon_energy_ev)
     extent = wavelength_m * instrument.detector_distance_m / scan.frame_size
     height_m, width_m = instrument.pixel_size_m
