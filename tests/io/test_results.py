@@ -59,7 +59,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, name: str) ->
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan, reconstruction = known_reconstruction()
+    _, reconstruction = known_reconstruction()
     path = tmp_path / 'object.npz'
     save_npz_reconstruction(path, reconstruction)
     before = path.read_bytes()
@@ -102,7 +102,7 @@ def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
 def test_a_spoilt_member_is_named(
     tmp_path: Path, member: str, value: np.ndarray, words: str
 ) -> None:
-    scan, reconstruction = known_reconstruction()
+    _, reconstruction = known_reconstruction()
     path = tmp_path / 'object.npz'
     save_npz_reconstruction(path, reconstruction)
     with np.load(path, allow_pickle=False) as file:
@@ -113,7 +113,7 @@ def test_a_spoilt_member_is_named(
 
 
 def test_a_cut_file_is_refused(tmp_path: Path) -> None:
-    scan, reconstruction = known_reconstruction()
+    _, reconstruction = known_reconstruction()
     path = tmp_path / 'object.npz'
     save_npz_reconstruction(path, reconstruction)
     path.write_bytes(path.read_bytes()[:-200])
