@@ -54,7 +54,7 @@ class MemberHeader:
         return self.dtype.itemsize * math.prod(self.shape)
 
 
-class NpzMembers:
+class NpzArchive:
     """An open .npz file; a context manager.
 
     Args:
@@ -77,7 +77,7 @@ class NpzMembers:
             raise ScanDataError([_why_not_a_zip(path, error)]) from error
         self.names = tuple(n.removesuffix('.npy') for n in self._zip.namelist())
 
-    def __enter__(self) -> NpzMembers:
+    def __enter__(self) -> NpzArchive:
         """Return itself."""
         return self
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray
 
 Array = npt.NDArray[Any]
@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 PROBE_KEYS = ('probeGuess', 'probe')
 
 
-def read_positions(members: NpzMembers) -> PositionArray:
+def read_positions(members: NpzArchive) -> PositionArray:
     """Return positions_px float64 (n, 2), (row, column), from `ycoords` and `xcoords`.
 
     Raises:
@@ -45,7 +45,7 @@ def read_positions(members: NpzMembers) -> PositionArray:
     return np.stack(columns, axis=1)
 
 
-def read_probe(members: NpzMembers, decisions: list[str]) -> ComplexArray:
+def read_probe(members: NpzArchive, decisions: list[str]) -> ComplexArray:
     """Return the probe, complex64 (modes, N, N).
 
     Raises:
@@ -83,7 +83,7 @@ def read_probe_file(path: Path, decisions: list[str]) -> ComplexArray:
             if isinstance(error, ScanDataError):
                 raise
             raise ScanDataError([f'the probe file {path} cannot be read: {error}']) from error
-    with NpzMembers(path) as members:
+    with NpzArchive(path) as members:
         for key in PROBE_KEYS:
             if key in members:
                 return as_probe(members.read(key), f'{key} of {path}', decisions)
@@ -116,7 +116,7 @@ def as_probe(stored: Array, name: str, decisions: list[str]) -> ComplexArray:
         return np.ascontiguousarray(probe, dtype=np.complex64)
 
 
-def read_mask(members: NpzMembers, shape: tuple[int, int], decisions: list[str]) -> BoolArray:
+def read_mask(members: NpzArchive, shape: tuple[int, int], decisions: list[str]) -> BoolArray:
     """Return `bad_pixels` as bool (H, W), True where bad; no pixel is bad without it.
 
     Raises:
@@ -139,7 +139,7 @@ def read_mask(members: NpzMembers, shape: tuple[int, int], decisions: list[str])
     return stored.astype(np.bool_)
 
 
-def read_object_guess(members: NpzMembers, decisions: list[str]) -> ComplexArray | None:
+def read_object_guess(members: NpzArchive, decisions: list[str]) -> ComplexArray | None:
     """Return `objectGuess` as complex64 (H, W), None without it.
 
     Raises:

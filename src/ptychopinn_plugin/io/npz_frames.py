@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray
 
@@ -35,7 +35,7 @@ class StoredFrames:
     whole_numbers: bool
 
 
-def frames_key(members: NpzMembers) -> str:
+def frames_key(members: NpzArchive) -> str:
     """Return the member that holds the frames, `diffraction` before `diff3d`.
 
     Raises:
@@ -52,7 +52,7 @@ def frames_key(members: NpzMembers) -> str:
 
 
 def read_frames(
-    members: NpzMembers, positions: int | None, axis_order: AxisOrder | None, decisions: list[str]
+    members: NpzArchive, positions: int | None, axis_order: AxisOrder | None, decisions: list[str]
 ) -> StoredFrames:
     """Read the frames in one pass, casting and turning them block by block.
 
@@ -101,7 +101,7 @@ def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray
 
 
 def _find_axis_order(
-    members: NpzMembers, key: str, positions: int | None, decisions: list[str]
+    members: NpzArchive, key: str, positions: int | None, decisions: list[str]
 ) -> AxisOrder:
     header = members.header(key)
     first, middle, last = header.shape

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.measurement_domain import DOMAIN_NAMES
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import ScanMetadata
 
 Array = npt.NDArray[Any]
 
 
-def read_metadata(members: NpzMembers, frames: int) -> ScanMetadata:
+def read_metadata(members: NpzArchive, frames: int) -> ScanMetadata:
     """Return what the file says of the instrument.
 
     Raises:
@@ -44,7 +44,7 @@ def read_metadata(members: NpzMembers, frames: int) -> ScanMetadata:
     )
 
 
-def read_nphotons(members: NpzMembers) -> float | None:
+def read_nphotons(members: NpzArchive) -> float | None:
     """Return the file's photons a frame, from `nphotons` or inside the JSON of `_metadata`.
 
     Raises:
@@ -61,7 +61,7 @@ def read_nphotons(members: NpzMembers) -> float | None:
     return value
 
 
-def read_declared_domain(members: NpzMembers) -> str | None:
+def read_declared_domain(members: NpzArchive) -> str | None:
     """Return the file's `measurement_domain`, None without one.
 
     Raises:
@@ -78,7 +78,7 @@ def read_declared_domain(members: NpzMembers) -> str | None:
     return text.lower()
 
 
-def _scalar(members: NpzMembers, key: str, faults: list[str]) -> float | None:
+def _scalar(members: NpzArchive, key: str, faults: list[str]) -> float | None:
     if key not in members:
         return None
     stored = members.read(key)
@@ -88,7 +88,7 @@ def _scalar(members: NpzMembers, key: str, faults: list[str]) -> float | None:
     return float(stored.ravel()[0])
 
 
-def _pair(members: NpzMembers, key: str, faults: list[str]) -> tuple[float, float] | None:
+def _pair(members: NpzArchive, key: str, faults: list[str]) -> tuple[float, float] | None:
     if key not in members:
         return None
     stored = members.read(key).ravel()

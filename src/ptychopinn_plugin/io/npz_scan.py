@@ -16,7 +16,7 @@ from ptychopinn_plugin.io.measurement_domain import (
     negative_amplitudes,
     square_in_place,
 )
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.npz_frames import (
     AxisOrder,
     StoredFrames,
@@ -24,7 +24,7 @@ from ptychopinn_plugin.io.npz_frames import (
     read_frames,
 )
 from ptychopinn_plugin.io.npz_true_patches import read_true_patches
-from ptychopinn_plugin.io.ptychodus.coordinates import from_host
+from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan.builder import Draft
 from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.photon_scale import scale_to_photons
@@ -68,7 +68,7 @@ def load_npz(
     """
     path = Path(path)
     draft = Draft(source=str(path))
-    with NpzMembers(path) as members:
+    with NpzArchive(path) as members:
         draft.positions_px = draft.attempt(parts.read_positions, members)
         draft.object_guess = draft.attempt(parts.read_object_guess, members, draft.decisions)
         if probe is None:
@@ -104,7 +104,7 @@ def load_npz(
 
 
 def _read_frames(
-    draft: Draft, members: NpzMembers, axis_order: AxisOrder | None
+    draft: Draft, members: NpzArchive, axis_order: AxisOrder | None
 ) -> StoredFrames | None:
     positions = None if draft.positions_px is None else len(draft.positions_px)
     return draft.attempt(read_frames, members, positions, axis_order, draft.decisions)

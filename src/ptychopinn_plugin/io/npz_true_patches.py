@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.npz_frames import AxisOrder
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -13,7 +13,7 @@ KEY = 'Y'
 
 
 def read_true_patches(
-    members: NpzMembers,
+    members: NpzArchive,
     shape: tuple[int, ...],
     axis_order: AxisOrder | None,
     decisions: list[str],

@@ -6,13 +6,8 @@ from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output
 from ptychopinn_plugin.errors import ResultFileError
-from ptychopinn_plugin.io.npz_reconstruction import (
-    load_npz_reconstruction,
-    save_npz_reconstruction,
-)
+from ptychopinn_plugin.io.formats import find_format, result_endings
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-
-SUFFIXES = ('.h5', '.npz')
 
 
 def save_reconstruction(
@@ -28,15 +23,13 @@ def save_reconstruction(
 
     Raises:
         OutputError: another ending, or the file cannot be written there.
+        UnavailableError: `.h5`, and Ptychodus is not installed.
     """
     path = Path(path)
-    check_output(path, SUFFIXES)
-    if path.suffix.lower() == '.npz':
-        save_npz_reconstruction(path, reconstruction)
-        return
-    from ptychopinn_plugin.io.ptychodus.write import save_product
-
-    save_product(path, reconstruction, scan, name=path.stem, comments=comments)
+    check_output(path, result_endings())
+    row = find_format(path)
+    assert row is not None  # its ending was checked
+    row.write_reconstruction(path, reconstruction, scan, comments)
 
 
 def load_result(path: str | Path) -> Reconstruction:
@@ -44,14 +37,13 @@ def load_result(path: str | Path) -> Reconstruction:
 
     Raises:
         ResultFileError: no such file, another kind of file, or one that is not complete.
+        UnavailableError: `.h5`, and Ptychodus is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ResultFileError(f'{path} ends in {path.suffix!r}, a result ends in .h5 or .npz')
+    row = find_format(path)
+    if row is None or path.suffix.lower() not in result_endings():
+        endings = ' or '.join(result_endings())
+        raise ResultFileError(f'{path} ends in {path.suffix!r}, a result ends in {endings}')
     if not path.exists():
         raise ResultFileError(f'there is no result file {path}')
-    if path.suffix.lower() == '.npz':
-        return load_npz_reconstruction(path)
-    from ptychopinn_plugin.io.ptychodus.read_product import load_product_reconstruction
-
-    return load_product_reconstruction(path)
+    return row.read_reconstruction(path)

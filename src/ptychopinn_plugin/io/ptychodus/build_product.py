@@ -13,7 +13,7 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePositionSequence
 from ptychodus.api.product import LossValue, Product, ProductMetadata
 
-from ptychopinn_plugin.io.ptychodus.coordinates import to_host
+from ptychopinn_plugin.io.ptychodus_coordinates import to_host
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
 

@@ -14,7 +14,6 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.ptychodus.build_product import PIXEL_SIZE_UNKNOWN
-from ptychopinn_plugin.io.ptychodus.coordinates import from_host
 from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Canvas, Reconstruction
@@ -27,8 +26,8 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
     """Read a product as a reconstruction.
 
     The coverage is computed anew from positions and probe. The losses of the product become the
-    residual, their stage is 'stored loss' and their formula is not known. A product that another program made has the backend ''
-    and takes nan seconds.
+    residual, their stage is 'stored loss' and their formula is not known. A product that another
+    program made has the backend '' and takes nan seconds.
 
     Raises:
         ResultFileError: no product, or one whose object has several layers or no pixel.

@@ -15,7 +15,7 @@ from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_inpu
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_arrays import given_probe
-from ptychopinn_plugin.io.ptychodus.coordinates import from_host
+from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan import orient
 from ptychopinn_plugin.scan.axis_orientation import TURNED
 from ptychopinn_plugin.scan.builder import Draft
