@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import PatchError, ScanDataError
 from ptychopinn_plugin.networks.cnn.batching import like_parts, neighbourly_parts
-from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, photons_of, shares_of
+from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, shares_of
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
 from ptychopinn_plugin.networks.cnn.split import GroupSets, inference_groups, training_groups
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 from tests.helpers import make_known_scan, make_probe, make_scan
 
 SIZE = 16
@@ -63,7 +64,7 @@ def test_brighter_frames_with_a_brighter_probe_look_the_same(scan: ScanData) -> 
     assert plain.shares is not None
     assert other.shares is not None
     assert np.allclose(plain.shares, other.shares, rtol=1e-5)
-    assert photons_of(bright) == pytest.approx(4 * photons_of(scan))
+    assert mean_photons(bright) == pytest.approx(4 * mean_photons(scan))
 
 
 def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
@@ -73,7 +74,7 @@ def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
         batch = GroupedScan.of(one, PAIRS, [groups]).batch(groups)
         assert np.isfinite(batch.inputs).all()
         assert not batch.inputs[..., scan.mask].any()
-    assert photons_of(spoilt) == photons_of(scan)
+    assert mean_photons(spoilt) == mean_photons(scan)
 
 
 def test_patches_lie_on_their_regions_as_on_the_object(scan: ScanData) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.scan.data import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 
 # Planck's constant times the speed of light, exact in the SI.
 EV_METRE = 1.239841984332e-6
@@ -30,14 +31,13 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
         OutputError: the file cannot be written there; nothing is left behind.
     """
     with replacing(Path(path)) as temporary, temporary.open('wb') as file:
-        np.savez(file, allow_pickle=False, **npz_members(scan))
+        np.savez(file, allow_pickle=False, **scan_arrays(scan))
 
 
-def npz_members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
+def scan_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
     """Return the members of a canonical .npz, as `save_npz` writes them."""
     y, x = np.ascontiguousarray(scan.positions_px.T)
     amplitude = np.where(scan.mask, np.float32(0), scan.counts)
-    photons = float(amplitude.sum(dtype=np.float64)) / scan.frame_count
     np.sqrt(amplitude, out=amplitude)
     members: dict[str, npt.NDArray[Any]] = {
         'diffraction': amplitude,
@@ -47,7 +47,7 @@ def npz_members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         'ycoords_start': y,
         'probeGuess': scan.probe[0] if scan.mode_count == 1 else scan.probe,
         'measurement_domain': np.asarray('amplitude'),
-        'nphotons': np.asarray(photons),
+        'nphotons': np.asarray(mean_photons(scan)),
     }
     if scan.mask.any():
         members['bad_pixels'] = scan.mask

@@ -26,6 +26,7 @@ from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
 from ptychopinn_plugin.networks.weights import Weights, joined
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 
 LEAST_LOSS = 1e-6
 # Of a held-out episode: log10 of its dose, and what the update times each factor left.
@@ -178,9 +179,7 @@ def manifest_of(
         execution=execution,
         frame_size=scans[0].frame_size,
         pixel_size_m=scans[0].metadata.pixel_size_m,
-        photons_per_frame=tuple(
-            float(scan.counts.sum(dtype=np.float64)) / scan.frame_count for scan in scans
-        ),
+        photons_per_frame=tuple(mean_photons(scan) for scan in scans),
         probe_fingerprint=probe_fingerprint(scans[0].probe),
         data_fingerprint=data_fingerprint(scans),
     )

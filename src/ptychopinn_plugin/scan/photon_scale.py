@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ptychopinn_plugin.scan.data import ComplexArray, FloatArray
-from ptychopinn_plugin.scan.photons import frame_totals
+from ptychopinn_plugin.scan.photons import frame_photons
 
 # A scale further off than this is taken for another unit, nearer for the sample's own absorption.
 PHOTON_TOLERANCE = 10.0
@@ -39,7 +39,7 @@ def scale_to_photons(
     Returns:
         What the intensities were multiplied by.
     """
-    mean = float(frame_totals(frames).mean()) if len(frames) else 0.0
+    mean = float(frame_photons(frames).mean()) if len(frames) else 0.0
     wanted = photons if photons is not None else nphotons
     if wanted is None or not np.isfinite(mean) or mean <= 0:
         return 1.0
@@ -76,7 +76,7 @@ def match_probe(
         factor: what the intensities were multiplied by on the way to photons.
         decisions: what was decided is added here.
     """
-    totals = frame_totals(counts)
+    totals = frame_photons(counts)
     mean = float(totals.mean()) if totals.size else 0.0
     power = float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))
     if not (np.isfinite(mean) and mean > 0 and np.isfinite(power) and power > 0):

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 
 from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray, ScanData
+from ptychopinn_plugin.scan.photons import frame_photons
 
 Image: TypeAlias = npt.NDArray[np.float64]
 ZeroFrequencyPlace: TypeAlias = Literal['center', 'corner', 'unclear']
@@ -45,7 +46,7 @@ def frame_statistics(scan: ScanData) -> FrameStatistics:
     for start, frames in frame_chunks(scan.counts):
         # The masked pixels may hold anything, NaN too.
         clean = np.where(good, frames, 0)
-        totals[start : start + len(frames)] = clean.sum(axis=(1, 2), dtype=np.float64)
+        totals[start : start + len(frames)] = frame_photons(clean)
         summed += clean.sum(axis=0, dtype=np.float64)
         highest = float(clean.max())
         if highest > peak:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
-
-import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.formats import read_frame_size
@@ -47,10 +44,3 @@ def frame_size_of(scan: ScanData | Path) -> int:
     if isinstance(scan, ScanData):
         return scan.frame_size
     return read_frame_size(scan)
-
-
-def photons_of(scan: ScanData) -> float:
-    """Return the mean photons a frame, bad pixels left out."""
-    good = ~scan.mask
-    total = math.fsum(float(frame[good].sum(dtype=np.float64)) for frame in scan.counts)
-    return total / scan.frame_count

@@ -20,11 +20,10 @@ from ptychopinn_plugin.networks.cnn.ground_truth import check_truth, true_patche
 from ptychopinn_plugin.networks.cnn.predicted_counts import known_part, patch_weight
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
+from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.solver.batches import frame_amplitudes
 
 Value = TypeVar('Value', bound=np.generic)
-# Frames whose photons are summed at once.
-COUNTED_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +113,7 @@ class GroupedScan:
             scan,
             model,
             number,
-            photons_of(scan),
+            mean_photons(scan),
             extent + scan.frame_size,
             patch_weight(known_part(model, scan.probe)),
             corners,
@@ -165,16 +164,6 @@ class GroupedScan:
         corners = corners - corners.min(axis=1, keepdims=True)
         corners[..., 0] += self.side * np.arange(len(groups))[:, None]
         return corners.reshape(-1, 2), (len(groups) * self.side, self.side)
-
-
-def photons_of(scan: ScanData) -> float:
-    """Return the photons a frame on good pixels."""
-    good = ~scan.mask
-    total = sum(
-        float(scan.counts[first : first + COUNTED_TOGETHER][:, good].sum(dtype=np.float64))
-        for first in range(0, scan.frame_count, COUNTED_TOGETHER)
-    )
-    return total / scan.frame_count
 
 
 def input_scale(size: int, photons: float) -> float:
