@@ -19,7 +19,7 @@ from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchEr
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
-from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
+from ptychopinn_plugin.scan import Canvas, Reconstruction, ScanData
 
 
 class FakeEngine:
@@ -39,7 +39,7 @@ class FakeEngine:
     ) -> Reconstruction:
         if model is not None and model.manifest.frame_size != scan.frame_size:
             raise ModelMismatchError('the model is for frames of another size')
-        canvas = canvas_of(scan)
+        canvas = Canvas.for_scan(scan)
         steps = inference.refine_iterations
         for step in range(1, steps + 1):
             if monitor.should_stop():

@@ -21,7 +21,7 @@ from ptychopinn_plugin.errors import Cancelled, ReconstructionError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
-from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
+from ptychopinn_plugin.scan import Canvas, Reconstruction, ScanData
 
 
 class SlowEngine:
@@ -76,7 +76,7 @@ class SlowEngine:
         return self._result(scan, model, steps)
 
     def _result(self, scan: ScanData, model: TrainedModel | None, step: int) -> Reconstruction:
-        canvas = canvas_of(scan)
+        canvas = Canvas.for_scan(scan)
         return Reconstruction(
             object_canvas=np.full(canvas.shape, np.exp(1j * step), np.complex64),
             origin_px=canvas.origin_px,

@@ -8,14 +8,14 @@ import numpy as np
 from ptychodus.api.reconstruct import ReconstructInput
 
 from ptychopinn_plugin.hosts.ptychodus.output_product import product_of
-from ptychopinn_plugin.io.ptychodus.read_scan import scan_of_input
+from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from tests.io.result_examples import perfect_reconstruction
 
 OFFSET_PX = np.array([0.25, -0.5])
 
 
 def test_refined_positions_replace_the_given_ones(parameters: ReconstructInput) -> None:
-    given, scan = parameters.product, scan_of_input(parameters)
+    given, scan = parameters.product, scan_from_input(parameters)
     assert scan.object_guess is not None
     found = perfect_reconstruction(scan, scan.object_guess)
     same = product_of(given, scan, found, update_probe=False)

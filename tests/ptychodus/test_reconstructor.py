@@ -32,7 +32,7 @@ from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableR
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
-from ptychopinn_plugin.io.ptychodus.read_scan import photon_energy_ev, scan_of_input
+from ptychopinn_plugin.io.ptychodus.read_scan import photon_energy_ev, scan_from_input
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
 
@@ -398,7 +398,7 @@ def test_exported_training_data_are_the_scan(
     engine_type: type[SlowEngine], parameters: ReconstructInput, tmp_path: Path
 ) -> None:
     make(engine_type).export_training_data(tmp_path / 'scan.npz', parameters)
-    scan, read = scan_of_input(parameters), load_npz(tmp_path / 'scan.npz')
+    scan, read = scan_from_input(parameters), load_npz(tmp_path / 'scan.npz')
     np.testing.assert_array_equal(read.mask, scan.mask)
     np.testing.assert_array_equal(read.counts[:, ~scan.mask], scan.counts[:, ~scan.mask])
     np.testing.assert_array_equal(read.positions_px, scan.positions_px)

@@ -26,7 +26,7 @@ from ptychopinn_plugin.hosts.engine_cache import engine_in_this_process
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.hosts.ptychodus.training_data import load_training_data
 from ptychopinn_plugin.io.npz_scan import load_npz
-from ptychopinn_plugin.io.ptychodus.read_scan import scan_of_input
+from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanMetadata
 from ptychopinn_plugin.scan.axis_orientation import orient_positions
@@ -191,5 +191,5 @@ def test_training_data_are_turned_once(
         )
     read = load_npz(tmp_path / 'train_data.npz')
     np.testing.assert_array_equal(
-        read.positions_px, scan_of_input(parameters, orientation=way).positions_px
+        read.positions_px, scan_from_input(parameters, orientation=way).positions_px
     )

@@ -1,4 +1,4 @@
-"""What one kind of file can be used for: a row of the table of formats."""
+"""A row of the table of file formats: readers, writers and frame size of one kind of file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members of an .npz file, read one at a time, never unpickled."""
+"""The arrays of an .npz file, read one at a time, never unpickled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ptychopinn_plugin.errors import ScanDataError
 Array = npt.NDArray[Any]
 
 CHUNK_BYTES = 4 * 2**20
-# What zipfile, zlib and numpy's header parser raise for bytes that are not what they should be.
+# Raised by zipfile, zlib and numpy's header parser for damaged bytes.
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -41,8 +41,8 @@ UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class MemberHeader:
-    """What a member says of its array before any of it is read."""
+class ArrayHeader:
+    """Shape and dtype of an array, before any value is read."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -65,7 +65,7 @@ class NpzArchive:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file and list its members."""
+        """Open the file and list its arrays."""
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
@@ -91,22 +91,22 @@ class NpzArchive:
         self._zip.close()
 
     def __contains__(self, name: str) -> bool:
-        """Say whether the file has a member of this name."""
+        """Return whether the file has an array of this name."""
         return name in self.names
 
     def read(self, name: str) -> Array:
-        """Return a whole member.
+        """Return a whole array.
 
         Raises:
-            ScanDataError: the member is damaged or would need pickle.
+            ScanDataError: the array is damaged or would need pickle.
         """
         with self._open(name) as (stream, header):
             blocks = list(_blocks(stream, header))
         stored = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
         return stored.T if header.fortran_order else stored
 
-    def header(self, name: str) -> MemberHeader:
-        """Return shape and dtype of a member without reading its values."""
+    def header(self, name: str) -> ArrayHeader:
+        """Return shape and dtype of an array without reading its values."""
         with self._open(name) as (_, header):
             return header
 
@@ -114,7 +114,7 @@ class NpzArchive:
         """Yield (where in the array, values) in the stored order, about 4 MB at a time.
 
         Raises:
-            ScanDataError: the member is damaged or would need pickle.
+            ScanDataError: the array is damaged or would need pickle.
         """
         with self._open(name) as (stream, header):
             start = 0
@@ -128,7 +128,7 @@ class NpzArchive:
                     yield (part, *everything), stored
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[tuple[IO[bytes], MemberHeader]]:
+    def _open(self, name: str) -> Iterator[tuple[IO[bytes], ArrayHeader]]:
         member = f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
         try:
             info = self._zip.getinfo(member)
@@ -173,16 +173,16 @@ def _why_not_a_zip(path: Path, error: Exception) -> str:
     return f'{path} is not an .npz file ({error})'
 
 
-def _read_header(stream: IO[bytes]) -> MemberHeader:
+def _read_header(stream: IO[bytes]) -> ArrayHeader:
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
-        return MemberHeader(*np.lib.format.read_array_header_1_0(stream))
+        return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
     if version == (2, 0):
-        return MemberHeader(*np.lib.format.read_array_header_2_0(stream))
+        return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
     raise ValueError(f'array format version {version} is not a plain array of numbers')
 
 
-def _blocks(stream: IO[bytes], header: MemberHeader) -> Iterator[Array]:
+def _blocks(stream: IO[bytes], header: ArrayHeader) -> Iterator[Array]:
     """Yield slabs along the slowest stored axis."""
     shape = header.shape[::-1] if header.fortran_order else header.shape
     if 0 in shape:
@@ -194,7 +194,7 @@ def _blocks(stream: IO[bytes], header: MemberHeader) -> Iterator[Array]:
         step = max(1, CHUNK_BYTES // slab)
         for start in range(0, shape[0], step):
             yield _read_exactly(stream, header.dtype, (min(step, shape[0] - start), *shape[1:]))
-    # Reading past the end makes zipfile compare the checksum of the whole member.
+    # Reading past the end makes zipfile compare the checksum of the whole array.
     if stream.read(1):
         raise ValueError('there is more data than its header says')
 

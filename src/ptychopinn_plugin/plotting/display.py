@@ -1,4 +1,4 @@
-"""What of a reconstruction is shown: its covered part, flattened, in robust ranges."""
+"""The part of a reconstruction that is plotted: covered, phase ramp removed, robust ranges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Image = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ObjectView:
-    """The covered part of an object, ready to be shown.
+    """The covered part of an object, ready to be plotted.
 
     Attributes:
         amplitude: float64 (h, w), masked where nothing is covered.

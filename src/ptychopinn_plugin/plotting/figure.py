@@ -1,4 +1,4 @@
-"""One picture of a reconstruction."""
+"""A figure of a reconstruction: object, probe, coverage and residual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which a scan can break the contract, each said in one plain sentence."""
+"""Checks of a scan against the data contract; each fault is one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_EXTENT_PX = 100_000.0
 
 
 def scan_faults(scan: ScanData) -> list[str]:
-    """Return every fault of a scan, one sentence each; an empty list is a sound scan.
+    """Return every fault of a scan, one sentence each; an empty list for a valid scan.
 
     A check that another fault makes meaningless (values of an array of the wrong shape, say) is
     left out. Needs memory for a few frames at a time, whatever the size of the stack.

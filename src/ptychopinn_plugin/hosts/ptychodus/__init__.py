@@ -4,4 +4,6 @@ Raises:
     UnavailableError: on import, where Ptychodus is not installed.
 """
 
-import ptychopinn_plugin.io.ptychodus  # noqa: F401  (raises the error)
+from importlib import import_module
+
+import_module('ptychopinn_plugin.io.ptychodus')  # which checks that Ptychodus is installed

@@ -11,7 +11,7 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
 from ptychopinn_plugin.io.ptychodus.write import product_comments
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.axis_orientation import turns_of
+from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 
 _OURS = ('ptychopinn-plugin ', 'residual ')
 
@@ -41,7 +41,7 @@ def product_of(
     earlier = [line for line in given.metadata.comments.splitlines() if not line.startswith(_OURS)]
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
-    moved = refined or bool(turns_of(scan))
+    moved = refined or bool(orientation_decision(scan))
     probes = given.probes
     if update_probe:
         geometry = probes.get_pixel_geometry()

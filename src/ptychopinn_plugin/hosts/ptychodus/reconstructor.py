@@ -36,7 +36,7 @@ from ptychopinn_plugin.hosts.ptychodus.training_data import TrainingData, load_t
 from ptychopinn_plugin.hosts.tasks import HostTasks, NoHost
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
-from ptychopinn_plugin.io.ptychodus.read_scan import scan_of_input
+from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
@@ -269,7 +269,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
 
     def _scan_of(self, parameters: ReconstructInput, configs: RunConfigs) -> ScanData:
         source = parameters.product.metadata.name or 'Ptychodus'
-        scan = scan_of_input(parameters, source, orientation=configs.orientation)
+        scan = scan_from_input(parameters, source, orientation=configs.orientation)
         for decision in scan.decisions:
             package_logger.warning('%s: %s', scan.source, decision)
         return scan

@@ -34,7 +34,7 @@ def load_model(path: str | Path) -> TrainedModel:
         path: a .safetensors file that `save_model` wrote, by whichever backend it was trained.
 
     Returns:
-        The model; its fingerprints were found to agree with its arrays.
+        The model; its fingerprints are those of its arrays.
 
     Raises:
         ModelFileError: no such file, another kind of file, a file cut short or changed, one of

@@ -23,8 +23,8 @@ from ptychopinn_plugin.io.ptychodus.build_product import (
     find_instrument,
 )
 from ptychopinn_plugin.scan import Reconstruction
-from ptychopinn_plugin.scan.axis_orientation import turns_of
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.axis_orientation import orientation_decision
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import ScanData
 
@@ -109,7 +109,7 @@ def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
 
 
 def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
-    """Return lines on backend, model, version, time and turns, put behind other comments."""
+    """Return lines on backend, model, version, time and orientation, after other comments."""
     model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
     lines = [
         comments,
@@ -118,8 +118,8 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     ]
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
-    if turns_of(scan) not in comments:
-        lines.append(turns_of(scan))
+    if orientation_decision(scan) not in comments:
+        lines.append(orientation_decision(scan))
     return '\n'.join(
         line for line in (*lines, *find_instrument(scan, reconstruction.pixel_size_m).notes) if line
     )
@@ -128,7 +128,7 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
 def _starting_product(scan: ScanData) -> Product:
     """Return the product of a scan before it is reconstructed: its guess, or ones."""
     instrument = find_instrument(scan)
-    canvas = canvas_of(scan)
+    canvas = Canvas.for_scan(scan)
     guess = np.ones(canvas.shape, dtype=np.complex64)
     if scan.object_guess is not None:
         top, left = -canvas.origin_px[0], -canvas.origin_px[1]

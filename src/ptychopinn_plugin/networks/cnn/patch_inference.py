@@ -30,7 +30,7 @@ from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.overlap_add import Stitcher
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 
 Patches: TypeAlias = npt.NDArray[np.complex64]
 # Returns the patches of a batch and sum (sqrt(expected) - sqrt(counts))^2 of its frames.
@@ -124,7 +124,7 @@ def stitched(
         drawn: complex64 (n, N, N) each, the patches of one group after the other.
     """
     probe = known_part(config, scan.probe)
-    stitcher = Stitcher(probe, canvas_of(scan))
+    stitcher = Stitcher(probe, Canvas.for_scan(scan))
     positions_px = scan.positions_px[groups[:, : patches_of(config)].ravel()]
     turns = turns_of(drawn, positions_px, probe)
     done = 0
