@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib_scalebar.scalebar import ScaleBar
 
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.physics.ambiguities import phase_ramp
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view, robust_range
 from ptychopinn_plugin.plotting.figure import heading
-from ptychopinn_plugin.plotting.panels import draw_residual, metric_length, nice_length
+from ptychopinn_plugin.plotting.panels import draw_residual, draw_scale_bar
 from tests.io.result_examples import known_reconstruction
 
 
@@ -132,10 +133,16 @@ def test_the_residual_is_named_as_the_reconstruction_names_it() -> None:
 
 
 def test_scale_bars_have_round_lengths() -> None:
-    assert nice_length(7.3e-7) == pytest.approx(5e-7)
-    assert nice_length(1e-6) == pytest.approx(1e-6)
-    assert metric_length(5e-7) == '500 nm'
-    assert metric_length(2e-6) == '2 µm'
+    for pixel_size_m, length in ((1e-8, (200, 'nm')), (1e-7, (2, 'um'))):
+        figure = Figure()
+        axes = figure.subplots()
+        axes.imshow(np.zeros((80, 100)))
+        draw_scale_bar(axes, pixel_size_m)
+        figure.draw_without_rendering()
+        (bar,) = axes.findobj(ScaleBar)
+        assert isinstance(bar, ScaleBar)
+        assert (bar.info.value, bar.info.units) == length
+        assert bar.info.length_px == pytest.approx(20)
 
 
 def test_the_heading_says_who_and_how_long() -> None:

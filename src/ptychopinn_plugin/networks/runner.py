@@ -195,6 +195,7 @@ class _Run:
             pixel_size_m=problem.scan.metadata.pixel_size_m,
             model_name='' if self.model is None else weights_fingerprint(self.model),
             losses=() if self.model is None else _history(self.model),
+            residual_name=problem.noise.residual_name,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ from ptychopinn_plugin.scan import Reconstruction
 COVERED = 0.02  # of the largest coverage; fainter pixels are mostly noise
 WELL_COVERED = 0.15
 
-Image = npt.NDArray[np.float64]
+Image: TypeAlias = npt.NDArray[np.float64]
+MaskedImage: TypeAlias = 'np.ma.MaskedArray[tuple[int, ...], np.dtype[np.floating]]'
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,8 @@ class ObjectView:
         extent: (left, right, bottom, top) coordinates of its edges, object pixels.
     """
 
-    amplitude: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]
-    phase: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]
+    amplitude: MaskedImage
+    phase: MaskedImage
     amplitude_range: tuple[float, float]
     phase_range: tuple[float, float]
     extent: tuple[float, float, float, float]
