@@ -25,7 +25,7 @@ from ptychopinn_plugin.io.ptychodus.read_scan import (
     load_ptychodus_folder,
     scan_from_input,
 )
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
 from tests.helpers import make_scan
 

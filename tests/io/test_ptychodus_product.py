@@ -13,7 +13,8 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
-from ptychopinn_plugin.io.ptychodus.write import save_product, save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_product import save_product
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata, orient
 from tests.helpers import make_scan
 

@@ -17,7 +17,7 @@ from ptychodus.model import ModelCore
 
 import ptychopinn_plugin
 from ptychopinn_plugin.hosts.engine_cache import EngineKeeper
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_scan
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_scan
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from tests.ptychodus.fake_engines import SlowEngine, failure
 

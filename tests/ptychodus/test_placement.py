@@ -20,7 +20,7 @@ from skimage.registration import phase_cross_correlation
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.hosts.engine_cache import engine_in_this_process
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanMetadata
 from tests.helpers import KnownScan, make_known_scan
 

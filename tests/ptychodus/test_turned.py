@@ -27,7 +27,7 @@ from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableR
 from ptychopinn_plugin.hosts.ptychodus.training_data import load_training_data
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanMetadata
 from ptychopinn_plugin.scan.axis_orientation import orient_positions
 from tests.helpers import KnownScan, expected_counts, make_known_scan

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ptychopinn_plugin.io.npz_frames import StoredFrames
-from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import FloatArray
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 Domain: TypeAlias = Literal['counts', 'amplitude']
 

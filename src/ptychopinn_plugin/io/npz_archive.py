@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -18,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npy_stream import ArrayHeader, read_blocks, read_header
 
 Array = npt.NDArray[Any]
 
-CHUNK_BYTES = 4 * 2**20
 # Raised by zipfile, zlib and numpy's header parser for damaged bytes.
 UNREADABLE = (
     ValueError,
@@ -38,20 +36,6 @@ UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
 )
-
-
-@dataclass(frozen=True)
-class ArrayHeader:
-    """Shape and dtype of an array, before any value is read."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype[Any]
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the array's values."""
-        return self.dtype.itemsize * math.prod(self.shape)
 
 
 class NpzArchive:
@@ -101,7 +85,7 @@ class NpzArchive:
             ScanDataError: the array is damaged or would need pickle.
         """
         with self._open(name) as (stream, header):
-            blocks = list(_blocks(stream, header))
+            blocks = list(read_blocks(stream, header))
         stored = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
         return stored.T if header.fortran_order else stored
 
@@ -119,7 +103,7 @@ class NpzArchive:
         with self._open(name) as (stream, header):
             start = 0
             everything = (slice(None),) * (len(header.shape) - 1)
-            for stored in _blocks(stream, header):
+            for stored in read_blocks(stream, header):
                 part = slice(start, start + len(stored))
                 start += len(stored)
                 if header.fortran_order:
@@ -135,7 +119,7 @@ class NpzArchive:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f'compression method {info.compress_type} is not that of .npz')
             with self._zip.open(info) as stream:
-                header = _read_header(stream)
+                header = read_header(stream)
                 if header.dtype.hasobject:
                     raise ScanDataError(
                         [
@@ -171,37 +155,3 @@ def _why_not_a_zip(path: Path, error: Exception) -> str:
     if head[:4] == b'PK\x03\x04':
         return f'{path} is an .npz file that is damaged or cut short ({error}); copy it again'
     return f'{path} is not an .npz file ({error})'
-
-
-def _read_header(stream: IO[bytes]) -> ArrayHeader:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
-    if version == (2, 0):
-        return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
-    raise ValueError(f'array format version {version} is not a plain array of numbers')
-
-
-def _blocks(stream: IO[bytes], header: ArrayHeader) -> Iterator[Array]:
-    """Yield slabs along the slowest stored axis."""
-    shape = header.shape[::-1] if header.fortran_order else header.shape
-    if 0 in shape:
-        yield np.empty(shape, header.dtype)
-    elif not shape:
-        yield _read_exactly(stream, header.dtype, (1,)).reshape(())
-    else:
-        slab = max(1, header.dtype.itemsize * math.prod(shape[1:]))
-        step = max(1, CHUNK_BYTES // slab)
-        for start in range(0, shape[0], step):
-            yield _read_exactly(stream, header.dtype, (min(step, shape[0] - start), *shape[1:]))
-    # Reading past the end makes zipfile compare the checksum of the whole array.
-    if stream.read(1):
-        raise ValueError('there is more data than its header says')
-
-
-def _read_exactly(stream: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    needed = dtype.itemsize * math.prod(shape)
-    data = stream.read(needed)
-    if len(data) != needed:
-        raise ValueError(f'{needed} bytes were expected, {len(data)} found')
-    return np.frombuffer(data, dtype).reshape(shape)

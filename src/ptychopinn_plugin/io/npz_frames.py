@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_archive import NpzArchive
-from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 AxisOrder: TypeAlias = Literal['nhw', 'hwn']
 

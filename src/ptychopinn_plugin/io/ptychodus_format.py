@@ -71,7 +71,7 @@ def write_reconstruction(
         OutputError: the file cannot be written there.
         UnavailableError: Ptychodus is not installed.
     """
-    from ptychopinn_plugin.io.ptychodus.write import save_product
+    from ptychopinn_plugin.io.ptychodus.write_product import save_product
 
     save_product(path, reconstruction, scan, name=path.stem, comments=comments)
 

@@ -9,7 +9,6 @@ from typing import NoReturn, ParamSpec, TypeVar
 import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.scan.checks import position_faults, probe_value_faults
 from ptychopinn_plugin.scan.data import (
     BoolArray,
     ComplexArray,
@@ -19,6 +18,7 @@ from ptychopinn_plugin.scan.data import (
     ScanMetadata,
 )
 from ptychopinn_plugin.scan.photon_scale import match_probe
+from ptychopinn_plugin.scan.value_checks import position_faults, probe_value_faults
 
 Args = ParamSpec('Args')
 Value = TypeVar('Value')

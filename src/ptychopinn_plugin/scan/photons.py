@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray, ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 
 def frame_photons(counts: FloatArray, mask: BoolArray | None = None) -> npt.NDArray[np.float64]:

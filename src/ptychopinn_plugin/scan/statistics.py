@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.ndimage import median_filter
 from scipy.spatial import KDTree
 
-from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray, ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.scan.photons import frame_photons
 
 Image: TypeAlias = npt.NDArray[np.float64]

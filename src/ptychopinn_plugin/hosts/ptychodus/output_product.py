@@ -9,7 +9,7 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
-from ptychopinn_plugin.io.ptychodus.write import product_comments
+from ptychopinn_plugin.io.ptychodus.write_product import product_comments
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 

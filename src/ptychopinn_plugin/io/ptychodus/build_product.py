@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,55 +12,10 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePositionSequence
 from ptychodus.api.product import LossValue, Product, ProductMetadata
 
+from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
 from ptychopinn_plugin.io.ptychodus_coordinates import to_host
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
-
-NOMINAL_PIXEL_M = 1e-9
-NOMINAL_ENERGY_EV = 10_000.0
-NOMINAL_DISTANCE_M = 1.0
-PIXEL_SIZE_UNKNOWN = 'pixel size unknown: 1 nm is nominal'
-
-
-@dataclass(frozen=True)
-class Instrument:
-    """Geometry for a product; nominal where the scan does not know its own.
-
-    Attributes:
-        pixel_size_m: (height, width) of an object pixel.
-        photon_energy_ev: photon energy.
-        detector_distance_m: sample to detector.
-        notes: a sentence for each nominal value.
-    """
-
-    pixel_size_m: tuple[float, float]
-    photon_energy_ev: float
-    detector_distance_m: float
-    notes: tuple[str, ...]
-
-
-def find_instrument(scan: ScanData, pixel_size_m: tuple[float, float] | None = None) -> Instrument:
-    """Return the scan's geometry, nominal values where it has none.
-
-    Args:
-        scan: the scan.
-        pixel_size_m: in place of the scan's own, where it was calibrated.
-    """
-    known = scan.metadata
-    pixel_size_m = pixel_size_m or known.pixel_size_m
-    notes = []
-    if pixel_size_m is None:
-        notes.append(PIXEL_SIZE_UNKNOWN)
-    if known.photon_energy_ev is None:
-        notes.append('photon energy unknown: 10 keV is nominal')
-    if known.detector_distance_m is None:
-        notes.append('detector distance unknown: 1 m is nominal')
-    return Instrument(
-        pixel_size_m or (NOMINAL_PIXEL_M, NOMINAL_PIXEL_M),
-        NOMINAL_ENERGY_EV if known.photon_energy_ev is None else known.photon_energy_ev,
-        NOMINAL_DISTANCE_M if known.detector_distance_m is None else known.detector_distance_m,
-        tuple(notes),
-    )
 
 
 def build_reconstruction_product(

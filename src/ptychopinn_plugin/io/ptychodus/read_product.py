@@ -13,7 +13,7 @@ from ptychodus.api.product import Product
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
-from ptychopinn_plugin.io.ptychodus.build_product import PIXEL_SIZE_UNKNOWN
+from ptychopinn_plugin.io.ptychodus.instrument import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
