@@ -26,7 +26,6 @@ from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
-from ptychopinn_plugin.scan.photon_scale import scale_to_photons
 
 
 def load_npz(
@@ -66,22 +65,12 @@ def load_npz(
     path = Path(path)
     builder = ScanBuilder(source=str(path))
     with NpzArchive(path) as archive:
-        builder.positions_px = builder.attempt(npz_arrays.read_positions, archive)
-        builder.object_guess = builder.attempt(
-            npz_arrays.read_object_guess, archive, builder.decisions
-        )
-        if probe is None:
-            builder.probe = builder.attempt(npz_arrays.read_probe, archive, builder.decisions)
-        else:
-            builder.probe = builder.attempt(npz_arrays.given_probe, probe, builder.decisions)
+        _read_positions_probe_object(builder, archive, probe)
         declared = builder.attempt(npz_scalars.read_declared_domain, archive)
         nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
         stored = _read_frames(builder, archive, axis_order)
         if stored is None:
             return builder.build()
-        builder.counts = stored.values
-        shape = (stored.values.shape[1], stored.values.shape[2])
-        builder.mask = builder.attempt(npz_arrays.read_mask, archive, shape, builder.decisions)
         if true_patches:
             builder.true_patches = builder.attempt(
                 read_true_patches, archive, stored.values.shape, axis_order, builder.decisions
@@ -89,13 +78,9 @@ def load_npz(
         metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
         builder.metadata = metadata or ScanMetadata()
         export = stored.key == 'diff3d' and 'bad_pixels' in archive
-    if export and builder.positions_px is not None:
-        builder.positions_px = from_host(builder.positions_px, shape[1])
-        builder.decisions.append(
-            'positions were moved by half a pixel from the convention of Ptychodus, which wrote '
-            "the file ('bad_pixels' beside 'diff3d'), to the one used here"
-        )
-    factor = _to_photons(builder, stored, (declared, domain, export), photons, nphotons)
+    if export:
+        _shift_exported_positions(builder, stored.values.shape[2])
+    factor = _scale_counts(builder, stored, (declared, domain, export), photons, nphotons)
     if dc == 'corner':
         builder.mask = move_zero_frequency(stored.values, builder.mask)
         builder.decisions.append(
@@ -104,14 +89,41 @@ def load_npz(
     return builder.build(factor)
 
 
+def _read_positions_probe_object(
+    builder: ScanBuilder, archive: NpzArchive, probe: Path | ComplexArray | None
+) -> None:
+    builder.positions_px = builder.attempt(npz_arrays.read_positions, archive)
+    builder.object_guess = builder.attempt(npz_arrays.read_object_guess, archive, builder.decisions)
+    if probe is None:
+        builder.probe = builder.attempt(npz_arrays.read_probe, archive, builder.decisions)
+    else:
+        builder.probe = builder.attempt(npz_arrays.given_probe, probe, builder.decisions)
+
+
 def _read_frames(
     builder: ScanBuilder, archive: NpzArchive, axis_order: AxisOrder | None
 ) -> StoredFrames | None:
+    """Read frames and mask; return the frames as stored, None where they could not be read."""
     positions = None if builder.positions_px is None else len(builder.positions_px)
-    return builder.attempt(read_frames, archive, positions, axis_order, builder.decisions)
+    stored = builder.attempt(read_frames, archive, positions, axis_order, builder.decisions)
+    if stored is not None:
+        builder.counts = stored.values
+        shape = (stored.values.shape[1], stored.values.shape[2])
+        builder.mask = builder.attempt(npz_arrays.read_mask, archive, shape, builder.decisions)
+    return stored
 
 
-def _to_photons(
+def _shift_exported_positions(builder: ScanBuilder, frame_size: int) -> None:
+    if builder.positions_px is None:
+        return
+    builder.positions_px = from_host(builder.positions_px, frame_size)
+    builder.decisions.append(
+        'positions were moved by half a pixel from the convention of Ptychodus, which wrote '
+        "the file ('bad_pixels' beside 'diff3d'), to the one used here"
+    )
+
+
+def _scale_counts(
     builder: ScanBuilder,
     stored: StoredFrames,
     origin: tuple[str | None, Domain | None, bool],
@@ -132,4 +144,4 @@ def _to_photons(
             are_counts = True
             np.rint(stored.values, out=stored.values)
             builder.decisions.append('the squares are whole numbers, so they are photon counts')
-    return scale_to_photons(stored.values, photons, nphotons, are_counts, builder.decisions)
+    return scale_scale_counts(stored.values, photons, nphotons, are_counts, builder.decisions)

@@ -12,7 +12,7 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePositionSequence
 from ptychodus.api.product import LossValue, Product, ProductMetadata
 
-from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
+from ptychopinn_plugin.io.ptychodus.instrument import Instrument, find_instrument
 from ptychopinn_plugin.io.ptychodus_coordinates import to_host
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
@@ -88,28 +88,39 @@ def build_product(
     )
     pixels = PixelGeometry(width_m=width_m, height_m=height_m)
     filled = np.where(np.isfinite(object_canvas), object_canvas, np.complex64(1))
+    return Product(
+        metadata=_metadata(name, comments, instrument, probe),
+        probe_positions=_world_positions(scan, positions_px, geometry, origin_px),
+        probes=ProbeSequence(probe, None, pixels),
+        object_=Object(filled, pixels, ObjectCenter(x_m=center_x_m, y_m=center_y_m)),
+        losses=_losses(losses),
+    )
+
+
+def _metadata(
+    name: str, comments: str, instrument: Instrument, probe: ComplexArray
+) -> ProductMetadata:
+    photons = round(float(np.sum(np.abs(probe.astype(np.complex128)) ** 2)))
     # By position: Ptychodus 1.6 and 1.7 name the fourth and the seventh field differently.
-    metadata = ProductMetadata(
+    return ProductMetadata(
         name,
         comments,
         instrument.detector_distance_m,
         instrument.photon_energy_ev,
-        round(float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))),
+        photons,
         0.0,
         0.0,
         0.0,
     )
-    return Product(
-        metadata=metadata,
-        probe_positions=_world_positions(scan, positions_px, geometry, origin_px),
-        probes=ProbeSequence(probe, None, pixels),
-        object_=Object(filled, pixels, ObjectCenter(x_m=center_x_m, y_m=center_y_m)),
-        losses=[
-            LossValue(step, float(value))
-            for step, value in enumerate(losses, start=1)
-            if np.isfinite(value) and value > 0
-        ],
-    )
+
+
+def _losses(losses: Sequence[float]) -> list[LossValue]:
+    """Return the losses that a log axis can show."""
+    return [
+        LossValue(step, float(value))
+        for step, value in enumerate(losses, start=1)
+        if np.isfinite(value) and value > 0
+    ]
 
 
 def _canvas_center(
