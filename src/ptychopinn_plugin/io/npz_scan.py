@@ -144,4 +144,4 @@ def _scale_counts(
             are_counts = True
             np.rint(stored.values, out=stored.values)
             builder.decisions.append('the squares are whole numbers, so they are photon counts')
-    return scale_scale_counts(stored.values, photons, nphotons, are_counts, builder.decisions)
+    return scale_to_photons(stored.values, photons, nphotons, are_counts, builder.decisions)
