@@ -26,6 +26,7 @@ from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
+from ptychopinn_plugin.scan.photon_scale import scale_to_photons
 
 
 def load_npz(
