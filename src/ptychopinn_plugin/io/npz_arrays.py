@@ -106,7 +106,9 @@ def as_probe(stored: Array, name: str, decisions: list[str]) -> ComplexArray:
     if probe.ndim == 2:
         probe = probe[np.newaxis]
     elif probe.ndim == 3 and probe.shape[0] == probe.shape[1] != probe.shape[2]:
-        decisions.append(f'{name} {probe.shape} holds its modes on the last axis; it was turned')
+        decisions.append(
+            f'{name} {probe.shape} holds its modes on the last axis; they were moved first'
+        )
         probe = np.moveaxis(probe, 2, 0)
     if probe.ndim != 3 or probe.shape[0] == 0:
         raise ScanDataError([f'{name} must have shape (N, N) or (modes, N, N), got {stored.shape}'])

@@ -119,7 +119,7 @@ def _find_axis_order(
     if last == positions:
         decisions.append(
             f'{key!r} {header.shape} holds the frames on its last axis, which has one entry for '
-            f'each of the {positions} positions; it was turned to ({last}, {first}, {middle})'
+            f'each of the {positions} positions; it was transposed to ({last}, {first}, {middle})'
         )
         return 'hwn'
     # Neither axis has the number of positions, which is reported as a fault; the two equal sides

@@ -85,7 +85,7 @@ def load_npz(
     if dc == 'corner':
         builder.mask = move_zero_frequency(stored.values, builder.mask)
         builder.decisions.append(
-            'frames were turned from zero frequency in the corner to the centre'
+            'the zero frequency of the frames was moved from the corner to the centre'
         )
     return builder.build(factor)
 
