@@ -62,7 +62,7 @@ def run_pipeline(
     execution: ExecutionConfig | None = None,
     config_file: str | Path | None = None,
     monitor: Monitor | None = None,
-    **settings: Any,  # noqa: ANN401
+    **settings: object,
 ) -> PipelineResult:
     """Train on a scan, save the model, load it again, reconstruct a scan and stitch its object.
 

@@ -10,12 +10,11 @@ from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
+from ptychopinn_plugin.io.ptychodus_format import DIFFRACTION, PRODUCT
 from ptychopinn_plugin.scan import ScanData
 
 TRAIN_DATA = 'train_data.npz'
 TEST_DATA = 'test_data.npz'
-DIFFRACTION = 'diffraction.h5'
-PRODUCT = 'product.h5'
 
 logger = logging.getLogger(__name__)
 
