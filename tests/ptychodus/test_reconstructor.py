@@ -27,7 +27,7 @@ from ptychopinn_plugin.errors import (
     ReconstructionError,
     ScanDataError,
 )
-from ptychopinn_plugin.hosts.engine_cache import EngineKeeper, engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.npz_scan import load_npz
@@ -207,9 +207,7 @@ def test_a_missing_backend_is_told_with_the_command(
     parameters: ReconstructInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__('sys').modules, 'ptychopinn_plugin.backends.tensorflow', None)
-    made = PtychoPINNTrainableReconstructor(
-        backend='tensorflow', engine_factory=engine_in_this_process
-    )
+    made = PtychoPINNTrainableReconstructor(backend='tensorflow', engine_factory=in_process_engine)
     with pytest.raises(BackendUnavailableError, match=r'TensorFlow backend selected.*pip install'):
         list(made.reconstruct(parameters))
 
@@ -236,11 +234,11 @@ def test_an_engine_that_can_takes_another_execution_and_stays_warm(
         def configure(self, execution: ExecutionConfig) -> None:
             taken.append(execution)
 
-    keeper, other = EngineKeeper(Configurable), ExecutionConfig(backend='pytorch', threads=2)
+    keeper, other = EngineCache(Configurable), ExecutionConfig(backend='pytorch', threads=2)
     first = keeper.get(ExecutionConfig(backend='pytorch'))
     assert keeper.get(other) is keeper.get(other) is first
     assert taken == [other]
-    rigid = EngineKeeper(engine_type)
+    rigid = EngineCache(engine_type)
     before: Any = rigid.get(ExecutionConfig(backend='pytorch'))
     assert rigid.get(other) is not before
     assert before.closed

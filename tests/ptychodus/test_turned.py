@@ -22,7 +22,7 @@ from scipy.ndimage import map_coordinates
 from skimage.registration import phase_cross_correlation
 
 from ptychopinn_plugin.config import InferenceConfig, OrientationConfig
-from ptychopinn_plugin.hosts.engine_cache import engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.hosts.ptychodus.training_data import load_training_data
 from ptychopinn_plugin.io.npz_scan import load_npz
@@ -130,7 +130,7 @@ def test_what_comes_back_explains_the_frames(
     parameters = given(stored, way)
     made = PtychoPINNTrainableReconstructor(
         backend='pytorch',
-        engine_factory=engine_in_this_process,
+        engine_factory=in_process_engine,
         inference=InferenceConfig(refine_iterations=40),
         orientation=way,
     )

@@ -1,4 +1,4 @@
-"""A reconstruction as the product that Ptychodus gets back."""
+"""Conversion of a reconstruction to the product that Ptychodus receives."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ptychopinn_plugin.scan.axis_orientation import turns_of
 _OURS = ('ptychopinn-plugin ', 'residual ')
 
 
-def product_of(
+def build_output_product(
     given: Product, scan: ScanData, reconstruction: Reconstruction, *, update_probe: bool
 ) -> Product:
     """Return the given product with the object, and if asked for the probe, of a reconstruction.
 
-    The object has the pixels and the centre of the given one; where positions lie outside, it has
-    grown by whole pixels and its centre has moved with it. Positions stay as they are; those of a
-    scan that was turned are turned, since only these put the object under the frames. The losses
+    The object has the pixels and the centre of the given one; where positions lie outside, it is
+    larger by whole pixels and its centre differs accordingly. Positions stay as they are, unless
+    the scan was reoriented: then they are reoriented too, so that they fit the object. The losses
     are the training history of the model, or the residual of each step where there was no model.
 
     Args:
-        given: what Ptychodus handed over.
+        given: the product that Ptychodus passed.
         scan: read from it.
         reconstruction: of that scan.
         update_probe: whether the reconstruction's probe replaces the given one, with its
@@ -41,7 +41,7 @@ def product_of(
         comments='',
         losses=reconstruction.losses or reconstruction.residual.tolist(),
     )
-    # A reconstruction that goes on from another speaks of the last one only.
+    # Of a reconstruction that continues another, only the last one is described.
     earlier = [line for line in given.metadata.comments.splitlines() if not line.startswith(_OURS)]
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
     probes = given.probes
