@@ -27,7 +27,7 @@ from ptychopinn_plugin.errors import (
     ReconstructionError,
     ScanDataError,
 )
-from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
+from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.npz_scan import load_npz
@@ -223,25 +223,6 @@ def test_the_engine_is_kept_while_the_execution_stays(
     assert engine_type.made[0].closed
     list(made.reconstruct(parameters))
     assert len(engine_type.made) == 2
-
-
-def test_an_engine_that_can_takes_another_execution_and_stays_warm(
-    engine_type: type[SlowEngine], parameters: ReconstructInput
-) -> None:
-    taken: list[ExecutionConfig] = []
-
-    class Configurable(engine_type):  # type: ignore[misc,valid-type]
-        def configure(self, execution: ExecutionConfig) -> None:
-            taken.append(execution)
-
-    keeper, other = EngineCache(Configurable), ExecutionConfig(backend='pytorch', threads=2)
-    first = keeper.get(ExecutionConfig(backend='pytorch'))
-    assert keeper.get(other) is keeper.get(other) is first
-    assert taken == [other]
-    rigid = EngineCache(engine_type)
-    before: Any = rigid.get(ExecutionConfig(backend='pytorch'))
-    assert rigid.get(other) is not before
-    assert before.closed
 
 
 def with_product(parameters: ReconstructInput, **changes: Any) -> ReconstructInput:
