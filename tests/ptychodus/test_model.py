@@ -125,7 +125,7 @@ def test_an_error_reaches_the_exit_code_and_the_status_pane(
     assert not (tmp_path / 'out' / 'product.h5').exists()
 
 
-def test_an_algorithm_that_does_not_exist_is_told(
+def test_an_algorithm_that_does_not_exist_is_logged(
     model: Any, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_settings(folder, 'PtychoPINN-Plugin_PIN')

@@ -151,7 +151,7 @@ def test_previews_come_between_and_not_too_often(
     assert len(list(quiet.reconstruct(parameters))) == 1
 
 
-def test_stop_is_heard_inside_a_long_step(
+def test_a_stop_takes_effect_inside_a_long_step(
     engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -203,7 +203,7 @@ def test_an_error_is_logged_and_raised(
     assert record.getMessage() == 'the object is not finite'
 
 
-def test_a_missing_backend_is_told_with_the_command(
+def test_a_missing_backend_raises_with_the_command_that_installs_it(
     parameters: ReconstructInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__('sys').modules, 'ptychopinn_plugin.backends.tensorflow', None)
@@ -253,7 +253,7 @@ def test_what_cannot_be_reconstructed_is_refused_with_a_sentence(
     assert not engine_type.made or not engine_type.made[0].calls
 
 
-def test_orthogonal_probe_relaxation_is_told(
+def test_orthogonal_probe_relaxation_is_logged(
     engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
 ) -> None:
     probes = parameters.product.probes
@@ -318,7 +318,7 @@ def test_a_stopped_training_keeps_its_best_model(
     assert not jobs()
 
 
-def test_a_training_stopped_before_its_first_epoch_says_so(
+def test_a_training_stopped_before_its_first_epoch_is_logged(
     engine_type: type[SlowEngine], folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -431,7 +431,7 @@ def test_models_are_loaded_saved_and_refused(
     assert 'not a .safetensors file' in caplog.text
 
 
-def test_without_a_name_the_execution_says_the_backend(
+def test_without_a_name_the_backend_is_that_of_the_execution(
     engine_type: type[SlowEngine], parameters: ReconstructInput
 ) -> None:
     made = PtychoPINNTrainableReconstructor(

@@ -359,7 +359,7 @@ def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) ->
     title.click()
 
 
-def test_supervised_has_a_page_of_its_own_and_says_what_it_lacks(
+def test_supervised_has_a_page_of_its_own_and_reports_what_it_lacks(
     window: Window, monkeypatch: pytest.MonkeyPatch, stored: Path
 ) -> None:
     window.choose(window.algorithm, 'ptychopinn-plugin_supervised')

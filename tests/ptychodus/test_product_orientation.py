@@ -147,7 +147,7 @@ def test_what_comes_back_explains_the_frames(
     assert (geometry.pixel_height_m, geometry.pixel_width_m) == pytest.approx(PIXEL_SIZE)
 
 
-def test_a_turned_product_is_not_turned_again(
+def test_a_reoriented_product_is_not_reoriented_again(
     engine_type: type[SlowEngine], stored: Path, known: KnownScan
 ) -> None:
     way = OrientationConfig(transpose=True, flip_x=True)
@@ -169,7 +169,7 @@ def test_a_turned_product_is_not_turned_again(
     assert second.product.probe_positions is first.product.probe_positions
 
 
-def test_training_data_are_turned_once(
+def test_training_data_are_reoriented_once(
     engine_type: type[SlowEngine], stored: Path, known: KnownScan, tmp_path: Path
 ) -> None:
     way = OrientationConfig(transpose=True, flip_y=True)
