@@ -122,7 +122,7 @@ def test_without_any_framework_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
         registry.default_backend()
 
 
-def test_a_status_tells_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_status_has_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_name: str) -> type[FakeEngine]:
         raise pp.BackendUnavailableError('not here')
 

@@ -30,6 +30,12 @@ class FakeEngine:
     def __init__(self, execution: ExecutionConfig) -> None:
         self.execution = execution
 
+    def configure(self, execution: ExecutionConfig) -> None:
+        self.execution = execution
+
+    def close(self) -> None:
+        """Do nothing."""
+
     def reconstruct(
         self,
         scan: ScanData,

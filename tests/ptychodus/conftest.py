@@ -1,4 +1,4 @@
-"""A scan as Ptychodus keeps it, and an engine that can be watched."""
+"""A scan as Ptychodus stores it, and an engine that records its calls."""
 
 from __future__ import annotations
 

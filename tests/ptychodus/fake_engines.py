@@ -1,4 +1,4 @@
-"""An engine without a framework that takes its time, to be watched and stopped."""
+"""An engine without a framework whose steps last as long as a test needs."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ class SlowEngine:
         self.execution = execution
         self.closed = False
         self.calls: list[dict[str, Any]] = []
-        self.best_model: TrainedModel | None = None
         type(self).made.append(self)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        self.execution = execution
 
     def close(self) -> None:
         self.closed = True
@@ -104,6 +106,7 @@ class SlowEngine:
     ) -> TrainedModel:
         self.calls.append({'scans': scans, 'model': model, 'training': training})
         losses: list[tuple[float, float]] = []
+        best: TrainedModel | None = None
         per_epoch = training.steps_per_epoch
         total = training.epochs * per_epoch
         try:
@@ -114,12 +117,14 @@ class SlowEngine:
                     epoch = step // per_epoch
                     losses.append((1 / epoch, 2 / epoch))
                     monitor.on_progress(Progress('train', step, total, *losses[-1], float(epoch)))
-                    self.best_model = self._model(scans[0], model, training, losses)
+                    best = self._model(scans[0], model, training, losses)
+                    if monitor.wants_models():
+                        monitor.on_better_model(best)
         except Cancelled:
-            if self.best_model is None:
+            if best is None:
                 raise
-        assert self.best_model is not None
-        return self.best_model
+        assert best is not None
+        return best
 
     def _model(
         self,

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from ptychodus.api.reconstruct import ReconstructInput
 
-from ptychopinn_plugin.hosts.ptychodus.output_product import product_of
+from ptychopinn_plugin.hosts.ptychodus.output_product import build_output_product
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from tests.io.result_examples import perfect_reconstruction
 
@@ -18,10 +18,10 @@ def test_refined_positions_replace_the_given_ones(parameters: ReconstructInput) 
     given, scan = parameters.product, scan_from_input(parameters)
     assert scan.object_guess is not None
     found = perfect_reconstruction(scan, scan.object_guess)
-    same = product_of(given, scan, found, update_probe=False)
+    same = build_output_product(given, scan, found, update_probe=False)
     assert same.probe_positions is given.probe_positions
     refined = dataclasses.replace(found, positions_px=scan.positions_px + OFFSET_PX)
-    product = product_of(given, scan, refined, update_probe=False)
+    product = build_output_product(given, scan, refined, update_probe=False)
     assert scan.metadata.pixel_size_m is not None
     offset_m = OFFSET_PX * scan.metadata.pixel_size_m
     for old, new in zip(given.probe_positions, product.probe_positions, strict=True):

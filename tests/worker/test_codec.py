@@ -1,4 +1,4 @@
-"""What crosses between the processes comes out as it went in."""
+"""What is unpacked equals what was packed."""
 
 import dataclasses
 import inspect
@@ -95,7 +95,7 @@ def test_our_errors_keep_class_and_message(kind: type[PtychoPINNError]) -> None:
     assert str(back) == 'what was found, and what to do'
 
 
-def test_faults_of_a_scan_stay_apart() -> None:
+def test_faults_of_a_scan_stay_separate() -> None:
     back = unpack_error(through_json(pack_error(ScanDataError(['one', 'two'], 'a.npz'))))
     assert isinstance(back, ScanDataError)
     assert (back.faults, back.source) == (('one', 'two'), 'a.npz')

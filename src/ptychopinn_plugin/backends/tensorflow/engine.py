@@ -40,11 +40,19 @@ class TensorFlowEngine:
     backend: Backend = 'tensorflow'
 
     def __init__(self, execution: ExecutionConfig) -> None:
-        self.execution = execution
+        self._last: tuple[TrainedModel, LearnedStage | PatchDrawing] | None = None
+        self.configure(execution)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        """Use another config of this backend from the next call on; compiles anew."""
         self.device = device_of(execution)
         prepare(execution)
+        self.execution = execution
         self.ops = TensorFlowOps(self.device, fused=True)
-        self._last: tuple[TrainedModel, LearnedStage | PatchDrawing] | None = None
+        self._last = None
+
+    def close(self) -> None:
+        """Do nothing: this engine starts no process."""
 
     def reconstruct(
         self,

@@ -1,4 +1,4 @@
-"""A reconstruction as the product that Ptychodus gets back."""
+"""Conversion of a reconstruction to the product that Ptychodus receives."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 _OURS = ('ptychopinn-plugin ', 'residual ')
 
 
-def product_of(
+def build_output_product(
     given: Product, scan: ScanData, reconstruction: Reconstruction, *, update_probe: bool
 ) -> Product:
     """Return the given product with the object, and if asked for the probe, of a reconstruction.
 
-    The object has the pixels and the centre of the given one; where positions lie outside, it has
-    grown by whole pixels and its centre has moved with it. Positions stay exactly as they are
-    given; those of a scan that was turned, or that the reconstruction refined, are replaced, since
-    only the new ones put the object under the frames. The losses are the training history of the
-    model, or the residual of each step where there was no model.
+    The object has the pixels and the centre of the given one; where positions lie outside, it is
+    larger by whole pixels and its centre differs accordingly. Positions stay exactly as they are
+    given; those of a scan that was reoriented, or that the reconstruction refined, are replaced,
+    since only the new ones put the object under the frames. The losses are the training history of
+    the model, or the residual of each step where there was no model.
 
     Args:
-        given: what Ptychodus handed over.
+        given: the product that Ptychodus passed.
         scan: read from it.
         reconstruction: of that scan.
         update_probe: whether the reconstruction's probe replaces the given one, with its
@@ -37,7 +37,7 @@ def product_of(
     built = build_reconstruction_product(
         reconstruction, scan, name=given.metadata.name, comments=''
     )
-    # A reconstruction that goes on from another speaks of the last one only.
+    # Of a reconstruction that continues another, only the last one is described.
     earlier = [line for line in given.metadata.comments.splitlines() if not line.startswith(_OURS)]
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
