@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import PatchError, ScanDataError
 from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
-from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, mean_photons, patch_shares
+from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, patch_shares
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit, inference_groups, training_groups
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 from tests.helpers import make_known_scan, make_probe, make_scan
 
 SIZE = 16

@@ -14,7 +14,7 @@ from ptychopinn_plugin.networks.unrolled.episodes import (
     training_episode,
     validation_episode,
 )
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 from tests.helpers import make_known_scan
 
 CONFIG = TrainingConfig(crop_frames=16, sparse_share=0.0)
@@ -23,7 +23,7 @@ CONFIG = TrainingConfig(crop_frames=16, sparse_share=0.0)
 @pytest.fixture(scope='module')
 def scan() -> TrainingScan:
     known = make_known_scan(side=8, frame_size=32, step_px=4.0, photons=2e4)
-    canvas = canvas_of(known.scan)
+    canvas = Canvas.for_scan(known.scan)
     return TrainingScan.from_scan(known.scan, known.truth, canvas, 0.25)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 import ptychopinn_plugin
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.model_file import Manifest, data_fingerprint, probe_fingerprint
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 
 
 def build_manifest(
@@ -42,9 +41,7 @@ def build_manifest(
         execution=execution,
         frame_size=scans[0].frame_size,
         pixel_size_m=scans[0].metadata.pixel_size_m,
-        photons_per_frame=tuple(
-            float(scan.counts.sum(dtype=np.float64)) / scan.frame_count for scan in scans
-        ),
+        photons_per_frame=tuple(mean_photons(scan) for scan in scans),
         probe_fingerprint=probe_fingerprint(scans[0].probe),
         data_fingerprint=data_fingerprint(scans),
     )

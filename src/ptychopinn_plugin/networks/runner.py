@@ -187,13 +187,16 @@ class _Run:
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
             probe=(probe * scale).astype(np.complex64),
+            positions_px=problem.scan.positions_px,
             coverage=coverage,
             residual=np.asarray(self.residuals, np.float64),
             stages=tuple(self.names),
             backend=self.backend,
             seconds=self.seconds(),
+            pixel_size_m=problem.scan.metadata.pixel_size_m,
             model_name='' if self.model is None else weights_fingerprint(self.model),
             losses=() if self.model is None else _training_losses(self.model),
+            residual_name=problem.noise.residual_name,
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.canvas import Canvas, canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
@@ -98,7 +98,7 @@ class Problem:
             check: called before every batch; raises to stop the work.
             noise: misfit and exit-wave step.
         """
-        canvas = canvas_of(scan)
+        canvas = Canvas.for_scan(scan)
         problem = cls(
             ops,
             scan,

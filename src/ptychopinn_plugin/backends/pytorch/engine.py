@@ -36,8 +36,15 @@ class PyTorchEngine:
     backend: Backend = 'pytorch'
 
     def __init__(self, execution: ExecutionConfig) -> None:
-        self.execution = execution
+        self.configure(execution)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        """Use another config of this backend from the next call on."""
         self.ops = TorchOps(select_device(execution))
+        self.execution = execution
+
+    def close(self) -> None:
+        """Do nothing: this engine starts no process."""
 
     def reconstruct(
         self,

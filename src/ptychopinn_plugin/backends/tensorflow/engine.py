@@ -45,11 +45,19 @@ class TensorFlowEngine:
     backend: Backend = 'tensorflow'
 
     def __init__(self, execution: ExecutionConfig) -> None:
-        self.execution = execution
+        self._network: UnrolledInference | CnnInference | None = None
+        self.configure(execution)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        """Use another config of this backend from the next call on; compiles anew."""
         device = select_device(execution)
         configure_runtime(execution)
+        self.execution = execution
         self.ops = TensorFlowOps(device, fused=True)
-        self._network: UnrolledInference | CnnInference | None = None
+        self._network = None
+
+    def close(self) -> None:
+        """Do nothing: this engine starts no process."""
 
     def reconstruct(
         self,

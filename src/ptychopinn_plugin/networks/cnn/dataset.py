@@ -21,10 +21,8 @@ from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe, patch_
 from ptychopinn_plugin.physics.overlap_add import add_patches, cut_patches
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
+from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.solver.batches import frame_amplitudes
-
-# Frames whose photons are summed at once: bounds the memory of the masked copy.
-CHUNK_FRAMES = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,16 +180,6 @@ class GroupedScan:
         corners = corners - corners.min(axis=1, keepdims=True)
         corners[..., 0] += self.side * np.arange(len(groups))[:, None]
         return corners.reshape(-1, 2), (len(groups) * self.side, self.side)
-
-
-def mean_photons(scan: ScanData) -> float:
-    """Return the mean number of photons a frame at good pixels."""
-    good = ~scan.mask
-    total = sum(
-        float(scan.counts[first : first + CHUNK_FRAMES][:, good].sum(dtype=np.float64))
-        for first in range(0, scan.frame_count, CHUNK_FRAMES)
-    )
-    return total / scan.frame_count
 
 
 def input_scale(size: int, photons: float) -> float:

@@ -21,7 +21,7 @@ from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.overlap_add import Stitcher
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 
 Patches: TypeAlias = npt.NDArray[np.complex64]
 # Pixels of one channel in a batch where the user gives no batch size; bounds the memory.
@@ -153,7 +153,7 @@ def stitch_patches(scan: ScanData, probe: npt.NDArray[np.complex64], patches: Pa
         probe: complex64 (modes, N, N), whose |probe|^2 weighs the pixels.
         patches: of the scan.
     """
-    stitcher = Stitcher(probe, canvas_of(scan))
+    stitcher = Stitcher(probe, Canvas.for_scan(scan))
     factors = align_phases(patches.parts, patches.positions_px, probe)
     first = 0
     for part in patches.parts:

@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+from ptychopinn_plugin.scan.photons import mean_photons
 
 # Photons a frame that thinning goes down to, and the shares of photons it may keep: at most half,
 # so that as many are held out.
@@ -133,7 +134,7 @@ def validation_episode(
 
 def _dose_range(scan: ScanData) -> tuple[float, float]:
     """Return the least and greatest share of photons to keep."""
-    photons = float(scan.counts.sum(dtype=np.float64)) / scan.frame_count
+    photons = mean_photons(scan)
     low = min(max(FEWEST_PHOTONS / max(photons, 1.0), LEAST_KEPT), MOST_KEPT / 2)
     return low, MOST_KEPT
 
