@@ -16,7 +16,7 @@ from ptychopinn_plugin.backends import engine_class
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import Backend, ExecutionConfig
 from ptychopinn_plugin.errors import BackendUnavailableError
-from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
+from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     required_backends()
     # As in the worker, and before a framework is loaded: spinning threads on a busy machine make
     # a test of two seconds one of half a minute.
-    for name, value in THREAD_WAITING.items():
+    for name, value in THREAD_SPIN_LIMIT.items():
         os.environ.setdefault(name, value)
 
 

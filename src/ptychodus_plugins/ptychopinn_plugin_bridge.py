@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def register_plugins(registry: object) -> None:
-    """Let Ptychodus find reconstructor libraries; whatever goes wrong, Ptychodus starts."""
+    """Install the bridge; an error is logged, and Ptychodus starts without the plugin."""
     try:
         from ptychopinn_plugin.hosts.ptychodus.bridge import install
 

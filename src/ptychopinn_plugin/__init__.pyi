@@ -37,7 +37,6 @@ from .monitor import Monitor, Progress
 from .pipeline import PipelineResult, run_pipeline
 from .plotting import picture
 from .scan import Reconstruction, ScanData, ScanMetadata
-from .scan.result import Result
 from .settings import (
     InferenceRun,
     TrainingRun,
@@ -75,7 +74,6 @@ __all__ = [
     'PtychoPINNTrainableReconstructor',
     'Reconstruction',
     'ReconstructionError',
-    'Result',
     'ResultFileError',
     'ScanData',
     'ScanDataError',

@@ -35,12 +35,12 @@ __all__ = [
 
 
 def make_engine(backend: Backend | None = None, execution: ExecutionConfig | None = None) -> Engine:
-    """Make an engine for several calls: what it has loaded and compiled serves them all.
+    """Make an engine for several calls, which share what it has loaded and compiled.
 
     With TensorFlow a second scan of the same shapes then starts about a second sooner.
 
     Args:
-        backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
+        backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
         execution: device, threads, optimiser.
 
     Raises:
@@ -61,22 +61,23 @@ def train(
     folder: str | Path | None = None,
     resume: bool = False,
 ) -> TrainedModel:
-    """Train a network on one or several scans; no object needs to be known.
+    """Train a network on one or several scans; no ground truth is needed.
 
     Args:
         scans: the scans.
-        backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
-        model: the network's shape.
+        backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
+        model: architecture of the network.
         training: epochs, learning rate, seeds.
         execution: device and threads.
-        monitor: hears of each step, and may ask for a stop: the best model so far is returned.
-        folder: for logs and checkpoints; None keeps neither.
-        resume: go on from the last checkpoint in the folder.
+        monitor: receives each step and may request a stop: the best model so far is returned.
+        folder: for logs and checkpoints; None writes neither.
+        resume: continue from the last checkpoint in the folder.
 
     Raises:
+        Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
         BackendUnavailableError: the backend is not installed.
-        ScanDataError: there is no scan.
+        ScanDataError: `scans` is empty.
     """
     scans = [scans] if isinstance(scans, ScanData) else list(scans)
     if not scans:
@@ -101,26 +102,29 @@ def reconstruct(
     engine: Engine | None = None,
     monitor: Monitor | None = None,
 ) -> Reconstruction:
-    """Reconstruct a scan, by a trained network and physics or by physics alone.
+    """Reconstruct a scan with a trained network and physics, or with physics alone.
 
     Args:
         scan: the scan.
         model: a trained model or its file, whichever backend trained it; None for physics alone.
-        backend: 'pytorch' or 'tensorflow'; None takes the one that is installed.
+        backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
         inference: iterations, probe update.
         execution: device and threads.
         engine: from `make_engine`, in place of `backend` and `execution`.
-        monitor: hears of each step and may ask for a stop.
+        monitor: receives each step and may request a stop.
 
     Raises:
         BackendUnavailableError: the backend is not installed.
         ModelFileError: the model's file cannot be read.
         ModelMismatchError: the model does not fit the scan.
-        Cancelled: the monitor asked for a stop.
-        TypeError: an engine was given, and a backend or an execution config too.
+        Cancelled: the monitor requested a stop.
+        TypeError: an engine was given together with a backend or an execution config.
     """
     if engine is not None and (backend is not None or execution is not None):
-        raise TypeError('give an engine, or a backend and an execution config, not both')
+        raise TypeError(
+            'reconstruct got an engine together with a backend or an execution config; give the '
+            'engine or the other two, not both'
+        )
     if isinstance(model, str | Path):
         model = load_model(model)
     engine = engine or make_engine(backend, execution)

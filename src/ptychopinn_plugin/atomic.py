@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ptychopinn_plugin.errors import OutputError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name and move it into place when all went well.
+    """Write a file under a temporary name and move it into place when it is complete.
 
     Args:
         path: the file to be written; an old one stays until the new one is complete.

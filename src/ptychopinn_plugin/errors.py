@@ -63,7 +63,7 @@ class PatchError(PtychoPINNError, ValueError):
 
 
 class UnavailableError(PtychoPINNError, NotImplementedError):
-    """Something that is offered and not there yet."""
+    """A function needs a package that is not installed, or is not there yet."""
 
 
 class ModelFileError(PtychoPINNError, ValueError):

@@ -22,16 +22,16 @@ BORDER_PX = 2
 
 @dataclass(frozen=True)
 class Score:
-    """Agreement of an object with the truth.
+    """Errors and similarities of an object to the ground truth.
 
     Attributes:
-        nrmse: norm of the complex difference over the norm of the truth.
+        nrmse: norm of the complex difference over the norm of the ground truth.
         phase_ssim: structural similarity of the phases, 1 at best
             (Wang et al., 2004, doi:10.1109/TIP.2003.819861).
         amplitude_ssim: structural similarity of the amplitudes.
         frc_half: where the Fourier ring correlation first falls below 0.5, as a fraction of the
             Nyquist frequency; 1 where it never does (doi:10.1038/nmeth.2448).
-        shift_px: (row, column) by which the object was moved onto the truth.
+        shift_px: (row, column) by which the object was moved onto the ground truth.
     """
 
     nrmse: float
@@ -41,31 +41,33 @@ class Score:
     shift_px: tuple[float, float]
 
 
-def score(object_canvas: Complex, truth: Complex) -> Score:
-    """Compare an object with the truth, after removing what ptychography cannot know.
+def score(object_canvas: Complex, ground_truth: Complex) -> Score:
+    """Compare an object with the ground truth, after removing the ambiguities of ptychography.
 
     Args:
         object_canvas: complex (H, W), finite; crop it to the well covered region.
-        truth: complex (H, W), the same region.
+        ground_truth: complex (H, W), the same region.
 
     Raises:
         ValueError: the shapes differ, or a value is not finite.
     """
-    if object_canvas.shape != truth.shape:
-        raise ValueError(f'the object is {object_canvas.shape}, the truth is {truth.shape}')
-    if not (np.isfinite(object_canvas).all() and np.isfinite(truth).all()):
-        raise ValueError('object and truth must be finite; crop them to the covered region')
-    moved, truth, shift = _registered(object_canvas, truth)
-    found = aligned(moved, truth)
-    phase = np.angle(truth)
+    if object_canvas.shape != ground_truth.shape:
+        raise ValueError(
+            f'the object is {object_canvas.shape}, the ground truth is {ground_truth.shape}'
+        )
+    if not (np.isfinite(object_canvas).all() and np.isfinite(ground_truth).all()):
+        raise ValueError('object and ground truth must be finite; crop them to the covered region')
+    moved, ground_truth, shift = _registered(object_canvas, ground_truth)
+    found = aligned(moved, ground_truth)
+    phase = np.angle(ground_truth)
     # The difference added to the true phase, so that wraps of the two never disagree.
-    found_phase = phase + np.angle(found * np.conj(truth))
-    amplitude = np.abs(truth)
+    found_phase = phase + np.angle(found * np.conj(ground_truth))
+    amplitude = np.abs(ground_truth)
     return Score(
-        nrmse=float(np.linalg.norm(found - truth) / np.linalg.norm(truth)),
+        nrmse=float(np.linalg.norm(found - ground_truth) / np.linalg.norm(ground_truth)),
         phase_ssim=_similarity(found_phase, phase),
         amplitude_ssim=_similarity(np.abs(found), amplitude),
-        frc_half=ring_correlation_limit(found, truth),
+        frc_half=ring_correlation_limit(found, ground_truth),
         shift_px=shift,
     )
 
@@ -103,38 +105,42 @@ def ring_correlation_limit(image: Complex, reference: Complex, threshold: float 
     return float((below[0] + 1) / (side // 2)) if below.size else 1.0
 
 
-def _similarity(image: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
-    extent = float(np.ptp(truth)) or 1.0
-    return float(structural_similarity(image, truth, data_range=extent))
+def _similarity(image: npt.NDArray[Any], ground_truth: npt.NDArray[Any]) -> float:
+    extent = float(np.ptp(ground_truth)) or 1.0
+    return float(structural_similarity(image, ground_truth, data_range=extent))
 
 
-def _registered(image: Complex, truth: Complex) -> tuple[Complex, Complex, tuple[float, float]]:
-    """Move `image` onto `truth` by the shift of least error; both lose the border that it spoils.
+def _registered(
+    image: Complex, ground_truth: Complex
+) -> tuple[Complex, Complex, tuple[float, float]]:
+    """Move `image` onto `ground_truth` by the shift of least error; both lose the spoilt border.
 
     The maximum of the cross-correlation alone is off by tenths of a pixel where noise or a smooth
     error of the object add to it: enough to hide a good object behind an error of 0.04.
     """
-    flat, flat_truth = without_ramp(image), without_ramp(truth)
-    shift = _coarse_shift(flat, flat_truth)
+    flat, flat_ground_truth = without_ramp(image), without_ramp(ground_truth)
+    shift = _coarse_shift(flat, flat_ground_truth)
     for _ in range(REFINEMENTS):
         inner = _unspoilt(shift, image.shape)
-        step = _least_error_step(aligned(_shifted(flat, shift)[inner], truth[inner]), truth[inner])
+        step = _least_error_step(
+            aligned(_shifted(flat, shift)[inner], ground_truth[inner]), ground_truth[inner]
+        )
         shift += step
         if np.abs(step).max() < SMALLEST_STEP_PX:
             break
     if np.abs(shift).max() < SMALLEST_STEP_PX:
-        return image, truth, (0.0, 0.0)
+        return image, ground_truth, (0.0, 0.0)
     inner = _unspoilt(shift, image.shape)
-    return _shifted(flat, shift)[inner], truth[inner], (float(shift[0]), float(shift[1]))
+    return _shifted(flat, shift)[inner], ground_truth[inner], (float(shift[0]), float(shift[1]))
 
 
-def _coarse_shift(flat: Complex, flat_truth: Complex) -> npt.NDArray[np.float64]:
+def _coarse_shift(flat: Complex, flat_ground_truth: Complex) -> npt.NDArray[np.float64]:
     """Return the shift of the largest cross-correlation, (row, column), pixels."""
     shift = np.zeros(2)
     inner: tuple[slice, slice] = (slice(None), slice(None))
     # What enters at the border pulls each estimate towards zero, so it is repeated.
     for _ in range(4):
-        step = _shift_between(_shifted(flat, shift)[inner], flat_truth[inner])
+        step = _shift_between(_shifted(flat, shift)[inner], flat_ground_truth[inner])
         if np.abs(step).max() < 0.05:
             break
         shift += step

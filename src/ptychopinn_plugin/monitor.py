@@ -1,8 +1,11 @@
-"""How a running job reports its progress and is asked to stop."""
+"""Progress reports of a running reconstruction or training, and requests to stop it."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+
+import numpy as np
 
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.scan import Reconstruction
@@ -14,11 +17,11 @@ class Progress:
 
     Attributes:
         stage: 'train', 'network' or 'solver'.
-        step: steps done, from 1.
-        total: steps planned.
-        loss: value of the step: the residual while reconstructing, the training loss else.
-        validation_loss: loss on held-out frames, where it was taken at this step.
-        seconds: since the job began.
+        step: number of steps done, from 1.
+        total: number of steps planned.
+        loss: the residual of the step while reconstructing, the training loss while training.
+        validation_loss: loss on held-out frames; None where it was not computed at this step.
+        seconds: time since the job began.
     """
 
     stage: str
@@ -30,28 +33,81 @@ class Progress:
 
 
 class Monitor:
-    """Watches a job: hears of each step and may ask it to stop.
+    """Callbacks of a running job, called from the thread that called the engine.
 
-    The default hears nothing and never stops.
+    Subclass it and override what is needed; by default nothing is reported, no preview and no model
+    is requested, and the job is never stopped.
     """
 
     def on_progress(self, progress: Progress) -> None:
-        """Hear of one step; called from the thread that runs the job."""
+        """Report one step."""
 
     def should_stop(self) -> bool:
-        """Say whether the job shall stop; asked several times a step."""
+        """Return whether the job is to stop; called several times a step."""
         return False
 
     def wants_preview(self) -> bool:
-        """Say whether to hear of the reconstruction as it stands; asked after every step."""
+        """Return whether to compute a preview now; called after every step but the last."""
         return False
 
     def on_preview(self, reconstruction: Reconstruction) -> None:
-        """Hear of the reconstruction as it stands."""
+        """Receive the present state of the reconstruction."""
 
     def wants_models(self) -> bool:
-        """Say whether to hear of each better model of a training; asked after every epoch."""
+        """Return whether to call `on_better_model`; called after every epoch that improved."""
         return False
 
     def on_better_model(self, model: TrainedModel) -> None:
-        """Hear of the best model so far."""
+        """Receive the best model of the training so far."""
+
+
+class BestModelMonitor(Monitor):
+    """Keeps the best model of a training, also if the training fails; forwards every call.
+
+    Args:
+        monitor: receives every call.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._model: TrainedModel | None = None
+        # (training, validation) of the epochs after the one that gave the best model.
+        self._later_losses: list[tuple[float, float]] = []
+
+    @property
+    def best_model(self) -> TrainedModel | None:
+        """The best model so far with the losses of all epochs done; None before the first epoch."""
+        if self._model is None or not self._later_losses:
+            return self._model
+        losses = np.concatenate([self._model.losses, np.asarray(self._later_losses)])
+        return dataclasses.replace(self._model, losses=losses)
+
+    def on_progress(self, progress: Progress) -> None:
+        """Keep the losses of an epoch; forward."""
+        if progress.validation_loss is not None:
+            self._later_losses.append((progress.loss, progress.validation_loss))
+        self._monitor.on_progress(progress)
+
+    def should_stop(self) -> bool:
+        """Forward."""
+        return self._monitor.should_stop()
+
+    def wants_preview(self) -> bool:
+        """Forward."""
+        return self._monitor.wants_preview()
+
+    def on_preview(self, reconstruction: Reconstruction) -> None:
+        """Forward."""
+        self._monitor.on_preview(reconstruction)
+
+    def wants_models(self) -> bool:
+        """Return True."""
+        return True
+
+    def on_better_model(self, model: TrainedModel) -> None:
+        """Keep the model; forward if the other monitor wants models."""
+        self._model = model
+        # The model's own history ends with its epoch.
+        self._later_losses = []
+        if self._monitor.wants_models():
+            self._monitor.on_better_model(model)

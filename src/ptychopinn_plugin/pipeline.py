@@ -1,4 +1,4 @@
-"""The whole way in one call: train, save, load, reconstruct, stitch."""
+"""Train, save, load, reconstruct and save again, in one call."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TRAINING = 'training'
 
 
 class PipelineResult(NamedTuple):
-    """What the pipeline gives.
+    """Object, history and files of a pipeline run.
 
     Attributes:
         amplitude: float32 (H, W), of the object; NaN where no probe reached.
@@ -62,7 +62,7 @@ def run_pipeline(
     execution: ExecutionConfig | None = None,
     config_file: str | Path | None = None,
     monitor: Monitor | None = None,
-    **settings: Any,  # noqa: ANN401
+    **settings: object,
 ) -> PipelineResult:
     """Train on a scan, save the model, load it again, reconstruct a scan and stitch its object.
 
@@ -73,7 +73,7 @@ def run_pipeline(
         backend: 'pytorch' or 'tensorflow'; None takes what the settings say or what is installed.
         execution: only what was set in it counts.
         config_file: .toml or .yaml, see `create_training_config`.
-        monitor: hears of each step, and may ask for a stop.
+        monitor: is called at each step, and may request a stop.
         **settings: fields of the configs; a name of both training and reconstruction is for both.
 
     Raises:
@@ -82,12 +82,12 @@ def run_pipeline(
         ModelMismatchError: the `cnn` architecture, and scans with frames of different sizes.
         BackendUnavailableError: the backend is not installed.
         OutputError: the folder cannot be made.
-        Cancelled: the monitor asked for a stop before there was a model, or later.
+        Cancelled: the monitor requested a stop before there was a model, or later.
     """
-    scan = _loaded(train_data)
-    test_scan = scan if test_data is None else _loaded(test_data)
+    scan = _load(train_data)
+    test_scan = scan if test_data is None else _load(test_data)
     settings = translate_legacy(settings if backend is None else {**settings, 'backend': backend})
-    for_training, for_inference = _shared_out(settings)
+    for_training, for_inference = _split_settings(settings)
     sources: dict[str, Any] = {'execution': execution, 'config_file': config_file}
     run = create_training_config(scan, **sources, **for_training)
     inference_run = create_inference_config(test_scan, **sources, **for_inference)
@@ -115,10 +115,10 @@ def run_pipeline(
         execution=chosen,
         monitor=monitor,
     )
-    return _handed_over(result, model, test_scan, folder, seconds)
+    return _save_outputs(result, model, test_scan, folder, seconds)
 
 
-def _shared_out(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split_settings(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of the training and those of the reconstruction."""
     training = {
         *ModelConfig.model_fields,
@@ -139,12 +139,12 @@ def _shared_out(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[st
     )
 
 
-def _loaded(data: ScanData | str | Path) -> ScanData:
+def _load(data: ScanData | str | Path) -> ScanData:
     return data if isinstance(data, ScanData) else load_scan(data)
 
 
 def _check_fit(model: ModelConfig, scan: ScanData, test_scan: ScanData) -> None:
-    """Refuse a scan that the network will not take, before it is trained."""
+    """Raise for a scan that the network cannot reconstruct, before it is trained."""
     if model.architecture == 'cnn' and scan.frame_size != test_scan.frame_size:
         raise ModelMismatchError(
             f'the cnn architecture needs frames of one size; those to train on have '
@@ -160,7 +160,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _handed_over(
+def _save_outputs(
     result: Reconstruction,
     model: TrainedModel,
     scan: ScanData,
@@ -175,8 +175,7 @@ def _handed_over(
         'training': folder / TRAINING,
     }
     save_reconstruction(paths['object'], result, scan)
-    pixel_size = scan.metadata.pixel_size_m
-    picture(result, paths['picture'], title=folder.name, pixel_size_m=pixel_size)
+    picture(result, paths['picture'], title=folder.name)
     return PipelineResult(
         np.abs(result.object_canvas).astype(np.float32),
         np.angle(result.object_canvas).astype(np.float32),

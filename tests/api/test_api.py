@@ -46,8 +46,8 @@ def test_a_scan_becomes_a_saved_object(tmp_path: Path) -> None:
     pp.save_reconstruction(tmp_path / 'object.npz', result, scan)
     pp.picture(result, tmp_path / 'object.png')
     again = pp.load_result(tmp_path / 'object.npz')
-    np.testing.assert_array_equal(again.reconstruction.object_canvas, result.object_canvas)
-    assert len(again.reconstruction.residual) == 3
+    np.testing.assert_array_equal(again.object_canvas, result.object_canvas)
+    assert len(again.residual) == 3
     assert pp.load_model(tmp_path / 'model.safetensors').manifest.model.width == 8
 
 
@@ -122,7 +122,7 @@ def test_without_any_framework_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
         registry.default_backend()
 
 
-def test_a_status_tells_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_status_has_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_name: str) -> type[FakeEngine]:
         raise pp.BackendUnavailableError('not here')
 

@@ -35,7 +35,7 @@ def test_the_whole_way(backend: Backend, tmp_path: Path, architecture: str) -> N
     assert amplitude.dtype == phase.dtype == np.float32
     assert scan.object_guess is not None
     assert amplitude.shape == phase.shape == scan.object_guess.shape
-    stored = pp.load_result(results['paths']['object']).reconstruction
+    stored = pp.load_result(results['paths']['object'])
     np.testing.assert_array_equal(amplitude, np.abs(stored.object_canvas))
     np.testing.assert_array_equal(phase, np.angle(stored.object_canvas))
     covered = np.isfinite(amplitude)

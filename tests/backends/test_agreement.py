@@ -15,7 +15,7 @@ from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from tests.conftest import BACKENDS
 from tests.helpers import make_scan
@@ -88,20 +88,20 @@ def test_networks_agree(config: ModelConfig) -> None:
     assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
 
 
-def test_networks_see_a_turned_canvas_alike() -> None:
+def test_symmetries_agree() -> None:
     import tensorflow as tf
     import torch
 
-    from ptychopinn_plugin.backends.pytorch.unrolled_stage import turned as turned_by_pytorch
-    from ptychopinn_plugin.backends.tensorflow.unrolled_stage import turned, turned_back
+    from ptychopinn_plugin.backends.pytorch.unrolled_stage import apply_symmetry as apply_in_pytorch
+    from ptychopinn_plugin.backends.tensorflow.unrolled_stage import apply_symmetry, undo_symmetry
 
     planes: npt.NDArray[Any] = np.random.default_rng(0).normal(size=(1, 3, 5, 7))
     last = tf.constant(planes.transpose(0, 2, 3, 1))
     for symmetry in range(8):
-        found = turned(last, tf.constant(symmetry))
-        wanted = turned_by_pytorch(torch.tensor(planes), symmetry).numpy()
+        found = apply_symmetry(last, tf.constant(symmetry))
+        wanted = apply_in_pytorch(torch.tensor(planes), symmetry).numpy()
         np.testing.assert_array_equal(found.numpy().transpose(0, 3, 1, 2), wanted)
-        np.testing.assert_array_equal(turned_back(found, tf.constant(symmetry)).numpy(), last)
+        np.testing.assert_array_equal(undo_symmetry(found, tf.constant(symmetry)).numpy(), last)
 
 
 @pytest.mark.parametrize('update_probe', [False, True])
@@ -127,8 +127,8 @@ def test_a_model_file_crosses_over(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / 'model.safetensors'
-    believed = {**models[trained_by].weights, 'trust.factor': np.ones_like(Trust.full().factor)}
-    save_model(path, dataclasses.replace(models[trained_by], weights=believed))
+    opened = {**models[trained_by].weights, 'trust.factor': np.ones_like(DoseGate.open().factor)}
+    save_model(path, dataclasses.replace(models[trained_by], weights=opened))
     model = load_model(path)
     assert model.manifest.backend == trained_by
     inference = InferenceConfig(refine_iterations=4, stages=1, closing_stage=False)

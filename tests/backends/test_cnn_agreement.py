@@ -14,9 +14,9 @@ from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.split import GroupSets
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
 from ptychopinn_plugin.networks.weights import Weights
 from ptychopinn_plugin.scan import ScanData
@@ -79,34 +79,34 @@ class Both:
         from ptychopinn_plugin.backends.pytorch import cnn_training as in_pytorch
         from ptychopinn_plugin.backends.tensorflow import cnn_training as in_tensorflow
 
-        sets = GroupSets.of([scan], config, training, with_truth=True)
+        split = DatasetSplit.from_scans([scan], config, training, with_ground_truth=True)
         execution = ExecutionConfig()
         schedule = cnn_schedule(execution, 1)
-        self.sets, self.scan = sets, scan
+        self.split = split
         self.pytorch = in_pytorch.PatchTraining(
-            sets, config, training, execution, schedule, lambda: None
+            split, config, training, execution, schedule, lambda: None
         )
         self.tensorflow = in_tensorflow.PatchTraining(
-            sets, config, training, execution, schedule, '/CPU:0', lambda: None
+            split, config, training, execution, schedule, lambda: None, '/CPU:0'
         )
         rng = np.random.default_rng(0)
         # Fresh heads are small and biases 0, so that mistakes there would not be seen.
         weights = {
             name: (value + rng.normal(0, 0.05, value.shape)).astype(np.float32)
-            for name, value in fresh_weights(config, 64, scan.probe, 0).items()
+            for name, value in initial_weights(config, 64, scan.probe, 0).items()
         }
-        self.pytorch.network.take(weights)
+        self.pytorch.network.set_weights(weights)
         self.tensorflow.network.set_weights(weights)
 
     def by_tensorflow(self, batch: GroupBatch) -> tuple[Any, Any, Any, Weights]:
         import tensorflow as tf
 
-        from ptychopinn_plugin.backends.tensorflow.cnn_batches import fields_of
+        from ptychopinn_plugin.backends.tensorflow.signatures import batch_arrays
 
         training = self.tensorflow
-        fields = {name: tf.constant(value) for name, value in fields_of(batch, self.scan).items()}
+        arrays = {name: tf.constant(value) for name, value in batch_arrays(batch).items()}
         with tf.GradientTape() as tape:
-            loss, patches, peaks, _ = training.evaluated(fields)
+            (loss, _), patches, peaks = training.evaluate(arrays)
         variables = training.network.variables()
         gradients = tape.gradient(
             loss, [one.value for one in variables], unconnected_gradients='zero'
@@ -120,7 +120,7 @@ class Both:
         import torch
 
         peaks: list[torch.Tensor] = []
-        loss, patches, _ = self.pytorch.judged(batch, peaks)
+        (loss, _), patches = self.pytorch.evaluate(batch, peaks)
         torch.autograd.backward(loss)
         gradients = {
             name: np.zeros(value.shape, np.float32) if value.grad is None else value.grad.numpy()
@@ -138,7 +138,7 @@ def relative(found: Any, wanted: Any) -> float:
 def test_networks_losses_and_gradients_agree(scan: ScanData, case: str) -> None:
     fields, training = CASES[case]
     both = Both(scan, ModelConfig.model_validate({'architecture': 'cnn', **fields}), training)
-    batch = both.sets.epoch(0)[0]
+    batch = both.split.training_batches(0)[0]
     found, wanted = both.by_tensorflow(batch), both.by_pytorch(batch)
     assert found[0] == pytest.approx(wanted[0], rel=1e-4)
     assert found[1].shape == wanted[1].shape
@@ -155,7 +155,7 @@ def test_both_take_the_same_steps(models: dict[str, TrainedModel]) -> None:
     found, wanted = models['tensorflow'], models['pytorch']
     assert list(found.weights) == list(wanted.weights)
     np.testing.assert_allclose(found.losses, wanted.losses, rtol=1e-4)
-    start = fresh_weights(wanted.manifest.model, 64, wanted.probe, TRAINING.seed)
+    start = initial_weights(wanted.manifest.model, 64, wanted.probe, TRAINING.seed)
     # Adam makes a step of like size of any gradient, also of one that is rounding and no more.
     assert apart(found.weights, wanted.weights, start) < 1e-2
 

@@ -93,7 +93,7 @@ def test_a_saved_model_reconstructs_the_same(
     assert found.losses == tuple(model.losses[:, 0])
 
 
-def test_the_network_is_heard_of_and_physics_may_follow(
+def test_the_network_reports_progress_and_physics_may_follow(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
     class Listener(Monitor):

@@ -13,10 +13,11 @@ from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConf
 from ptychopinn_plugin.errors import ModelMismatchError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
+from ptychopinn_plugin.networks.manifest import build_manifest
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_scan
 
@@ -54,25 +55,25 @@ def make_training(scan: ScanData, config: ModelConfig = CNN, **options: Any) -> 
     from ptychopinn_plugin.backends.tensorflow.cnn_training import PatchTraining
 
     chosen = execution(**options)
-    sets = GroupSets.of([scan], config, SHORT, with_truth=False)
-    schedule = cnn_schedule(chosen, sets.steps_per_epoch * SHORT.epochs)
-    return PatchTraining(sets, config, SHORT, chosen, schedule, '/CPU:0', lambda: None)
+    split = DatasetSplit.from_scans([scan], config, SHORT, with_ground_truth=False)
+    schedule = cnn_schedule(chosen, split.steps_per_epoch * SHORT.epochs)
+    return PatchTraining(split, config, SHORT, chosen, schedule, lambda: None, '/CPU:0')
 
 
-def make_record(scan: ScanData, training: PatchTraining) -> TrainingRecord:
-    manifest = manifest_of(execution(), CNN, SHORT, [scan])
-    steps = training.sets.steps_per_epoch
-    return TrainingRecord(Monitor(), manifest, scan.probe, steps_per_epoch=steps, trust=None)
+def make_history(scan: ScanData, training: PatchTraining) -> TrainingHistory:
+    manifest = build_manifest(execution(), CNN, SHORT, [scan])
+    steps = training.split.steps_per_epoch
+    return TrainingHistory(Monitor(), manifest, scan.probe, steps_per_epoch=steps)
 
 
 def test_batches_of_all_sizes_share_one_trace(scan: ScanData) -> None:
     training = make_training(scan, ModelConfig(architecture='cnn', gridsize=2))
-    record = make_record(scan, training)
-    sizes = {len(batch.inputs) for batch in training.sets.epoch(0)}
+    history = make_history(scan, training)
+    sizes = {len(batch.inputs) for batch in training.split.training_batches(0)}
     assert len(sizes) == 2
     for epoch in range(2):
-        training.run_epoch(record, epoch)
-    assert training.traces() == {'step': 1, 'judge': 1}
+        training.run_epoch(history, epoch)
+    assert training.traces() == {'step': 1, 'evaluate': 1}
 
 
 def test_reconstructions_of_all_sizes_share_one_trace(
@@ -88,7 +89,7 @@ def test_weights_come_back_as_they_went(scan: ScanData) -> None:
     from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
 
     config = ModelConfig(architecture='cnn', gridsize=2, probe_trainable=True)
-    weights = fresh_weights(config, 64, scan.probe, 3)
+    weights = initial_weights(config, 64, scan.probe, 3)
     network = PatchNetwork(config, 64, 1, weights)
     back = network.weights()
     assert list(back) == list(weights)
@@ -104,13 +105,13 @@ def test_weights_come_back_as_they_went(scan: ScanData) -> None:
 def test_gradients_gather_over_batches_and_end_with_the_epoch(scan: ScanData) -> None:
     training = make_training(scan, accum_steps=3)
     before = training.network.weights()['decoder.phase.head.weight']
-    batches = training.sets.epoch(0)
+    batches = training.split.training_batches(0)
     for number in range(2):
         training.train(batches[number], number)
     np.testing.assert_array_equal(training.network.weights()['decoder.phase.head.weight'], before)
     training.train(batches[2], 2)
     assert np.any(training.network.weights()['decoder.phase.head.weight'] != before)
-    training.run_epoch(make_record(scan, training), 1)
+    training.run_epoch(make_history(scan, training), 1)
     # Four batches are one step of three and one of the last.
     assert int(training.optimizer.iterations) == 3
 
@@ -118,7 +119,7 @@ def test_gradients_gather_over_batches_and_end_with_the_epoch(scan: ScanData) ->
 def test_gradients_are_clipped(scan: ScanData) -> None:
     training = make_training(scan, gradient_clip_val=1e-9)
     before = training.network.weights()
-    training.train(training.sets.epoch(0)[0], 60)
+    training.train(training.split.training_batches(0)[0], 60)
     moved = max(
         np.abs(value - before[name]).max() for name, value in training.network.weights().items()
     )
@@ -131,7 +132,7 @@ def test_a_probe_does_not_decay(scan: ScanData) -> None:
     config = ModelConfig(architecture='cnn', gridsize=1, probe_trainable=True, probe_mask=True)
     training = make_training(scan, config, learning_rate=1.0, scheduler='ReduceLROnPlateau')
     before = training.network.weights()['probe.real']
-    training.train(training.sets.epoch(0)[0], 0)
+    training.train(training.split.training_batches(0)[0], 0)
     after = training.network.weights()['probe.real']
     # Behind the mask no gradient reaches the probe.
     np.testing.assert_array_equal(after[0, 0], before[0, 0])
@@ -142,9 +143,9 @@ def test_the_best_checkpoints_are_kept(scan: ScanData, tmp_path: Path) -> None:
     from ptychopinn_plugin.backends.tensorflow.checkpoint import save_checkpoint
 
     training = make_training(scan)
-    record = make_record(scan, training)
+    history = make_history(scan, training)
     for validation in (0.5, 0.3, 0.4, 0.2):
-        record.losses.append((0.1, validation))
-        save_checkpoint(tmp_path, training, record, 2)
+        history.losses.append((0.1, validation))
+        save_checkpoint(tmp_path, training, history, 2)
     found = sorted(path.name for path in tmp_path.iterdir())
     assert found == ['best-00001.safetensors', 'best-00003.safetensors', 'last.safetensors']

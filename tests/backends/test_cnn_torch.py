@@ -11,7 +11,7 @@ from ptychopinn_plugin.backends import engine_class
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import BackendUnavailableError, ModelMismatchError
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
 from ptychopinn_plugin.networks.weights import Weights
 from ptychopinn_plugin.scan import ScanData
@@ -32,16 +32,15 @@ def cnn(**fields: Any) -> ModelConfig:
 def network_of(model: ModelConfig, weights: Weights | None = None) -> PatchNetwork:
     from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 
-    network = PatchNetwork(model, 64, 2)
-    network.take(fresh_weights(model, 64, PROBE, 0) if weights is None else weights)
-    return network
+    initial = initial_weights(model, 64, PROBE, 0)
+    return PatchNetwork(model, 64, 2, initial if weights is None else weights)
 
 
 def drawn(model: ModelConfig, factor: float = 1.0, groups: int = 2) -> Any:
     """Return patches of random frames; `factor` multiplies the last convolutions."""
     import torch
 
-    weights = fresh_weights(model, 64, PROBE, 0)
+    weights = initial_weights(model, 64, PROBE, 0)
     for name in weights:
         if '.head.weight' in name or '.border.weight' in name:
             weights[name] *= np.float32(factor)
@@ -85,7 +84,7 @@ def test_padding_leaves_the_border_empty_unless_channels_fill_it() -> None:
 def test_the_head_draws_the_centre_and_other_channels_the_border() -> None:
     import torch
 
-    weights = fresh_weights(cnn(), 64, PROBE, 0)
+    weights = initial_weights(cnn(), 64, PROBE, 0)
     frames = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 
     def changed(name: str) -> Any:
@@ -136,7 +135,7 @@ def test_members_of_a_group_keep_their_places() -> None:
 def test_peaks_say_which_channels_are_dead() -> None:
     import torch
 
-    weights = fresh_weights(cnn(), 64, PROBE, 0)
+    weights = initial_weights(cnn(), 64, PROBE, 0)
     weights['encoder.1.0.bias'][:10] = -1e6
     peaks: list[torch.Tensor] = []
     network_of(cnn(), weights)(torch.rand(2, 1, 64, 64), peaks)
@@ -148,7 +147,7 @@ def test_peaks_say_which_channels_are_dead() -> None:
 
 
 def test_wrong_weights_are_refused() -> None:
-    weights = fresh_weights(cnn(), 64, PROBE, 0)
+    weights = initial_weights(cnn(), 64, PROBE, 0)
     del weights['decoder.phase.head.bias']
     with pytest.raises(ModelMismatchError, match=r'phase\.head\.bias is missing'):
         network_of(cnn(), weights)
@@ -172,7 +171,7 @@ def trained(scan: ScanData, **execution: Any) -> Weights:
 def test_accumulated_gradients_make_fewer_steps(scan: ScanData) -> None:
     def moved(steps: int) -> float:
         weights = trained(scan, accum_steps=steps, gradient_clip_val=0)
-        start = fresh_weights(cnn(), 64, scan.probe, 0)
+        start = initial_weights(cnn(), 64, scan.probe, 0)
         return float(np.abs(weights['encoder.0.0.bias'] - start['encoder.0.0.bias']).max())
 
     # Three batches: the last step is made in any case, at the rate of the third batch. The first

@@ -13,7 +13,7 @@ from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfi
 from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from tests.helpers import make_scan
 
@@ -68,9 +68,9 @@ def model(engine: Engine, scan: ScanData, models: dict[str, TrainedModel]) -> Tr
 
 
 def believing(model: TrainedModel, factor: float) -> TrainedModel:
-    """Return a model that is believed alike at every dose."""
-    trust = np.full_like(Trust.full().factor, factor)
-    return dataclasses.replace(model, weights={**model.weights, 'trust.factor': trust})
+    """Return a model with the same factor of its gate at every dose."""
+    gate = np.full_like(DoseGate.open().factor, factor)
+    return dataclasses.replace(model, weights={**model.weights, 'trust.factor': gate})
 
 
 def test_physics_alone_lowers_the_residual_and_says_who_computed(
@@ -155,7 +155,7 @@ def test_an_untrained_network_changes_nothing(
     np.testing.assert_allclose(learned.object_canvas, alone.object_canvas, rtol=0, atol=1e-6)
 
 
-def test_a_model_that_is_not_trusted_changes_nothing(
+def test_a_model_with_a_closed_gate_changes_nothing(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
     inference = InferenceConfig(refine_iterations=4, stages=0)

@@ -22,9 +22,9 @@ from ptychopinn_plugin.errors import (
 )
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.cnn.split import Batches
+from ptychopinn_plugin.networks.cnn.split import BatchSequence
+from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
 from ptychopinn_plugin.networks.unrolled.episode_datasets import TrainingEpisodes
-from ptychopinn_plugin.networks.weights import TRUST_NAME
 from ptychopinn_plugin.scan import ScanData
 from tests.conftest import require_backend
 from tests.helpers import make_scan
@@ -133,7 +133,7 @@ class Trained:
         change = max(
             float(np.abs(start[name] - weight).max())
             for name, weight in model.weights.items()
-            if name != TRUST_NAME  # measured, not learnt
+            if name != GATE_NAME  # measured, not learnt
         )
         return change / RATE / (1 + int(np.argmin(model.losses[:, 1])))
 
@@ -191,7 +191,7 @@ class HelperCounter(Monitor):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.most = 0
         self._making: set[int] = set()
-        for items in (Batches, TrainingEpisodes):
+        for items in (BatchSequence, TrainingEpisodes):
             monkeypatch.setattr(items, '__getitem__', self._watched(items.__getitem__))
 
     def _watched(self, make: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:

@@ -14,7 +14,7 @@ import pytest
 from ptychopinn_plugin.backends import engine_class
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from tests.helpers import make_scan
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_a_model_is_traced_once_a_shape_and_a_training_for_all(
     assert few == many
     assert "'step': " in few
 
-    weights = {**model.weights, 'trust.factor': Trust.full().factor}
+    weights = {**model.weights, 'trust.factor': DoseGate.open().factor}
     believed = dataclasses.replace(model, weights=weights)
     found = []
     for photons in (1e4, 1e5):
@@ -107,8 +107,8 @@ def test_memory_of_a_gpu_is_taken_as_it_is_needed(monkeypatch: pytest.MonkeyPatc
     )
     execution = ExecutionConfig(backend='tensorflow', accelerator='auto')
     assert devices.devices() == ('cuda', 'cpu')
-    assert devices.device_of(execution) == '/GPU:0'
-    devices.prepare(execution)
+    assert devices.select_device(execution) == '/GPU:0'
+    devices.configure_runtime(execution)
     assert asked == [('first', True), ('second', True)]
 
 
@@ -117,14 +117,14 @@ def test_settings_that_come_too_late_are_told(
 ) -> None:
     import tensorflow as tf
 
-    from ptychopinn_plugin.backends.tensorflow.devices import prepare
+    from ptychopinn_plugin.backends.tensorflow.devices import configure_runtime
 
     def refuse(number: int) -> None:
         raise RuntimeError(f'cannot be modified after initialization: {number}')
 
     monkeypatch.setattr(tf.config.threading, 'get_intra_op_parallelism_threads', lambda: 0)
     monkeypatch.setattr(tf.config.threading, 'set_intra_op_parallelism_threads', refuse)
-    prepare(ExecutionConfig(backend='tensorflow', accelerator='cpu', threads=3))
+    configure_runtime(ExecutionConfig(backend='tensorflow', accelerator='cpu', threads=3))
     (told,) = caplog.messages
     assert 'already at work' in told
     assert 'initialization: 3' in told

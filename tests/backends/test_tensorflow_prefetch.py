@@ -36,18 +36,18 @@ class Squares(Sequence[int]):
 
 
 def test_order_and_items_stay() -> None:
-    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 
     squares = Squares(20)
-    assert list(prefetched(squares)) == [index**2 for index in range(20)]
+    assert list(prefetch(squares)) == [index**2 for index in range(20)]
     assert squares.order == list(range(20))
 
 
 def test_the_next_is_made_while_one_is_in_use_and_no_more() -> None:
-    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 
     squares = Squares(20)
-    items = prefetched(squares)
+    items = prefetch(squares)
     assert next(items) == 0
     assert squares.begun[1].wait(10)
     # One waits, another one may be under way.
@@ -58,11 +58,11 @@ def test_the_next_is_made_while_one_is_in_use_and_no_more() -> None:
 
 @pytest.mark.parametrize('used', [1, 3])
 def test_nothing_is_kept_afterwards(used: int) -> None:
-    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 
     squares = Squares(3)
     kept = weakref.ref(squares)
-    items = prefetched(squares)
+    items = prefetch(squares)
     for _ in range(used):
         next(items)
     del squares, items
@@ -73,11 +73,11 @@ def test_nothing_is_kept_afterwards(used: int) -> None:
 def test_an_item_that_cannot_be_made_ends_the_work() -> None:
     import tensorflow as tf
 
-    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 
     class Broken(Squares):
         def __getitem__(self, index: int | slice) -> int:  # type: ignore[override]
             raise ValueError('no such crop')
 
     with pytest.raises(tf.errors.InvalidArgumentError, match='no such crop'):
-        list(prefetched(Broken(2)))
+        list(prefetch(Broken(2)))

@@ -19,7 +19,7 @@ from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchEr
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
-from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
+from ptychopinn_plugin.scan import Canvas, Reconstruction, ScanData
 
 
 class FakeEngine:
@@ -30,6 +30,12 @@ class FakeEngine:
     def __init__(self, execution: ExecutionConfig) -> None:
         self.execution = execution
 
+    def configure(self, execution: ExecutionConfig) -> None:
+        self.execution = execution
+
+    def close(self) -> None:
+        """Do nothing."""
+
     def reconstruct(
         self,
         scan: ScanData,
@@ -39,7 +45,7 @@ class FakeEngine:
     ) -> Reconstruction:
         if model is not None and model.manifest.frame_size != scan.frame_size:
             raise ModelMismatchError('the model is for frames of another size')
-        canvas = canvas_of(scan)
+        canvas = Canvas.for_scan(scan)
         steps = inference.refine_iterations
         for step in range(1, steps + 1):
             if monitor.should_stop():
@@ -50,11 +56,13 @@ class FakeEngine:
             object_canvas=np.ones(canvas.shape, np.complex64) if guess is None else guess,
             origin_px=canvas.origin_px,
             probe=scan.probe,
+            positions_px=scan.positions_px,
             coverage=illumination_coverage(scan.positions_px, scan.probe, canvas),
             residual=1 / np.arange(1.0, steps + 1),
             stages=('solver',) * steps,
             backend=self.backend,
             seconds=0.5,
+            pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
         )
 

@@ -121,14 +121,12 @@ def test_reconstruct_saves_and_draws(run: Run, folder: Path, suffix: str) -> Non
     scan = load_scan(folder / 'scan.npz')
     result = load_result(folder / f'o{suffix}')
     np.testing.assert_allclose(result.positions_px, scan.positions_px, atol=1e-6)
-    np.testing.assert_allclose(result.reconstruction.residual, 1 / np.arange(1.0, 8))
-    assert result.reconstruction.backend == 'pytorch'
+    np.testing.assert_allclose(result.residual, 1 / np.arange(1.0, 8))
+    assert result.backend == 'pytorch'
     assert scan.object_guess is not None
-    assert result.reconstruction.object_canvas.shape == scan.object_guess.shape
-    covered = result.reconstruction.coverage > 0.02
-    np.testing.assert_array_equal(
-        result.reconstruction.object_canvas[covered], scan.object_guess[covered]
-    )
+    assert result.object_canvas.shape == scan.object_guess.shape
+    covered = result.coverage > 0.02
+    np.testing.assert_array_equal(result.object_canvas[covered], scan.object_guess[covered])
     shown = run('show', f'o{suffix}', '--picture', 'again.png')
     assert (shown.code, shown.out) == (0, 'picture: again.png\n')
     assert (folder / 'again.png').stat().st_size > 10_000
@@ -155,7 +153,7 @@ def test_reconstruct_takes_the_model_and_the_flags(
     assert seen['execution'].backend == 'pytorch'
     plain = load_scan(folder / 'scan.npz')
     assert not np.array_equal(seen['scan'].positions_px, plain.positions_px)
-    result = load_result(folder / 'o.npz').reconstruction
+    result = load_result(folder / 'o.npz')
     assert result.model_name == load_model(folder / 'm.safetensors').manifest.weights_fingerprint
 
 

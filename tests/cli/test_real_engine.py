@@ -35,11 +35,11 @@ def test_a_scan_becomes_its_object(run: Run, folder: Path, backend: Backend) -> 
     result = load_result(folder / 'o.npz')
     with np.load(folder / 'scan.npz') as file:
         truth = file['objectGuess']
-    core = scanned_core(result.positions_px, result.reconstruction.origin_px)
-    found = score(result.reconstruction.object_canvas[core], truth[core])
+    core = scanned_core(result.positions_px, result.origin_px)
+    found = score(result.object_canvas[core], truth[core])
     assert found.nrmse < 0.05
     assert found.phase_ssim > 0.9
-    assert result.reconstruction.backend == backend
+    assert result.backend == backend
 
 
 @pytest.mark.slow

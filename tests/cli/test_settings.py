@@ -37,9 +37,9 @@ def test_a_file_settles_a_reconstruction_and_typed_flags_beat_it(run: Run, folde
     (folder / 's.yaml').write_text('inference:\n  refine_iterations: 3\n')
     words = ('reconstruct', 'scan.npz', '--output', 'o.npz', '--config', 's.yaml')
     assert run(*words).code == 0
-    assert len(load_result(folder / 'o.npz').reconstruction.residual) == 3
+    assert len(load_result(folder / 'o.npz').residual) == 3
     assert run(*words, '--refine-iterations', '2').code == 0
-    assert len(load_result(folder / 'o.npz').reconstruction.residual) == 2
+    assert len(load_result(folder / 'o.npz').residual) == 2
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.simulation import SimulationConfig
-from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
+from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
 from tests.cli.conftest import Run
 
 COMMANDS = [name for name in Ptychopinn.model_fields if name != 'version']
@@ -204,7 +204,7 @@ def test_threads_wait_kindly_unless_the_user_says_otherwise(
     monkeypatch.setenv('GOMP_SPINCOUNT', 'restored after the test')
     monkeypatch.delenv('GOMP_SPINCOUNT')
     main(['--version'])
-    assert os.environ['GOMP_SPINCOUNT'] == THREAD_WAITING['GOMP_SPINCOUNT']
+    assert os.environ['GOMP_SPINCOUNT'] == THREAD_SPIN_LIMIT['GOMP_SPINCOUNT']
 
     monkeypatch.setenv('GOMP_SPINCOUNT', '7')
     main(['--version'])

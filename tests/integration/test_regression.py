@@ -69,21 +69,20 @@ def test_the_model_says_what_it_is(way: Way) -> None:
 
 def test_the_result_is_finite_where_the_probe_was(second_way: Way) -> None:
     model = load_model(second_way.folder / MODEL)
-    result = load_result(second_way.folder / second_way.output)
-    found = result.reconstruction
+    found = load_result(second_way.folder / second_way.output)
     with np.load(FIXTURE) as file:
         truth = file['objectGuess']
     assert found.backend == second_way.backend
     assert found.model_name == model.manifest.weights_fingerprint
     assert found.losses == tuple(model.losses[:, 0])
-    assert result.positions_px.shape == (FRAMES, 2)
+    assert found.positions_px.shape == (FRAMES, 2)
     assert found.object_canvas.dtype == np.complex64
     assert found.object_canvas.shape == found.coverage.shape == truth.shape
     assert found.probe.shape == (1, FRAME_SIZE, FRAME_SIZE)
     finite = np.isfinite(found.object_canvas)
     assert finite[found.coverage > 0.01].all()
     assert not finite[found.coverage == 0].any()
-    rows, columns = np.rint(result.positions_px).astype(int).T
+    rows, columns = np.rint(found.positions_px).astype(int).T
     assert finite[rows, columns].all()
     assert np.isfinite(found.residual).all()
     assert len(found.residual) == len(found.stages)
@@ -94,8 +93,8 @@ def test_a_second_run_gives_the_same_numbers(way: Way, second_way: Way) -> None:
     first, second = load_model(way.folder / MODEL), load_model(second_way.folder / MODEL)
     assert first.manifest.weights_fingerprint == second.manifest.weights_fingerprint
     np.testing.assert_array_equal(first.losses, second.losses)
-    product = load_result(way.folder / way.output).reconstruction
-    arrays = load_result(second_way.folder / second_way.output).reconstruction
+    product = load_result(way.folder / way.output)
+    arrays = load_result(second_way.folder / second_way.output)
     filled = np.where(np.isfinite(arrays.object_canvas), arrays.object_canvas, 1)
     np.testing.assert_array_equal(product.object_canvas, filled)
     assert product.backend == arrays.backend == way.backend
@@ -113,7 +112,7 @@ def test_frames_of_another_size_are_refused_by_the_network_that_draws_patches(
     files = ('--model', model, '--output', output, '--backend', way.backend)
     done = run(tmp_path, 'reconstruct', str(scan), *files, *PLACE)
     assert done.code == 0, done.err
-    assert load_result(tmp_path / output).reconstruction.probe.shape == (1, 128, 128)
+    assert load_result(tmp_path / output).probe.shape == (1, 128, 128)
 
 
 def test_a_model_cut_short_is_refused_in_a_sentence(way: Way, tmp_path: Path) -> None:

@@ -27,11 +27,13 @@ def perfect_reconstruction(
         object_canvas=np.where(coverage > 0, truth, np.complex64(np.nan)),
         origin_px=origin,
         probe=scan.probe,
+        positions_px=scan.positions_px,
         coverage=coverage,
         residual=np.array([0.5, 0.1, 0.02, 0.01]),
         stages=('network', 'network', 'solver', 'solver'),
         backend='pytorch',
         seconds=1.5,
+        pixel_size_m=scan.metadata.pixel_size_m,
         model_name='abc',
         losses=(2.0, 1.0),
     )

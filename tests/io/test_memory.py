@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.io import npz_archive as members
+from ptychopinn_plugin.io import npy_stream
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.scan.preflight import preflight
 from tests.helpers import make_positions, make_probe
@@ -56,7 +56,7 @@ def test_peak_memory_of_reading(big: Path) -> None:
 
 def test_the_frames_are_read_once(big: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
-    original = members._read_exactly
+    original = npy_stream._read_exactly
 
     def counting(stream: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
         nonlocal read
@@ -64,6 +64,6 @@ def test_the_frames_are_read_once(big: Path, monkeypatch: pytest.MonkeyPatch) ->
         read += block.nbytes
         return block
 
-    monkeypatch.setattr(members, '_read_exactly', counting)
+    monkeypatch.setattr(npy_stream, '_read_exactly', counting)
     load_npz(big)
     assert read < 1.02 * big.stat().st_size

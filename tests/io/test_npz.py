@@ -76,7 +76,7 @@ def test_counts_are_known_by_integer_dtype_or_values(
 def test_one_fraction_anywhere_means_amplitude(
     tmp_path: Path, scan: ScanData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('ptychopinn_plugin.io.npz_archive.CHUNK_BYTES', 16 * 16 * 4)
+    monkeypatch.setattr('ptychopinn_plugin.io.npy_stream.CHUNK_BYTES', 16 * 16 * 4)
     for frame in (0, 4, 8):
         values = scan.counts.copy()
         values[frame, 3, 3] = 1.5
@@ -178,7 +178,7 @@ def test_blocks_put_together_are_the_array(
     stored = np.array(stored, dtype=dtype, order='F' if fortran else 'C')
     path = write(tmp_path_factory.mktemp('blocks') / 's.npz', canonical(scan), diffraction=stored)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('ptychopinn_plugin.io.npz_archive.CHUNK_BYTES', chunk)
+        patch.setattr('ptychopinn_plugin.io.npy_stream.CHUNK_BYTES', chunk)
         np.testing.assert_array_equal(load_npz(path).counts, scan.counts)
 
 

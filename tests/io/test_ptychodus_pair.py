@@ -23,9 +23,9 @@ from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import (
     load_ptychodus,
     load_ptychodus_folder,
-    scan_of_input,
+    scan_from_input,
 )
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
 from tests.helpers import make_scan
 
@@ -254,7 +254,7 @@ def test_frames_that_are_not_square_are_refused(folder: Path) -> None:
         data.get_patterns()[:, :, 4:-4], data.get_bad_pixels()[:, 4:-4], product
     )
     with pytest.raises(ScanDataError, match='frames must be square'):
-        scan_of_input(inputs)
+        scan_from_input(inputs)
 
 
 def test_missing_and_broken_files_are_told_together(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
-from ptychopinn_plugin.io.ptychodus.write import save_product, save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_product import save_product
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata, orient
 from tests.helpers import make_scan
 
@@ -33,11 +34,13 @@ def reconstruction(
         object_canvas=canvas,
         origin_px=origin,
         probe=scan.probe,
+        positions_px=scan.positions_px,
         coverage=np.ones((height, width), np.float32),
         residual=np.array([0.5, 0.2, 0.1]),
         stages=('solver',) * 3,
         backend='pytorch',
         seconds=1.25,
+        pixel_size_m=scan.metadata.pixel_size_m,
     )
 
 
@@ -151,3 +154,20 @@ def test_a_failed_writing_leaves_the_old_product(
 def test_no_folder_to_write_into(tmp_path: Path, scan: ScanData) -> None:
     with pytest.raises(OutputError, match='cannot be written'):
         save_product(tmp_path / 'none' / 'p.h5', reconstruction(scan), scan)
+
+
+def test_positions_and_pixel_size_are_those_of_the_reconstruction(
+    tmp_path: Path, scan: ScanData
+) -> None:
+    metadata = ScanMetadata(pixel_size_m=PIXEL_M, object_center_m=CENTER_M)
+    scan = dataclasses.replace(scan, metadata=metadata)
+    refined = dataclasses.replace(
+        reconstruction(scan),
+        positions_px=scan.positions_px + np.array([0.25, -0.5]),
+        pixel_size_m=(2e-8, 3e-8),
+    )
+    product = saved(tmp_path / 'p.h5', refined, scan)
+    half = 0.5 if scan.frame_size % 2 == 0 else 0.0
+    np.testing.assert_allclose(host_pixels(product), refined.positions_px - half, atol=1e-6)
+    pixel = product.object_.get_pixel_geometry()
+    assert (pixel.height_m, pixel.width_m) == (2e-8, 3e-8)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import OutputError, ResultFileError
-from ptychopinn_plugin.io.npz_result import save_npz
+from ptychopinn_plugin.io.npz_reconstruction import _FIELDS, save_npz_reconstruction
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
-from ptychopinn_plugin.scan import ScanMetadata
+from ptychopinn_plugin.scan.reconstruction import AMPLITUDE_RESIDUAL, Reconstruction
 from tests.io.result_examples import known_reconstruction
 
 
@@ -19,7 +19,7 @@ def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
     save_reconstruction(path, reconstruction, scan)
     result = load_result(path)
     for field in dataclasses.fields(reconstruction):
-        saved, loaded = (getattr(r, field.name) for r in (reconstruction, result.reconstruction))
+        saved, loaded = (getattr(r, field.name) for r in (reconstruction, result))
         if isinstance(saved, np.ndarray):
             np.testing.assert_array_equal(loaded, saved, strict=True)
         else:
@@ -30,15 +30,15 @@ def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
 
 
 def test_the_pixel_size_is_kept_where_it_is_known(tmp_path: Path) -> None:
-    scan, reconstruction = known_reconstruction()
-    scan = dataclasses.replace(scan, metadata=ScanMetadata(pixel_size_m=(2e-8, 1e-8)))
-    save_npz(tmp_path / 'object.npz', reconstruction, scan)
+    _, reconstruction = known_reconstruction()
+    known = dataclasses.replace(reconstruction, pixel_size_m=(2e-8, 1e-8))
+    save_npz_reconstruction(tmp_path / 'object.npz', known)
     assert load_result(tmp_path / 'object.npz').pixel_size_m == (2e-8, 1e-8)
 
 
 def test_the_file_says_what_lies_where(tmp_path: Path) -> None:
     scan, reconstruction = known_reconstruction(origin=(-3, 4))
-    save_npz(tmp_path / 'object.npz', reconstruction, scan)
+    save_npz_reconstruction(tmp_path / 'object.npz', reconstruction)
     with np.load(tmp_path / 'object.npz', allow_pickle=False) as file:
         assert file['object'].dtype == np.complex64
         np.testing.assert_array_equal(file['ycoords'], scan.positions_px[:, 0])
@@ -59,9 +59,9 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, name: str) ->
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan, reconstruction = known_reconstruction()
+    _, reconstruction = known_reconstruction()
     path = tmp_path / 'object.npz'
-    save_npz(path, reconstruction, scan)
+    save_npz_reconstruction(path, reconstruction)
     before = path.read_bytes()
 
     def full_disk(target: Path, **_members: object) -> None:
@@ -70,7 +70,7 @@ def test_a_failed_write_leaves_the_old_file(
 
     monkeypatch.setattr(np, 'savez', full_disk)
     with pytest.raises(OutputError, match='No space left'):
-        save_npz(path, reconstruction, scan)
+        save_npz_reconstruction(path, reconstruction)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -102,9 +102,9 @@ def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
 def test_a_spoilt_member_is_named(
     tmp_path: Path, member: str, value: np.ndarray, words: str
 ) -> None:
-    scan, reconstruction = known_reconstruction()
+    _, reconstruction = known_reconstruction()
     path = tmp_path / 'object.npz'
-    save_npz(path, reconstruction, scan)
+    save_npz_reconstruction(path, reconstruction)
     with np.load(path, allow_pickle=False) as file:
         members = dict(file)
     np.savez(path, allow_pickle=True, **{**members, member: value})
@@ -113,9 +113,39 @@ def test_a_spoilt_member_is_named(
 
 
 def test_a_cut_file_is_refused(tmp_path: Path) -> None:
-    scan, reconstruction = known_reconstruction()
+    _, reconstruction = known_reconstruction()
     path = tmp_path / 'object.npz'
-    save_npz(path, reconstruction, scan)
+    save_npz_reconstruction(path, reconstruction)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ResultFileError, match='cannot be read'):
         load_result(path)
+
+
+def test_positions_are_those_of_the_reconstruction(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    refined = dataclasses.replace(reconstruction, positions_px=scan.positions_px + 0.25)
+    save_reconstruction(tmp_path / 'object.npz', refined, scan)
+    np.testing.assert_array_equal(
+        load_result(tmp_path / 'object.npz').positions_px, scan.positions_px + 0.25
+    )
+
+
+def test_the_name_of_the_residual_is_kept(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    renamed = dataclasses.replace(reconstruction, residual_name='$-\\log L$')
+    save_reconstruction(tmp_path / 'object.npz', renamed, scan)
+    assert load_result(tmp_path / 'object.npz').residual_name == '$-\\log L$'
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    save_reconstruction(tmp_path / 'object.npz', reconstruction, scan)
+    with np.load(tmp_path / 'object.npz') as file:
+        arrays = {name: file[name] for name in file if name != 'residual_name'}
+    np.savez(tmp_path / 'earlier.npz', allow_pickle=False, **arrays)
+    assert load_result(tmp_path / 'earlier.npz').residual_name == AMPLITUDE_RESIDUAL
+
+
+def test_every_field_is_stored() -> None:
+    fields = {field.name for field in dataclasses.fields(Reconstruction)}
+    assert fields == {*_FIELDS, 'positions_px'}

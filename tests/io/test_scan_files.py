@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_scan

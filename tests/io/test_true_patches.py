@@ -72,7 +72,7 @@ def test_they_survive_the_file(scan: ScanData, tmp_path: Path) -> None:
 def test_other_forms(
     scan: ScanData, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('ptychopinn_plugin.io.npz_archive.CHUNK_BYTES', 16 * 16 * 20)
+    monkeypatch.setattr('ptychopinn_plugin.io.npy_stream.CHUNK_BYTES', 16 * 16 * 20)
     patches = scan.true_patches
     assert patches is not None
     stored = {

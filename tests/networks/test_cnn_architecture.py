@@ -13,7 +13,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     DECODERS,
     decoder_filters,
     encoder_filters,
-    fresh_weights,
+    initial_weights,
     weight_shapes,
 )
 from tests.helpers import make_probe
@@ -91,10 +91,10 @@ def test_trainable_parts_are_there_where_asked_for() -> None:
 
 def test_fresh_weights_are_repeatable_and_of_the_needed_shapes() -> None:
     model, probe = cnn(gridsize=2, probe_trainable=True), make_probe(64, modes=2)
-    weights = fresh_weights(model, 64, probe, 3)
+    weights = initial_weights(model, 64, probe, 3)
     assert {name: one.shape for name, one in weights.items()} == weight_shapes(model, 64, 2)
     assert all(one.dtype == np.float32 for one in weights.values())
-    again, other = (fresh_weights(model, 64, probe, seed) for seed in (3, 4))
+    again, other = (initial_weights(model, 64, probe, seed) for seed in (3, 4))
     assert all(np.array_equal(weights[name], again[name]) for name in weights)
     assert not np.array_equal(weights['encoder.1.0.weight'], other['encoder.1.0.weight'])
     assert np.array_equal(weights['probe.real'] + 1j * weights['probe.imag'], probe)
@@ -102,7 +102,7 @@ def test_fresh_weights_are_repeatable_and_of_the_needed_shapes() -> None:
 
 
 def test_convolutions_keep_the_power_of_what_passes_a_relu() -> None:
-    weights = fresh_weights(CNN, 64, make_probe(64), 0)
+    weights = initial_weights(CNN, 64, make_probe(64), 0)
     inner = weights['encoder.2.1.weight']
     assert np.var(inner) == pytest.approx(2 / inner[0].size, rel=0.02)
     assert np.std(weights['decoder.phase.head.weight']) < 0.2 * math.sqrt(2 / (28 * 9))
@@ -120,7 +120,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize('scale', [1.2, 2.0, 50.0])
 def test_amplitudes_start_at_one_and_phases_at_zero(activation: str, scale: float) -> None:
     model = cnn(amp_activation=activation, probe_scale=scale)
-    weights = fresh_weights(model, 64, make_probe(64), 0)
+    weights = initial_weights(model, 64, make_probe(64), 0)
     for part in ('head', 'border'):
         bias = weights[f'decoder.amplitude.{part}.bias'].astype(np.float64)
         assert scale * ACTIVATIONS[activation](bias) == pytest.approx(1, rel=1e-5)
@@ -128,5 +128,5 @@ def test_amplitudes_start_at_one_and_phases_at_zero(activation: str, scale: floa
 
 
 def test_a_sigmoid_that_cannot_reach_one_starts_short_of_its_end() -> None:
-    weights = fresh_weights(cnn(probe_scale=0.5), 64, make_probe(64), 0)
+    weights = initial_weights(cnn(probe_scale=0.5), 64, make_probe(64), 0)
     assert np.isfinite(weights['decoder.amplitude.head.bias']).all()

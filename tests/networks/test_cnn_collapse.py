@@ -1,4 +1,4 @@
-"""The watchdog: what it lets pass, what it stops, and what it says."""
+"""Detection of collapsed trainings: which are stopped, when, and with which message."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ptychopinn_plugin.errors import CollapseError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.collapse import (
-    FRESH_STEPS,
+    INITIAL_STEPS,
     PATIENCE_EPOCHS,
-    Signs,
-    Watchdog,
+    CollapseDetector,
+    CollapseIndicators,
     frame_spread,
     patch_spread,
 )
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import KnownScan, make_known_scan
 
-SOUND = Signs(spread=0.3, dead=0.1, counts_ratio=1.1)
-FLAT = Signs(spread=1e-4, dead=0.1, counts_ratio=1.0)
-DEAD = Signs(spread=0.3, dead=0.8, counts_ratio=1.0)
+SOUND = CollapseIndicators(spread=0.3, dead=0.1, counts_ratio=1.1)
+FLAT = CollapseIndicators(spread=1e-4, dead=0.1, counts_ratio=1.0)
+DEAD = CollapseIndicators(spread=0.3, dead=0.8, counts_ratio=1.0)
 
 
 @pytest.fixture(scope='module')
@@ -41,84 +41,93 @@ def illumination(scan: ScanData) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
     return np.asarray((np.abs(scan.probe) ** 2).sum(axis=0))
 
 
-def look(watchdog: Watchdog, *signs: Signs) -> None:
-    for each in signs:
-        watchdog.look(each)
+def check(detector: CollapseDetector, *indicators: CollapseIndicators) -> None:
+    for each in indicators:
+        detector.check(each)
 
 
 def test_a_sound_training_goes_on() -> None:
-    look(Watchdog(0.3, 100), *[SOUND] * 50)
+    check(CollapseDetector(0.3, 100), *[SOUND] * 50)
 
 
 def test_a_fresh_network_may_be_flat_for_a_while_and_not_for_ever() -> None:
     steps = 100
-    allowed = FRESH_STEPS // steps + PATIENCE_EPOCHS - 1
-    watchdog = Watchdog(0.3, steps)
-    look(watchdog, *[FLAT] * allowed)
+    allowed = INITIAL_STEPS // steps + PATIENCE_EPOCHS - 1
+    detector = CollapseDetector(0.3, steps)
+    check(detector, *[FLAT] * allowed)
     with pytest.raises(CollapseError, match=r'object is flat.*learning_rate.*mae_weight'):
-        watchdog.look(FLAT)
+        detector.check(FLAT)
 
 
 def test_a_fresh_network_that_differs_by_chance_has_not_lived() -> None:
-    look(Watchdog(0.3, 4), Signs(spread=0.1, dead=0.0, counts_ratio=1.0), *[FLAT] * 100)
+    check(
+        CollapseDetector(0.3, 4),
+        CollapseIndicators(spread=0.1, dead=0.0, counts_ratio=1.0),
+        *[FLAT] * 100,
+    )
 
 
 def test_a_short_training_of_few_steps_is_never_condemned() -> None:
-    look(Watchdog(0.3, 4), *[FLAT] * 100)
+    check(CollapseDetector(0.3, 4), *[FLAT] * 100)
 
 
 def test_patches_that_are_exactly_alike_are_no_fresh_network() -> None:
-    watchdog = Watchdog(0.3, 4)
-    alike = Signs(spread=1e-7, dead=0.4, counts_ratio=1.0)
-    look(watchdog, *[alike] * (PATIENCE_EPOCHS - 1))
+    detector = CollapseDetector(0.3, 4)
+    equal = CollapseIndicators(spread=1e-7, dead=0.4, counts_ratio=1.0)
+    check(detector, *[equal] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
-        watchdog.look(alike)
+        detector.check(equal)
 
 
 def test_going_flat_again_is_told_at_once_but_not_at_the_first_sign() -> None:
-    watchdog = Watchdog(0.3, 4)
-    look(watchdog, SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1), SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1))
+    detector = CollapseDetector(0.3, 4)
+    check(detector, SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1), SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
-        watchdog.look(FLAT)
+        detector.check(FLAT)
 
 
 def test_flat_patches_are_right_for_frames_that_are_alike() -> None:
-    look(Watchdog(0.001, 1000), *[FLAT] * 50)
+    check(CollapseDetector(0.001, 1000), *[FLAT] * 50)
 
 
 @pytest.mark.parametrize(
-    ('signs', 'said'),
+    ('indicators', 'message'),
     [
         (DEAD, r'80% of the ReLU channels are dead.*amp_activation'),
-        (Signs(0.3, 0.1, 6.0), r'6 times the measured counts.*intensity_scale_trainable'),
-        (Signs(0.3, 0.1, 0.1), r'0\.1 times the measured counts'),
+        (
+            CollapseIndicators(0.3, 0.1, 6.0),
+            r'6 times the measured counts.*intensity_scale_trainable',
+        ),
+        (CollapseIndicators(0.3, 0.1, 0.1), r'0\.1 times the measured counts'),
     ],
 )
-def test_other_signs_stop_it_too(signs: Signs, said: str) -> None:
-    watchdog = Watchdog(0.3, 100)
-    look(watchdog, *[signs] * (PATIENCE_EPOCHS - 1))
-    with pytest.raises(CollapseError, match=said):
-        watchdog.look(signs)
+def test_other_indicators_stop_it_too(indicators: CollapseIndicators, message: str) -> None:
+    detector = CollapseDetector(0.3, 100)
+    check(detector, *[indicators] * (PATIENCE_EPOCHS - 1))
+    with pytest.raises(CollapseError, match=message):
+        detector.check(indicators)
 
 
 def test_signs_that_take_turns_do_not_add_up() -> None:
-    look(Watchdog(0.3, 100), SOUND, *[FLAT, DEAD] * 10)
+    check(CollapseDetector(0.3, 100), SOUND, *[FLAT, DEAD] * 10)
 
 
 def test_two_lasting_signs_are_both_told() -> None:
-    watchdog = Watchdog(0.3, 1000)
+    detector = CollapseDetector(0.3, 1000)
     with pytest.raises(CollapseError, match=r'flat.*dead'):
-        look(watchdog, SOUND, *[Signs(0.0, 0.9, 1.0)] * PATIENCE_EPOCHS)
+        check(detector, SOUND, *[CollapseIndicators(0.0, 0.9, 1.0)] * PATIENCE_EPOCHS)
 
 
 def test_counts_are_not_asked_for_where_none_are_predicted() -> None:
-    look(Watchdog(0.3, 100), *[Signs(0.3, 0.1)] * 20)
+    check(CollapseDetector(0.3, 100), *[CollapseIndicators(0.3, 0.1)] * 20)
 
 
-@pytest.mark.parametrize('signs', [Signs(np.nan, 0.1, 1.0), Signs(0.3, 0.1, np.inf)])
-def test_values_that_are_not_finite_stop_it_at_once(signs: Signs) -> None:
+@pytest.mark.parametrize(
+    'indicators', [CollapseIndicators(np.nan, 0.1, 1.0), CollapseIndicators(0.3, 0.1, np.inf)]
+)
+def test_values_that_are_not_finite_stop_it_at_once(indicators: CollapseIndicators) -> None:
     with pytest.raises(CollapseError, match='not finite'):
-        Watchdog(0.3, 100).look(signs)
+        CollapseDetector(0.3, 100).check(indicators)
 
 
 def test_true_patches_spread_at_least_as_far_as_their_frames(known: KnownScan) -> None:
@@ -149,9 +158,9 @@ def test_what_the_probe_does_not_reach_is_no_spread(known: KnownScan) -> None:
 def test_constants_that_differ_by_member_are_no_spread(known: KnownScan) -> None:
     pair = true_patches(known)[:2]
     light = illumination(known.scan)
-    assert patch_spread(np.concatenate([pair, pair, pair]), light, members=2) < 1e-6
+    assert patch_spread(np.concatenate([pair, pair, pair]), light, group_patches=2) < 1e-6
     assert patch_spread(np.concatenate([pair, pair, pair]), light) > 0.01
-    assert patch_spread(pair, light, members=2) == patch_spread(pair, light) > 0.01
+    assert patch_spread(pair, light, group_patches=2) == patch_spread(pair, light) > 0.01
 
 
 def test_patches_of_zero_are_flat(known: KnownScan) -> None:

@@ -1,4 +1,4 @@
-"""The groups of a training: what the network is shown, and what judges it."""
+"""The groups of a training and of its validation, and their batches."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import PatchError, ScanDataError
-from ptychopinn_plugin.networks.cnn.batching import like_parts, neighbourly_parts
-from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, photons_of, shares_of
+from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
+from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, patch_shares
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
-from ptychopinn_plugin.networks.cnn.split import GroupSets, inference_groups, training_groups
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit, inference_groups, training_groups
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 from tests.helpers import make_known_scan, make_probe, make_scan
 
 SIZE = 16
@@ -28,14 +29,14 @@ def scan() -> ScanData:
     return make_scan(frame_size=SIZE, side=6, bad_pixels=5)
 
 
-def sets(scan: ScanData, model: ModelConfig = PAIRS, **fields: object) -> GroupSets:
+def split(scan: ScanData, model: ModelConfig = PAIRS, **fields: object) -> DatasetSplit:
     training = TrainingConfig.model_validate({'batch_size': 8, **fields})
-    return GroupSets.of([scan], model, training, with_truth=False)
+    return DatasetSplit.from_scans([scan], model, training, with_ground_truth=False)
 
 
 def test_inputs_are_normalised_amplitudes_with_their_own_frame_first(scan: ScanData) -> None:
     groups = np.array([[7, 8, 13, 14], [3, 2, 8, 9]])
-    batch = GroupedScan.of(scan, PAIRS, [groups]).batch(groups)
+    batch = GroupedScan.from_scan(scan, PAIRS, [groups]).batch(groups)
     assert batch.inputs.shape == (2, 4, SIZE, SIZE)
     assert batch.inputs.dtype == np.float32
     good = np.where(scan.mask, 0, scan.counts)
@@ -49,7 +50,7 @@ def test_inputs_are_normalised_amplitudes_with_their_own_frame_first(scan: ScanD
 
 def test_all_frames_have_a_mean_power_of_a_quarter_of_their_pixels(scan: ScanData) -> None:
     every = np.arange(scan.frame_count)[:, None]
-    inputs = GroupedScan.of(scan, SINGLES, [every]).batch(every).inputs
+    inputs = GroupedScan.from_scan(scan, SINGLES, [every]).batch(every).inputs
     assert np.mean(np.sum(inputs.astype(np.float64) ** 2, axis=(1, 2, 3))) == pytest.approx(
         (SIZE / 2) ** 2
     )
@@ -58,41 +59,43 @@ def test_all_frames_have_a_mean_power_of_a_quarter_of_their_pixels(scan: ScanDat
 def test_brighter_frames_with_a_brighter_probe_look_the_same(scan: ScanData) -> None:
     bright = dataclasses.replace(scan, counts=4 * scan.counts, probe=2 * scan.probe)
     groups = np.array([[7, 8, 13, 14]])
-    plain, other = (GroupedScan.of(one, PAIRS, [groups]).batch(groups) for one in (scan, bright))
+    plain, other = (
+        GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups) for one in (scan, bright)
+    )
     assert np.allclose(plain.inputs, other.inputs, rtol=1e-5)
     assert plain.shares is not None
     assert other.shares is not None
     assert np.allclose(plain.shares, other.shares, rtol=1e-5)
-    assert photons_of(bright) == pytest.approx(4 * photons_of(scan))
+    assert mean_photons(bright) == pytest.approx(4 * mean_photons(scan))
 
 
 def test_bad_pixels_may_hold_anything(scan: ScanData) -> None:
     spoilt = dataclasses.replace(scan, counts=np.where(scan.mask, np.nan, scan.counts))
     groups = np.array([[7, 8, 13, 14]])
     for one in (spoilt, scan):
-        batch = GroupedScan.of(one, PAIRS, [groups]).batch(groups)
+        batch = GroupedScan.from_scan(one, PAIRS, [groups]).batch(groups)
         assert np.isfinite(batch.inputs).all()
         assert not batch.inputs[..., scan.mask].any()
-    assert photons_of(spoilt) == photons_of(scan)
+    assert mean_photons(spoilt) == mean_photons(scan)
 
 
 def test_patches_lie_on_their_regions_as_on_the_object(scan: ScanData) -> None:
     groups = np.array([[7, 8, 13, 14], [3, 2, 8, 9]])
-    batch = GroupedScan.of(scan, PAIRS, [groups]).batch(groups)
+    batch = GroupedScan.from_scan(scan, PAIRS, [groups]).batch(groups)
     assert batch.corners is not None
     height, width = batch.canvas_shape
     assert batch.corners.min() == 0
     assert (batch.corners <= [height - SIZE, width - SIZE]).all()
     nearest = np.rint(scan.positions_px[groups])
-    apart = batch.corners.reshape(2, 4, 2) - batch.corners.reshape(2, 4, 2)[:, :1]
-    assert np.array_equal(apart, nearest - nearest[:, :1])
+    offsets = batch.corners.reshape(2, 4, 2) - batch.corners.reshape(2, 4, 2)[:, :1]
+    assert np.array_equal(offsets, nearest - nearest[:, :1])
     assert np.allclose(nearest.reshape(-1, 2) + batch.shifts_px, batch.positions_px)
 
 
 def test_shares_of_a_pixel_add_up_to_one() -> None:
     corners = np.array([[0, 0], [3, 5], [2, 1], [24, 7]])
     weight = patch_weight(make_probe(SIZE, modes=2))
-    shares = shares_of(corners, weight, (40, 23))
+    shares = patch_shares(corners, weight, (40, 23))
     total = np.zeros((40, 23))
     for share, (row, column) in zip(shares, corners, strict=True):
         total[row : row + SIZE, column : column + SIZE] += share
@@ -102,8 +105,8 @@ def test_shares_of_a_pixel_add_up_to_one() -> None:
 
 @pytest.mark.parametrize('model', [SINGLES, PAIRS])
 def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelConfig) -> None:
-    made = sets(scan, model, n_groups=100)
-    for batch in (*made.epoch(0), *made.held_out()):
+    made = split(scan, model, n_groups=100)
+    for batch in (*made.training_batches(0), *made.validation_batches()):
         assert batch.corners is not None
         assert batch.corners.min(axis=0).tolist() == [0, 0]
         assert (batch.corners.max(axis=0) + SIZE).tolist() == list(batch.canvas_shape)
@@ -114,14 +117,14 @@ def test_a_batch_lies_on_one_region_of_the_object(scan: ScanData, model: ModelCo
 def test_single_frames_that_are_not_merged_stand_alone(scan: ScanData) -> None:
     for model in (SINGLES, PAIRS):
         alone = model.model_copy(update={'object_big': False})
-        assert next(iter(sets(scan, alone).epoch(0))).corners is None
-    assert next(iter(sets(scan, SINGLES, overlap='group').epoch(0))).corners is None
-    assert next(iter(sets(scan, PAIRS, overlap='group').epoch(0))).corners is not None
+        assert next(iter(split(scan, alone).training_batches(0))).corners is None
+    assert next(iter(split(scan, SINGLES, overlap='group').training_batches(0))).corners is None
+    assert next(iter(split(scan, PAIRS, overlap='group').training_batches(0))).corners is not None
 
 
 def test_every_group_fits_the_region(scan: ScanData) -> None:
-    made = sets(scan, n_groups=100, overlap='group')
-    for batch in (*made.epoch(0), *made.held_out()):
+    made = split(scan, n_groups=100, overlap='group')
+    for batch in (*made.training_batches(0), *made.validation_batches()):
         assert batch.corners is not None
         assert batch.canvas_shape[0] == len(batch.inputs) * batch.canvas_shape[1]
         assert (batch.corners >= 0).all()
@@ -134,22 +137,22 @@ def test_every_group_fits_the_region(scan: ScanData) -> None:
         assert (rows.min(axis=1, keepdims=True) == first).all()
 
 
-def test_validation_is_a_strip_that_training_does_not_see(scan: ScanData) -> None:
-    seen, held_out = training_groups(
+def test_validation_is_a_strip_that_training_does_not_use(scan: ScanData) -> None:
+    trained, validated = training_groups(
         scan.positions_px, PAIRS, TrainingConfig(validation_fraction=0.3)
     )
-    assert not np.intersect1d(seen, held_out).size
-    assert len(np.unique(held_out)) == round(0.3 * 36)
+    assert not np.intersect1d(trained, validated).size
+    assert len(np.unique(validated)) == round(0.3 * 36)
     rows = scan.positions_px[:, 0]
-    assert rows[held_out].min() > rows[seen].max()
+    assert rows[validated].min() > rows[trained].max()
     more, _ = training_groups(scan.positions_px, PAIRS, TrainingConfig(validation_fraction=0.5))
-    assert len(more) < len(seen)
+    assert len(more) < len(trained)
 
 
-def test_a_tiny_scan_judges_itself(scan: ScanData) -> None:
+def test_a_tiny_scan_is_used_for_training_and_validation(scan: ScanData) -> None:
     few = scan.subset(np.arange(6))
-    seen, held_out = training_groups(few.positions_px, PAIRS, TrainingConfig())
-    assert np.array_equal(np.unique(seen), np.unique(held_out))
+    trained, validated = training_groups(few.positions_px, PAIRS, TrainingConfig())
+    assert np.array_equal(np.unique(trained), np.unique(validated))
 
 
 def test_grouping_fields_reach_the_groups(scan: ScanData) -> None:
@@ -161,7 +164,7 @@ def test_grouping_fields_reach_the_groups(scan: ScanData) -> None:
     assert len(drawn(n_groups=200)) == 200
     assert len(np.unique(drawn(n_subsample=20))) <= 20
     assert np.unique(drawn(n_subsample=20, sequential_sampling=True)).max() < 20
-    assert np.array_equal(drawn(subsample_seed=1), plain), 'the nearest ones are no draw'
+    assert np.array_equal(drawn(subsample_seed=1), plain), 'the nearest ones are not random'
     assert np.array_equal(drawn(neighbor_count=3), plain)
     drawn_ones = drawn(neighbor_count=8)
     assert not np.array_equal(drawn_ones, plain)
@@ -180,72 +183,82 @@ def test_each_sampled_frame_has_a_group_of_its_own(scan: ScanData) -> None:
 
 
 def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) -> None:
-    made = sets(scan)
-    first, second, again = made.epoch(0), made.epoch(1), sets(scan).epoch(0)
+    made = split(scan)
+    first, second, again = (
+        made.training_batches(0),
+        made.training_batches(1),
+        split(scan).training_batches(0),
+    )
     assert len(first) == made.steps_per_epoch
-    shown = np.concatenate([groups for _, groups in first.parts])
+    shown = np.concatenate([groups for _, groups in first.groups])
     assert {tuple(one) for one in shown} == {tuple(one) for one in made.training[0]}
     assert len(shown) == len(made.training[0])
-    other = np.concatenate([groups for _, groups in second.parts])
+    other = np.concatenate([groups for _, groups in second.groups])
     assert not np.array_equal(shown, other)
-    for one, two in zip(first.parts, again.parts, strict=True):
+    for one, two in zip(first.groups, again.groups, strict=True):
         assert np.array_equal(one[1], two[1])
-    different = np.concatenate([groups for _, groups in sets(scan, seed=1).epoch(0).parts])
+    different = np.concatenate(
+        [groups for _, groups in split(scan, seed=1).training_batches(0).groups]
+    )
     assert not np.array_equal(shown, different)
 
 
-def test_batches_have_like_sizes() -> None:
-    assert [len(part) for part in like_parts(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
-    assert like_parts(np.zeros((0, 4), np.int64), 8) == []
+def test_batches_have_equal_sizes() -> None:
+    assert [len(part) for part in equal_batches(np.zeros((18, 4), np.int64), 8)] == [6, 6, 6]
+    assert equal_batches(np.zeros((0, 4), np.int64), 8) == []
 
 
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 100))
-def test_neighbours_are_dealt_into_as_few_batches_as_others(
-    count: int, size: int, seed: int
-) -> None:
+def test_compact_batches_are_as_few_as_others(count: int, size: int, seed: int) -> None:
     random = np.random.RandomState(seed)
     centres = random.random_sample((count, 2))
-    parts = neighbourly_parts(np.arange(count)[:, None], centres, size, random)
-    assert len(parts) == len(like_parts(np.arange(count)[:, None], size))
+    parts = compact_batches(np.arange(count)[:, None], centres, size, random)
+    assert len(parts) == len(equal_batches(np.arange(count)[:, None], size))
     assert sorted(int(one) for part in parts for one in part[:, 0]) == list(range(count))
     assert all(0 < len(part) <= size for part in parts)
 
 
 def test_neighbours_share_a_batch_and_meet_others_in_the_next_epoch(scan: ScanData) -> None:
-    made = sets(scan, SINGLES, batch_size=6)
-    alone = sets(scan, SINGLES, batch_size=6, overlap='group')
+    made = split(scan, SINGLES, batch_size=6)
+    alone = split(scan, SINGLES, batch_size=6, overlap='group')
 
-    def extent(one: GroupSets) -> float:
-        return float(np.mean([np.ptp(batch.positions_px, axis=0) for batch in one.epoch(0)]))
+    def extent(one: DatasetSplit) -> float:
+        return float(
+            np.mean([np.ptp(batch.positions_px, axis=0) for batch in one.training_batches(0)])
+        )
 
     assert extent(made) < 0.6 * extent(alone)
     first, second = (
-        {frozenset(groups[:, 0].tolist()) for _, groups in made.epoch(number).parts}
+        {frozenset(groups[:, 0].tolist()) for _, groups in made.training_batches(number).groups}
         for number in (0, 1)
     )
     assert first != second
 
 
-def test_scans_take_turns_with_probes_of_their_own(scan: ScanData) -> None:
+def test_batches_of_scans_alternate(scan: ScanData) -> None:
     other = make_scan(frame_size=SIZE, side=5, seed=3)
-    made = GroupSets.of([scan, other], PAIRS, TrainingConfig(batch_size=4), with_truth=False)
-    numbers = [batch.scan for batch in made.epoch(0)]
+    made = DatasetSplit.from_scans(
+        [scan, other], PAIRS, TrainingConfig(batch_size=4), with_ground_truth=False
+    )
+    numbers = [batch.scan_index for batch in made.training_batches(0)]
     assert set(numbers) == {0, 1}
     assert numbers != sorted(numbers)
 
 
 def test_true_patches_are_cut_from_the_given_object() -> None:
     known = make_known_scan(frame_size=SIZE, side=6)
-    with_truth = dataclasses.replace(known.scan, object_guess=known.truth)
+    with_ground_truth = dataclasses.replace(known.scan, object_guess=known.truth)
     groups = np.array([[7, 8, 13, 14]])
-    batch = GroupedScan.of(with_truth, PAIRS, [groups], with_truth=True).batch(groups)
-    assert batch.truth is not None
-    for patch, position in zip(batch.truth, batch.positions_px, strict=True):
+    batch = GroupedScan.from_scan(with_ground_truth, PAIRS, [groups], with_ground_truth=True).batch(
+        groups
+    )
+    assert batch.ground_truth is not None
+    for patch, position in zip(batch.ground_truth, batch.positions_px, strict=True):
         row, column = np.rint(position).astype(int) - SIZE // 2
         assert np.array_equal(patch, known.truth[row : row + SIZE, column : column + SIZE])
 
 
 def test_learning_from_an_object_needs_one(scan: ScanData) -> None:
     with pytest.raises(ScanDataError, match='objectGuess is flat'):
-        GroupedScan.of(scan, SINGLES, [], with_truth=True)
-    assert GroupedScan.of(scan, SINGLES, []).batch(np.array([[0]])).truth is None
+        GroupedScan.from_scan(scan, SINGLES, [], with_ground_truth=True)
+    assert GroupedScan.from_scan(scan, SINGLES, []).batch(np.array([[0]])).ground_truth is None

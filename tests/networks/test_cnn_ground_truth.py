@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.networks.cnn.ground_truth import check_truth, true_patches_of
+from ptychopinn_plugin.networks.cnn.ground_truth import check_ground_truth, ground_truth_patches
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_known_scan
 
@@ -22,8 +22,8 @@ def scan() -> ScanData:
 
 def test_cut_patches_explain_the_frames(scan: ScanData) -> None:
     """With the probe shifted by what is left of the position, apart from the package's physics."""
-    check_truth(scan)
-    patches = true_patches_of(scan, np.arange(scan.frame_count))
+    check_ground_truth(scan)
+    patches = ground_truth_patches(scan, np.arange(scan.frame_count))
     assert patches.dtype == np.complex64
     f = np.fft.fftfreq(scan.frame_size)
     for patch, frame, (y, x) in zip(patches, scan.counts, scan.positions_px, strict=True):
@@ -35,16 +35,16 @@ def test_cut_patches_explain_the_frames(scan: ScanData) -> None:
 
 def test_frames_may_come_in_groups(scan: ScanData) -> None:
     groups = np.array([[3, 1], [0, 7], [15, 15]])
-    cut = true_patches_of(scan, groups)
+    cut = ground_truth_patches(scan, groups)
     assert cut.shape == (3, 2, 32, 32)
-    np.testing.assert_array_equal(cut[1, 1], true_patches_of(scan, np.array([7]))[0])
+    np.testing.assert_array_equal(cut[1, 1], ground_truth_patches(scan, np.array([7]))[0])
 
 
 def test_given_patches_come_first(scan: ScanData) -> None:
     given = np.full(scan.counts.shape, 2j, np.complex64)
     both = dataclasses.replace(scan, true_patches=given)
-    check_truth(both)
-    assert (true_patches_of(both, np.array([2, 3])) == 2j).all()
+    check_ground_truth(both)
+    assert (ground_truth_patches(both, np.array([2, 3])) == 2j).all()
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_without_a_known_object(
 ) -> None:
     blind = dataclasses.replace(scan, object_guess=guess)
     with pytest.raises(ScanDataError, match=rf'supervised training needs Y .*{found}.*pinn'):
-        check_truth(blind)
+        check_ground_truth(blind)
     with pytest.raises(ScanDataError, match='realspace_mae_weight needs'):
-        check_truth(blind, 'realspace_mae_weight')
+        check_ground_truth(blind, 'realspace_mae_weight')
 
 
 def test_an_object_that_ends_too_soon(scan: ScanData) -> None:
     assert scan.object_guess is not None
     short = dataclasses.replace(scan, object_guess=scan.object_guess[:45])
     with pytest.raises(ScanDataError, match=r'does not reach under \d+ of 16 frames \(frame '):
-        check_truth(short)
+        check_ground_truth(short)

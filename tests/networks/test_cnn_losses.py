@@ -31,7 +31,7 @@ def ops(request: pytest.FixtureRequest) -> Ops:
 
 
 def weights(**fields: float) -> LossWeights:
-    return LossWeights.of(CNN, TrainingConfig.model_validate(fields), PHOTONS)
+    return LossWeights.from_config(CNN, TrainingConfig.model_validate(fields), PHOTONS)
 
 
 def frames(seed: int = 0) -> tuple[Values, Values]:
@@ -123,16 +123,16 @@ def test_losses_of_patches_are_what_they_say(ops: Ops) -> None:
     assert ops.number(got) == pytest.approx(2 * variation + 3 * error, rel=1e-4)
     only_truth = weights(realspace_mae_weight=1)
     assert patches_loss(NUMPY, only_truth, truth, truth, dose) < 1e-4
-    assert weights().needs_truth is False
-    assert only_truth.needs_truth is True
+    assert weights().needs_ground_truth is False
+    assert only_truth.needs_ground_truth is True
 
 
 def test_supervised_training_learns_from_the_object_alone() -> None:
     model = ModelConfig(architecture='cnn', model_type='supervised')
-    assert LossWeights.of(model, TrainingConfig(), PHOTONS) == LossWeights(0, 0, 0, 1)
+    assert LossWeights.from_config(model, TrainingConfig(), PHOTONS) == LossWeights(0, 0, 0, 1)
     told = TrainingConfig(realspace_mae_weight=0.3, nll_weight=5, realspace_weight=1)
-    assert LossWeights.of(model, told, PHOTONS) == LossWeights(0, 0, 0, 0.3)
-    assert not LossWeights.of(model, told, PHOTONS).needs_counts
+    assert LossWeights.from_config(model, told, PHOTONS) == LossWeights(0, 0, 0, 0.3)
+    assert not LossWeights.from_config(model, told, PHOTONS).needs_counts
 
 
 @pytest.mark.pytorch

@@ -15,8 +15,8 @@ from ptychopinn_plugin.networks.cnn.predicted_counts import (
     Optics,
     Placement,
     blur_transfer,
-    known_part,
-    overlapped,
+    masked_probe,
+    merge_overlaps,
     patch_weight,
     predicted_counts,
 )
@@ -47,10 +47,10 @@ def grouped(
     overlap: Literal['batch', 'group'] = 'batch',
     **fields: object,
 ) -> GroupBatch:
-    """Return a batch whose truth is the patches of the true object."""
+    """Return a batch with the ground truth of the true object."""
     model = ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 2, **fields})
     scan = dataclasses.replace(known.scan, object_guess=known.truth)
-    made = GroupedScan.of(scan, model, [groups], with_truth=True, overlap=overlap)
+    made = GroupedScan.from_scan(scan, model, [groups], with_ground_truth=True, overlap=overlap)
     return made.batch(groups)
 
 
@@ -70,8 +70,8 @@ def counts(
     optics: Optics = PLAIN,
     patches: Values | None = None,
 ) -> Values:
-    assert batch.truth is not None
-    patches = batch.truth if patches is None else patches
+    assert batch.ground_truth is not None
+    patches = batch.ground_truth if patches is None else patches
     placement = placed(ops, batch)
     return ops.numpy(
         predicted_counts(
@@ -85,49 +85,49 @@ def test_patches_of_one_object_are_merged_and_cut_to_themselves(
     ops: Ops, known: KnownScan, overlap: Literal['batch', 'group']
 ) -> None:
     batch = grouped(known, GROUPS, overlap)
-    assert batch.truth is not None
+    assert batch.ground_truth is not None
     _, corners, shares = placed(ops, batch)
-    found = overlapped(ops, ops.array(batch.truth), corners, shares, batch.canvas_shape)
-    assert relative(ops.numpy(found), batch.truth) < 1e-6
+    found = merge_overlaps(ops, ops.array(batch.ground_truth), corners, shares, batch.canvas_shape)
+    assert relative(ops.numpy(found), batch.ground_truth) < 1e-6
 
 
 def test_groups_that_stand_alone_do_not_meet_on_their_canvas(ops: Ops, known: KnownScan) -> None:
     batch = grouped(known, GROUPS, 'group')
-    assert batch.truth is not None
-    changed = batch.truth.copy()
+    assert batch.ground_truth is not None
+    changed = batch.ground_truth.copy()
     changed[4:8] *= 3j
     _, corners, shares = placed(ops, batch)
-    found = ops.numpy(overlapped(ops, ops.array(changed), corners, shares, batch.canvas_shape))
-    assert relative(found[:4], batch.truth[:4]) < 1e-6
-    assert relative(found[4:8], 3j * batch.truth[4:8]) < 1e-6
-    assert relative(found[8:], batch.truth[8:]) < 1e-6
+    found = ops.numpy(merge_overlaps(ops, ops.array(changed), corners, shares, batch.canvas_shape))
+    assert relative(found[:4], batch.ground_truth[:4]) < 1e-6
+    assert relative(found[4:8], 3j * batch.ground_truth[4:8]) < 1e-6
+    assert relative(found[8:], batch.ground_truth[8:]) < 1e-6
 
 
-def test_single_frames_of_a_batch_answer_for_each_other(ops: Ops, known: KnownScan) -> None:
+def test_single_frames_of_a_batch_share_their_overlap(ops: Ops, known: KnownScan) -> None:
     batch = grouped(known, np.arange(6)[:, None], gridsize=1)
-    assert batch.truth is not None
-    changed = batch.truth.copy()
+    assert batch.ground_truth is not None
+    changed = batch.ground_truth.copy()
     changed[2] += 1
     _, corners, shares = placed(ops, batch)
-    found = ops.numpy(overlapped(ops, ops.array(changed), corners, shares, batch.canvas_shape))
+    found = ops.numpy(merge_overlaps(ops, ops.array(changed), corners, shares, batch.canvas_shape))
     # Neighbours take over a share of the change, and the changed patch keeps no more than its own.
-    assert relative(found[1], batch.truth[1]) > 0.1
+    assert relative(found[1], batch.ground_truth[1]) > 0.1
     assert relative(found[2], changed[2]) > 0.1
 
 
 def test_a_changed_patch_changes_its_neighbours_by_its_share(known: KnownScan) -> None:
     ops, batch = NumpyOps(), grouped(known, GROUPS[:1])
-    assert batch.truth is not None
+    assert batch.ground_truth is not None
     assert batch.corners is not None
     assert batch.shares is not None
-    changed = batch.truth.copy()
+    changed = batch.ground_truth.copy()
     changed[0] += 1
-    found = overlapped(ops, changed, batch.corners, batch.shares, batch.canvas_shape)
+    found = merge_overlaps(ops, changed, batch.corners, batch.shares, batch.canvas_shape)
     (row, column), (row1, column1) = batch.corners[:2]
     y, x = SIZE // 2 + 3, SIZE // 2 + 2
     moved = (
         found[1, y + row - row1, x + column - column1]
-        - batch.truth[1, y + row - row1, x + column - column1]
+        - batch.ground_truth[1, y + row - row1, x + column - column1]
     )
     assert moved == pytest.approx(batch.shares[0, y, x], rel=1e-4)
 
@@ -139,10 +139,10 @@ def test_true_patches_predict_the_counts(ops: Ops, known: KnownScan) -> None:
 
 def test_frames_of_their_own_need_no_region(ops: Ops, known: KnownScan) -> None:
     batch = grouped(known, GROUPS, object_big=False)
-    assert batch.truth is not None
+    assert batch.ground_truth is not None
     assert batch.corners is None
     placement = Placement(ops.array(batch.shifts_px))
-    patches, probe = ops.array(batch.truth), ops.array(known.scan.probe)
+    patches, probe = ops.array(batch.ground_truth), ops.array(known.scan.probe)
     found = predicted_counts(ops, PLAIN, patches, probe, placement, batch.canvas_shape)
     own = known.scan.counts[GROUPS[:, 0]]
     assert relative(np.fft.fftshift(ops.numpy(found), axes=(1, 2)), own) < 1e-4
@@ -151,7 +151,7 @@ def test_frames_of_their_own_need_no_region(ops: Ops, known: KnownScan) -> None:
 def test_probe_mask_cuts_the_probe_off_outside_its_disc(ops: Ops, known: KnownScan) -> None:
     batch = grouped(known, GROUPS)
     cut = known.scan.probe * disc(SIZE, PROBE_MASK_RADIUS)
-    optics = Optics.of(ops, ModelConfig(architecture='cnn', probe_mask=True), SIZE)
+    optics = Optics.from_config(ops, ModelConfig(architecture='cnn', probe_mask=True), SIZE)
     found = counts(ops, batch, known.scan.probe, optics)
     assert relative(found, counts(ops, batch, cut)) < 1e-6
     assert relative(found, counts(ops, batch, known.scan.probe)) > 1e-3
@@ -169,17 +169,19 @@ def test_smoothing_blurs_the_exit_wave(ops: Ops, known: KnownScan) -> None:
 
     sigma = 1.5
     batch = grouped(known, GROUPS[:1], object_big=False)
-    assert batch.truth is not None
+    assert batch.ground_truth is not None
     batch = dataclasses.replace(batch, shifts_px=np.zeros_like(batch.shifts_px))
-    assert batch.truth is not None
-    optics = Optics.of(ops, ModelConfig(architecture='cnn', gaussian_smoothing_sigma=sigma), SIZE)
-    waves = known.scan.probe * batch.truth[:, None]
+    assert batch.ground_truth is not None
+    optics = Optics.from_config(
+        ops, ModelConfig(architecture='cnn', gaussian_smoothing_sigma=sigma), SIZE
+    )
+    waves = known.scan.probe * batch.ground_truth[:, None]
     blurred = gaussian_filter(waves, sigma, mode='wrap', axes=(2, 3))
     wanted = np.sum(np.abs(np.fft.fft2(blurred, norm='ortho')) ** 2, axis=1)
     found = predicted_counts(
         ops,
         optics,
-        ops.array(batch.truth),
+        ops.array(batch.ground_truth),
         ops.array(known.scan.probe),
         Placement(ops.array(batch.shifts_px)),
         batch.canvas_shape,
@@ -189,8 +191,8 @@ def test_smoothing_blurs_the_exit_wave(ops: Ops, known: KnownScan) -> None:
 
 
 def counts_of(known: KnownScan, batch: GroupBatch) -> Values:
-    assert batch.truth is not None
-    waves = known.scan.probe * batch.truth[:, None]
+    assert batch.ground_truth is not None
+    waves = known.scan.probe * batch.ground_truth[:, None]
     return np.asarray(np.sum(np.abs(np.fft.fft2(waves, norm='ortho')) ** 2, axis=1))
 
 
@@ -208,7 +210,7 @@ def test_gradient_agrees_with_finite_differences(known: KnownScan) -> None:
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
     ops, batch = TorchOps(torch.device('cpu')), grouped(known, GROUPS)
-    optics = Optics.of(
+    optics = Optics.from_config(
         ops, ModelConfig(architecture='cnn', probe_mask=True, gaussian_smoothing_sigma=0.7), SIZE
     )
     rng = np.random.default_rng(0)
@@ -233,16 +235,18 @@ def test_gradient_agrees_with_finite_differences(known: KnownScan) -> None:
     assert slope == pytest.approx(float(ends[0] - ends[1]) / (2 * step), rel=1e-3)
 
 
-def test_known_part_leaves_out_what_the_network_does_not_draw() -> None:
+def test_masked_probe_leaves_out_what_the_network_does_not_reconstruct() -> None:
     probe = make_probe(SIZE, modes=2)
     quarter = SIZE // 4
-    assert np.array_equal(known_part(ModelConfig(), probe), probe)
-    empty_border = known_part(ModelConfig(probe_big=False), probe)
+    assert np.array_equal(masked_probe(ModelConfig(), probe), probe)
+    empty_border = masked_probe(ModelConfig(probe_big=False), probe)
     inner = np.s_[:, quarter:-quarter, quarter:-quarter]
     assert np.array_equal(empty_border[inner], probe[inner])
     assert np.count_nonzero(empty_border) <= 2 * (SIZE // 2) ** 2
-    assert np.array_equal(known_part(ModelConfig(probe_big=False, pad_object=False), probe), probe)
-    masked = known_part(ModelConfig(probe_mask=True), probe)
+    assert np.array_equal(
+        masked_probe(ModelConfig(probe_big=False, pad_object=False), probe), probe
+    )
+    masked = masked_probe(ModelConfig(probe_mask=True), probe)
     assert np.array_equal(masked, probe * disc(SIZE, PROBE_MASK_RADIUS))
 
 

@@ -1,4 +1,4 @@
-"""Training material obeys Poisson statistics and never shows what judges it."""
+"""Training episodes obey Poisson statistics and keep held-out photons out of their crops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ptychopinn_plugin.networks.unrolled.episodes import (
     training_episode,
     validation_episode,
 )
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 from tests.helpers import make_known_scan
 
 CONFIG = TrainingConfig(crop_frames=16, sparse_share=0.0)
@@ -23,21 +23,25 @@ CONFIG = TrainingConfig(crop_frames=16, sparse_share=0.0)
 @pytest.fixture(scope='module')
 def scan() -> TrainingScan:
     known = make_known_scan(side=8, frame_size=32, step_px=4.0, photons=2e4)
-    canvas = canvas_of(known.scan)
-    return TrainingScan.of(known.scan, known.truth, canvas, 0.25)
+    canvas = Canvas.for_scan(known.scan)
+    return TrainingScan.from_scan(known.scan, known.truth, canvas, 0.25)
 
 
 def test_the_same_stream_draws_the_same_episode(scan: TrainingScan) -> None:
     first, again = (training_episode(scan, CONFIG, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(first.crop.counts, again.crop.counts)
-    np.testing.assert_array_equal(first.judge.positions_px, again.judge.positions_px)
+    np.testing.assert_array_equal(
+        first.held_out_scan.positions_px, again.held_out_scan.positions_px
+    )
     assert (first.passes, first.symmetries) == (again.passes, again.symmetries)
 
 
 def test_seen_and_held_out_photons_are_those_measured(scan: TrainingScan) -> None:
     for seed in range(5):
         episode = training_episode(scan, CONFIG, np.random.default_rng(seed))
-        for frame, position in zip(episode.judge.counts, episode.judge.positions_px, strict=True):
+        for frame, position in zip(
+            episode.held_out_scan.counts, episode.held_out_scan.positions_px, strict=True
+        ):
             same = np.all(episode.crop.positions_px == position, axis=1)
             seen = episode.crop.counts[same][0]
             total = frame + seen
@@ -50,7 +54,7 @@ def test_thinning_dims_the_probe_as_it_dims_the_frames(scan: TrainingScan) -> No
     for seed in range(5):
         episode = training_episode(scan, CONFIG, np.random.default_rng(seed))
         kept = np.sum(np.abs(episode.crop.probe) ** 2) / full
-        left = np.sum(np.abs(episode.judge.probe) ** 2) / full
+        left = np.sum(np.abs(episode.held_out_scan.probe) ** 2) / full
         assert kept + left == pytest.approx(1, rel=1e-5)
         measured = episode.crop.counts.sum() / scan.scan.counts.mean(axis=0).sum() / 16
         assert measured == pytest.approx(kept, rel=0.25)
@@ -74,31 +78,35 @@ def test_validation_goes_from_the_lowest_to_the_highest_dose(scan: TrainingScan)
     assert sparse.crop.frame_count == 4
 
 
-def test_sparse_episodes_are_judged_on_dropped_frames_too(scan: TrainingScan) -> None:
+def test_sparse_episodes_hold_out_dropped_frames_too(scan: TrainingScan) -> None:
     config = CONFIG.model_copy(update={'sparse_share': 1.0})
     dropped = 0
     for seed in range(10):
         episode = training_episode(scan, config, np.random.default_rng(seed))
         assert episode.crop.frame_count == 4
         shown = {tuple(position) for position in episode.crop.positions_px}
-        dropped += sum(tuple(position) not in shown for position in episode.judge.positions_px)
+        dropped += sum(
+            tuple(position) not in shown for position in episode.held_out_scan.positions_px
+        )
     assert dropped > 0
 
 
 def test_the_reference_lies_where_the_crop_lies(scan: TrainingScan) -> None:
-    """The truth, cut to the crop, explains the crop's frames better than when it is moved."""
+    """The true object, cut to the crop, explains the crop's frames better than when it is moved."""
     episode = training_episode(scan, CONFIG, np.random.default_rng(1))
     size = 32
 
     def misfit(rows: int, columns: int) -> float:
         reference = np.roll(episode.reference, (rows, columns), axis=(0, 1))
         total = 0.0
-        for frame, (y, x) in zip(episode.judge.counts, episode.judge.positions_px, strict=True):
+        for frame, (y, x) in zip(
+            episode.held_out_scan.counts, episode.held_out_scan.positions_px, strict=True
+        ):
             row, column = round(y) - size // 2, round(x) - size // 2
             patch = reference[row : row + size, column : column + size]
             f = np.fft.fftfreq(size)
             ramp = np.exp(-2j * math.pi * (f[:, None] * (y - round(y)) + f * (x - round(x))))
-            probe = np.fft.ifft2(np.fft.fft2(episode.judge.probe[0]) * ramp)
+            probe = np.fft.ifft2(np.fft.fft2(episode.held_out_scan.probe[0]) * ramp)
             wave = np.fft.fftshift(np.fft.fft2(probe * patch, norm='ortho'))
             total += float(np.sum((np.abs(wave) - np.sqrt(frame)) ** 2))
         return total
@@ -112,7 +120,7 @@ def test_known_patches_of_a_scan_are_left_aside(scan: TrainingScan) -> None:
     known = dataclasses.replace(scan, scan=whole)
     episode = training_episode(known, CONFIG, np.random.default_rng(3))
     assert episode.crop.true_patches is None
-    assert episode.judge.true_patches is None
+    assert episode.held_out_scan.true_patches is None
     np.testing.assert_array_equal(
         episode.crop.counts, training_episode(scan, CONFIG, np.random.default_rng(3)).crop.counts
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ptychopinn_plugin.errors import PatchError
 from ptychopinn_plugin.networks.cnn import frame_groups as grouping
 from ptychopinn_plugin.networks.cnn.frame_groups import (
-    DISTANCE_STEP_PX,
+    DISTANCE_TOLERANCE_PX,
     draw_groups,
     nearest,
     sampled_frames,
@@ -38,7 +38,7 @@ def brute_nearest(positions_px: Positions, count: int) -> Index:
     for frame, (row, column) in enumerate(positions_px):
         others = []
         for other, (y, x) in enumerate(positions_px):
-            steps = round(math.sqrt((y - row) ** 2 + (x - column) ** 2) / DISTANCE_STEP_PX)
+            steps = round(math.sqrt((y - row) ** 2 + (x - column) ** 2) / DISTANCE_TOLERANCE_PX)
             others.append((steps, other))
         del others[frame]
         found.append([other for _, other in sorted(others)[:count]])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ptychopinn_plugin.errors import PatchError
 from ptychopinn_plugin.physics.overlap_add import Stitched, Stitcher, stitch
-from ptychopinn_plugin.scan import Canvas, canvas_of
+from ptychopinn_plugin.scan import Canvas
 from tests.helpers import make_object, make_positions, make_probe, make_scan
 
 Complex = npt.NDArray[np.complex64]
@@ -53,7 +53,7 @@ def assert_same(found: Stitched, wanted: Stitched) -> None:
 @pytest.mark.parametrize('modes', [1, 3])
 def test_cut_then_stitched_is_the_object_where_light_fell(size: int, modes: int) -> None:
     scan = make_scan(frame_size=size, side=4, modes=modes, with_guess=False)
-    canvas = canvas_of(scan)
+    canvas = Canvas.for_scan(scan)
     truth = make_object(canvas.shape)
     patches = cut(truth, scan.positions_px, size, canvas.origin_px)
     found = stitch(patches, scan.positions_px, scan.probe, canvas)

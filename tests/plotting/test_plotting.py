@@ -8,30 +8,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib_scalebar.scalebar import ScaleBar
 
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.physics.ambiguities import phase_ramp
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view, robust_range
 from ptychopinn_plugin.plotting.figure import heading
-from ptychopinn_plugin.plotting.panels import draw_residual, metric_length, nice_length
-from ptychopinn_plugin.scan.result import Result
+from ptychopinn_plugin.plotting.panels import draw_residual, draw_scale_bar
 from tests.io.result_examples import known_reconstruction
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.pdf', '.svg'])
 def test_a_picture_is_drawn(tmp_path: Path, suffix: str) -> None:
     _, reconstruction = known_reconstruction()
+    reconstruction = dataclasses.replace(reconstruction, pixel_size_m=(1e-8, 1e-8))
     path = tmp_path / f'object{suffix}'
-    picture(reconstruction, path, title='a test', pixel_size_m=(1e-8, 1e-8))
+    picture(reconstruction, path, title='a test')
     assert path.stat().st_size > 10_000
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize('modes', [1, 2, 5])
 def test_results_from_files_and_several_modes_are_drawn(tmp_path: Path, modes: int) -> None:
-    scan, reconstruction = known_reconstruction(modes=modes)
-    picture(Result(reconstruction, scan.positions_px, (1e-8, 2e-8)), tmp_path / 'object.png')
+    _, reconstruction = known_reconstruction(modes=modes)
+    reconstruction = dataclasses.replace(reconstruction, pixel_size_m=(1e-8, 2e-8))
+    picture(reconstruction, tmp_path / 'object.png')
     assert (tmp_path / 'object.png').exists()
 
 
@@ -122,16 +124,32 @@ def test_there_is_no_half_step(steps: int) -> None:
     np.testing.assert_array_equal(ticks, np.rint(ticks))
 
 
+def test_the_residual_is_named_as_the_reconstruction_names_it() -> None:
+    _, result = known_reconstruction()
+    for name, title in (('$-\\log L$', 'residual $-\\log L$'), ('', 'residual or loss')):
+        axes = Figure().subplots()
+        draw_residual(axes, dataclasses.replace(result, residual_name=name))
+        assert axes.get_title() == title
+
+
 def test_scale_bars_have_round_lengths() -> None:
-    assert nice_length(7.3e-7) == pytest.approx(5e-7)
-    assert nice_length(1e-6) == pytest.approx(1e-6)
-    assert metric_length(5e-7) == '500 nm'
-    assert metric_length(2e-6) == '2 µm'
+    for pixel_size_m, length in ((1e-8, (200, 'nm')), (1e-7, (2, 'um'))):
+        figure = Figure()
+        axes = figure.subplots()
+        axes.imshow(np.zeros((80, 100)))
+        draw_scale_bar(axes, pixel_size_m)
+        figure.draw_without_rendering()
+        (bar,) = axes.findobj(ScaleBar)
+        assert isinstance(bar, ScaleBar)
+        assert (bar.info.value, bar.info.units) == length
+        assert bar.info.length_px == pytest.approx(20)
 
 
 def test_the_heading_says_who_and_how_long() -> None:
     _, reconstruction = known_reconstruction()
-    assert heading(reconstruction, (1e-8, 1e-8)).startswith('PyTorch  ·  1.5 s')
+    known = dataclasses.replace(reconstruction, pixel_size_m=(1e-8, 1e-8))
+    assert heading(known).startswith('PyTorch  ·  1.5 s')
+    assert '10 nm a pixel' in heading(known)
 
 
 def test_pyplot_is_left_alone(tmp_path: Path) -> None:

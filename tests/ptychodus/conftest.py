@@ -1,4 +1,4 @@
-"""A scan as Ptychodus keeps it, and an engine that can be watched."""
+"""A scan as Ptychodus stores it, and an engine that records its calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from ptychodus.api.io import load_diffraction_data, load_product
 from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
 
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
 from tests.helpers import KnownScan, make_known_scan
 from tests.ptychodus.fake_engines import SlowEngine

@@ -1,4 +1,4 @@
-"""An engine without a framework that takes its time, to be watched and stopped."""
+"""An engine without a framework whose steps last as long as a test needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ptychopinn_plugin.errors import Cancelled, ReconstructionError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
-from ptychopinn_plugin.scan import Reconstruction, ScanData, canvas_of
+from ptychopinn_plugin.scan import Canvas, Reconstruction, ScanData
 
 
 class SlowEngine:
@@ -42,8 +42,10 @@ class SlowEngine:
         self.execution = execution
         self.closed = False
         self.calls: list[dict[str, Any]] = []
-        self.best_model: TrainedModel | None = None
         type(self).made.append(self)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        self.execution = execution
 
     def close(self) -> None:
         self.closed = True
@@ -76,16 +78,18 @@ class SlowEngine:
         return self._result(scan, model, steps)
 
     def _result(self, scan: ScanData, model: TrainedModel | None, step: int) -> Reconstruction:
-        canvas = canvas_of(scan)
+        canvas = Canvas.for_scan(scan)
         return Reconstruction(
             object_canvas=np.full(canvas.shape, np.exp(1j * step), np.complex64),
             origin_px=canvas.origin_px,
             probe=(2 * scan.probe).astype(np.complex64),
+            positions_px=scan.positions_px,
             coverage=illumination_coverage(scan.positions_px, scan.probe, canvas),
             residual=1 / np.arange(1.0, step + 1),
             stages=('solver',) * step,
             backend=self.backend,
             seconds=0.5,
+            pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
             losses=() if model is None else tuple(model.losses[:, 0]),
         )
@@ -102,6 +106,7 @@ class SlowEngine:
     ) -> TrainedModel:
         self.calls.append({'scans': scans, 'model': model, 'training': training})
         losses: list[tuple[float, float]] = []
+        best: TrainedModel | None = None
         per_epoch = training.steps_per_epoch
         total = training.epochs * per_epoch
         try:
@@ -112,12 +117,14 @@ class SlowEngine:
                     epoch = step // per_epoch
                     losses.append((1 / epoch, 2 / epoch))
                     monitor.on_progress(Progress('train', step, total, *losses[-1], float(epoch)))
-                    self.best_model = self._model(scans[0], model, training, losses)
+                    best = self._model(scans[0], model, training, losses)
+                    if monitor.wants_models():
+                        monitor.on_better_model(best)
         except Cancelled:
-            if self.best_model is None:
+            if best is None:
                 raise
-        assert self.best_model is not None
-        return self.best_model
+        assert best is not None
+        return best
 
     def _model(
         self,

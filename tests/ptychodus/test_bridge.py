@@ -14,8 +14,8 @@ import pytest
 from ptychodus.api.reconstruct import NullReconstructor, Reconstructor, ReconstructorLibrary
 from ptychodus.api.settings import SettingsRegistry
 
-from ptychopinn_plugin.hosts.ptychodus import bridge, discovery, import_hook
-from ptychopinn_plugin.hosts.ptychodus.tasks import PtychodusTasks
+from ptychopinn_plugin.hosts.ptychodus import discovery, import_hook, method_wrapping
+from ptychopinn_plugin.hosts.ptychodus.ptychodus_tasks import PtychodusTasks
 
 
 class Library(ReconstructorLibrary):
@@ -132,7 +132,7 @@ def wrapped(needed: tuple[str, ...], around: Any) -> Any:
 
     module = ModuleType('stand_in')
     module.Core = Copy  # type: ignore[attr-defined]
-    bridge._wrap(module, 'Core', '__init__', needed, around)
+    method_wrapping.wrap_method(module, 'Core', '__init__', needed, around)
     return Copy
 
 
@@ -153,7 +153,7 @@ def test_wrapping_twice_adds_once() -> None:
     copy = wrapped(('libraries',), adding)
     module = ModuleType('stand_in')
     module.Core = copy  # type: ignore[attr-defined]
-    bridge._wrap(module, 'Core', '__init__', ('libraries',), adding)
+    method_wrapping.wrap_method(module, 'Core', '__init__', ('libraries',), adding)
     assert copy(['theirs']).libraries == ['theirs', 'ours']
 
 
@@ -162,7 +162,7 @@ def test_another_ptychodus_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> N
     assert copy(['theirs']).libraries == ['theirs']
     assert 'takes no algorithm_libraries' in caplog.text
     caplog.clear()
-    bridge._wrap(ModuleType('empty'), 'Core', '__init__', ('libraries',), adding)
+    method_wrapping.wrap_method(ModuleType('empty'), 'Core', '__init__', ('libraries',), adding)
     assert 'empty.Core.__init__' in caplog.text
 
 

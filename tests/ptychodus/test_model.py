@@ -16,8 +16,8 @@ from ptychodus.api.io import load_product
 from ptychodus.model import ModelCore
 
 import ptychopinn_plugin
-from ptychopinn_plugin.hosts.engine_cache import EngineKeeper
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_scan
+from ptychopinn_plugin.hosts.engine_cache import EngineCache
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_scan
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
@@ -34,7 +34,7 @@ def model(engine_type: type[SlowEngine]) -> Iterator[Any]:
     with ModelCore() as core:
         parameter: Any = core.processing_core.algorithm_parameter
         parameter.set_value(PINN)
-        parameter.get_current_reconstructor()._engines = EngineKeeper(engine_type)
+        parameter.get_current_reconstructor()._engines = EngineCache(engine_type)
         yield core
 
 
@@ -125,7 +125,7 @@ def test_an_error_reaches_the_exit_code_and_the_status_pane(
     assert not (tmp_path / 'out' / 'product.h5').exists()
 
 
-def test_an_algorithm_that_does_not_exist_is_told(
+def test_an_algorithm_that_does_not_exist_is_logged(
     model: Any, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_settings(folder, 'PtychoPINN-Plugin_PIN')

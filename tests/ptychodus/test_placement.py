@@ -18,9 +18,9 @@ from scipy.ndimage import map_coordinates
 from skimage.registration import phase_cross_correlation
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.hosts.engine_cache import engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanMetadata
 from tests.helpers import KnownScan, make_known_scan
 
@@ -93,7 +93,7 @@ def test_the_object_lies_where_it_was(tmp_path: Path, frame_size: int, cut: int)
     )
     made = PtychoPINNTrainableReconstructor(
         backend='pytorch',
-        engine_factory=engine_in_this_process,
+        engine_factory=in_process_engine,
         inference=InferenceConfig(refine_iterations=60),
     )
     *_, last = made.reconstruct(trimmed(parameters, cut))

@@ -27,12 +27,12 @@ from ptychopinn_plugin.errors import (
     ReconstructionError,
     ScanDataError,
 )
-from ptychopinn_plugin.hosts.engine_cache import EngineKeeper, engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
-from ptychopinn_plugin.io.ptychodus.read_scan import photon_energy_ev, scan_of_input
+from ptychopinn_plugin.io.ptychodus.read_scan import photon_energy_ev, scan_from_input
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
 
@@ -151,7 +151,7 @@ def test_previews_come_between_and_not_too_often(
     assert len(list(quiet.reconstruct(parameters))) == 1
 
 
-def test_stop_is_heard_inside_a_long_step(
+def test_a_stop_takes_effect_inside_a_long_step(
     engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -203,13 +203,11 @@ def test_an_error_is_logged_and_raised(
     assert record.getMessage() == 'the object is not finite'
 
 
-def test_a_missing_backend_is_told_with_the_command(
+def test_a_missing_backend_raises_with_the_command_that_installs_it(
     parameters: ReconstructInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__('sys').modules, 'ptychopinn_plugin.backends.tensorflow', None)
-    made = PtychoPINNTrainableReconstructor(
-        backend='tensorflow', engine_factory=engine_in_this_process
-    )
+    made = PtychoPINNTrainableReconstructor(backend='tensorflow', engine_factory=in_process_engine)
     with pytest.raises(BackendUnavailableError, match=r'TensorFlow backend selected.*pip install'):
         list(made.reconstruct(parameters))
 
@@ -225,25 +223,6 @@ def test_the_engine_is_kept_while_the_execution_stays(
     assert engine_type.made[0].closed
     list(made.reconstruct(parameters))
     assert len(engine_type.made) == 2
-
-
-def test_an_engine_that_can_takes_another_execution_and_stays_warm(
-    engine_type: type[SlowEngine], parameters: ReconstructInput
-) -> None:
-    taken: list[ExecutionConfig] = []
-
-    class Configurable(engine_type):  # type: ignore[misc,valid-type]
-        def configure(self, execution: ExecutionConfig) -> None:
-            taken.append(execution)
-
-    keeper, other = EngineKeeper(Configurable), ExecutionConfig(backend='pytorch', threads=2)
-    first = keeper.get(ExecutionConfig(backend='pytorch'))
-    assert keeper.get(other) is keeper.get(other) is first
-    assert taken == [other]
-    rigid = EngineKeeper(engine_type)
-    before: Any = rigid.get(ExecutionConfig(backend='pytorch'))
-    assert rigid.get(other) is not before
-    assert before.closed
 
 
 def with_product(parameters: ReconstructInput, **changes: Any) -> ReconstructInput:
@@ -274,7 +253,7 @@ def test_what_cannot_be_reconstructed_is_refused_with_a_sentence(
     assert not engine_type.made or not engine_type.made[0].calls
 
 
-def test_orthogonal_probe_relaxation_is_told(
+def test_orthogonal_probe_relaxation_is_logged(
     engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
 ) -> None:
     probes = parameters.product.probes
@@ -339,7 +318,7 @@ def test_a_stopped_training_keeps_its_best_model(
     assert not jobs()
 
 
-def test_a_training_stopped_before_its_first_epoch_says_so(
+def test_a_training_stopped_before_its_first_epoch_is_logged(
     engine_type: type[SlowEngine], folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -398,7 +377,7 @@ def test_exported_training_data_are_the_scan(
     engine_type: type[SlowEngine], parameters: ReconstructInput, tmp_path: Path
 ) -> None:
     make(engine_type).export_training_data(tmp_path / 'scan.npz', parameters)
-    scan, read = scan_of_input(parameters), load_npz(tmp_path / 'scan.npz')
+    scan, read = scan_from_input(parameters), load_npz(tmp_path / 'scan.npz')
     np.testing.assert_array_equal(read.mask, scan.mask)
     np.testing.assert_array_equal(read.counts[:, ~scan.mask], scan.counts[:, ~scan.mask])
     np.testing.assert_array_equal(read.positions_px, scan.positions_px)
@@ -452,7 +431,7 @@ def test_models_are_loaded_saved_and_refused(
     assert 'not a .safetensors file' in caplog.text
 
 
-def test_without_a_name_the_execution_says_the_backend(
+def test_without_a_name_the_backend_is_that_of_the_execution(
     engine_type: type[SlowEngine], parameters: ReconstructInput
 ) -> None:
     made = PtychoPINNTrainableReconstructor(

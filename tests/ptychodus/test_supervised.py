@@ -26,7 +26,7 @@ from ptychopinn_plugin.hosts.ptychodus.library import PtychoPINNReconstructorLib
 from ptychopinn_plugin.hosts.ptychodus.supervised import SupervisedReconstructor
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.npz_scan import load_npz
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from tests.helpers import KnownScan, make_known_scan
 from tests.ptychodus.fake_engines import SlowEngine
 

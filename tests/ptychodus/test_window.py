@@ -26,7 +26,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.hosts.engine_cache import EngineKeeper, engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
 from ptychopinn_plugin.io.model_file import load_model
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
@@ -167,7 +167,7 @@ def window(opened: Window, engine_type: type[SlowEngine]) -> Window:
     """Return the window with PINN picked, its settings at their defaults and a fresh engine."""
     logging.getLogger('ptychopinn_plugin').setLevel(logging.INFO)
     opened.choose(opened.algorithm, PINN)
-    opened.reconstructor._engines = EngineKeeper(engine_type)
+    opened.reconstructor._engines = EngineCache(engine_type)
     opened.reconstructor._model = None
     registry = opened.model.settings_registry
     for config in CONFIGS:
@@ -230,7 +230,7 @@ def test_what_is_typed_reaches_the_next_run(window: Window, engine_type: type[Sl
 
 
 def test_a_backend_that_is_not_installed_is_taken_at_its_word(window: Window) -> None:
-    window.reconstructor._engines = EngineKeeper(engine_in_this_process)
+    window.reconstructor._engines = EngineCache(in_process_engine)
     window.choose(window.backend, 'TensorFlow (not installed)')
     settings = window.model.settings_registry['PtychoPINNPluginExecution'].parameters()
     assert settings['backend'].get_value() == 'tensorflow'
@@ -359,7 +359,7 @@ def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) ->
     title.click()
 
 
-def test_supervised_has_a_page_of_its_own_and_says_what_it_lacks(
+def test_supervised_has_a_page_of_its_own_and_reports_what_it_lacks(
     window: Window, monkeypatch: pytest.MonkeyPatch, stored: Path
 ) -> None:
     window.choose(window.algorithm, 'ptychopinn-plugin_supervised')

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.scan import ScanData, ScanMetadata, checks
+from ptychopinn_plugin.scan import ScanData, ScanMetadata, checks, frame_chunks
 from tests.helpers import make_scan
 
 
@@ -56,7 +56,7 @@ def test_each_kind_of_bad_count_is_told_with_its_number(scan: ScanData) -> None:
 def test_bad_counts_of_every_block_are_counted(
     scan: ScanData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, 'CHUNK_BYTES', 1)
+    monkeypatch.setattr(frame_chunks, 'CHUNK_BYTES', 1)
     counts = scan.counts.copy()
     counts[[1, 8], 3, 4] = np.nan
     (fault,) = faults_of(scan, counts=counts)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin import ScanDataError, create_training_config
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_values_are_not_looked_at(
             middle = info.header_offset + info.compress_size // 2
             content[middle : middle + 4096] = b'\xa5' * 4096
     path.write_bytes(content)
-    monkeypatch.delattr(NpzMembers, 'read')
-    monkeypatch.delattr(NpzMembers, 'blocks')
+    monkeypatch.delattr(NpzArchive, 'read')
+    monkeypatch.delattr(NpzArchive, 'blocks')
     tracemalloc.start()
     size = create_training_config(path).model.frame_size
     _, most = tracemalloc.get_traced_memory()

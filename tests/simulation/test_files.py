@@ -24,7 +24,7 @@ def test_file_holds_the_canonical_contract(tmp_path: Path) -> None:
         np.testing.assert_array_equal(members[name], made.scan.positions_px[:, axis])
         np.testing.assert_array_equal(members[f'{name}_start'], members[name])
         assert members[name].dtype == np.float64
-    np.testing.assert_array_equal(members['objectGuess'], made.truth)
+    np.testing.assert_array_equal(members['objectGuess'], made.ground_truth)
     np.testing.assert_array_equal(members['probeGuess'], made.scan.probe)
     np.testing.assert_array_equal(members['bad_pixels'], made.scan.mask)
     assert members['measurement_domain'].item() == 'amplitude'
@@ -66,7 +66,7 @@ def test_reading_gives_the_scan_back(tmp_path: Path, modes: int) -> None:
     np.testing.assert_array_equal(read.probe, made.scan.probe)
     np.testing.assert_array_equal(read.mask, made.scan.mask)
     assert read.object_guess is not None
-    np.testing.assert_array_equal(read.object_guess, made.truth)
+    np.testing.assert_array_equal(read.object_guess, made.ground_truth)
     for name in ('pixel_size_m', 'photon_energy_ev', 'detector_distance_m'):
         assert getattr(read.metadata, name) == getattr(made.scan.metadata, name)
     assert read.metadata.scan_index is not None

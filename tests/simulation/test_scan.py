@@ -30,7 +30,9 @@ def test_counts_are_whole_photons() -> None:
 def test_probe_carries_the_photons_through_empty_space() -> None:
     made = simulate(small(amplitude_contrast=0, photons_per_frame=1e6))
     # A sample that absorbs nothing lets every photon of the probe through, in every frame.
-    photons = expected_counts(made.truth, made.probe, made.scan.positions_px).sum(axis=(1, 2))
+    photons = expected_counts(made.ground_truth, made.probe, made.scan.positions_px).sum(
+        axis=(1, 2)
+    )
     np.testing.assert_allclose(photons, np.sum(np.abs(made.probe) ** 2), rtol=1e-4)
     np.testing.assert_allclose(photons, 1e6, rtol=1e-4)
 
@@ -43,14 +45,16 @@ def test_an_absorbing_sample_needs_a_brighter_probe() -> None:
 @pytest.mark.parametrize('modes', [1, 3])
 def test_frames_agree_with_a_frame_by_frame_model(modes: int) -> None:
     made = simulate(small(probe_modes=modes, scan_pattern='spiral', rows=9, columns=8))
-    ours = expected_counts(made.truth, made.probe, made.scan.positions_px)
-    plain = helpers.expected_counts(made.truth, made.probe, made.scan.positions_px)
+    ours = expected_counts(made.ground_truth, made.probe, made.scan.positions_px)
+    plain = helpers.expected_counts(made.ground_truth, made.probe, made.scan.positions_px)
     np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-6 * plain.max())
 
 
 def test_noise_is_that_of_photons() -> None:
     made = simulate(small(photons_per_frame=1e6))
-    expected = expected_counts(made.truth, made.probe, made.scan.positions_px).astype(np.float64)
+    expected = expected_counts(made.ground_truth, made.probe, made.scan.positions_px).astype(
+        np.float64
+    )
     bright = expected > 5
     deviation = (made.scan.counts[bright] - expected[bright]) ** 2 / expected[bright]
     assert abs(deviation.mean() - 1) < 0.05
@@ -59,8 +63,8 @@ def test_noise_is_that_of_photons() -> None:
 def test_modes_add_incoherently() -> None:
     made = simulate(small(probe_modes=3))
     positions = made.scan.positions_px
-    apart = [expected_counts(made.truth, mode[None], positions) for mode in made.probe]
-    together = expected_counts(made.truth, made.probe, positions)
+    apart = [expected_counts(made.ground_truth, mode[None], positions) for mode in made.probe]
+    together = expected_counts(made.ground_truth, made.probe, positions)
     np.testing.assert_allclose(np.sum(apart, axis=0), together, rtol=1e-4, atol=1e-3)
 
 
@@ -68,9 +72,9 @@ def test_a_fraction_of_a_pixel_moves_the_probe_over_the_sample() -> None:
     # With a sample that varies slowly on the scale of a pixel, moving the probe by a fraction
     # equals moving the sample the other way; both band-limited, so Fourier shifts are exact.
     made = simulate(small(object_kind='grf', rows=2, columns=2, scan_pattern='raster'))
-    y, x = (np.fft.fftfreq(length) for length in made.truth.shape)
+    y, x = (np.fft.fftfreq(length) for length in made.ground_truth.shape)
     keep = (np.abs(y)[:, None] < 0.2) & (np.abs(x)[None, :] < 0.2)
-    spectrum = np.fft.fft2(made.truth.astype(np.complex128)) * keep
+    spectrum = np.fft.fft2(made.ground_truth.astype(np.complex128)) * keep
     ramp = np.exp(2j * np.pi * (y[:, None] * 0.3 - x[None, :] * 0.4))
     still = np.fft.ifft2(spectrum).astype(np.complex64)
     moved = np.fft.ifft2(spectrum * ramp).astype(np.complex64)
@@ -87,19 +91,19 @@ def test_the_same_seed_gives_the_same_scan() -> None:
     first, second = simulate(SMALL), simulate(SMALL)
     np.testing.assert_array_equal(first.scan.counts, second.scan.counts)
     np.testing.assert_array_equal(first.scan.positions_px, second.scan.positions_px)
-    np.testing.assert_array_equal(first.truth, second.truth)
+    np.testing.assert_array_equal(first.ground_truth, second.ground_truth)
 
 
 def test_another_seed_changes_sample_positions_and_noise() -> None:
     first, second = simulate(SMALL), simulate(small(seed=4))
-    assert not np.array_equal(first.truth, second.truth)
+    assert not np.array_equal(first.ground_truth, second.ground_truth)
     assert not np.array_equal(first.scan.positions_px, second.scan.positions_px)
     assert not np.array_equal(first.scan.counts, second.scan.counts)
 
 
 def test_another_dose_keeps_sample_and_positions() -> None:
     bright, dim = simulate(SMALL), simulate(small(photons_per_frame=1e3))
-    np.testing.assert_array_equal(bright.truth, dim.truth)
+    np.testing.assert_array_equal(bright.ground_truth, dim.ground_truth)
     np.testing.assert_array_equal(bright.scan.positions_px, dim.scan.positions_px)
     np.testing.assert_allclose(bright.probe, dim.probe * np.sqrt(1e3), rtol=1e-5)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.solver import Problem, split_frames
 from ptychopinn_plugin.solver.batches import FrameBatch
 from tests.helpers import make_scan
@@ -58,7 +58,7 @@ def test_every_frame_is_in_one_batch(
     frames: int, subsets: int, batch_pixels: int, modes: int, seed: int
 ) -> None:
     scan = numbered_scan(frames, modes)
-    assigned = split_frames(scan, canvas_of(scan), subsets, batch_pixels, seed)
+    assigned = split_frames(scan, Canvas.for_scan(scan), subsets, batch_pixels, seed)
     assert sorted(frame_numbers(assigned)) == list(range(frames))
     assert len(assigned) == min(subsets, frames)
     sizes = [sum(len(batch.amplitudes) for batch in subset) for subset in assigned]
@@ -66,7 +66,7 @@ def test_every_frame_is_in_one_batch(
     most = max(1, batch_pixels // (16 * modes))
     assert all(1 <= len(batch.amplitudes) <= most for subset in assigned for batch in subset)
     nearest = np.rint(scan.positions_px)
-    origin = np.asarray(canvas_of(scan).origin_px)
+    origin = np.asarray(Canvas.for_scan(scan).origin_px)
     for batch in (batch for subset in assigned for batch in subset):
         numbers = frame_numbers([[batch]])
         found = batch.corners + origin + 2 + batch.shifts_px
@@ -88,7 +88,7 @@ def test_merging_keeps_every_frame_and_halves_the_subsets(frames: int, subsets: 
 def test_subsets_are_random_but_repeatable() -> None:
     scan = numbered_scan(MAX_FRAMES)
     first, again, other = (
-        frame_numbers(split_frames(scan, canvas_of(scan), 4, 64, seed)) for seed in (0, 0, 1)
+        frame_numbers(split_frames(scan, Canvas.for_scan(scan), 4, 64, seed)) for seed in (0, 0, 1)
     )
     assert first == again != other
     # A run of neighbours in one subset would leave the rest of the object without an update.
@@ -105,7 +105,9 @@ def test_bad_pixels_are_never_read() -> None:
 
 
 def _batches(scan: ScanData) -> list[FrameBatch]:
-    return [batch for subset in split_frames(scan, canvas_of(scan), 2, 4096) for batch in subset]
+    return [
+        batch for subset in split_frames(scan, Canvas.for_scan(scan), 2, 4096) for batch in subset
+    ]
 
 
 @pytest.mark.parametrize('size', [4, 5])

@@ -1,4 +1,4 @@
-"""Scans that say how the toy engine behaves, and a look at processes."""
+"""Scans that set the behaviour of the toy engine, monitors, and a look at processes."""
 
 from __future__ import annotations
 
@@ -29,22 +29,34 @@ def scan_that(behaviour: str) -> ScanData:
     return dataclasses.replace(quiet_scan(), source=behaviour)
 
 
+class AtStep(Monitor):
+    """Calls a function when a step is reported."""
+
+    def __init__(self, step: int, action: Callable[[], object]) -> None:
+        self.step = step
+        self.action = action
+
+    def on_progress(self, progress: Progress) -> None:
+        if progress.step == self.step:
+            self.action()
+
+
 class Recorder(Monitor):
-    """Keeps what it hears; asks for a stop once `stop_at` steps were done."""
+    """Keeps what is reported; requests a stop once `stop_at` steps were done."""
 
     def __init__(self, stop_at: int = 10**9, *, previews: bool = False) -> None:
         self.stop_at = stop_at
         self.previews = previews
-        self.heard: list[Progress] = []
-        self.seen: list[Reconstruction] = []
+        self.steps: list[Progress] = []
+        self.previews_seen: list[Reconstruction] = []
         self.models: list[TrainedModel] = []
         self.stopped_at = float('inf')
 
     def on_progress(self, progress: Progress) -> None:
-        self.heard.append(progress)
+        self.steps.append(progress)
 
     def should_stop(self) -> bool:
-        stop = len(self.heard) >= self.stop_at
+        stop = len(self.steps) >= self.stop_at
         if stop:
             self.stopped_at = min(self.stopped_at, time.monotonic())
         return stop
@@ -56,7 +68,7 @@ class Recorder(Monitor):
         return self.previews
 
     def on_preview(self, reconstruction: Reconstruction) -> None:
-        self.seen.append(reconstruction)
+        self.previews_seen.append(reconstruction)
 
     def wants_models(self) -> bool:
         return True
@@ -66,7 +78,7 @@ class Recorder(Monitor):
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for a condition; say whether it came true in time."""
+    """Wait for a condition; return whether it came true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -76,12 +88,12 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def exists(pid: int | None) -> bool:
-    """Say whether a process is there, be it only as a zombie."""
+    """Return whether a process is there, be it only as a zombie."""
     return Path(f'/proc/{pid}').exists()
 
 
 def runs(pid: int) -> bool:
-    """Say whether a process is there and no zombie; of an orphan init may be slow to hear."""
+    """Return whether a process is there and no zombie; init may be slow to reap an orphan."""
     try:
         state = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

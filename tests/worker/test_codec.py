@@ -1,4 +1,4 @@
-"""What crosses between the processes comes out as it went in."""
+"""What is unpacked equals what was packed."""
 
 import dataclasses
 import inspect
@@ -59,11 +59,13 @@ def test_reconstructions() -> None:
         object_canvas=canvas,
         origin_px=(np.int64(-2), 3),  # type: ignore[arg-type]
         probe=SCAN.probe,
+        positions_px=SCAN.positions_px + 0.25,
         coverage=rng.random((4, 5)).astype(np.float32),
         residual=rng.random(3),
         stages=('solver', 'network', 'solver'),
         backend='pytorch',
         seconds=0.1 + 0.2,
+        pixel_size_m=(np.float64(1e-8), 2e-8),
         model_name='name',
         losses=(1.0, 0.3),
     )
@@ -93,7 +95,7 @@ def test_our_errors_keep_class_and_message(kind: type[PtychoPINNError]) -> None:
     assert str(back) == 'what was found, and what to do'
 
 
-def test_faults_of_a_scan_stay_apart() -> None:
+def test_faults_of_a_scan_stay_separate() -> None:
     back = unpack_error(through_json(pack_error(ScanDataError(['one', 'two'], 'a.npz'))))
     assert isinstance(back, ScanDataError)
     assert (back.faults, back.source) == (('one', 'two'), 'a.npz')

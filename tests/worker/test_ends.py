@@ -1,4 +1,4 @@
-"""However a worker or its parent ends: it is said, and nothing is left behind."""
+"""However a worker or its parent ends: the caller gets an error, and nothing is left behind."""
 
 import contextlib
 import gc
@@ -16,12 +16,13 @@ import pytest
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import WorkerDiedError
-from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.monitor import BestModelMonitor, Monitor
 from ptychopinn_plugin.worker.client import RemoteEngine
 from ptychopinn_plugin.worker.process import WorkerProcess
 from tests.worker.conftest import toy_engine
 from tests.worker.helpers import (
     INFERENCE,
+    AtStep,
     children_of,
     eventually,
     exists,
@@ -52,16 +53,16 @@ def test_a_killed_worker_is_an_error_within_a_second(remote: RemoteEngine, behav
     pid = remote.worker_pid
     assert pid is not None
     helpers: list[int] = []
-    steps = remote.reconstructing(scan_that(behaviour), LONG, None, Monitor())
-    next(steps)
-    if behaviour == 'helper':
-        assert eventually(lambda: bool(children_of(pid)), 5)
-        helpers = children_of(pid)
     killed: list[float] = []
-    kill_soon(remote, killed)
+
+    def kill() -> None:
+        if behaviour == 'helper':
+            assert eventually(lambda: bool(children_of(pid)), 5)
+            helpers.extend(children_of(pid))
+        kill_soon(remote, killed)
+
     with pytest.raises(WorkerDiedError, match=r'signal 9.*memory') as death:
-        for _ in steps:
-            pass
+        remote.reconstruct(scan_that(behaviour), LONG, None, AtStep(1, kill))
     assert time.monotonic() - killed[0] < 1
     assert death.value.exit_code == -signal.SIGKILL
     assert not exists(pid), 'not even a zombie'
@@ -70,7 +71,7 @@ def test_a_killed_worker_is_an_error_within_a_second(remote: RemoteEngine, behav
     assert remote.worker_pid not in (pid, None)
 
 
-def test_a_worker_that_leaves_says_its_last_words(remote: RemoteEngine) -> None:
+def test_the_error_of_a_worker_that_exits_has_its_last_lines(remote: RemoteEngine) -> None:
     with pytest.raises(WorkerDiedError, match=r'exit code 7[\s\S]*the last words') as death:
         remote.reconstruct(scan_that('leave'), LONG, None, Monitor())
     assert death.value.exit_code == 7
@@ -78,18 +79,15 @@ def test_a_worker_that_leaves_says_its_last_words(remote: RemoteEngine) -> None:
 
 
 def test_a_killed_training_leaves_its_best_model(remote: RemoteEngine) -> None:
-    steps = remote.fitting([scan_that('hang')], ModelConfig(), TrainingConfig(epochs=6), Monitor())
-    for _ in range(5):
-        next(steps)
-    kill_soon(remote, [])
+    best = BestModelMonitor(AtStep(5, lambda: kill_soon(remote, [])))
     with pytest.raises(WorkerDiedError):
-        next(steps)
-    assert remote.best_model is not None
-    assert remote.best_model.weights['gain'] == 3
-    assert len(remote.best_model.losses) == 5
+        remote.fit([scan_that('hang')], ModelConfig(), TrainingConfig(epochs=6), best)
+    assert best.best_model is not None
+    assert best.best_model.weights['gain'] == 3
+    assert len(best.best_model.losses) == 5
 
 
-def test_a_worker_killed_between_jobs_is_replaced_without_a_word(remote: RemoteEngine) -> None:
+def test_a_worker_killed_between_jobs_is_replaced_silently(remote: RemoteEngine) -> None:
     remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
     pid = remote.worker_pid
     assert pid is not None
@@ -108,15 +106,16 @@ def test_a_worker_that_dies_as_a_job_comes_is_replaced_too(remote: RemoteEngine)
     assert remote.worker_pid not in (pid, None)
 
 
-def test_ctrl_c_is_for_the_parent_to_answer(remote: RemoteEngine) -> None:
-    steps = remote.reconstructing(scan_that('work'), INFERENCE, None, Monitor())
-    next(steps)
-    pid = remote.worker_pid
-    assert pid is not None
-    os.kill(pid, signal.SIGINT)
-    for _ in steps:
-        pass
-    assert remote.worker_pid == pid
+def test_the_parent_handles_ctrl_c(remote: RemoteEngine) -> None:
+    pids: list[int] = []
+
+    def interrupt() -> None:
+        assert remote.worker_pid is not None
+        pids.append(remote.worker_pid)
+        os.kill(remote.worker_pid, signal.SIGINT)
+
+    remote.reconstruct(scan_that('work'), INFERENCE, None, AtStep(1, interrupt))
+    assert [remote.worker_pid] == pids
 
 
 def test_an_idle_worker_leaves_and_the_next_job_starts_another(
@@ -143,7 +142,7 @@ def test_a_busy_worker_is_not_idle() -> None:
         remote.reconstruct(scan_that('work'), inference, None, Monitor())
 
 
-def test_a_dropped_engine_takes_its_worker_along() -> None:
+def test_the_worker_of_a_deleted_engine_ends() -> None:
     remote = toy_engine()
     remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
     pid = remote.worker_pid
@@ -165,7 +164,7 @@ def test_a_worker_leaves_at_the_end_of_its_input() -> None:
     assert process.returncode == 0
 
 
-def test_a_worker_does_not_work_for_a_stranger() -> None:
+def test_a_worker_exits_where_its_parent_is_another() -> None:
     command = ['-m', 'ptychopinn_plugin.worker', '--parent', str(os.getppid())]
     done = subprocess.run(
         [sys.executable, *command, '--idle-seconds', '60'], stdin=subprocess.PIPE, timeout=20
@@ -180,12 +179,8 @@ def test_nothing_is_left_in_the_file_system(remote: RemoteEngine) -> None:
         return {path for folder in folders if folder.is_dir() for path in folder.glob('*ptycho*')}
 
     before = files()
-    steps = remote.reconstructing(scan_that('work'), LONG, None, Monitor())
-    next(steps)
-    kill_soon(remote, [])
     with pytest.raises(WorkerDiedError):
-        for _ in steps:
-            pass
+        remote.reconstruct(scan_that('work'), LONG, None, AtStep(1, lambda: kill_soon(remote, [])))
     assert files() == before
 
 
@@ -208,7 +203,7 @@ SCRIPT = """
     # A shell that starts the tests in the background has Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[:0] = [{root!r}]
-    from ptychopinn_plugin.monitor import Monitor
+    from ptychopinn_plugin.monitor import BestModelMonitor, Monitor
     from tests.worker.conftest import toy_engine
     from tests.worker.helpers import INFERENCE, scan_that
 
@@ -260,7 +255,7 @@ def test_a_script_needs_no_guard_and_leaves_no_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('behaviour', ['', 'hold'])
-def test_a_killed_parent_takes_its_worker_along(tmp_path: Path, behaviour: str) -> None:
+def test_the_worker_of_a_killed_parent_ends(tmp_path: Path, behaviour: str) -> None:
     with script(tmp_path, behaviour, 'time.sleep(60)') as process:
         pid = worker_of(process)
         time.sleep(0.3)

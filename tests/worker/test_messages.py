@@ -1,4 +1,4 @@
-"""Frames: whatever goes in comes out, bit by bit."""
+"""Messages: what is read is what was written, bit by bit."""
 
 import io
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import WorkerError
-from ptychopinn_plugin.worker.messages import Array, Frame, read_frame, write_frame
-from ptychopinn_plugin.worker.shared_memory import Arena
+from ptychopinn_plugin.worker.messages import Message, read_message, write_message
+from ptychopinn_plugin.worker.shared_memory import Array, SharedMemory
 
 ARRAYS: dict[str, Array] = {
     'counts': np.random.default_rng(0).random((5, 4, 4)).astype(np.float32),
@@ -23,18 +23,18 @@ ARRAYS: dict[str, Array] = {
 BODY = {'text': 'ÅÄ\n"', 'none': None, 'pi': 0.1 + 0.2, 'nested': {'list': [1, [2.5, 'x']]}}
 
 
-def written(arena: Arena | None = None, arrays: dict[str, Array] = ARRAYS) -> bytes:
+def written(memory: SharedMemory | None = None, arrays: dict[str, Array] = ARRAYS) -> bytes:
     stream = io.BytesIO()
-    write_frame(stream, Frame('kind', BODY, arrays), arena)
+    write_message(stream, Message('kind', BODY, arrays), memory)
     return stream.getvalue()
 
 
 @pytest.mark.parametrize('way', ['memory', 'temporary file', 'pipe'])
-def test_a_frame_comes_out_as_it_went_in(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_is_read_as_it_was_written(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == 'temporary file':
         monkeypatch.delattr('os.memfd_create')
-    arena = None if way == 'pipe' else Arena.create()
-    read = read_frame(io.BytesIO(written(arena)), arena)
+    memory = None if way == 'pipe' else SharedMemory.create()
+    read = read_message(io.BytesIO(written(memory)), memory)
     assert read is not None
     assert (read.kind, read.body) == ('kind', BODY)
     assert list(read.arrays) == list(ARRAYS)
@@ -45,22 +45,22 @@ def test_a_frame_comes_out_as_it_went_in(way: str, monkeypatch: pytest.MonkeyPat
         assert read.arrays[name].flags.writeable
 
 
-def test_frames_follow_one_another() -> None:
+def test_messages_follow_one_another() -> None:
     stream = io.BytesIO(written() + written())
-    assert read_frame(stream) is not None
-    assert read_frame(stream) is not None
-    assert read_frame(stream) is None
+    assert read_message(stream) is not None
+    assert read_message(stream) is not None
+    assert read_message(stream) is None
 
 
-def test_a_stream_that_ends_early_gives_no_frame() -> None:
+def test_a_stream_that_ends_early_gives_no_message() -> None:
     whole = written()
     for length in range(len(whole)):
-        assert read_frame(io.BytesIO(whole[:length])) is None
+        assert read_message(io.BytesIO(whole[:length])) is None
 
 
 def test_other_bytes_are_refused() -> None:
     with pytest.raises(WorkerError, match='damaged'):
-        read_frame(io.BytesIO(b'hello world\n'))
+        read_message(io.BytesIO(b'hello world\n'))
 
 
 def test_objects_are_never_sent() -> None:
@@ -68,15 +68,15 @@ def test_objects_are_never_sent() -> None:
         written(arrays={'pickle': np.array([object()])})
 
 
-def test_only_a_small_frame_goes_through_the_pipe_beside_an_arena() -> None:
+def test_only_a_header_goes_through_the_pipe_beside_shared_memory() -> None:
     large = {'counts': np.zeros(10**6, np.float32)}
-    assert len(written(Arena.create(), large)) < 1000
+    assert len(written(SharedMemory.create(), large)) < 1000
 
 
 def test_writing_to_a_read_array_stays_private() -> None:
-    arena = Arena.create()
-    assert arena is not None
-    places = arena.write({'a': np.zeros(1000)})
-    first = arena.read(np.dtype(float), (1000,), places['a'])
+    memory = SharedMemory.create()
+    assert memory is not None
+    places = memory.write({'a': np.zeros(1000)})
+    first = memory.read(np.dtype(float), (1000,), places['a'])
     first[:] = 1
-    assert not arena.read(np.dtype(float), (1000,), places['a']).any()
+    assert not memory.read(np.dtype(float), (1000,), places['a']).any()

@@ -51,12 +51,12 @@ def test_a_worker_trains_and_reconstructs_as_this_process_does(backend: Backend)
     near = engine_class(backend)(execution)
     devices = backend_status(backend).devices
     with RemoteEngine(execution) as far:
-        hears, overhears = Recorder(), Recorder()
-        one = near.fit([scan], model, training, hears)
-        other = far.fit([scan], model, training, overhears)
+        near_monitor, far_monitor = Recorder(), Recorder()
+        one = near.fit([scan], model, training, near_monitor)
+        other = far.fit([scan], model, training, far_monitor)
         assert same_bits(one, other)
-        assert 1 <= len(overhears.models) == len(hears.models) <= 2
-        assert overhears.models[-1].manifest == other.manifest
+        assert 1 <= len(far_monitor.models) == len(near_monitor.models) <= 2
+        assert far_monitor.models[-1].manifest == other.manifest
         here = near.reconstruct(scan, inference, one, Monitor())
         there = far.reconstruct(scan, inference, other, Monitor())
         assert here.object_canvas.tobytes() == there.object_canvas.tobytes()

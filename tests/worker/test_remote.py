@@ -1,4 +1,4 @@
-"""A caller cannot tell a remote engine from one in its own process."""
+"""A remote engine returns and reports what one in the same process does."""
 
 import dataclasses
 import logging
@@ -13,12 +13,22 @@ import pytest
 
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.errors import ModelMismatchError, ScanDataError, WorkerError
-from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.errors import Cancelled, ModelMismatchError, ScanDataError, WorkerError
+from ptychopinn_plugin.hosts.host_tasks import NoHost
+from ptychopinn_plugin.hosts.jobs import Event, run_job
+from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
 from tests.helpers import make_scan
-from tests.worker.helpers import INFERENCE, STEPS, Recorder, quiet_scan, same_bits, scan_that
+from tests.worker.helpers import (
+    INFERENCE,
+    STEPS,
+    AtStep,
+    Recorder,
+    quiet_scan,
+    same_bits,
+    scan_that,
+)
 from tests.worker.toy import ToyEngine, toy_model
 
 TRAINING = TrainingConfig(epochs=6)
@@ -33,12 +43,12 @@ def test_a_reconstruction_is_the_same(remote: RemoteEngine) -> None:
     far: Engine = remote
     model = toy_model(quiet_scan(), [(1.0, 2.0)])
     for used in (None, model):
-        hears, overhears = Recorder(), Recorder()
-        one = near.reconstruct(quiet_scan(), INFERENCE, used, hears)
-        other = far.reconstruct(quiet_scan(), INFERENCE, used, overhears)
+        near_monitor, far_monitor = Recorder(), Recorder()
+        one = near.reconstruct(quiet_scan(), INFERENCE, used, near_monitor)
+        other = far.reconstruct(quiet_scan(), INFERENCE, used, far_monitor)
         assert same_bits(without_stages(one), without_stages(other))
-        assert hears.heard == overhears.heard
-        assert len(hears.heard) == STEPS
+        assert near_monitor.steps == far_monitor.steps
+        assert len(near_monitor.steps) == STEPS
         assert other.probe.flags.writeable
 
 
@@ -46,20 +56,21 @@ def test_a_training_is_the_same(remote: RemoteEngine, tmp_path: Path) -> None:
     near: Engine = ToyEngine(ExecutionConfig(backend='pytorch'))
     far: Engine = remote
     scans = [quiet_scan(), make_scan(frame_size=16, side=2)]
-    hears, overhears = Recorder(), Recorder()
+    near_monitor, far_monitor = Recorder(), Recorder()
+    best = BestModelMonitor(far_monitor)
     config = ModelConfig(width=8)
-    one = near.fit(scans, config, TRAINING, hears)
-    other = far.fit(scans, config, TRAINING, overhears, folder=tmp_path, resume=True)
+    one = near.fit(scans, config, TRAINING, near_monitor)
+    other = far.fit(scans, config, TRAINING, best, folder=tmp_path, resume=True)
     assert same_bits(one, other)
-    assert hears.heard == overhears.heard
-    assert len(overhears.models) == 3
-    for told, retold in zip(hears.models, overhears.models, strict=True):
-        assert same_bits(told, retold)
+    assert near_monitor.steps == far_monitor.steps
+    assert len(far_monitor.models) == 3
+    for sent, received in zip(near_monitor.models, far_monitor.models, strict=True):
+        assert same_bits(sent, received)
     assert (tmp_path / 'trained').read_text() == 'resume True'
-    assert remote.best_model is other
+    assert same_bits(best.best_model, other)
 
 
-def test_a_folder_is_meant_from_here(
+def test_a_relative_folder_is_that_of_the_caller(
     remote: RemoteEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
@@ -75,25 +86,35 @@ def test_previews_come_while_they_are_wanted(remote: RemoteEngine) -> None:
     last = remote.reconstruct(
         scan_that('work'), InferenceConfig(refine_iterations=20), None, seeing
     )
-    assert not blind.seen
-    assert 1 <= len(seeing.seen) < 20
-    assert same_bits(without_stages(seeing.seen[0]), without_stages(last))
+    assert not blind.previews_seen
+    assert 1 <= len(seeing.previews_seen) < 20
+    assert same_bits(without_stages(seeing.previews_seen[0]), without_stages(last))
 
 
 def test_steps_and_previews_can_be_taken_one_by_one(remote: RemoteEngine) -> None:
-    recorder = Recorder(previews=True)
-    steps = remote.reconstructing(
-        scan_that('work'), InferenceConfig(refine_iterations=20), None, recorder
+    def work(monitor: Monitor) -> Reconstruction:
+        return remote.reconstruct(
+            scan_that('work'), InferenceConfig(refine_iterations=20), None, monitor
+        )
+
+    def same(event: Event) -> Event:
+        return event
+
+    steps: Generator[Event, None, Reconstruction] = run_job(
+        work, NoHost(), same, preview_seconds=0.0
     )
-
-    def values() -> Generator[Progress | Reconstruction, None, None]:
-        last.append((yield from steps))
-
-    last: list[Reconstruction] = []
-    seen = list(values())
-    assert len(last) == 1
-    assert [each for each in seen if isinstance(each, Progress)] == recorder.heard
-    assert [each for each in seen if isinstance(each, Reconstruction)] == recorder.seen
+    seen: list[Event] = []
+    while True:
+        try:
+            seen.append(next(steps))
+        except StopIteration as end:
+            last = end.value
+            break
+    assert [each.step for each in seen if isinstance(each, Progress)] == list(range(1, 21))
+    previews = [each for each in seen if isinstance(each, Reconstruction)]
+    assert 1 <= len(previews) < 20
+    for preview in previews:
+        assert same_bits(without_stages(preview), without_stages(last))
 
 
 def test_large_arrays_arrive_bit_by_bit(remote: RemoteEngine) -> None:
@@ -112,10 +133,14 @@ def test_shared_memory_is_given_back_after_each_job(remote: RemoteEngine) -> Non
         found = [fd for fd in list(Path('/proc/self/fd').iterdir()) if fd.is_symlink()]
         return sum(fd.stat().st_size for fd in found if 'ptychopinn' in str(fd.readlink()))
 
-    steps = remote.reconstructing(scan_that('work'), INFERENCE, None, Monitor())
-    next(steps)
-    assert shared_bytes() >= quiet_scan().counts.nbytes
-    steps.close()
+    used: list[int] = []
+    remote.reconstruct(
+        scan_that('work'), INFERENCE, None, AtStep(1, lambda: used.append(shared_bytes()))
+    )
+    assert used[0] >= quiet_scan().counts.nbytes
+    assert shared_bytes() == 0
+    with pytest.raises(Cancelled):
+        remote.reconstruct(scan_that('work'), INFERENCE, None, Recorder(stop_at=1))
     assert shared_bytes() == 0
 
 
@@ -206,12 +231,15 @@ def test_logs_that_nobody_wants_do_not_cross(
 
 
 def test_two_jobs_at_once_are_refused(remote: RemoteEngine) -> None:
-    steps = remote.reconstructing(scan_that('work'), INFERENCE, None, Monitor())
-    next(steps)
-    with pytest.raises(WorkerError, match='in the middle of a job'):
-        remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
-    remote.warm_up()
-    steps.close()
+    def begin_another() -> None:
+        with pytest.raises(WorkerError, match='in the middle of a job'):
+            remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+        remote.warm_up()
+        refused.append(True)
+
+    refused: list[bool] = []
+    remote.reconstruct(scan_that('work'), INFERENCE, None, AtStep(1, begin_another))
+    assert refused == [True]
     remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
 
 
@@ -241,10 +269,10 @@ def test_a_warm_worker_has_its_engine_before_the_first_job(remote: RemoteEngine)
     assert result.stages[:2] == ('engine 1', f'process {pid}')
 
 
-def test_arrays_go_through_the_pipe_where_memory_cannot_be_remote(
+def test_arrays_go_through_the_pipe_where_memory_cannot_be_shared(
     monkeypatch: pytest.MonkeyPatch, remote: RemoteEngine
 ) -> None:
-    monkeypatch.setattr('ptychopinn_plugin.worker.shared_memory.Arena.create', lambda: None)
+    monkeypatch.setattr('ptychopinn_plugin.worker.shared_memory.SharedMemory.create', lambda: None)
     remote.close()
     model = toy_model(quiet_scan(), [(1.0, 2.0)])
     result = remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor())
@@ -252,7 +280,7 @@ def test_arrays_go_through_the_pipe_where_memory_cannot_be_remote(
     assert result.probe.tobytes() == quiet_scan().probe.tobytes()
 
 
-def test_a_program_that_does_not_know_its_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_without_its_python_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = RemoteEngine(ExecutionConfig(backend='pytorch'))
     monkeypatch.setattr(sys, 'executable', '')
     with pytest.raises(WorkerError, match=r'sys\.executable'):

@@ -11,12 +11,20 @@ import pytest
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.hosts.host_tasks import NoHost
+from ptychopinn_plugin.hosts.jobs import Event, run_job
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
+from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
-from tests.worker.helpers import INFERENCE, Recorder, exists, quiet_scan, scan_that
+from tests.worker.helpers import INFERENCE, Recorder, exists, quiet_scan, same_bits, scan_that
 
 LONG = InferenceConfig(refine_iterations=10_000)
 TRAINING = TrainingConfig(epochs=6)
+
+
+def same(event: Event) -> Event:
+    return event
 
 
 def works_again(remote: RemoteEngine) -> bool:
@@ -32,7 +40,7 @@ def test_between_steps_the_engine_stops_itself(remote: RemoteEngine) -> None:
     pid = remote.worker_pid
     assert pid is not None
     assert works_again(remote)
-    assert remote.worker_pid == pid, 'a worker that obeys is kept'
+    assert remote.worker_pid == pid, 'a worker that stops in time is kept'
 
 
 def test_in_a_long_step_the_worker_is_ended(remote: RemoteEngine) -> None:
@@ -40,7 +48,7 @@ def test_in_a_long_step_the_worker_is_ended(remote: RemoteEngine) -> None:
 
     class Asked(Recorder):
         def should_stop(self) -> bool:
-            if self.heard:
+            if self.steps:
                 asked.append(time.monotonic())
             return len(asked) > 8
 
@@ -53,20 +61,26 @@ def test_in_a_long_step_the_worker_is_ended(remote: RemoteEngine) -> None:
 
 
 def test_a_frozen_worker_is_ended(remote: RemoteEngine) -> None:
-    steps = remote.reconstructing(scan_that('work'), LONG, None, recorder := Recorder(stop_at=5))
-    next(steps)
-    assert remote.worker_pid is not None
-    os.kill(remote.worker_pid, signal.SIGSTOP)
-    recorder.stop_at = 0
+    class Freezing(Recorder):
+        def on_progress(self, progress: Progress) -> None:
+            super().on_progress(progress)
+            if progress.step == 1:
+                assert remote.worker_pid is not None
+                os.kill(remote.worker_pid, signal.SIGSTOP)
+                self.stop_at = 0
+
+    recorder = Freezing()
     with pytest.raises(Cancelled):
-        for _ in steps:
-            pass
+        remote.reconstruct(scan_that('work'), LONG, None, recorder)
     assert recorder.seconds_since_stop() < 1
 
 
 @pytest.mark.parametrize('behaviour', ['work', 'hang'])
 def test_a_closed_generator_is_a_stop(remote: RemoteEngine, behaviour: str) -> None:
-    steps = remote.reconstructing(scan_that(behaviour), LONG, None, Monitor())
+    def work(monitor: Monitor) -> Reconstruction:
+        return remote.reconstruct(scan_that(behaviour), LONG, None, monitor)
+
+    steps = run_job(work, NoHost(), same)
     assert isinstance(next(steps), Progress)
     pid = remote.worker_pid
     began = time.monotonic()
@@ -101,16 +115,19 @@ def test_a_training_stopped_in_a_long_step_gives_its_best_model(
     remote: RemoteEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = Recorder(stop_at=5)
-    model = remote.fit([scan_that('hang')], ModelConfig(), TRAINING, recorder)
+    best = BestModelMonitor(recorder)
+    model = remote.fit([scan_that('hang')], ModelConfig(), TRAINING, best)
     assert recorder.seconds_since_stop() < 1
     assert model.weights['gain'] == 3, 'the third epoch was the best'
     assert len(model.losses) == 5, 'but five were done'
     assert model.losses[-1].tolist() == [1 / 5, 3.0]
-    assert remote.best_model is model
+    assert same_bits(best.best_model, model)
     assert 'best so far' in caplog.text
 
 
-def test_a_training_that_obeys_gives_what_its_engine_gives(remote: RemoteEngine) -> None:
+def test_a_training_that_stops_in_time_returns_the_model_of_its_engine(
+    remote: RemoteEngine,
+) -> None:
     recorder = Recorder(stop_at=2)
     remote.warm_up()
     model = remote.fit([scan_that('work')], ModelConfig(), TRAINING, recorder)
@@ -120,23 +137,32 @@ def test_a_training_that_obeys_gives_what_its_engine_gives(remote: RemoteEngine)
 
 @pytest.mark.parametrize('behaviour', ['work', 'hang'])
 def test_a_closed_training_keeps_its_best_model(remote: RemoteEngine, behaviour: str) -> None:
-    steps = remote.fitting([scan_that(behaviour)], ModelConfig(), TRAINING, Monitor())
+    models: list[TrainedModel | None] = []
+
+    def work(monitor: Monitor) -> None:
+        best = BestModelMonitor(monitor)
+        models.append(remote.fit([scan_that(behaviour)], ModelConfig(), TRAINING, best))
+        models.append(best.best_model)
+
+    steps = run_job(work, NoHost(), same)
     for _ in range(5):
         next(steps)
     steps.close()
-    assert remote.best_model is not None
-    assert remote.best_model.weights['gain'] == 3
-    assert len(remote.best_model.losses) >= 5
+    assert len(models) == 2
+    for model in models:
+        assert model is not None
+        assert model.weights['gain'] == 3
+        assert len(model.losses) >= 5
 
 
 def test_a_stop_before_the_first_epoch_leaves_no_model(remote: RemoteEngine) -> None:
-    remote.fit([quiet_scan()], ModelConfig(), TRAINING, Monitor())
-    assert remote.best_model is not None
+    remote.fit([quiet_scan()], ModelConfig(), TRAINING, before := BestModelMonitor(Monitor()))
+    assert before.best_model is not None
     pid = remote.worker_pid
-    steps = remote.fitting([quiet_scan()], ModelConfig(), TRAINING, Recorder(stop_at=0))
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
+    best = BestModelMonitor(Recorder(stop_at=0))
     with pytest.raises(Cancelled):
-        next(steps)
+        remote.fit([quiet_scan()], ModelConfig(), TRAINING, best)
     assert not exists(pid)
-    assert remote.best_model is None
+    assert best.best_model is None

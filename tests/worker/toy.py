@@ -1,4 +1,4 @@
-"""An engine without a framework that behaves as the source of its scan says."""
+"""An engine without a framework whose behaviour is the source of its scan."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger('ptychopinn_plugin.toy')
 
 
 class ToyEngine:
-    """Gives back what it got; the number of engines made so far is in the result's stages."""
+    """Returns what it received; the number of engines made so far is in the result's stages."""
 
     backend: Backend = 'pytorch'
     made = 0
@@ -39,6 +39,12 @@ class ToyEngine:
     def __init__(self, execution: ExecutionConfig) -> None:
         type(self).made += 1
         self.backend = execution.backend
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        self.backend = execution.backend
+
+    def close(self) -> None:
+        """Do nothing."""
 
     def reconstruct(
         self,
@@ -52,11 +58,13 @@ class ToyEngine:
             object_canvas=scan.counts[0].astype(np.complex64),
             origin_px=(-3, 7),
             probe=scan.probe,
+            positions_px=scan.positions_px,
             coverage=scan.counts.sum(axis=0),
             residual=scan.positions_px[:, 0],
             stages=(f'engine {self.made}', f'process {os.getpid()}', f'model {id(model)}'),
             backend=self.backend,
             seconds=0.25,
+            pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
             losses=() if model is None else tuple(float(loss) for loss in model.losses[:, 0]),
         )
@@ -120,7 +128,7 @@ def toy_model(
 
 
 def behave(scan: ScanData, monitor: Monitor) -> None:
-    """Do in the middle of a job what the scan's source names."""
+    """Do in the middle of a job what the source of the scan names."""
     if scan.source in BEHAVIOURS:
         BEHAVIOURS[scan.source]()
     if monitor.should_stop() and scan.source == 'work':

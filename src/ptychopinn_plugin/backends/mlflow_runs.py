@@ -1,4 +1,4 @@
-"""MLflow's runs in a folder of the training, for every backend."""
+"""MLflow runs in the folder of a training, for every backend."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ALLOW = 'MLFLOW_ALLOW_FILE_STORE'
 
 @contextmanager
 def runs_in(folder: Path) -> Iterator[str]:
-    """Give the address of a folder's runs, for a client to be made meanwhile.
+    """Yield the tracking URI of a folder, for a client to be built within the context.
 
-    MLflow would rather have a database, and of late writes files only where the environment says
-    so; afterwards that is as it was.
+    MLflow prefers a database; recent versions write files only where an environment variable
+    allows it. The variable is restored afterwards.
     """
     before = os.environ.get(_ALLOW)
     os.environ[_ALLOW] = 'true'

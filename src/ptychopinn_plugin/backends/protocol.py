@@ -19,12 +19,23 @@ from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 
 class Engine(Protocol):
-    """A backend's engine; made by `engine_class(backend)(execution)`."""
+    """A backend's engine; made by `engine_class(backend)(execution)`.
+
+    `reconstruct` and `fit` block until they are done and call the monitor meanwhile.
+    """
 
     backend: Backend
 
     def __init__(self, execution: ExecutionConfig) -> None:
-        """Take the device, threads and seeds."""
+        """Set device, threads and seeds from a config."""
+        ...
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        """Use another config of the same backend from the next call on."""
+        ...
+
+    def close(self) -> None:
+        """End the processes that the engine started; a later call starts them again."""
         ...
 
     def reconstruct(
@@ -37,8 +48,8 @@ class Engine(Protocol):
         """Reconstruct a scan with a trained model, or by physics alone without one.
 
         Raises:
-            ModelMismatchError: the model cannot work on this scan.
-            Cancelled: the monitor asked for a stop.
+            ModelMismatchError: the model does not fit the scan.
+            Cancelled: the monitor requested a stop.
         """
         ...
 
@@ -52,8 +63,18 @@ class Engine(Protocol):
         folder: Path | None = None,
         resume: bool = False,
     ) -> TrainedModel:
-        """Train a model on scans; a stopped training gives its best model so far.
+        """Train a model on scans; a stopped training returns its best model so far.
 
-        Logs and checkpoints go to `folder`; with `resume` a training goes on from the last one.
+        Args:
+            scans: at least one.
+            model: architecture of the network.
+            training: epochs, learning rate, seeds.
+            monitor: receives every step and, if it wants them, every better model.
+            folder: for logs and checkpoints; None writes neither.
+            resume: continue from the last checkpoint in the folder.
+
+        Raises:
+            Cancelled: stopped before the first epoch was done.
+            CheckpointError: there is no checkpoint to resume, or it does not fit.
         """
         ...

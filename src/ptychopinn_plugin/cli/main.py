@@ -16,7 +16,7 @@ from ptychopinn_plugin.cli.options import Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.cli.sentences import validation_sentences
 from ptychopinn_plugin.cli.usage_error import UsageError
-from ptychopinn_plugin.worker.thread_waiting import THREAD_WAITING
+from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.
     """
-    for name, value in THREAD_WAITING.items():
+    for name, value in THREAD_SPIN_LIMIT.items():
         os.environ.setdefault(name, value)
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ['ptychodus'] and words[1:] not in (['--help'], ['-h']):

@@ -1,1 +1,1 @@
-"""Applications that run the engines: what any of them needs, and one folder for each."""
+"""Applications that run the engines: code for any of them, and a folder for each."""

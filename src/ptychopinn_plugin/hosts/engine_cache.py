@@ -1,4 +1,4 @@
-"""The engine between runs."""
+"""The engine, kept between jobs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,8 @@ from ptychopinn_plugin.config import ExecutionConfig
 EngineFactory: TypeAlias = Callable[[ExecutionConfig], Engine]
 
 
-def remote_engine(execution: ExecutionConfig) -> Engine:
-    """Return an engine whose work is done by a worker process; this one loads no framework."""
-    from ptychopinn_plugin.worker.client import RemoteEngine
-
-    return RemoteEngine(execution)
-
-
-def engine_in_this_process(execution: ExecutionConfig) -> Engine:
-    """Return an engine that computes here, for scripts and tests.
+def in_process_engine(execution: ExecutionConfig) -> Engine:
+    """Return an engine that computes in this process, for scripts and tests.
 
     Raises:
         BackendUnavailableError: the backend cannot be imported.
@@ -28,32 +21,34 @@ def engine_in_this_process(execution: ExecutionConfig) -> Engine:
     return engine_class(execution.backend)(execution)
 
 
-class EngineKeeper:
-    """Keeps an engine between runs, and with it a warm worker."""
+class EngineCache:
+    """Keeps one engine, and with it a warm worker and what was compiled.
+
+    Args:
+        factory: makes the engine of a config.
+    """
 
     def __init__(self, factory: EngineFactory) -> None:
         self._factory = factory
-        self._kept: tuple[ExecutionConfig, Engine] | None = None
+        self._cached: tuple[ExecutionConfig, Engine] | None = None
 
     def get(self, execution: ExecutionConfig) -> Engine:
-        """Return the engine of a config: that of the last run, if it can take the config."""
-        if self._kept is not None:
-            before, engine = self._kept
-            if before != execution and hasattr(engine, 'configure'):
-                engine.configure(execution)
-                before = execution
+        """Return an engine with a config: the cached one, unless the backend is another."""
+        if self._cached is not None:
+            before, engine = self._cached
             if before == execution:
-                self._kept = execution, engine
+                return engine
+            if before.backend == execution.backend:
+                engine.configure(execution)
+                self._cached = execution, engine
                 return engine
         self.close()
         engine = self._factory(execution)
-        self._kept = execution, engine
+        self._cached = execution, engine
         return engine
 
     def close(self) -> None:
-        """End the engine's worker, where it has one."""
-        if self._kept is not None:
-            close = getattr(self._kept[1], 'close', None)
-            if close is not None:
-                close()
-        self._kept = None
+        """Close the cached engine; the next `get` makes another."""
+        if self._cached is not None:
+            self._cached[1].close()
+        self._cached = None

@@ -1,4 +1,4 @@
-"""Are the stored frames photon counts or amplitudes, and how do we know?"""
+"""Whether stored frames are photon counts or amplitudes, and why."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ptychopinn_plugin.io.npz_frames import StoredFrames
-from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import FloatArray
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 Domain: TypeAlias = Literal['counts', 'amplitude']
 
@@ -25,9 +25,9 @@ SQUARE_TOLERANCE = 4e-7
 def decide_domain(
     frames: StoredFrames, declared: str | None, asked: Domain | None, ptychodus_export: bool
 ) -> tuple[Domain, str]:
-    """Decide what the frames hold.
+    """Decide whether the frames are counts or amplitudes.
 
-    In this order: what the user asked for, the file's own `measurement_domain`, an integer dtype,
+    In this order: the user's choice, the file's own `measurement_domain`, an integer dtype,
     whole numbers throughout, the signature of the program that wrote the file, else amplitude.
 
     Args:
@@ -37,7 +37,7 @@ def decide_domain(
         ptychodus_export: True for the export that Ptychodus writes for PtychoPINN.
 
     Returns:
-        The domain, and a sentence that says why.
+        The domain, and the reason in one sentence.
     """
     key = repr(frames.key)
     if asked is not None:
@@ -68,13 +68,13 @@ def negative_amplitudes(amplitude: FloatArray, key: str) -> list[str]:
 
 
 def square_in_place(amplitude: FloatArray) -> None:
-    """Turn amplitudes into intensities without a second copy."""
+    """Square amplitudes to intensities without a second copy."""
     with np.errstate(over='ignore'):
         np.multiply(amplitude, amplitude, out=amplitude)
 
 
 def are_whole_numbers(intensity: FloatArray) -> bool:
-    """Say whether squared amplitudes are photon counts: whole numbers within float32's accuracy."""
+    """Return whether squared amplitudes are whole numbers within float32's accuracy."""
     for _, some in frame_chunks(intensity):
         with np.errstate(invalid='ignore'):
             off = np.abs(some - np.rint(some))

@@ -1,15 +1,13 @@
-"""Members of an .npz file, read one at a time, never unpickled."""
+"""The arrays of an .npz file, read one at a time, never unpickled."""
 
 from __future__ import annotations
 
-import math
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -18,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npy_stream import ArrayHeader, read_blocks, read_header
 
 Array = npt.NDArray[Any]
 
-CHUNK_BYTES = 4 * 2**20
-# What zipfile, zlib and numpy's header parser raise for bytes that are not what they should be.
+# Raised by zipfile, zlib and numpy's header parser for damaged bytes.
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -40,21 +38,7 @@ UNREADABLE = (
 )
 
 
-@dataclass(frozen=True)
-class MemberHeader:
-    """What a member says of its array before any of it is read."""
-
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype[Any]
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the array's values."""
-        return self.dtype.itemsize * math.prod(self.shape)
-
-
-class NpzMembers:
+class NpzArchive:
     """An open .npz file; a context manager.
 
     Args:
@@ -65,7 +49,7 @@ class NpzMembers:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file and list its members."""
+        """Open the file and list its arrays."""
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
@@ -77,7 +61,7 @@ class NpzMembers:
             raise ScanDataError([_why_not_a_zip(path, error)]) from error
         self.names = tuple(n.removesuffix('.npy') for n in self._zip.namelist())
 
-    def __enter__(self) -> NpzMembers:
+    def __enter__(self) -> NpzArchive:
         """Return itself."""
         return self
 
@@ -91,22 +75,22 @@ class NpzMembers:
         self._zip.close()
 
     def __contains__(self, name: str) -> bool:
-        """Say whether the file has a member of this name."""
+        """Return whether the file has an array of this name."""
         return name in self.names
 
     def read(self, name: str) -> Array:
-        """Return a whole member.
+        """Return a whole array.
 
         Raises:
-            ScanDataError: the member is damaged or would need pickle.
+            ScanDataError: the array is damaged or would need pickle.
         """
         with self._open(name) as (stream, header):
-            blocks = list(_blocks(stream, header))
+            blocks = list(read_blocks(stream, header))
         stored = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
         return stored.T if header.fortran_order else stored
 
-    def header(self, name: str) -> MemberHeader:
-        """Return shape and dtype of a member without reading its values."""
+    def header(self, name: str) -> ArrayHeader:
+        """Return shape and dtype of an array without reading its values."""
         with self._open(name) as (_, header):
             return header
 
@@ -114,12 +98,12 @@ class NpzMembers:
         """Yield (where in the array, values) in the stored order, about 4 MB at a time.
 
         Raises:
-            ScanDataError: the member is damaged or would need pickle.
+            ScanDataError: the array is damaged or would need pickle.
         """
         with self._open(name) as (stream, header):
             start = 0
             everything = (slice(None),) * (len(header.shape) - 1)
-            for stored in _blocks(stream, header):
+            for stored in read_blocks(stream, header):
                 part = slice(start, start + len(stored))
                 start += len(stored)
                 if header.fortran_order:
@@ -128,14 +112,14 @@ class NpzMembers:
                     yield (part, *everything), stored
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[tuple[IO[bytes], MemberHeader]]:
+    def _open(self, name: str) -> Iterator[tuple[IO[bytes], ArrayHeader]]:
         member = f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
         try:
             info = self._zip.getinfo(member)
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f'compression method {info.compress_type} is not that of .npz')
             with self._zip.open(info) as stream:
-                header = _read_header(stream)
+                header = read_header(stream)
                 if header.dtype.hasobject:
                     raise ScanDataError(
                         [
@@ -171,37 +155,3 @@ def _why_not_a_zip(path: Path, error: Exception) -> str:
     if head[:4] == b'PK\x03\x04':
         return f'{path} is an .npz file that is damaged or cut short ({error}); copy it again'
     return f'{path} is not an .npz file ({error})'
-
-
-def _read_header(stream: IO[bytes]) -> MemberHeader:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return MemberHeader(*np.lib.format.read_array_header_1_0(stream))
-    if version == (2, 0):
-        return MemberHeader(*np.lib.format.read_array_header_2_0(stream))
-    raise ValueError(f'array format version {version} is not a plain array of numbers')
-
-
-def _blocks(stream: IO[bytes], header: MemberHeader) -> Iterator[Array]:
-    """Yield slabs along the slowest stored axis."""
-    shape = header.shape[::-1] if header.fortran_order else header.shape
-    if 0 in shape:
-        yield np.empty(shape, header.dtype)
-    elif not shape:
-        yield _read_exactly(stream, header.dtype, (1,)).reshape(())
-    else:
-        slab = max(1, header.dtype.itemsize * math.prod(shape[1:]))
-        step = max(1, CHUNK_BYTES // slab)
-        for start in range(0, shape[0], step):
-            yield _read_exactly(stream, header.dtype, (min(step, shape[0] - start), *shape[1:]))
-    # Reading past the end makes zipfile compare the checksum of the whole member.
-    if stream.read(1):
-        raise ValueError('there is more data than its header says')
-
-
-def _read_exactly(stream: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    needed = dtype.itemsize * math.prod(shape)
-    data = stream.read(needed)
-    if len(data) != needed:
-        raise ValueError(f'{needed} bytes were expected, {len(data)} found')
-    return np.frombuffer(data, dtype).reshape(shape)

@@ -1,4 +1,4 @@
-"""Reading what stands beside the frames in an .npz: positions, probe, mask and guess."""
+"""Reading positions, probe, mask and object guess of an .npz."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray
 
 Array = npt.NDArray[Any]
@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 PROBE_KEYS = ('probeGuess', 'probe')
 
 
-def read_positions(members: NpzMembers) -> PositionArray:
+def read_positions(archive: NpzArchive) -> PositionArray:
     """Return positions_px float64 (n, 2), (row, column), from `ycoords` and `xcoords`.
 
     Raises:
@@ -25,10 +25,10 @@ def read_positions(members: NpzMembers) -> PositionArray:
     """
     faults, columns = [], []
     for key in ('ycoords', 'xcoords'):
-        if key not in members:
+        if key not in archive:
             faults.append(f'{key!r} is missing; it gives each frame its position in object pixels')
             continue
-        values = members.read(key)
+        values = archive.read(key)
         if values.dtype.kind not in 'uif':
             faults.append(f'{key!r} must hold real numbers, got {values.dtype}')
         elif values.ndim == 0 or values.size != max(values.shape):
@@ -45,17 +45,17 @@ def read_positions(members: NpzMembers) -> PositionArray:
     return np.stack(columns, axis=1)
 
 
-def read_probe(members: NpzMembers, decisions: list[str]) -> ComplexArray:
+def read_probe(archive: NpzArchive, decisions: list[str]) -> ComplexArray:
     """Return the probe, complex64 (modes, N, N).
 
     Raises:
         ScanDataError: there is none, or it has another form.
     """
-    if 'probeGuess' not in members:
+    if 'probeGuess' not in archive:
         raise ScanDataError(
             ["'probeGuess' is missing; a starting probe is needed, in the file or with --probe"]
         )
-    return as_probe(members.read('probeGuess'), 'probeGuess', decisions)
+    return as_probe(archive.read('probeGuess'), 'probeGuess', decisions)
 
 
 def given_probe(probe: Path | ComplexArray, decisions: list[str]) -> ComplexArray:
@@ -83,10 +83,10 @@ def read_probe_file(path: Path, decisions: list[str]) -> ComplexArray:
             if isinstance(error, ScanDataError):
                 raise
             raise ScanDataError([f'the probe file {path} cannot be read: {error}']) from error
-    with NpzMembers(path) as members:
+    with NpzArchive(path) as archive:
         for key in PROBE_KEYS:
-            if key in members:
-                return as_probe(members.read(key), f'{key} of {path}', decisions)
+            if key in archive:
+                return as_probe(archive.read(key), f'{key} of {path}', decisions)
         raise ScanDataError([f"{path} holds no probe: neither 'probeGuess' nor 'probe' is in it"])
 
 
@@ -106,7 +106,9 @@ def as_probe(stored: Array, name: str, decisions: list[str]) -> ComplexArray:
     if probe.ndim == 2:
         probe = probe[np.newaxis]
     elif probe.ndim == 3 and probe.shape[0] == probe.shape[1] != probe.shape[2]:
-        decisions.append(f'{name} {probe.shape} holds its modes on the last axis; it was turned')
+        decisions.append(
+            f'{name} {probe.shape} holds its modes on the last axis; they were moved first'
+        )
         probe = np.moveaxis(probe, 2, 0)
     if probe.ndim != 3 or probe.shape[0] == 0:
         raise ScanDataError([f'{name} must have shape (N, N) or (modes, N, N), got {stored.shape}'])
@@ -116,15 +118,15 @@ def as_probe(stored: Array, name: str, decisions: list[str]) -> ComplexArray:
         return np.ascontiguousarray(probe, dtype=np.complex64)
 
 
-def read_mask(members: NpzMembers, shape: tuple[int, int], decisions: list[str]) -> BoolArray:
+def read_mask(archive: NpzArchive, shape: tuple[int, int], decisions: list[str]) -> BoolArray:
     """Return `bad_pixels` as bool (H, W), True where bad; no pixel is bad without it.
 
     Raises:
         ScanDataError: it is no mask of such frames.
     """
-    if 'bad_pixels' not in members:
+    if 'bad_pixels' not in archive:
         return np.zeros(shape, dtype=np.bool_)
-    stored = members.read('bad_pixels')
+    stored = archive.read('bad_pixels')
     if stored.dtype.kind not in 'bui' or (stored.dtype.kind != 'b' and np.any(stored > 1)):
         raise ScanDataError(
             [f"'bad_pixels' must be true or false a pixel (True is bad), got {stored.dtype}"]
@@ -139,15 +141,15 @@ def read_mask(members: NpzMembers, shape: tuple[int, int], decisions: list[str])
     return stored.astype(np.bool_)
 
 
-def read_object_guess(members: NpzMembers, decisions: list[str]) -> ComplexArray | None:
+def read_object_guess(archive: NpzArchive, decisions: list[str]) -> ComplexArray | None:
     """Return `objectGuess` as complex64 (H, W), None without it.
 
     Raises:
         ScanDataError: it is no image.
     """
-    if 'objectGuess' not in members:
+    if 'objectGuess' not in archive:
         return None
-    stored = members.read('objectGuess')
+    stored = archive.read('objectGuess')
     image = stored[0] if stored.ndim == 3 and stored.shape[0] == 1 else stored
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if image.ndim != 2 or stored.dtype.kind not in 'uifc':

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_archive import NpzMembers
-from ptychopinn_plugin.scan.checks import frame_chunks
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 AxisOrder: TypeAlias = Literal['nhw', 'hwn']
 
@@ -24,8 +24,8 @@ class StoredFrames:
 
     Attributes:
         values: float32 (n, H, W).
-        key: the member that they came from.
-        dtype: of the member.
+        key: name of the array that they were read from.
+        dtype: of that array.
         whole_numbers: True where every finite value is one.
     """
 
@@ -35,16 +35,16 @@ class StoredFrames:
     whole_numbers: bool
 
 
-def frames_key(members: NpzMembers) -> str:
-    """Return the member that holds the frames, `diffraction` before `diff3d`.
+def frames_key(archive: NpzArchive) -> str:
+    """Return the name of the array that holds the frames, `diffraction` before `diff3d`.
 
     Raises:
         ScanDataError: the file has neither.
     """
     for key in FRAME_KEYS:
-        if key in members:
+        if key in archive:
             return key
-    held = ', '.join(members.names) or 'nothing'
+    held = ', '.join(archive.names) or 'nothing'
     raise ScanDataError(
         [f"neither 'diffraction' nor 'diff3d' is in the file; it holds {held}. One of the two "
          'must hold the diffraction frames']
@@ -52,30 +52,30 @@ def frames_key(members: NpzMembers) -> str:
 
 
 def read_frames(
-    members: NpzMembers, positions: int | None, axis_order: AxisOrder | None, decisions: list[str]
+    archive: NpzArchive, positions: int | None, axis_order: AxisOrder | None, decisions: list[str]
 ) -> StoredFrames:
-    """Read the frames in one pass, casting and turning them block by block.
+    """Read the frames in one pass, casting and transposing them block by block.
 
     Needs the memory of the float32 frames and of one block, whatever the stored dtype.
 
     Args:
-        members: the open file.
+        archive: the open file.
         positions: number of scan positions, None where they could not be read.
-        axis_order: 'nhw' or 'hwn' where the user knows; None to find out.
-        decisions: what was decided is added here.
+        axis_order: 'nhw' or 'hwn' where it is known; None to find out.
+        decisions: how the frames were interpreted is added here.
 
     Raises:
         ScanDataError: no frames, no real numbers, or an axis order that cannot be known.
     """
-    key = frames_key(members)
-    header = members.header(key)
+    key = frames_key(archive)
+    header = archive.header(key)
     if header.dtype.kind not in 'uif':
         raise ScanDataError(
             [f'{key!r} is {header.dtype}; frames must be real numbers: counts or amplitudes']
         )
     if len(header.shape) != 3:
         raise ScanDataError([f'{key!r} must have shape (n, N, N), got {header.shape}'])
-    order = axis_order or _find_axis_order(members, key, positions, decisions)
+    order = axis_order or _find_axis_order(archive, key, positions, decisions)
     frame_axis = 0 if order == 'nhw' else 2
     if header.dtype != np.float32:
         decisions.append(f'{key!r} was cast from {header.dtype} to float32')
@@ -83,14 +83,14 @@ def read_frames(
     values = _allocate(key, shape)
     stored_view = np.moveaxis(values, 0, frame_axis)
     whole = True
-    for place, block in members.blocks(key):
+    for place, block in archive.blocks(key):
         stored_view[place] = _cast(block)
         whole = whole and _all_whole(block)
     return StoredFrames(values, key, header.dtype, whole)
 
 
 def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray | None:
-    """Turn frames with the zero frequency at pixel (0, 0) into centred ones, in place.
+    """Shift the zero frequency of frames from pixel (0, 0) to N//2, in place.
 
     Returns:
         The mask, if there is one, centred likewise.
@@ -101,11 +101,11 @@ def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray
 
 
 def _find_axis_order(
-    members: NpzMembers, key: str, positions: int | None, decisions: list[str]
+    archive: NpzArchive, key: str, positions: int | None, decisions: list[str]
 ) -> AxisOrder:
-    header = members.header(key)
+    header = archive.header(key)
     first, middle, last = header.shape
-    if first == positions == last and key == 'diffraction' and 'measurement_domain' in members:
+    if first == positions == last and key == 'diffraction' and 'measurement_domain' in archive:
         decisions.append(
             f'{key!r} {header.shape} holds the frames on its first axis, as a file with '
             'measurement_domain does'
@@ -119,10 +119,11 @@ def _find_axis_order(
     if last == positions:
         decisions.append(
             f'{key!r} {header.shape} holds the frames on its last axis, which has one entry for '
-            f'each of the {positions} positions; it was turned to ({last}, {first}, {middle})'
+            f'each of the {positions} positions; it was transposed to ({last}, {first}, {middle})'
         )
         return 'hwn'
-    # No end fits the positions, which is a fault of its own; squares tell where the frames are.
+    # Neither axis has the number of positions, which is reported as a fault; the two equal sides
+    # are those of a frame.
     return 'hwn' if first not in (positions, last) and first == middle else 'nhw'
 
 
@@ -134,7 +135,7 @@ def _allocate(key: str, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _cast(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # A float64 beyond float32 turns infinite, which the contract's check then names.
+    # A float64 beyond float32 becomes infinite, which the contract's check reports.
     with np.errstate(over='ignore', invalid='ignore'):
         return block.astype(np.float32)
 

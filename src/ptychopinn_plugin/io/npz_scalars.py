@@ -10,26 +10,26 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.measurement_domain import DOMAIN_NAMES
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import ScanMetadata
 
 Array = npt.NDArray[Any]
 
 
-def read_metadata(members: NpzMembers, frames: int) -> ScanMetadata:
-    """Return what the file says of the instrument.
+def read_metadata(archive: NpzArchive, frames: int) -> ScanMetadata:
+    """Return the geometry of the instrument.
 
     Raises:
         ScanDataError: with every value that is no number.
     """
     faults: list[str] = []
-    energy = _scalar(members, 'photon_energy_ev', faults)
-    distance = _scalar(members, 'detector_distance_m', faults)
-    pixel_size = _pair(members, 'pixel_size_m', faults)
-    center = _pair(members, 'object_center_m', faults)
+    energy = _scalar(archive, 'photon_energy_ev', faults)
+    distance = _scalar(archive, 'detector_distance_m', faults)
+    pixel_size = _pair(archive, 'pixel_size_m', faults)
+    center = _pair(archive, 'object_center_m', faults)
     index = None
-    if 'scan_index' in members:
-        stored = members.read('scan_index')
+    if 'scan_index' in archive:
+        stored = archive.read('scan_index')
         # A constant one numbers the object, not its frames.
         if stored.dtype.kind in 'ui' and stored.shape == (frames,) and np.ptp(stored) > 0:
             index = stored.astype(np.int64)
@@ -44,16 +44,16 @@ def read_metadata(members: NpzMembers, frames: int) -> ScanMetadata:
     )
 
 
-def read_nphotons(members: NpzMembers) -> float | None:
+def read_nphotons(archive: NpzArchive) -> float | None:
     """Return the file's photons a frame, from `nphotons` or inside the JSON of `_metadata`.
 
     Raises:
         ScanDataError: the value is not a positive number.
     """
     faults: list[str] = []
-    value = _scalar(members, 'nphotons', faults)
-    if value is None and '_metadata' in members and not faults:
-        value = _nphotons_of_json(members.read('_metadata'))
+    value = _scalar(archive, 'nphotons', faults)
+    if value is None and '_metadata' in archive and not faults:
+        value = _nphotons_of_json(archive.read('_metadata'))
     if value is not None and not (np.isfinite(value) and value > 0):
         faults.append(f"'nphotons' must be a positive number, got {value}")
     if faults:
@@ -61,15 +61,15 @@ def read_nphotons(members: NpzMembers) -> float | None:
     return value
 
 
-def read_declared_domain(members: NpzMembers) -> str | None:
+def read_declared_domain(archive: NpzArchive) -> str | None:
     """Return the file's `measurement_domain`, None without one.
 
     Raises:
         ScanDataError: it is neither counts nor amplitude.
     """
-    if 'measurement_domain' not in members:
+    if 'measurement_domain' not in archive:
         return None
-    stored = members.read('measurement_domain').ravel()
+    stored = archive.read('measurement_domain').ravel()
     word = stored[0] if stored.size == 1 else None
     text = word.decode('ascii', 'replace') if isinstance(word, bytes) else str(word)
     if text.lower() not in DOMAIN_NAMES:
@@ -78,20 +78,20 @@ def read_declared_domain(members: NpzMembers) -> str | None:
     return text.lower()
 
 
-def _scalar(members: NpzMembers, key: str, faults: list[str]) -> float | None:
-    if key not in members:
+def _scalar(archive: NpzArchive, key: str, faults: list[str]) -> float | None:
+    if key not in archive:
         return None
-    stored = members.read(key)
+    stored = archive.read(key)
     if stored.size != 1 or stored.dtype.kind not in 'uif':
         faults.append(f'{key!r} must be one number, got {stored.dtype} {stored.shape}')
         return None
     return float(stored.ravel()[0])
 
 
-def _pair(members: NpzMembers, key: str, faults: list[str]) -> tuple[float, float] | None:
-    if key not in members:
+def _pair(archive: NpzArchive, key: str, faults: list[str]) -> tuple[float, float] | None:
+    if key not in archive:
         return None
-    stored = members.read(key).ravel()
+    stored = archive.read(key).ravel()
     if stored.size not in (1, 2) or stored.dtype.kind not in 'uif':
         faults.append(f'{key!r} must be one number or (y, x), got {stored.dtype} {stored.shape}')
         return None

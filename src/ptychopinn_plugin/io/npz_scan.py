@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ptychopinn_plugin.io import npz_arrays as parts
-from ptychopinn_plugin.io import npz_scalars as npz_metadata
+from ptychopinn_plugin.io import npz_arrays, npz_scalars
+from ptychopinn_plugin.io.file_format import ZeroFrequency
 from ptychopinn_plugin.io.measurement_domain import (
     Domain,
     are_whole_numbers,
@@ -16,7 +15,7 @@ from ptychopinn_plugin.io.measurement_domain import (
     negative_amplitudes,
     square_in_place,
 )
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.npz_frames import (
     AxisOrder,
     StoredFrames,
@@ -24,12 +23,10 @@ from ptychopinn_plugin.io.npz_frames import (
     read_frames,
 )
 from ptychopinn_plugin.io.npz_true_patches import read_true_patches
-from ptychopinn_plugin.io.ptychodus.coordinates import from_host
-from ptychopinn_plugin.scan.builder import Draft
+from ptychopinn_plugin.io.ptychodus_coordinates import from_host
+from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.photon_scale import scale_to_photons
-
-ZeroFrequency: TypeAlias = Literal['center', 'corner']
 
 
 def load_npz(
@@ -61,74 +58,91 @@ def load_npz(
         true_patches: False leaves `Y` unread; only a training on known objects needs it.
 
     Returns:
-        The scan; `decisions` says what was decided and why.
+        The scan; `decisions` says how the file was interpreted and why.
 
     Raises:
         ScanDataError: with every fault found.
     """
     path = Path(path)
-    draft = Draft(source=str(path))
-    with NpzMembers(path) as members:
-        draft.positions_px = draft.attempt(parts.read_positions, members)
-        draft.object_guess = draft.attempt(parts.read_object_guess, members, draft.decisions)
-        if probe is None:
-            draft.probe = draft.attempt(parts.read_probe, members, draft.decisions)
-        else:
-            draft.probe = draft.attempt(parts.given_probe, probe, draft.decisions)
-        declared = draft.attempt(npz_metadata.read_declared_domain, members)
-        nphotons = draft.attempt(npz_metadata.read_nphotons, members)
-        stored = _read_frames(draft, members, axis_order)
+    builder = ScanBuilder(source=str(path))
+    with NpzArchive(path) as archive:
+        _read_positions_probe_object(builder, archive, probe)
+        declared = builder.attempt(npz_scalars.read_declared_domain, archive)
+        nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
+        stored = _read_frames(builder, archive, axis_order)
         if stored is None:
-            return draft.finish()
-        draft.counts = stored.values
-        shape = (stored.values.shape[1], stored.values.shape[2])
-        draft.mask = draft.attempt(parts.read_mask, members, shape, draft.decisions)
+            return builder.build()
         if true_patches:
-            draft.true_patches = draft.attempt(
-                read_true_patches, members, stored.values.shape, axis_order, draft.decisions
+            builder.true_patches = builder.attempt(
+                read_true_patches, archive, stored.values.shape, axis_order, builder.decisions
             )
-        metadata = draft.attempt(npz_metadata.read_metadata, members, len(stored.values))
-        draft.metadata = metadata or ScanMetadata()
-        export = stored.key == 'diff3d' and 'bad_pixels' in members
-    if export and draft.positions_px is not None:
-        draft.positions_px = from_host(draft.positions_px, shape[1])
-        draft.decisions.append(
-            'positions were moved by half a pixel from the convention of Ptychodus, which wrote '
-            "the file ('bad_pixels' beside 'diff3d'), to the one used here"
-        )
-    factor = _to_photons(draft, stored, (declared, domain, export), photons, nphotons)
+        metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
+        builder.metadata = metadata or ScanMetadata()
+        export = stored.key == 'diff3d' and 'bad_pixels' in archive
+    if export:
+        _shift_exported_positions(builder, stored.values.shape[2])
+    factor = _scale_counts(builder, stored, (declared, domain, export), photons, nphotons)
     if dc == 'corner':
-        draft.mask = move_zero_frequency(stored.values, draft.mask)
-        draft.decisions.append('frames were turned from zero frequency in the corner to the centre')
-    return draft.finish(factor)
+        builder.mask = move_zero_frequency(stored.values, builder.mask)
+        builder.decisions.append(
+            'the zero frequency of the frames was moved from the corner to the centre'
+        )
+    return builder.build(factor)
+
+
+def _read_positions_probe_object(
+    builder: ScanBuilder, archive: NpzArchive, probe: Path | ComplexArray | None
+) -> None:
+    builder.positions_px = builder.attempt(npz_arrays.read_positions, archive)
+    builder.object_guess = builder.attempt(npz_arrays.read_object_guess, archive, builder.decisions)
+    if probe is None:
+        builder.probe = builder.attempt(npz_arrays.read_probe, archive, builder.decisions)
+    else:
+        builder.probe = builder.attempt(npz_arrays.given_probe, probe, builder.decisions)
 
 
 def _read_frames(
-    draft: Draft, members: NpzMembers, axis_order: AxisOrder | None
+    builder: ScanBuilder, archive: NpzArchive, axis_order: AxisOrder | None
 ) -> StoredFrames | None:
-    positions = None if draft.positions_px is None else len(draft.positions_px)
-    return draft.attempt(read_frames, members, positions, axis_order, draft.decisions)
+    """Read frames and mask; return the frames as stored, None where they could not be read."""
+    positions = None if builder.positions_px is None else len(builder.positions_px)
+    stored = builder.attempt(read_frames, archive, positions, axis_order, builder.decisions)
+    if stored is not None:
+        builder.counts = stored.values
+        shape = (stored.values.shape[1], stored.values.shape[2])
+        builder.mask = builder.attempt(npz_arrays.read_mask, archive, shape, builder.decisions)
+    return stored
 
 
-def _to_photons(
-    draft: Draft,
+def _shift_exported_positions(builder: ScanBuilder, frame_size: int) -> None:
+    if builder.positions_px is None:
+        return
+    builder.positions_px = from_host(builder.positions_px, frame_size)
+    builder.decisions.append(
+        'positions were moved by half a pixel from the convention of Ptychodus, which wrote '
+        "the file ('bad_pixels' beside 'diff3d'), to the one used here"
+    )
+
+
+def _scale_counts(
+    builder: ScanBuilder,
     stored: StoredFrames,
-    signs: tuple[str | None, Domain | None, bool],
+    origin: tuple[str | None, Domain | None, bool],
     photons: float | None,
     nphotons: float | None,
 ) -> float:
-    """Make the draft's counts photons and return what their intensities were multiplied by."""
-    declared, asked, export = signs
+    """Make the builder's counts photons and return the factor of their intensities."""
+    declared, asked, export = origin
     domain, reason = decide_domain(stored, declared, asked, export)
-    draft.decisions.append(reason)
-    if draft.mask is not None:
-        stored.values[:, draft.mask] = 0
+    builder.decisions.append(reason)
+    if builder.mask is not None:
+        stored.values[:, builder.mask] = 0
     are_counts = domain == 'counts'
     if domain == 'amplitude':
-        draft.faults += negative_amplitudes(stored.values, stored.key)
+        builder.faults += negative_amplitudes(stored.values, stored.key)
         square_in_place(stored.values)
         if are_whole_numbers(stored.values):
             are_counts = True
             np.rint(stored.values, out=stored.values)
-            draft.decisions.append('the squares are whole numbers, so they are photon counts')
-    return scale_to_photons(stored.values, photons, nphotons, are_counts, draft.decisions)
+            builder.decisions.append('the squares are whole numbers, so they are photon counts')
+    return scale_to_photons(stored.values, photons, nphotons, are_counts, builder.decisions)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.scan.data import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 
 # Planck's constant times the speed of light, exact in the SI.
 EV_METRE = 1.239841984332e-6
@@ -18,7 +19,7 @@ EV_METRE = 1.239841984332e-6
 def save_npz(path: Path | str, scan: ScanData) -> None:
     """Write a scan as a canonical .npz, which `load_npz` reads back as the same scan.
 
-    Members: `diffraction` float32 (n, N, N), amplitude, 0 where bad; `xcoords`, `ycoords` and the
+    Arrays: `diffraction` float32 (n, N, N), amplitude, 0 where bad; `xcoords`, `ycoords` and the
     same as `xcoords_start`, `ycoords_start`, float64 (n,), object pixels; `scan_index` int64 (n,),
     where known; `probeGuess` complex64 (N, N), or (modes, N, N) for several modes; `objectGuess`
     complex64 (H, W), and `Y` complex64 (n, N, N), the true patches, where known; `bad_pixels` bool
@@ -30,16 +31,15 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
         OutputError: the file cannot be written there; nothing is left behind.
     """
     with replacing(Path(path)) as temporary, temporary.open('wb') as file:
-        np.savez(file, allow_pickle=False, **npz_members(scan))
+        np.savez(file, allow_pickle=False, **scan_arrays(scan))
 
 
-def npz_members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
-    """Return the members of a canonical .npz, as `save_npz` writes them."""
+def scan_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a canonical .npz by name, as `save_npz` writes them."""
     y, x = np.ascontiguousarray(scan.positions_px.T)
     amplitude = np.where(scan.mask, np.float32(0), scan.counts)
-    photons = float(amplitude.sum(dtype=np.float64)) / scan.frame_count
     np.sqrt(amplitude, out=amplitude)
-    members: dict[str, npt.NDArray[Any]] = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         'diffraction': amplitude,
         'xcoords': x,
         'ycoords': y,
@@ -47,17 +47,17 @@ def npz_members(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         'ycoords_start': y,
         'probeGuess': scan.probe[0] if scan.mode_count == 1 else scan.probe,
         'measurement_domain': np.asarray('amplitude'),
-        'nphotons': np.asarray(photons),
+        'nphotons': np.asarray(mean_photons(scan)),
     }
     if scan.mask.any():
-        members['bad_pixels'] = scan.mask
+        arrays['bad_pixels'] = scan.mask
     if scan.object_guess is not None:
-        members['objectGuess'] = scan.object_guess
+        arrays['objectGuess'] = scan.object_guess
     if scan.true_patches is not None:
-        members['Y'] = scan.true_patches
+        arrays['Y'] = scan.true_patches
     if scan.metadata.scan_index is not None:
-        members['scan_index'] = scan.metadata.scan_index
-    return members | _instrument(scan)
+        arrays['scan_index'] = scan.metadata.scan_index
+    return arrays | _instrument(scan)
 
 
 def _instrument(scan: ScanData) -> dict[str, npt.NDArray[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_archive import NpzMembers
+from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.npz_frames import AxisOrder
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -13,7 +13,7 @@ KEY = 'Y'
 
 
 def read_true_patches(
-    members: NpzMembers,
+    archive: NpzArchive,
     shape: tuple[int, ...],
     axis_order: AxisOrder | None,
     decisions: list[str],
@@ -23,17 +23,17 @@ def read_true_patches(
     Read block by block; taken are (n, N, N), (n, N, N, 1) and (N, N, n).
 
     Args:
-        members: the open file.
+        archive: the open file.
         shape: (n, N, N), of the frames.
-        axis_order: of the frames, where the user said it; for n = N it holds for `Y` too.
-        decisions: what was decided is added here.
+        axis_order: of the frames, where it was given; for n = N it holds for `Y` too.
+        decisions: how the array was interpreted is added here.
 
     Raises:
         ScanDataError: it has another shape or is not complex.
     """
-    if KEY not in members:
+    if KEY not in archive:
         return None
-    header = members.header(KEY)
+    header = archive.header(KEY)
     frames, *sides = shape
     if header.dtype.kind != 'c':
         raise ScanDataError(
@@ -43,19 +43,19 @@ def read_true_patches(
             ]
         )
     last = (*sides, frames)
-    turned = header.shape == last and (header.shape != shape or axis_order == 'hwn')
-    if not turned and header.shape not in (shape, (*shape, 1)):
+    frames_last = header.shape == last and (header.shape != shape or axis_order == 'hwn')
+    if not frames_last and header.shape not in (shape, (*shape, 1)):
         raise ScanDataError(
             [f'{KEY!r} must have the shape of the frames, {shape}, got {header.shape}']
         )
-    if header.dtype != np.complex64 or turned:
+    if header.dtype != np.complex64 or frames_last:
         decisions.append(
             f'{KEY!r} {header.dtype} {header.shape} was made complex64 with its frames first'
         )
     patches = np.empty(shape, np.complex64)
-    stored = np.moveaxis(patches, 0, 2) if turned else patches.reshape(header.shape)
-    for place, block in members.blocks(KEY):
-        # A complex128 beyond complex64 turns infinite, which the contract's check then names.
+    stored = np.moveaxis(patches, 0, 2) if frames_last else patches.reshape(header.shape)
+    for place, block in archive.blocks(KEY):
+        # A complex128 beyond complex64 becomes infinite, which the contract's check reports.
         with np.errstate(over='ignore', invalid='ignore'):
             stored[place] = block
     return patches

@@ -1,4 +1,4 @@
-"""Results by the ending of their file's name."""
+"""Saving and loading reconstructions, by the ending of the file's name."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output
 from ptychopinn_plugin.errors import ResultFileError
-from ptychopinn_plugin.io.npz_result import load_npz, save_npz
+from ptychopinn_plugin.io.formats import find_format, result_endings
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.result import Result
-
-SUFFIXES = ('.h5', '.npz')
 
 
 def save_reconstruction(
     path: str | Path, reconstruction: Reconstruction, scan: ScanData, *, comments: str = ''
 ) -> None:
-    """Write a reconstruction: `.h5` is a Ptychodus product, `.npz` the arrays of `save_npz`.
+    """Write a reconstruction: `.h5` is a Ptychodus product, `.npz` holds its fields.
 
     Args:
         path: the file; an old one is replaced when the new one is complete.
@@ -26,30 +23,27 @@ def save_reconstruction(
 
     Raises:
         OutputError: another ending, or the file cannot be written there.
+        UnavailableError: `.h5`, and Ptychodus is not installed.
     """
     path = Path(path)
-    check_output(path, SUFFIXES)
-    if path.suffix.lower() == '.npz':
-        save_npz(path, reconstruction, scan)
-        return
-    from ptychopinn_plugin.io.ptychodus.write import save_product
-
-    save_product(path, reconstruction, scan, name=path.stem, comments=comments)
+    check_output(path, result_endings())
+    row = find_format(path)
+    assert row is not None  # its ending was checked
+    row.write_reconstruction(path, reconstruction, scan, comments)
 
 
-def load_result(path: str | Path) -> Result:
-    """Read a result back, from a Ptychodus product (`.h5`) or an `.npz` file.
+def load_result(path: str | Path) -> Reconstruction:
+    """Read a reconstruction back, from a Ptychodus product (`.h5`) or an `.npz` file.
 
     Raises:
         ResultFileError: no such file, another kind of file, or one that is not complete.
+        UnavailableError: `.h5`, and Ptychodus is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ResultFileError(f'{path} ends in {path.suffix!r}, a result ends in .h5 or .npz')
+    row = find_format(path)
+    if row is None or path.suffix.lower() not in result_endings():
+        endings = ' or '.join(result_endings())
+        raise ResultFileError(f'{path} ends in {path.suffix!r}, a result ends in {endings}')
     if not path.exists():
         raise ResultFileError(f'there is no result file {path}')
-    if path.suffix.lower() == '.npz':
-        return load_npz(path)
-    from ptychopinn_plugin.io.ptychodus.read_product import load_product_result
-
-    return load_product_result(path)
+    return row.read_reconstruction(path)

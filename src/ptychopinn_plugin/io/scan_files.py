@@ -1,20 +1,14 @@
-"""Any scan file, whatever its kind."""
+"""Reading a scan, whatever the format of its file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-import h5py
-
-from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_scan import load_npz
+from ptychopinn_plugin.io.file_format import ScanOptions
+from ptychopinn_plugin.io.formats import find_format, find_scan_format
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
-
-DIFFRACTION = 'diffraction.h5'
-PRODUCT = 'product.h5'
-HDF5_ENDINGS = ('.h5', '.hdf5')
 
 
 def load_scan(
@@ -53,67 +47,26 @@ def load_scan(
 
     Raises:
         ScanDataError: with every fault found, or for a path that is no scan.
+        UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
     """
     path = Path(path)
-    probe = _given_probe(probe)
-    pair = _ptychodus_pair(path, product)
-    if pair is None:
-        scan = load_npz(
-            path,
-            domain=domain,
-            axis_order=axis_order,
-            dc=dc,
-            photons=photons,
-            probe=probe,
-            true_patches=true_patches,
-        )
-    else:
-        from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus
-
-        _refuse(
-            path,
-            domain=domain is not None,
-            axis_order=axis_order is not None,
-            dc=dc != 'center',
-            photons=photons is not None,
-        )
-        scan = load_ptychodus(*pair, probe=probe)
+    options = ScanOptions(
+        product=product,
+        domain=domain,
+        axis_order=axis_order,
+        dc=dc,
+        photons=photons,
+        probe=_load_probe(probe),
+        true_patches=true_patches,
+    )
+    scan = find_scan_format(path).read_scan(path, options)
     return orient(scan, flip_x=flip_x, flip_y=flip_y, transpose=transpose)
 
 
-def _refuse(path: Path, **given: bool) -> None:
-    """Refuse options that mean nothing for Ptychodus' files, whose contents are settled."""
-    faults = [
-        f'--{name.replace("_", "-")} is for .npz files; {path} comes from Ptychodus: leave it out'
-        for name, is_given in given.items()
-        if is_given
-    ]
-    if faults:
-        raise ScanDataError(faults)
-
-
-def _given_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None:
-    if not isinstance(probe, str | Path) or Path(probe).suffix.lower() not in HDF5_ENDINGS:
-        return probe
-    from ptychopinn_plugin.io.ptychodus.read_scan import load_product_probe
-
-    return load_product_probe(Path(probe))
-
-
-def _ptychodus_pair(path: Path, product: Path | None) -> tuple[Path, Path] | None:
-    """Return (diffraction file, product), or None for a path that is no file of Ptychodus."""
-    if path.is_dir():
-        return path / DIFFRACTION, product or path / PRODUCT
-    if path.suffix.lower() not in HDF5_ENDINGS:
-        return None
-    if product is None and _is_product(path):
-        return path.with_name(DIFFRACTION), path
-    return path, product or path.with_name(PRODUCT)
-
-
-def _is_product(path: Path) -> bool:
-    try:
-        with h5py.File(path, 'r') as file:
-            return 'probe' in file and 'patterns' not in file
-    except OSError:
-        return path.name == PRODUCT
+def _load_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None:
+    """Return the probe of a file whose format reads it, any other as it was given."""
+    if isinstance(probe, str | Path):
+        row = find_format(Path(probe))
+        if row is not None and row.read_probe is not None:
+            return row.read_probe(Path(probe))
+    return probe

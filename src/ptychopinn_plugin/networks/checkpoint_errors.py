@@ -1,4 +1,4 @@
-"""What is wrong with a checkpoint, said alike by every backend."""
+"""Errors of checkpoints, with the same messages in every backend."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from ptychopinn_plugin.errors import CheckpointError
 
 
-def missing(path: Path | None) -> CheckpointError:
-    """Return the error where there is nothing to resume."""
+def missing_checkpoint(path: Path | None) -> CheckpointError:
+    """Return the error for a training that has nothing to resume."""
     return CheckpointError(
         f'there is no checkpoint {path} to resume; leave --resume away to start anew'
     )
 
 
-def unreadable(path: Path, error: Exception) -> CheckpointError:
+def unreadable_checkpoint(path: Path, error: Exception) -> CheckpointError:
     """Return the error for a file that is no checkpoint."""
     return CheckpointError(
         f'{path} cannot be resumed ({type(error).__name__}: {error}); '
@@ -22,8 +22,8 @@ def unreadable(path: Path, error: Exception) -> CheckpointError:
     )
 
 
-def of_another_shape(path: Path) -> CheckpointError:
-    """Return the error for a checkpoint of another network."""
+def mismatched_checkpoint(path: Path) -> CheckpointError:
+    """Return the error for a checkpoint whose arrays have other names or shapes."""
     return CheckpointError(
         f'{path} holds a network of another shape; resume with the same settings of the model, '
         'as --width, --levels and --gridsize, or leave --resume away to start anew'

@@ -1,4 +1,4 @@
-"""What a training keeps: its history, the best weights so far, and what the monitor hears."""
+"""History of a training: its losses, its best weights, and the progress reported of it."""
 
 from __future__ import annotations
 
@@ -7,44 +7,33 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-import ptychopinn_plugin
-from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.model_file import (
-    Manifest,
-    TrainedModel,
-    data_fingerprint,
-    probe_fingerprint,
-    weights_fingerprint,
-)
+from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
-from ptychopinn_plugin.networks.weights import Weights, joined
-from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.networks.weights import Weights
 
+# An episode's loss falls below 0 where an object fits held-out frames better than the reference
+# does; reported losses stay positive, for logarithmic axes.
 LEAST_LOSS = 1e-6
-# Of a held-out episode: log10 of its dose, and what the update times each factor left.
-Case: TypeAlias = tuple[float, list[float]]
 
 
 @dataclass(eq=False)
-class TrainingRecord:
-    """The record of one training.
+class TrainingHistory:
+    """Losses and best weights of one training.
 
     Attributes:
-        monitor: hears of every step and, if it likes, of each better model.
-        manifest: what the model says of itself, but for its weights.
+        monitor: gets the progress of every step and, if it wants them, the better models.
+        manifest: of the model, without the fingerprint of its weights.
         probe: complex64 (modes, N, N), of the first scan.
         steps_per_epoch: 0 for those of the config.
-        metric: the loss that says which epoch is the best.
-        weights: of the best epoch so far, None before the first.
-        trust: measured at that epoch; None for a network that has none.
-        best: its loss.
+        metric: the loss by which the best epoch is chosen.
+        weights: all arrays of the best epoch's model file, None before the first epoch.
+        best: loss of the best epoch.
         losses: (training, validation) of every epoch.
     """
 
@@ -54,10 +43,9 @@ class TrainingRecord:
     steps_per_epoch: int = 0
     metric: Literal['val_loss', 'train_loss'] = 'val_loss'
     weights: Weights | None = None
-    trust: Trust | None = field(default_factory=Trust.full)
     best: float = math.inf
     losses: list[tuple[float, float]] = field(default_factory=list)
-    began: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.perf_counter)
 
     @property
     def config(self) -> TrainingConfig:
@@ -68,131 +56,64 @@ class TrainingRecord:
         """Take the config's steps where none are given."""
         self.steps_per_epoch = self.steps_per_epoch or self.config.steps_per_epoch
 
-    def step(self, epoch: int, episode: int, loss: float) -> None:
-        """Tell of an episode or a batch, all numbers from 0."""
-        self._tell(epoch * self.steps_per_epoch + episode + 1, loss, None)
-
-    def epoch(
-        self,
-        epoch: int,
-        losses: Sequence[float],
-        cases: Sequence[Case],
-        weights: Callable[[], Weights],
-    ) -> float:
-        """Keep the weights where held-out frames say that they are the best so far.
+    def add_step(self, epoch: int, index: int, loss: float) -> None:
+        """Report a step.
 
         Args:
             epoch: its number from 0.
-            losses: of its episodes.
-            cases: of its validation.
-            weights: returns copies of the network's weights.
-
-        Returns:
-            The validation loss.
+            index: of the episode or batch within the epoch, from 0.
+            loss: of the step.
         """
-        doses, ratios = zip(*cases, strict=True)
-        validation = float(np.mean([left[-1] for left in ratios]))
-        trust = Trust.measured(np.asarray(doses), np.asarray(ratios))
-        self.judged(epoch, losses, validation, weights, trust)
-        return validation
+        self._report(epoch * self.steps_per_epoch + index + 1, loss, None)
 
-    def judged(
+    def add_epoch(
         self,
         epoch: int,
         losses: Sequence[float],
-        validation: float,
+        validation_loss: float,
         weights: Callable[[], Weights],
-        trust: Trust | None = None,
     ) -> None:
-        """Keep the weights of a network where its loss is the least so far.
+        """Keep the losses of an epoch, and its weights if it is the best one so far.
 
         Args:
             epoch: its number from 0.
-            losses: of its batches.
-            validation: its loss on held-out frames.
-            weights: returns copies of the network's weights.
-            trust: measured at this epoch, None for a network that has none.
+            losses: of its steps.
+            validation_loss: on held-out frames.
+            weights: returns copies of all arrays of the model file; called for a better epoch only.
         """
         loss = float(np.mean(losses)) if losses else math.nan
-        self.losses.append((max(loss, LEAST_LOSS), max(validation, LEAST_LOSS)))
-        judge = validation if self.metric == 'val_loss' else loss
-        better = judge < self.best
-        if better:
-            self.best, self.trust, self.weights = judge, trust, weights()
-        self._tell((epoch + 1) * self.steps_per_epoch, *self.losses[-1])
-        if better and self.monitor.wants_models():
-            self.monitor.on_better_model(self.trained())
+        self.losses.append((max(loss, LEAST_LOSS), max(validation_loss, LEAST_LOSS)))
+        # Compared before the losses are held above LEAST_LOSS: below it, less is still better.
+        compared = validation_loss if self.metric == 'val_loss' else loss
+        is_better = compared < self.best
+        if is_better:
+            self.best, self.weights = compared, weights()
+        self._report((epoch + 1) * self.steps_per_epoch, *self.losses[-1])
+        if is_better and self.monitor.wants_models():
+            self.monitor.on_better_model(self.best_model())
 
-    def epochs_without_gain(self) -> int:
+    def epochs_without_improvement(self) -> int:
         """Return how many epochs have passed since the best one."""
-        return len(self.losses) - 1 - self.best_epochs()[0]
+        return len(self.losses) - 1 - self.rank_epochs()[0]
 
-    def best_epochs(self) -> list[int]:
+    def rank_epochs(self) -> list[int]:
         """Return the numbers of all epochs, the best one first."""
         column = int(self.metric == 'val_loss')
         return sorted(range(len(self.losses)), key=lambda epoch: self.losses[epoch][column])
 
-    def history(self) -> npt.NDArray[np.float64]:
+    def loss_array(self) -> npt.NDArray[np.float64]:
         """Return the losses, float64 (epochs, 2)."""
         return np.asarray(self.losses, np.float64).reshape(-1, 2)
 
-    def trained(self) -> TrainedModel:
+    def best_model(self) -> TrainedModel:
         """Return the best epoch's model."""
-        weights = self.weights or {}
-        weights = weights if self.trust is None else joined(weights, self.trust)
-        model = TrainedModel(weights, self.probe, self.history(), self.manifest)
+        model = TrainedModel(self.weights or {}, self.probe, self.loss_array(), self.manifest)
         fingerprint = weights_fingerprint(model)
         manifest = self.manifest.model_copy(update={'weights_fingerprint': fingerprint})
         return dataclasses.replace(model, manifest=manifest)
 
-    def _tell(self, step: int, loss: float, validation: float | None) -> None:
+    def _report(self, step: int, loss: float, validation_loss: float | None) -> None:
         total = self.steps_per_epoch * self.config.epochs
-        seconds = time.perf_counter() - self.began
+        seconds = time.perf_counter() - self.started
         loss = max(loss, LEAST_LOSS)
-        self.monitor.on_progress(Progress('train', step, total, loss, validation, seconds))
-
-
-def manifest_of(
-    execution: ExecutionConfig,
-    model: ModelConfig,
-    training: TrainingConfig,
-    scans: Sequence[ScanData],
-) -> Manifest:
-    """Return what a model says of itself, but for its weights.
-
-    Args:
-        execution: who trains it, and where.
-        model: the network's shape.
-        training: how.
-        scans: on what, with the probes that were used.
-
-    Raises:
-        ScanDataError: the frames of a scan have another size than the network is for.
-    """
-    _check_frame_sizes(model, scans)
-    return Manifest(
-        package_version=ptychopinn_plugin.__version__,
-        backend=execution.backend,
-        model=model,
-        training=training,
-        execution=execution,
-        frame_size=scans[0].frame_size,
-        pixel_size_m=scans[0].metadata.pixel_size_m,
-        photons_per_frame=tuple(
-            float(scan.counts.sum(dtype=np.float64)) / scan.frame_count for scan in scans
-        ),
-        probe_fingerprint=probe_fingerprint(scans[0].probe),
-        data_fingerprint=data_fingerprint(scans),
-    )
-
-
-def _check_frame_sizes(model: ModelConfig, scans: Sequence[ScanData]) -> None:
-    one_size = model.frame_size or (scans[0].frame_size if model.architecture == 'cnn' else 0)
-    faults = [
-        f'the network is for frames of {one_size} x {one_size} pixels, those of '
-        f'{scan.source or "a scan"} have {scan.frame_size} a side; cut or bin them'
-        for scan in scans
-        if one_size and scan.frame_size != one_size
-    ]
-    if faults:
-        raise ScanDataError(faults)
+        self.monitor.on_progress(Progress('train', step, total, loss, validation_loss, seconds))

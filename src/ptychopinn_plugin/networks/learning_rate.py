@@ -1,4 +1,4 @@
-"""How the optimiser's steps are sized, the same for every backend."""
+"""Learning rate schedules and weight decay, the same for every backend."""
 
 from __future__ import annotations
 
@@ -7,78 +7,88 @@ from dataclasses import dataclass
 
 from ptychopinn_plugin.config import ExecutionConfig
 
+# A hundredth of PyTorch's default for AdamW.
 WEIGHT_DECAY = 1e-4
+# The moments of Adam's first steps come from few gradients, so the rate grows linearly at first (Ma
+# and Yarats, AAAI 2021, doi:10.48550/arXiv.1910.04209).
 WARM_UP_STEPS = 60
-# Where the learning rate ends, relative to its peak.
-LAST_FACTOR = 0.01
-# On a plateau of this many epochs the rate is halved.
+# Learning rate at the end of training, relative to its peak.
+FINAL_FACTOR = 0.01
+# The rate is halved after this many epochs without a better validation loss.
 PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 0.5
 
 
 @dataclass(eq=False)
-class Schedule:
-    """The learning rate of every step, as the execution config says.
+class LearningRateSchedule:
+    """The learning rate of every step of the optimiser.
 
     Attributes:
-        course: 'Exponential', 'WarmupCosine' or 'ReduceLROnPlateau'.
+        scheduler: 'Exponential', 'WarmupCosine' or 'ReduceLROnPlateau'.
         peak: the greatest learning rate.
-        total: steps planned.
-        reduction: by plateaus so far.
-        waited: epochs since the best one or the last reduction.
+        total_steps: steps planned.
+        reduction: factor of the rate from the plateaus so far.
+        plateau: epochs since the best one or the last reduction.
         best: the least validation loss so far.
     """
 
-    course: str
+    scheduler: str
     peak: float
-    total: int
+    total_steps: int
     reduction: float = 1.0
-    waited: int = 0
+    plateau: int = 0
     best: float = math.inf
 
     @classmethod
-    def of(cls, execution: ExecutionConfig, total: int, *, rate: float, course: str) -> Schedule:
-        """Return what the config asks for.
+    def from_config(
+        cls, execution: ExecutionConfig, total_steps: int, *, rate: float, scheduler: str
+    ) -> LearningRateSchedule:
+        """Build the schedule of a config.
 
         Args:
             execution: the config.
-            total: steps planned.
-            rate: the architecture's own learning rate.
-            course: the architecture's own.
+            total_steps: steps planned.
+            rate: learning rate of the architecture where the config gives none.
+            scheduler: of the architecture, where the config says 'Default'.
         """
-        own = execution.scheduler == 'Default'
+        is_default = execution.scheduler == 'Default'
         return cls(
-            course if own else execution.scheduler, execution.learning_rate or rate, max(total, 1)
+            scheduler if is_default else execution.scheduler,
+            execution.learning_rate or rate,
+            max(total_steps, 1),
         )
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        done = min(step / self.total, 1.0)
-        if self.course == 'ReduceLROnPlateau':
+        progress = min(step / self.total_steps, 1.0)
+        if self.scheduler == 'ReduceLROnPlateau':
             return self.peak * self.reduction
-        if self.course == 'Exponential':
-            return self.peak * math.pow(LAST_FACTOR, done)
-        cosine = 0.5 * (1 + math.cos(math.pi * done))
-        warm_up = min(1.0, (step + 1) / min(WARM_UP_STEPS, self.total))
-        return self.peak * warm_up * ((1 - LAST_FACTOR) * cosine + LAST_FACTOR)
+        if self.scheduler == 'Exponential':
+            return self.peak * math.pow(FINAL_FACTOR, progress)
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        warm_up = min(1.0, (step + 1) / min(WARM_UP_STEPS, self.total_steps))
+        return self.peak * warm_up * ((1 - FINAL_FACTOR) * cosine + FINAL_FACTOR)
 
-    def epoch_ended(self, validation: float) -> None:
-        """Hear of an epoch's validation loss; a resumed training tells all earlier ones again."""
-        self.waited = 0 if validation < self.best else self.waited + 1
-        self.best = min(self.best, validation)
-        if self.waited >= PLATEAU_EPOCHS:
+    def end_epoch(self, validation_loss: float) -> None:
+        """Count the epochs of a plateau; a resumed training replays all earlier epochs."""
+        self.plateau = 0 if validation_loss < self.best else self.plateau + 1
+        self.best = min(self.best, validation_loss)
+        if self.plateau >= PLATEAU_EPOCHS:
             self.reduction *= PLATEAU_FACTOR
-            self.waited = 0
+            self.plateau = 0
 
 
-def stage_schedule(execution: ExecutionConfig, steps: int) -> Schedule:
-    """Return the schedule of the `unrolled` architecture's stage; a step is an episode."""
-    return Schedule.of(execution, steps, rate=2e-3, course='WarmupCosine')
+def unrolled_schedule(execution: ExecutionConfig, steps: int) -> LearningRateSchedule:
+    """Return the schedule of the `unrolled` architecture; a step is an episode."""
+    return LearningRateSchedule.from_config(execution, steps, rate=2e-3, scheduler='WarmupCosine')
 
 
-def cnn_schedule(execution: ExecutionConfig, steps: int, *, supervised: bool = False) -> Schedule:
+def cnn_schedule(
+    execution: ExecutionConfig, steps: int, *, supervised: bool = False
+) -> LearningRateSchedule:
     """Return the schedule of the `cnn` architecture; a step is a batch of groups.
 
-    At 1e-3 a training on known objects ends at the mean object, and one on frames learns less.
+    At a rate of 1e-3 a supervised training ends at the mean object, and an unsupervised one
+    reaches a larger loss.
     """
     rate = 3e-4 if supervised else 4e-4
-    return Schedule.of(execution, steps, rate=rate, course='WarmupCosine')
+    return LearningRateSchedule.from_config(execution, steps, rate=rate, scheduler='WarmupCosine')

@@ -1,4 +1,4 @@
-"""A reconstruction from start to end, the same for every backend."""
+"""A reconstruction with all its stages, the same for every backend."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 
 logger = logging.getLogger(__name__)
 
-Step: TypeAlias = Literal['solver', 'network']
-# Maps (object, preconditioned gradient image, dose), all (H, W), to the changed object.
+StageName: TypeAlias = Literal['solver', 'network']
+# Maps (object, preconditioned gradient image, dose), all (H, W), to the updated object.
 Stage: TypeAlias = Callable[[Array, Array, Array], Array]
 # Amplitude misfit that fitting noise with one real number takes away, on average: the variance of
 # the square root of a photon count.
 NOISE_MISFIT = 0.25
 
 
-def plan(inference: InferenceConfig, *, with_stage: bool) -> list[Step]:
-    """Return the steps of a reconstruction in their order."""
-    steps: list[Step] = []
+def plan_stages(inference: InferenceConfig, *, with_stage: bool) -> list[StageName]:
+    """Return the stages of a reconstruction in their order; a solver stage is one pass."""
+    names: list[StageName] = []
     if with_stage:
         for _ in range(inference.stages):
-            steps.extend(['solver'] * inference.stage_passes)
-            steps.append('network')
-    steps.extend(['solver'] * inference.refine_iterations)
-    if with_stage and inference.closing_stage and steps and steps[-1] == 'solver':
-        steps.append('network')
-    return steps
+            names.extend(['solver'] * inference.stage_passes)
+            names.append('network')
+    names.extend(['solver'] * inference.refine_iterations)
+    if with_stage and inference.closing_stage and names and names[-1] == 'solver':
+        names.append('network')
+    return names
 
 
 def stop_check(monitor: Monitor) -> Callable[[], None]:
@@ -54,10 +54,10 @@ def stop_check(monitor: Monitor) -> Callable[[], None]:
     return check
 
 
-def solver_of(
+def build_solver(
     ops: Ops, scan: ScanData, inference: InferenceConfig, monitor: Monitor
 ) -> AcceleratedSolver:
-    """Prepare a scan for passes that raise Cancelled once the monitor asks for a stop."""
+    """Build a solver whose passes raise Cancelled once the monitor asks for a stop."""
     problem = Problem.of(
         ops,
         scan,
@@ -83,67 +83,68 @@ def run_reconstruction(
 
     Args:
         ops: the framework.
-        scan: the scan; of its object guess only the shape counts.
-        inference: what to do.
-        monitor: hears of every step.
+        scan: the scan; of its object guess only the shape is used.
+        inference: stages and passes.
+        monitor: gets the progress after every stage.
         backend: the framework's name, for the result.
-        model: whose stage it is, for the result.
+        model: the trained model, for the result.
         stage: the learned stage; None for physics alone.
-        initial_object: complex64 (H, W), finite, what a network made of the frames on the canvas
-            of the scan, to start from; None for an empty object.
+        initial_object: complex64 (H, W), finite, on the canvas of the scan, from a network; None
+            for an empty object.
 
     Raises:
         Cancelled: the monitor asked for a stop.
         ReconstructionError: the numbers did not stay finite.
     """
-    began = time.perf_counter()
-    run = _Run(solver_of(ops, scan, inference, monitor), stage, model, backend, began)
+    started = time.perf_counter()
+    run = _Run(build_solver(ops, scan, inference, monitor), stage, model, backend, started)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
-    run.do(plan(inference, with_stage=stage is not None), monitor)
+    run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
     return run.result()
 
 
 @dataclass(eq=False)
 class _Run:
-    """A reconstruction under way."""
+    """State of a reconstruction: the solver, and the residuals so far."""
 
     solver: AcceleratedSolver
     stage: Stage | None
     model: TrainedModel | None
     backend: Backend
-    began: float
+    started: float
     residuals: list[float] = field(default_factory=list)
-    names: list[Step] = field(default_factory=list)
+    names: list[StageName] = field(default_factory=list)
 
     def start_at(self, initial_object: Array) -> None:
-        """Start from an object of a network; keep its residual."""
+        """Start from the object of a network; record its residual."""
         self.solver.change_object(lambda _: initial_object)
-        self._keep('network', self.solver.residual())
+        self._record('network', self.solver.residual())
 
-    def do(self, steps: list[Step], monitor: Monitor) -> None:
-        """Do every step; keep the residual met in each pass and, last, that of the result."""
-        for number, step in enumerate(steps, 1):
-            if step == 'solver':
-                self._keep(step, self.solver.one_pass())
+    def execute(self, names: list[StageName], monitor: Monitor) -> None:
+        """Run all stages; record the residual of each pass and, last, that of the result."""
+        for number, name in enumerate(names, 1):
+            if name == 'solver':
+                self._record(name, self.solver.one_pass())
             elif self.stage is not None:
-                if number == len(steps):
-                    self._close()
+                if number == len(names):
+                    self._apply_final_stage()
                 else:
                     apply_stage(self.solver, self.stage)
             monitor.on_progress(
-                Progress(step, number, len(steps), self.residuals[-1], None, self.seconds())
+                Progress(name, number, len(names), self.residuals[-1], None, self.seconds())
             )
-            if number < len(steps) and monitor.wants_preview():
+            if number < len(names) and monitor.wants_preview():
                 monitor.on_preview(self.result())
-        if steps and steps[-1] == 'solver':
-            self._keep('solver', self.solver.finish())
+        # A pass measures the object before its updates; this is the residual of the last object.
+        if names and names[-1] == 'solver':
+            self._record('solver', self.solver.finish())
 
-    def _close(self) -> None:
-        """Give the network the last word, unless the frames contradict it.
+    def _apply_final_stage(self) -> None:
+        """Apply the final stage; revert it if the residual rises by more than noise.
 
-        Taking away the noise that physics fitted raises the residual by about NOISE_MISFIT for
-        each real number fitted; a stage that raises it by more has done harm and is taken back.
+        Removing the noise that physics fitted raises the residual by about NOISE_MISFIT for each
+        real number fitted, two a covered pixel; a larger rise is an error of the network.
         """
         solver, problem = self.solver, self.solver.problem
         before, state = solver.finish(), solver.state
@@ -153,7 +154,7 @@ class _Run:
         covered = np.count_nonzero(dose > LEAST_COVERAGE * dose.max())
         allowed = NOISE_MISFIT * 2 * covered / max(problem.total_counts, 1e-30)
         if after <= before + allowed:
-            self._keep('network', after)
+            self._record('network', after)
         else:
             logger.warning(
                 'The closing stage would raise the residual from %.5f to %.5f, more than noise '
@@ -163,16 +164,16 @@ class _Run:
                 allowed,
             )
             solver.state = state
-            self._keep('solver', before)
+            self._record('solver', before)
 
-    def _keep(self, step: Step, residual: float) -> None:
-        """Keep the residual of a step."""
-        self.names.append(step)
+    def _record(self, name: StageName, residual: float) -> None:
+        """Append the residual of a stage."""
+        self.names.append(name)
         self.residuals.append(residual)
 
     def seconds(self) -> float:
         """Return the seconds since the start."""
-        return time.perf_counter() - self.began
+        return time.perf_counter() - self.started
 
     def result(self) -> Reconstruction:
         """Return the present state."""
@@ -181,23 +182,26 @@ class _Run:
         coverage = dose / max(float(dose.max()), 1e-30)
         canvas_object = ops.numpy(self.solver.canvas_object)
         probe = ops.numpy(self.solver.probe)
-        scale = _gauge(problem.scan.probe, probe)
+        scale = _probe_rescaling(problem.scan.probe, probe)
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
             probe=(probe * scale).astype(np.complex64),
+            positions_px=problem.scan.positions_px,
             coverage=coverage,
             residual=np.asarray(self.residuals, np.float64),
             stages=tuple(self.names),
             backend=self.backend,
             seconds=self.seconds(),
+            pixel_size_m=problem.scan.metadata.pixel_size_m,
             model_name='' if self.model is None else weights_fingerprint(self.model),
-            losses=() if self.model is None else _history(self.model),
+            losses=() if self.model is None else _training_losses(self.model),
+            residual_name=problem.noise.residual_name,
         )
 
 
 def apply_stage(solver: AcceleratedSolver, stage: Stage) -> None:
-    """Let a learned stage change the solver's object."""
+    """Update the solver's object by a learned stage."""
     direction, dose = solver.direction()
     solver.change_object(lambda canvas_object: stage(canvas_object, direction, dose))
 
@@ -205,7 +209,7 @@ def apply_stage(solver: AcceleratedSolver, stage: Stage) -> None:
 def _covered(
     canvas_object: npt.NDArray[np.complex64], coverage: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.complex64]:
-    """Return the object, NaN where no probe reached."""
+    """Return the object, NaN where no probe illuminates it."""
     if not np.isfinite(canvas_object).all():
         raise ReconstructionError(
             'the reconstructed object is not finite; check the scan with `ptychopinn check`, '
@@ -214,17 +218,19 @@ def _covered(
     return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
 
 
-def _gauge(given: npt.NDArray[np.complex64], refined: npt.NDArray[np.complex64]) -> float:
-    """Return the factor that gives a refined probe the photons of the given one again.
+def _probe_rescaling(
+    initial: npt.NDArray[np.complex64], refined: npt.NDArray[np.complex64]
+) -> float:
+    """Return the factor that gives a refined probe the photons of the initial one again.
 
-    Frames fix only the product of probe and object: the photons stay with the probe, so that the
-    object is near 1 where the sample is empty.
+    Frames determine only the product of probe and object: photons are attributed to the probe, so
+    that the object is near 1 where the sample is empty.
     """
     power = float(np.vdot(refined, refined).real)
-    return math.sqrt(float(np.vdot(given, given).real) / power) if power > 0 else 1.0
+    return math.sqrt(float(np.vdot(initial, initial).real) / power) if power > 0 else 1.0
 
 
-def _history(model: TrainedModel) -> tuple[float, ...]:
+def _training_losses(model: TrainedModel) -> tuple[float, ...]:
     """Return the model's training losses."""
     losses = model.losses[:, 0] if model.losses.size else np.zeros(0)
     return tuple(float(loss) for loss in losses if np.isfinite(loss))

@@ -150,7 +150,7 @@ def stitch(
         patches: complex64 (n, N, N) of the object.
         positions_px: float64 (n, 2), (row, column); pixel N//2 of a patch lies on its position.
         probe: complex64 (modes, N, N).
-        canvas: where the object lies, as `canvas_of(scan)` says.
+        canvas: where the object lies, as `Canvas.for_scan(scan)` says.
 
     Raises:
         PatchError: shapes that do not belong together.

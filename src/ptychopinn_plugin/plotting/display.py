@@ -1,8 +1,9 @@
-"""What of a reconstruction is shown: its covered part, flattened, in robust ranges."""
+"""The part of a reconstruction that is plotted: covered, phase ramp removed, robust ranges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,13 @@ from ptychopinn_plugin.scan import Reconstruction
 COVERED = 0.02  # of the largest coverage; fainter pixels are mostly noise
 WELL_COVERED = 0.15
 
-Image = npt.NDArray[np.float64]
+Image: TypeAlias = npt.NDArray[np.float64]
+MaskedImage: TypeAlias = 'np.ma.MaskedArray[tuple[int, ...], np.dtype[np.floating]]'
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectView:
-    """The covered part of an object, ready to be shown.
+    """The covered part of an object, ready to be plotted.
 
     Attributes:
         amplitude: float64 (h, w), masked where nothing is covered.
@@ -28,8 +30,8 @@ class ObjectView:
         extent: (left, right, bottom, top) coordinates of its edges, object pixels.
     """
 
-    amplitude: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]
-    phase: np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]
+    amplitude: MaskedImage
+    phase: MaskedImage
     amplitude_range: tuple[float, float]
     phase_range: tuple[float, float]
     extent: tuple[float, float, float, float]

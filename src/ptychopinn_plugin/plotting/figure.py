@@ -1,4 +1,4 @@
-"""One picture of a reconstruction."""
+"""A figure of a reconstruction: object, probe, coverage and residual."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.scan import Reconstruction
-from ptychopinn_plugin.scan.result import Result
 
 SUFFIXES = ('.png', '.pdf', '.svg', '.jpg')
 _BACKEND_NAMES = {'pytorch': 'PyTorch', 'tensorflow': 'TensorFlow'}
 
 
 def picture(
-    result: Reconstruction | Result,
+    reconstruction: Reconstruction,
     path: str | Path,
     *,
     title: str = '',
-    pixel_size_m: tuple[float, float] | None = None,
 ) -> None:
     """Draw object amplitude and phase, probe, coverage and residual curve into one file.
 
     Args:
-        result: a reconstruction, or a result that was read from a file.
+        reconstruction: computed or read from a file; a scale bar is drawn where its pixel size is
+            known.
         path: the picture, ending in .png, .pdf, .svg or .jpg.
         title: the first line of the heading.
-        pixel_size_m: (height, width) of an object pixel, metres, for the scale bar; a `Result`
-            knows its own.
 
     Raises:
         OutputError: the file cannot be written there.
@@ -40,36 +37,33 @@ def picture(
 
     path = Path(path)
     check_output(path, SUFFIXES)
-    if isinstance(result, Result):
-        pixel_size_m = pixel_size_m or result.pixel_size_m
-        result = result.reconstruction
-    view = object_view(result)
+    view = object_view(reconstruction)
     figure = Figure(figsize=(11, 9), layout='constrained')
     FigureCanvasAgg(figure)
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1), squeeze=False)[:, 0]
     left, right = top.subplots(1, 2)
     panels.draw_amplitude(left, view)
     panels.draw_phase(right, view)
-    if pixel_size_m is not None:
-        panels.draw_scale_bar(left, pixel_size_m[1])
+    if reconstruction.pixel_size_m is not None:
+        panels.draw_scale_bar(left, reconstruction.pixel_size_m[1])
     first, second, third = bottom.subplots(1, 3)
-    panels.draw_probe(first, result)
-    panels.draw_coverage(second, result)
-    panels.draw_residual(third, result)
-    figure.suptitle('\n'.join(filter(None, (title, heading(result, pixel_size_m)))))
+    panels.draw_probe(first, reconstruction)
+    panels.draw_coverage(second, reconstruction)
+    panels.draw_residual(third, reconstruction)
+    figure.suptitle('\n'.join(filter(None, (title, heading(reconstruction)))))
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def heading(reconstruction: Reconstruction, pixel_size_m: tuple[float, float] | None = None) -> str:
-    """Return who computed an object, in what time, and how large it is."""
+def heading(reconstruction: Reconstruction) -> str:
+    """Return backend, time, size and residual of a reconstruction as one line."""
     rows, columns = reconstruction.object_canvas.shape
     parts = [f'{rows} x {columns} px']
     if reconstruction.backend:  # not known of products that other programs made
         name = _BACKEND_NAMES.get(reconstruction.backend, reconstruction.backend)
         parts = [name, f'{reconstruction.seconds:.1f} s', *parts]
-    if pixel_size_m is not None:
-        parts.append(f'{pixel_size_m[1] * 1e9:.3g} nm a pixel')
-    if reconstruction.residual.size and reconstruction.stages[-1] in ('network', 'solver'):
+    if reconstruction.pixel_size_m is not None:
+        parts.append(f'{reconstruction.pixel_size_m[1] * 1e9:.3g} nm a pixel')
+    if reconstruction.residual.size and reconstruction.residual_name:
         parts.append(f'residual {reconstruction.residual[-1]:.3g}')
     return '  ·  '.join(parts)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+from matplotlib_scalebar.scalebar import ScaleBar
 
-from ptychopinn_plugin.plotting.display import COVERED, ObjectView, hue_and_brightness, robust_range
+from ptychopinn_plugin.plotting.display import (
+    COVERED,
+    MaskedImage,
+    ObjectView,
+    hue_and_brightness,
+    robust_range,
+)
 from ptychopinn_plugin.scan import Reconstruction
 
 UNCOVERED = '#9a9a9a'
@@ -31,20 +35,9 @@ def draw_phase(axes: Axes, view: ObjectView) -> None:
 
 
 def draw_scale_bar(axes: Axes, pixel_size_m: float) -> None:
-    """Draw a scale bar about a quarter as long as the image is wide."""
-    width_m = abs(np.subtract(*axes.get_xlim())) * pixel_size_m
-    length_m = nice_length(width_m / 4)
+    """Draw a scale bar at most a quarter as long as the image is wide."""
     axes.add_artist(
-        AnchoredSizeBar(
-            axes.transData,
-            length_m / pixel_size_m,
-            metric_length(length_m),
-            'lower right',
-            pad=0.4,
-            borderpad=0.6,
-            sep=4,
-            size_vertical=abs(np.subtract(*axes.get_ylim())) / 150,
-        )
+        ScaleBar(pixel_size_m, location='lower right', length_fraction=0.25, border_pad=0.6)
     )
 
 
@@ -74,7 +67,8 @@ def draw_coverage(axes: Axes, reconstruction: Reconstruction) -> None:
 def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     """Draw the residual of each step on a log axis, one colour a kind of step."""
     residual = reconstruction.residual
-    axes.set_title('residual or loss', fontsize='medium')
+    name = reconstruction.residual_name
+    axes.set_title(f'residual {name}' if name else 'residual or loss', fontsize='medium')
     if not np.any(np.isfinite(residual) & (residual > 0)):
         axes.text(0.5, 0.5, 'none stored', ha='center', va='center', transform=axes.transAxes)
         axes.set_axis_off()
@@ -86,8 +80,6 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
         chosen = stages == stage
         colour = _STAGE_COLOURS.get(stage, '#444444')
         axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=stage)
-    if set(stages.tolist()) <= set(_STAGE_COLOURS):
-        axes.set_title(r'residual $\sum(|\Psi|-\sqrt{I})^2 / \sum I$', fontsize='medium')
     axes.set_xlabel('step', fontsize='small')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(which='both', labelsize='small')
@@ -95,23 +87,9 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     axes.grid(visible=True, which='both', color='#e4e4e4', linewidth=0.6)
 
 
-def nice_length(length: float) -> float:
-    """Return the largest of 1, 2, 5, 10, ... that is not above a length."""
-    power = 10.0 ** np.floor(np.log10(length))
-    return float(max(step for step in (1, 2, 5, 10) if step * power <= length * 1.0000001) * power)
-
-
-def metric_length(length_m: float) -> str:
-    """Return a length with the unit that suits it."""
-    for size, unit in ((1e-3, 'mm'), (1e-6, 'µm'), (1e-9, 'nm')):
-        if length_m >= 0.999 * size:
-            return f'{length_m / size:g} {unit}'
-    return f'{length_m * 1e12:g} pm'
-
-
 def _draw_image(
     axes: Axes,
-    image: Any,  # noqa: ANN401  (a masked array)
+    image: MaskedImage,
     colours: str,
     limits: tuple[float, float],
     extent: tuple[float, float, float, float] | None,

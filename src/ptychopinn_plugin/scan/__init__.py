@@ -1,8 +1,8 @@
 """The data contract: a scan, what is reconstructed from it, and checks of both."""
 
 from ptychopinn_plugin.scan.axis_orientation import orient
-from ptychopinn_plugin.scan.canvas import Canvas, canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData, ScanMetadata
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
-__all__ = ['Canvas', 'Reconstruction', 'ScanData', 'ScanMetadata', 'canvas_of', 'orient']
+__all__ = ['Canvas', 'Reconstruction', 'ScanData', 'ScanMetadata', 'orient']

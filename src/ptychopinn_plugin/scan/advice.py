@@ -1,4 +1,4 @@
-"""What to look at or to do, judged from a preflight's figures."""
+"""Recommendations from the figures of a preflight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOW_CORRELATION = 0.5
 
 
 def advise(report: PreflightReport) -> list[str]:
-    """Return one sentence for each thing that deserves a look."""
+    """Return one sentence for each figure that is out of the usual range."""
     return [*_frame_advice(report), *_scan_advice(report), *_probe_advice(report)]
 
 

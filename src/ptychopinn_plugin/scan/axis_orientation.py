@@ -1,7 +1,7 @@
-"""Turning the scan axes against the detector axes.
+"""Orientation of the scan axes against the detector axes.
 
 A scan recorded with an axis reversed or with its axes swapped still converges, to something a
-little blurred; the frames stay as they are and the positions are turned until they fit.
+little blurred; the frames stay as they are and the positions are transposed or flipped.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ import numpy as np
 
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
 
-# A decision, and a line in the comments of a product, begins so.
-TURNED = 'positions were turned as asked for: '
+# A decision, and a line in the comments of a product, begins so; products of earlier versions are
+# recognised by it, so its words stay.
+ORIENTED = 'positions were turned as asked for: '
 
 
 def orient(
     scan: ScanData, *, flip_x: bool = False, flip_y: bool = False, transpose: bool = False
 ) -> ScanData:
-    """Return the scan with its positions turned; frames and probe stay.
+    """Return the scan with its positions transposed and flipped; frames and probe stay.
 
     The transpose comes first, then the flips: `flip_x` reverses the columns and `flip_y` the rows
     of the transposed positions. Flips are taken about the middle of the scan's bounding box, which
     therefore stays where it is; a transpose swaps rows and columns, box and canvas with them.
 
     The content of an object guess belongs to the old positions and is dropped: a canvas of ones of
-    its (transposed) shape is kept. The size of a pixel is the detector's doing and stays: where it
-    is known and not square, a transpose swaps metres, not pixels. True patches stay, as frames do.
+    its (transposed) shape is kept. The size of a pixel follows from the detector and stays: where
+    it is known and not square, a transpose swaps metres, not pixels. Frames and true patches stay.
 
     Args:
         scan: the scan as read.
@@ -44,7 +45,7 @@ def orient(
             metadata, object_center_m=None if center is None else (center[1], center[0])
         )
     names = [n for n, on in _named(transpose=transpose, flip_x=flip_x, flip_y=flip_y) if on]
-    decision = TURNED + ', '.join(names)
+    decision = ORIENTED + ', '.join(names)
     if scan.object_guess is not None and np.any(scan.object_guess != 1):
         decision += '; the object guess belonged to the old positions and only its canvas was kept'
     positions_px = orient_positions(
@@ -64,17 +65,18 @@ def orient_positions(
     positions_px: PositionArray, *, flip_x: bool, flip_y: bool, transpose: bool
 ) -> PositionArray:
     """Return positions (n, 2) transposed first, then flipped within their own bounding box."""
-    turned = positions_px[:, ::-1].copy() if transpose else positions_px.copy()
+    oriented = positions_px[:, ::-1].copy() if transpose else positions_px.copy()
     for axis, flip in ((0, flip_y), (1, flip_x)):
         if flip:
-            turned[:, axis] = turned[:, axis].min() + turned[:, axis].max() - turned[:, axis]
-    return turned
+            along = oriented[:, axis]
+            oriented[:, axis] = along.min() + along.max() - along
+    return oriented
 
 
-def turns_of(scan: ScanData) -> str:
-    """Return the decision to turn a scan's positions, '' where they were not turned."""
-    turned = [decision for decision in scan.decisions if decision.startswith(TURNED)]
-    return turned[-1].partition(';')[0] if turned else ''
+def orientation_decision(scan: ScanData) -> str:
+    """Return the decision to orient a scan's positions, '' where they are as read."""
+    found = [decision for decision in scan.decisions if decision.startswith(ORIENTED)]
+    return found[-1].partition(';')[0] if found else ''
 
 
 def _named(*, transpose: bool, flip_x: bool, flip_y: bool) -> list[tuple[str, bool]]:

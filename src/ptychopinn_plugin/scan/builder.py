@@ -1,4 +1,4 @@
-"""A scan in the making: readers put its parts in, faults are gathered and reported at once."""
+"""Builder of scans: readers fill in the arrays, all faults are collected and reported at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NoReturn, ParamSpec, TypeVar
 import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.scan.checks import position_faults, probe_value_faults
 from ptychopinn_plugin.scan.data import (
     BoolArray,
     ComplexArray,
@@ -19,14 +18,15 @@ from ptychopinn_plugin.scan.data import (
     ScanMetadata,
 )
 from ptychopinn_plugin.scan.photon_scale import match_probe
+from ptychopinn_plugin.scan.value_checks import position_faults, probe_value_faults
 
 Args = ParamSpec('Args')
 Value = TypeVar('Value')
 
 
 @dataclass
-class Draft:
-    """The parts of a scan as far as they could be read; None where one could not.
+class ScanBuilder:
+    """The arrays of a scan as far as they could be read; None where one could not.
 
     Attributes:
         source: where the scan comes from.
@@ -38,7 +38,7 @@ class Draft:
         true_patches: as in `ScanData`.
         metadata: as in `ScanData`.
         faults: found so far.
-        decisions: taken so far.
+        decisions: how the source was interpreted, so far.
     """
 
     source: str
@@ -55,39 +55,39 @@ class Draft:
     def attempt(
         self, read: Callable[Args, Value], *args: Args.args, **options: Args.kwargs
     ) -> Value | None:
-        """Return what `read` gives, or keep its faults and return None."""
+        """Return the result of `read`, or keep its faults and return None."""
         try:
             return read(*args, **options)
         except ScanDataError as error:
             self.faults += error.faults
             return None
 
-    def finish(self, frame_factor: float = 1.0) -> ScanData:
+    def build(self, frame_factor: float = 1.0) -> ScanData:
         """Return the checked scan, its masked pixels zero and its probe in photons.
 
         Args:
-            frame_factor: what the frames' intensities were multiplied by on the way to photons.
+            frame_factor: that the frames' intensities were multiplied by to become photons.
 
         Raises:
-            ScanDataError: with every fault of every part.
+            ScanDataError: with every fault of every array.
         """
         if self.counts is None:
-            self._give_up_without_frames()
+            self._raise_without_frames()
         shape = self.counts.shape[1:]
         mask = np.zeros(shape, dtype=np.bool_) if self.mask is None else self.mask
         if mask.any() and mask.shape == shape:
             self.counts[:, mask] = 0
         if self.probe is not None and not probe_value_faults(self.probe):
             self.probe = match_probe(self.probe, self.counts, frame_factor, self.decisions)
-        scan = self.attempt(self._build, mask)
+        scan = self.attempt(self._checked_scan, mask)
         if self.faults or scan is None:
             raise ScanDataError(self.faults, self.source)
         return scan
 
-    def _build(self, mask: BoolArray) -> ScanData:
+    def _checked_scan(self, mask: BoolArray) -> ScanData:
         assert self.counts is not None
         frames, *shape = self.counts.shape
-        # Sound stand-ins for what could not be read, so that the other parts are still checked.
+        # Valid placeholders for what could not be read, so that the other arrays are checked.
         positions = np.repeat(np.arange(frames, dtype=np.float64)[:, np.newaxis], 2, axis=1)
         return ScanData(
             counts=self.counts,
@@ -101,7 +101,7 @@ class Draft:
             decisions=tuple(self.decisions),
         )
 
-    def _give_up_without_frames(self) -> NoReturn:
+    def _raise_without_frames(self) -> NoReturn:
         if self.positions_px is not None:
             self.faults += position_faults(self.positions_px)
         if self.probe is not None:

@@ -1,4 +1,4 @@
-"""The object canvas that a scan needs."""
+"""The object canvas of a scan."""
 
 from __future__ import annotations
 
@@ -25,11 +25,31 @@ class Canvas:
     origin_px: tuple[int, int]
     shape: tuple[int, int]
 
+    @classmethod
+    def for_scan(cls, scan: ScanData) -> Canvas:
+        """Return the smallest canvas that holds the object guess and every patch.
+
+        A patch starts at round(position) - N//2. A given guess starts at coordinate (0, 0), so the
+        origin moves only for patches that lie above or left of it. Without a guess the canvas
+        starts at (0, 0) where the first patch lies within one frame of it, else at the first patch.
+        """
+        corners, _ = patch_placement(scan.positions_px, scan.frame_size)
+        first = corners.min(axis=0)
+        end = corners.max(axis=0) + scan.frame_size
+        if scan.object_guess is not None:
+            start = np.minimum(0, first)
+            end = np.maximum(end, scan.object_guess.shape)
+        else:
+            near = (first >= 0) & (first <= scan.frame_size)
+            start = np.where(near, 0, first)
+        height, width = (int(side) for side in end - start)
+        return cls((int(start[0]), int(start[1])), (height, width))
+
 
 def patch_placement(
     positions_px: npt.NDArray[np.float64], size: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Split positions into whole pixels, where patches start, and what is left of a pixel.
+    """Split positions into the whole pixels where patches start and the sub-pixel rest.
 
     Args:
         positions_px: float64 (n, 2), (row, column), object pixels.
@@ -42,23 +62,3 @@ def patch_placement(
     nearest = np.rint(positions_px)
     corners = nearest.astype(np.int64) - size // 2
     return corners, (positions_px - nearest).astype(np.float32)
-
-
-def canvas_of(scan: ScanData) -> Canvas:
-    """Return the smallest canvas that holds the object guess and every patch.
-
-    A patch starts at round(position) - N//2. A given guess starts at coordinate (0, 0), so the
-    origin moves only for patches that lie above or left of it. Without a guess the canvas starts
-    at (0, 0) where the first patch lies within one frame of it, else at the first patch.
-    """
-    corners, _ = patch_placement(scan.positions_px, scan.frame_size)
-    first = corners.min(axis=0)
-    end = corners.max(axis=0) + scan.frame_size
-    if scan.object_guess is not None:
-        start = np.minimum(0, first)
-        end = np.maximum(end, scan.object_guess.shape)
-    else:
-        near = (first >= 0) & (first <= scan.frame_size)
-        start = np.where(near, 0, first)
-    height, width = (int(side) for side in end - start)
-    return Canvas((int(start[0]), int(start[1])), (height, width))

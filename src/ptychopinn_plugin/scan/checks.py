@@ -1,24 +1,27 @@
-"""Every way in which a scan can break the contract, each said in one plain sentence."""
+"""Checks of a scan against the data contract; each fault is one sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.value_checks import (
+    count_value_faults,
+    position_faults,
+    probe_value_faults,
+)
 
 if TYPE_CHECKING:
     from ptychopinn_plugin.scan.data import ScanData
 
 Array = npt.NDArray[Any]
 
-CHUNK_BYTES = 4 * 2**20
-MAX_EXTENT_PX = 100_000.0
-
 
 def scan_faults(scan: ScanData) -> list[str]:
-    """Return every fault of a scan, one sentence each; an empty list is a sound scan.
+    """Return every fault of a scan, one sentence each; an empty list for a valid scan.
 
     A check that another fault makes meaningless (values of an array of the wrong shape, say) is
     left out. Needs memory for a few frames at a time, whatever the size of the stack.
@@ -29,55 +32,12 @@ def scan_faults(scan: ScanData) -> list[str]:
     faults += _index_faults(scan)
     sound = not faults
     if sound:
-        faults += _count_values(scan)
+        faults += count_value_faults(scan)
     if _is_pairs(scan.positions_px):
         faults += position_faults(scan.positions_px)
     if np.issubdtype(scan.probe.dtype, np.complexfloating):
         faults += probe_value_faults(scan.probe)
     return faults
-
-
-def frame_chunks(frames: Array) -> Iterator[tuple[int, Array]]:
-    """Yield (index of the first frame, view of some frames), about 4 MB at a time."""
-    frame_bytes = max(1, frames[0].nbytes) if len(frames) else 1
-    step = max(1, CHUNK_BYTES // frame_bytes)
-    for start in range(0, len(frames), step):
-        yield start, frames[start : start + step]
-
-
-def position_faults(positions_px: Array) -> list[str]:
-    """Return what is wrong with the values of positions (n, 2)."""
-    faults = []
-    wrong = np.flatnonzero(~np.isfinite(positions_px).all(axis=1))
-    if wrong.size:
-        first = int(wrong[0])
-        more = f' ({wrong.size} such positions)' if wrong.size > 1 else ''
-        value = ' '.join(str(positions_px[first]).split())
-        faults.append(f'positions_px[{first}] is not finite: {value}{more}')
-    finite = positions_px[np.isfinite(positions_px).all(axis=1)]
-    if len(np.unique(finite, axis=0)) < 2 and not wrong.size:
-        found = len(np.unique(finite, axis=0))
-        faults.append(f'a scan needs at least two distinct positions, got {found}')
-    if len(finite) and float(np.ptp(finite, axis=0).max()) > MAX_EXTENT_PX:
-        faults.append(
-            f'positions_px span {np.ptp(finite, axis=0).max():.3g} pixels, more than '
-            f'{MAX_EXTENT_PX:.0f}; positions are in object pixels, not in metres or nanometres'
-        )
-    return faults
-
-
-def probe_value_faults(probe: Array) -> list[str]:
-    """Return what is wrong with the values of a probe."""
-    if not probe.size:
-        return []
-    wrong = np.argwhere(~np.isfinite(probe))
-    if wrong.size:
-        place = ', '.join(str(int(i)) for i in wrong[0])
-        more = f' ({len(wrong)} such pixels)' if len(wrong) > 1 else ''
-        return [f'probe[{place}] is not finite: {probe[tuple(wrong[0])]}{more}']
-    if not np.any(probe):
-        return ['probe is zero everywhere; a starting probe with photons in it is needed']
-    return []
 
 
 def _wrong_dtype(name: str, array: Array, dtype: type[np.generic]) -> list[str]:
@@ -191,40 +151,3 @@ def _index_faults(scan: ScanData) -> list[str]:
         f'{scan.counts.shape[0]} diffraction patterns need as many scan_index values, '
         f'got {index.shape}'
     ]
-
-
-def _count_values(scan: ScanData) -> list[str]:
-    kinds: dict[str, Callable[[Array], Array]] = {
-        'NaN': np.isnan,
-        'infinite': np.isinf,
-        'negative': lambda values: values < 0,
-    }
-    first: dict[str, str] = {}
-    found = dict.fromkeys(kinds, 0)
-    total = 0.0
-    good = ~scan.mask
-    for start, frames in frame_chunks(scan.counts):
-        low, high = frames.min(), frames.max(axis=0)
-        if low >= 0 and high.max() < np.inf:
-            total += float(high[good].max())
-            continue
-        for kind, is_kind in kinds.items():
-            wrong = np.argwhere(is_kind(frames) & good)
-            found[kind] += len(wrong)
-            if len(wrong) and kind not in first:
-                frame, row, column = (int(i) for i in wrong[0])
-                value = frames[frame, row, column]
-                first[kind] = (
-                    f'counts[{start + frame}, {row}, {column}] is {kind} ({value}): frame '
-                    f'{start + frame}, pixel row {row}, column {column}'
-                )
-        total += float(np.nanmax(np.where(good, frames, 0), initial=0))
-    faults = [_with_advice(text, found[kind]) for kind, text in first.items()]
-    if not faults and total == 0:
-        faults.append('counts are zero in every frame outside the mask')
-    return faults
-
-
-def _with_advice(text: str, values: int) -> str:
-    many = f'; {values} such values in all' if values > 1 else ''
-    return f'{text}{many}; counts must be finite and not negative, or the pixel masked as bad'

@@ -19,7 +19,7 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ScanMetadata:
-    """What is known of the instrument; None where the source did not say.
+    """Geometry of the instrument; None where the source does not have it.
 
     Attributes:
         pixel_size_m: (height, width) of one object pixel, metres.
@@ -53,7 +53,7 @@ class ScanData:
             pixel round(position) at N//2, rows and columns those of the detector.
         metadata: what is known of the instrument.
         source: where the scan came from, for messages.
-        decisions: what a reader decided for itself and why, one sentence each.
+        decisions: how a reader interpreted the file and why, one sentence each.
 
     Raises:
         ScanDataError: with every fault found; array arguments must already have the dtypes above.
@@ -70,7 +70,7 @@ class ScanData:
     true_patches: ComplexArray | None = None
 
     def __post_init__(self) -> None:
-        """Check the contract; nothing behind this door checks again."""
+        """Check the contract; code that takes a scan relies on it."""
         from ptychopinn_plugin.scan.checks import scan_faults
 
         faults = scan_faults(self)

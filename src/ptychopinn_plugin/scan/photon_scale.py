@@ -1,4 +1,4 @@
-"""The photon scale: counts in photons, and a probe that carries them.
+"""The photon scale: counts in photons, and a probe of the same scale.
 
 Frame intensity = sum over modes of |FFT(probe * object)|^2 with a unitary FFT, so the photons of a
 frame through empty space are sum |probe|^2 and the object's amplitude is 1 there. Multiplying the
@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from ptychopinn_plugin.scan.data import ComplexArray, FloatArray
-from ptychopinn_plugin.scan.photons import frame_totals
+from ptychopinn_plugin.scan.photons import frame_photons
 
-# A scale further off than this is taken for another unit, nearer for the sample's own absorption.
+# A scale that differs by a larger factor is taken for another unit; by a smaller one, for the
+# sample's own absorption.
 PHOTON_TOLERANCE = 10.0
 PROBE_TOLERANCE = 3.0
 # The sample absorbs, so empty space is nearer to the brightest frames than to their mean.
@@ -37,22 +38,22 @@ def scale_to_photons(
         decisions: what was decided is added here.
 
     Returns:
-        What the intensities were multiplied by.
+        The factor that the intensities were multiplied by.
     """
-    mean = float(frame_totals(frames).mean()) if len(frames) else 0.0
+    mean = float(frame_photons(frames).mean()) if len(frames) else 0.0
     wanted = photons if photons is not None else nphotons
     if wanted is None or not np.isfinite(mean) or mean <= 0:
         return 1.0
     factor = wanted / mean
     if photons is None:
         if photon_counts:
-            if _apart(factor, PHOTON_TOLERANCE):
+            if _differs(factor, PHOTON_TOLERANCE):
                 decisions.append(
                     f'nphotons = {wanted:.4g} was left aside: the frames are photon counts with '
                     f'{mean:.4g} photons a frame'
                 )
             return 1.0
-        if not _apart(factor, PHOTON_TOLERANCE):
+        if not _differs(factor, PHOTON_TOLERANCE):
             return 1.0
     origin = 'as asked for' if photons is not None else "from the file's nphotons"
     decisions.append(
@@ -66,24 +67,24 @@ def scale_to_photons(
 def match_probe(
     probe: ComplexArray, counts: FloatArray, factor: float, decisions: list[str]
 ) -> ComplexArray:
-    """Give a probe the photons of the frames where its own scale is another one.
+    """Scale a probe to the photons of the frames where its own scale is another one.
 
     A probe within a factor 3 of the mean photons a frame is left alone: that much is the sample.
 
     Args:
         probe: complex64 (modes, N, N), finite and not zero.
         counts: float32 (n, N, N), photons, zero where masked.
-        factor: what the intensities were multiplied by on the way to photons.
+        factor: that the intensities were multiplied by to become photons.
         decisions: what was decided is added here.
     """
-    totals = frame_totals(counts)
+    totals = frame_photons(counts)
     mean = float(totals.mean()) if totals.size else 0.0
     power = float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))
     if not (np.isfinite(mean) and mean > 0 and np.isfinite(power) and power > 0):
         return probe
-    if not _apart(power / mean, PROBE_TOLERANCE):
+    if not _differs(power / mean, PROBE_TOLERANCE):
         return probe
-    if not _apart(power * factor / mean, PROBE_TOLERANCE):
+    if not _differs(power * factor / mean, PROBE_TOLERANCE):
         decisions.append(f'the probe was scaled with the frames, to {power * factor:.4g} photons')
         return _scaled(probe, factor)
     bright = float(np.percentile(totals, BRIGHT_PERCENTILE))
@@ -94,7 +95,7 @@ def match_probe(
     return _scaled(probe, bright / power)
 
 
-def _apart(ratio: float, tolerance: float) -> bool:
+def _differs(ratio: float, tolerance: float) -> bool:
     return not 1 / tolerance <= ratio <= tolerance
 
 

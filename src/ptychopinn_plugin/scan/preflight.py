@@ -1,4 +1,4 @@
-"""A look at a scan before any time is spent on it."""
+"""Checks of a scan before a reconstruction: photons, mask, overlap, probe against data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ptychopinn_plugin.scan import statistics as stats
 from ptychopinn_plugin.scan.advice import advise
-from ptychopinn_plugin.scan.canvas import canvas_of
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
 
 
@@ -25,11 +25,11 @@ class Photons(BaseModel):
 
 
 class PreflightReport(BaseModel):
-    """What a scan looks like; every field is plain data and goes into JSON.
+    """Figures of a scan; every field is plain data and goes into JSON.
 
     Attributes:
         source: where the scan came from.
-        decisions: what the reader decided and why.
+        decisions: how the reader interpreted the file and why.
         frames: number of frames n.
         frame_size: N, pixels.
         modes: probe modes.
@@ -56,7 +56,7 @@ class PreflightReport(BaseModel):
         detector_distance_m: None where unknown.
         frames_megabytes: memory of the frames as float32.
         orientation_hints: from trial reconstructions, where they were made.
-        recommendations: what to look at or to do, one sentence each; empty where all is well.
+        recommendations: one sentence each; empty where all figures are in the usual range.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,7 +92,7 @@ class PreflightReport(BaseModel):
 
 
 def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> PreflightReport:
-    """Look at a scan: photons, mask, zero frequency, overlap, probe against data.
+    """Compute photons, mask, zero frequency, overlap and probe against data of a scan.
 
     Takes one pass over the frames and a few megabytes.
 
@@ -103,7 +103,7 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
     frames = stats.frame_statistics(scan)
     alone = stats.empty_object_frame(scan.probe)
     good = ~scan.mask
-    canvas = canvas_of(scan)
+    canvas = Canvas.for_scan(scan)
     step = stats.neighbour_step_px(scan.positions_px)
     diameter = stats.probe_diameter_px(scan.probe)
     extent = np.ptp(scan.positions_px, axis=0)

@@ -1,4 +1,4 @@
-"""A reconstructed object and all that is needed to save, load and draw it."""
+"""A reconstructed object with all that is needed to save, load and draw it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,42 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend
 
+AMPLITUDE_RESIDUAL = r'$\sum(|\Psi|-\sqrt{I})^2 / \sum I$'
+
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """What a reconstruction gives.
+    """Object, probe and positions that were reconstructed, and how.
 
     Attributes:
         object_canvas: complex64 (H, W); NaN where no probe reached.
         origin_px: (row, column) coordinate of pixel (0, 0) of the canvas, object pixels, in the
-            frame of `ScanData.positions_px`; (0, 0) unless positions lie outside the given canvas.
+            coordinates of `positions_px`; (0, 0) unless positions lie outside the given canvas.
         probe: complex64 (modes, N, N), in the scale of `ScanData.probe`.
+        positions_px: float64 (n, 2), (row, column), object pixels, as `ScanData.positions_px`;
+            those of the scan, or the refined ones where positions were refined.
         coverage: float32 (H, W), summed |probe|^2 over frames, relative to its maximum.
-        residual: float64 (steps,), sum (|Psi| - sqrt(counts))^2 / sum counts at each step.
-        stages: name of what made each step, 'network' or 'solver'.
+        residual: float64 (steps,), the misfit to the frames at each step, see `residual_name`.
+        stages: name of the kind of each step, 'network' or 'solver'.
         backend: the framework that computed it.
         seconds: wall time of the reconstruction with set-up, without imports.
+        pixel_size_m: (height, width) of one object pixel, metres; None where it is not known.
         model_name: fingerprint of the model used, '' without one.
-        losses: the training history that the model carries, positive, () without a model.
+        losses: the training history of the model, positive, () without a model.
+        residual_name: formula of `residual` in matplotlib's mathtext, by default
+            sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
     """
 
     object_canvas: npt.NDArray[np.complex64]
     origin_px: tuple[int, int]
     probe: npt.NDArray[np.complex64]
+    positions_px: npt.NDArray[np.float64]
     coverage: npt.NDArray[np.float32]
     residual: npt.NDArray[np.float64]
     stages: tuple[str, ...]
     backend: Backend
     seconds: float
+    pixel_size_m: tuple[float, float] | None = None
     model_name: str = ''
     losses: tuple[float, ...] = ()
+    residual_name: str = AMPLITUDE_RESIDUAL

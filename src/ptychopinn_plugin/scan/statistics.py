@@ -1,4 +1,4 @@
-"""What frames, positions and probe say of themselves, without any reconstruction."""
+"""Statistics of frames, positions and probe that need no reconstruction."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy.typing as npt
 from scipy.ndimage import median_filter
 from scipy.spatial import KDTree
 
-from ptychopinn_plugin.scan.checks import frame_chunks
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray, ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.photons import frame_photons
 
 Image: TypeAlias = npt.NDArray[np.float64]
 ZeroFrequencyPlace: TypeAlias = Literal['center', 'corner', 'unclear']
@@ -37,7 +38,7 @@ class FrameStatistics:
 
 
 def frame_statistics(scan: ScanData) -> FrameStatistics:
-    """Take totals, mean and peak, a few frames at a time."""
+    """Compute totals, mean and peak in one pass, a few frames at a time."""
     good = ~scan.mask
     totals = np.empty(scan.frame_count)
     summed = np.zeros(scan.mask.shape)
@@ -45,7 +46,7 @@ def frame_statistics(scan: ScanData) -> FrameStatistics:
     for start, frames in frame_chunks(scan.counts):
         # The masked pixels may hold anything, NaN too.
         clean = np.where(good, frames, 0)
-        totals[start : start + len(frames)] = clean.sum(axis=(1, 2), dtype=np.float64)
+        totals[start : start + len(frames)] = frame_photons(clean)
         summed += clean.sum(axis=0, dtype=np.float64)
         highest = float(clean.max())
         if highest > peak:
@@ -56,7 +57,7 @@ def frame_statistics(scan: ScanData) -> FrameStatistics:
 
 
 def zero_frequency_place(mean_frame: Image) -> ZeroFrequencyPlace:
-    """Say whether the photons lie around pixel N//2 or around pixel 0 (and so in the corners)."""
+    """Return where the photons lie: around pixel N//2, around pixel 0 (the corners), or unclear."""
     size = mean_frame.shape[0]
     near = np.abs(np.arange(size) - size // 2) <= max(1, size // 8)
     center = float(mean_frame[np.ix_(near, near)].sum())
@@ -67,7 +68,7 @@ def zero_frequency_place(mean_frame: Image) -> ZeroFrequencyPlace:
 
 
 def hot_pixels(mean_frame: Image, mask: BoolArray) -> list[tuple[int, int]]:
-    """Return (row, column) of pixels far brighter than all around them, the direct beam apart."""
+    """Return (row, column) of pixels far brighter than all around them, except the direct beam."""
     around = median_filter(mean_frame, size=5, mode='nearest')
     floor = 0.1 * float(mean_frame.mean())
     hot = (mean_frame > HOT_FACTOR * (around + floor)) & ~mask

@@ -16,8 +16,9 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, ScanDataError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, load_model
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.settings.config_file import read_file
-from ptychopinn_plugin.settings.from_data import Data, frame_size_of, name_of, photons_of, scans_of
+from ptychopinn_plugin.settings.from_data import Data, frame_size_of, name_of, scans_of
 from ptychopinn_plugin.settings.legacy import translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merged
 from ptychopinn_plugin.settings.runs import SECTIONS, InferenceRun, TrainingRun
@@ -144,7 +145,7 @@ def _of_data(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
     if len(set(sizes.values())) == 1:
         values['frame_size'] = next(iter(sizes.values()))
     if len(scans) == 1 and isinstance(scans[0], ScanData):
-        values['nphotons'] = photons_of(scans[0])
+        values['nphotons'] = mean_photons(scans[0])
     return Source(f'data {", ".join(sizes)}', values)
 
 

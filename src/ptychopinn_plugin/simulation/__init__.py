@@ -1,4 +1,4 @@
-"""Simulated scans with known truth."""
+"""Simulated scans with known ground truth."""
 
 from ptychopinn_plugin.simulation.config import ObjectKind, ScanPattern, SimulationConfig
 from ptychopinn_plugin.simulation.npz_writer import save_simulated

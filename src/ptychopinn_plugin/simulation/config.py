@@ -1,4 +1,4 @@
-"""What is simulated."""
+"""Settings of a simulated scan."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from ptychopinn_plugin.simulation.simulated_scan import SimulatedScan
 def save_simulated(path: Path | str, simulated: SimulatedScan) -> None:
     """Write a simulated scan in the canonical NPZ contract.
 
-    Members: `diffraction` float32 (n, N, N), amplitude, the square root of the counts; `xcoords`,
+    Arrays: `diffraction` float32 (n, N, N), amplitude, the square root of the counts; `xcoords`,
     `ycoords` and the same as `xcoords_start`, `ycoords_start`, float64 (n,), object pixels;
     `scan_index` int64 (n,); `probeGuess` complex64 (N, N), or (modes, N, N) for several modes;
-    `objectGuess` complex64 (H, W), the truth; `bad_pixels` bool (N, N), True where bad, if there
-    are any; scalars `measurement_domain` ('amplitude'), `nphotons` (mean photons a frame),
+    `objectGuess` complex64 (H, W), the ground truth; `bad_pixels` bool (N, N), True where bad, if
+    there are any; scalars `measurement_domain` ('amplitude'), `nphotons` (mean photons a frame),
     `pixel_size_m`, `photon_energy_ev`, `detector_distance_m`, `seed`, and `simulation`, the whole
     config as JSON. Nothing in it needs pickle. The same scan gives the same bytes.
 
@@ -28,13 +28,13 @@ def save_simulated(path: Path | str, simulated: SimulatedScan) -> None:
     """
     with replacing(Path(path)) as temporary, temporary.open('wb') as file:
         # Not compressed: faster, and the bytes do not depend on the version of zlib.
-        np.savez(file, allow_pickle=False, **_members(simulated))
+        np.savez(file, allow_pickle=False, **_arrays(simulated))
 
 
-def _members(simulated: SimulatedScan) -> dict[str, npt.NDArray[Any]]:
+def _arrays(simulated: SimulatedScan) -> dict[str, npt.NDArray[Any]]:
     scan, config = simulated.scan, simulated.config
     y, x = np.ascontiguousarray(scan.positions_px.T)
-    members: dict[str, npt.NDArray[Any]] = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         'diffraction': np.sqrt(scan.counts),
         'xcoords': x,
         'ycoords': y,
@@ -42,10 +42,10 @@ def _members(simulated: SimulatedScan) -> dict[str, npt.NDArray[Any]]:
         'ycoords_start': y,
         'scan_index': np.arange(scan.frame_count, dtype=np.int64),
         'probeGuess': scan.probe[0] if scan.mode_count == 1 else scan.probe,
-        'objectGuess': simulated.truth,
+        'objectGuess': simulated.ground_truth,
     }
     if scan.mask.any():
-        members['bad_pixels'] = scan.mask
+        arrays['bad_pixels'] = scan.mask
     scalars = {
         'measurement_domain': 'amplitude',
         'nphotons': config.photons_per_frame,
@@ -55,4 +55,4 @@ def _members(simulated: SimulatedScan) -> dict[str, npt.NDArray[Any]]:
         'seed': config.seed,
         'simulation': config.model_dump_json(),
     }
-    return members | {name: np.asarray(value) for name, value in scalars.items()}
+    return arrays | {name: np.asarray(value) for name, value in scalars.items()}

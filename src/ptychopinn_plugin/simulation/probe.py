@@ -1,4 +1,4 @@
-"""The probe: what a zone plate with a central stop makes, out of focus and with aberrations."""
+"""The probe of a zone plate with a central stop, out of focus and with aberrations."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def make_probe(
         complex128 (modes, N, N), centred on N//2, mutually orthogonal, sum |probe|^2 = 1.
     """
     factor = 1 + variation * rng.uniform(-1, 1, 5)
-    turn = variation * rng.uniform(0, 2 * np.pi)
+    rotation = variation * rng.uniform(0, 2 * np.pi)
     k = np.fft.fftshift(np.fft.fftfreq(frame_size))
     grid_y, grid_x = np.meshgrid(k, k, indexing='ij')
-    ky = np.cos(turn) * grid_y + np.sin(turn) * grid_x
-    kx = np.cos(turn) * grid_x - np.sin(turn) * grid_y
+    ky = np.cos(rotation) * grid_y + np.sin(rotation) * grid_x
+    kx = np.cos(rotation) * grid_x - np.sin(rotation) * grid_y
     r = np.hypot(ky, kx)
     outer, stop = 0.11 * factor[0], 0.035 * factor[1]
     pupil = _soft_edge(r, outer) - 0.9 * _soft_edge(r, stop)
@@ -75,8 +75,8 @@ def _orthonormal(waves: Wave) -> Wave:
     """Return the waves made orthogonal in their order, each of norm 1 (Gram and Schmidt, by QR)."""
     q, r = np.linalg.qr(waves.reshape(len(waves), -1).T)
     # QR leaves the sign of each column free; keep that of the wave it came from.
-    turned = q * (np.diagonal(r) / np.abs(np.diagonal(r)))
-    return np.asarray(turned.T.reshape(waves.shape))
+    signed = q * (np.diagonal(r) / np.abs(np.diagonal(r)))
+    return np.asarray(signed.T.reshape(waves.shape))
 
 
 def _weighted(waves: Wave) -> Wave:

@@ -1,4 +1,4 @@
-"""Samples: complex transmission functions with known truth."""
+"""Samples: complex transmission functions with known ground truth."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make_object(
     """Make a sample.
 
     Args:
-        kind: the family of shapes; amplitude and phase are drawn apart, save for 'siemens', a
+        kind: the family of shapes; amplitude and phase are independent, except for 'siemens', a
             star of one material, where both show the same image.
         shape: (H, W) in pixels.
         rng: where every random choice comes from.

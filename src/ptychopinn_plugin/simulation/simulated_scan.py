@@ -1,4 +1,4 @@
-"""Simulated scans with known truth."""
+"""Simulated scans with known ground truth."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ CHUNK_PIXELS = 2**18  # of the frames that are propagated together
 
 @dataclass(frozen=True, eq=False)
 class SimulatedScan:
-    """A scan and what it was made from.
+    """A scan with the object and the probe that it was simulated from.
 
     Attributes:
-        scan: as a reader would give it; its object guess is the truth and its probe the one that
-            is handed out, which `config.probe_guess_error` can make a wrong one.
-        truth: complex64 (H, W), the sample, amplitude at most 1.
+        scan: as a reader would give it; its object guess is the ground truth and its probe the
+            initial one, defocused by `config.probe_guess_error`.
+        ground_truth: complex64 (H, W), the sample, amplitude at most 1.
         probe: complex64 (modes, N, N), the probe that made the frames; sum |probe|^2 is the
             expected number of photons a frame through empty space.
-        config: what was asked for.
+        config: of the simulation.
     """
 
     scan: ScanData
-    truth: ComplexArray
+    ground_truth: ComplexArray
     probe: ComplexArray
     config: SimulationConfig
 
@@ -48,7 +48,7 @@ def simulate(config: SimulationConfig) -> SimulatedScan:
     """
     offsets = make_offsets(config, _stream(config, 'positions'))
     positions, shape = place_on_canvas(offsets, config.frame_size)
-    truth = make_object(
+    ground_truth = make_object(
         config.object_kind,
         shape,
         _stream(config, 'object'),
@@ -57,7 +57,7 @@ def simulate(config: SimulationConfig) -> SimulatedScan:
     )
     probe = _make_probe(config)
     guess = _make_probe(config, config.probe_guess_error)
-    counts = expected_counts(truth, probe, positions)
+    counts = expected_counts(ground_truth, probe, positions)
     scale = config.photons_per_frame / float(counts.sum(axis=(1, 2), dtype=np.float64).mean())
     noise = _stream(config, 'noise')
     for frames in _chunks(counts):
@@ -68,7 +68,7 @@ def simulate(config: SimulationConfig) -> SimulatedScan:
         positions_px=positions,
         probe=(guess * np.sqrt(scale)).astype(np.complex64),
         mask=mask,
-        object_guess=truth,
+        object_guess=ground_truth,
         metadata=ScanMetadata(
             pixel_size_m=(config.pixel_size_m, config.pixel_size_m),
             photon_energy_ev=config.photon_energy_ev,
@@ -77,7 +77,7 @@ def simulate(config: SimulationConfig) -> SimulatedScan:
         ),
         source=f'simulated scan, seed {config.seed}',
     )
-    return SimulatedScan(scan, truth, (probe * np.sqrt(scale)).astype(np.complex64), config)
+    return SimulatedScan(scan, ground_truth, (probe * np.sqrt(scale)).astype(np.complex64), config)
 
 
 def expected_counts(
@@ -107,14 +107,14 @@ def expected_counts(
         positions = positions_px[start : start + len(frames)]
         start += len(frames)
         pixel = np.rint(positions).astype(np.int64)
-        turns = (positions - pixel)[:, :, None] * frequency
-        ramp = np.exp(-2j * np.pi * (turns[:, 0, :, None] + turns[:, 1, None, :]))
+        cycles = (positions - pixel)[:, :, None] * frequency
+        ramp = np.exp(-2j * np.pi * (cycles[:, 0, :, None] + cycles[:, 1, None, :]))
         corner = pixel - size // 2
         patches = windows[corner[:, 0], corner[:, 1]]
         frames[...] = 0
         for mode in spectrum:
             wave = np.fft.fft2(np.fft.ifft2(mode * ramp) * patches, norm='ortho')
-            # Where a wave's origin lies turns phases only, so just the pattern is centred.
+            # The origin of a wave changes phases only, so it is enough to centre the pattern.
             frames += np.fft.fftshift(np.abs(wave) ** 2, axes=(1, 2))
     return counts
 
@@ -140,14 +140,14 @@ def _chunks(counts: FloatArray) -> Iterator[FloatArray]:
 
 
 def _spoil_pixels(counts: FloatArray, bad_pixels: int, rng: np.random.Generator) -> BoolArray:
-    """Make pixels dead and hot in turns, in place, and return where, bool (N, N)."""
+    """Make pixels dead and hot alternately, in place; return where, bool (N, N)."""
     size = counts.shape[-1]
     mask = np.zeros((size, size), np.bool_)
     chosen = rng.choice(size * size, bad_pixels, replace=False)
     mask.ravel()[chosen] = True
     rows, columns = np.unravel_index(chosen, mask.shape)
     brightest = float(counts.max())
-    for turn, (row, column) in enumerate(zip(rows, columns, strict=True)):
+    for number, (row, column) in enumerate(zip(rows, columns, strict=True)):
         hot = np.rint(brightest * rng.uniform(1, 10)) + 1
-        counts[:, row, column] = hot if turn % 2 else 0
+        counts[:, row, column] = hot if number % 2 else 0
     return mask

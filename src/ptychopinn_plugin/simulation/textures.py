@@ -1,6 +1,6 @@
 """Random images in [0, 1], float64 (H, W), out of which samples are made.
 
-Each is drawn anew from its generator: places, sizes, directions and counts are all random.
+Each is drawn from its random generator: places, sizes, directions and counts are all random.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def lines(shape: Shape, rng: np.random.Generator) -> Image:
 
 
 def siemens_star(shape: Shape, rng: np.random.Generator) -> Image:
-    """Return a star with random centre, turn, number of spokes and ring-shaped gaps."""
+    """Return a star with random centre, rotation, number of spokes and ring-shaped gaps."""
     extent = float(min(shape))
     center_y = shape[0] * rng.uniform(0.35, 0.65)
     center_x = shape[1] * rng.uniform(0.35, 0.65)
@@ -70,8 +70,8 @@ def cells(shape: Shape, rng: np.random.Generator) -> Image:
         rows, columns = _window(center_y, shape[0], radius), _window(center_x, shape[1], radius)
         y, x = np.ogrid[rows, columns]
         distance = np.hypot(y - center_y, (x - center_x) * rng.uniform(0.75, 1.3))
-        turn, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.4) * radius
-        inside = np.hypot(y - center_y - away * np.sin(turn), x - center_x - away * np.cos(turn))
+        angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.4) * radius
+        inside = np.hypot(y - center_y - away * np.sin(angle), x - center_x - away * np.cos(angle))
         body = rng.uniform(0.2, 0.6) * _soft_disc(distance, radius * 0.9)
         wall = 0.4 * np.exp(-(((distance - radius * 0.85) / 1.5) ** 2))
         image[rows, columns] += body + wall + 0.4 * _soft_disc(inside, radius * 0.35)

@@ -46,7 +46,7 @@ def split_frames(
 
     Args:
         scan: the frames.
-        canvas: from `canvas_of(scan)`.
+        canvas: from `Canvas.for_scan(scan)`.
         subsets: how many; fewer where there are fewer frames.
         batch_pixels: detector pixels, over all modes, of a batch.
         seed: of the random assignment.

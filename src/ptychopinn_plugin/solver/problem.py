@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.canvas import Canvas, canvas_of, patch_placement
+from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
@@ -121,7 +121,7 @@ class Problem:
             noise: misfit and exit-wave step.
             margin_px: pixels that the canvas holds around every patch, for positions that move.
         """
-        canvas = _with_margin(canvas_of(scan), scan, margin_px)
+        canvas = _with_margin(Canvas.for_scan(scan), scan, margin_px)
         assigned = split_frames(scan, canvas, subsets, ops.batch_pixels)
         problem = cls(ops, scan, assigned, canvas, fixed_probe, check, noise)
         good = ~np.fft.ifftshift(scan.mask)

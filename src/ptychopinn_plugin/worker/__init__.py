@@ -1,1 +1,1 @@
-"""An engine in a process of its own, so that no framework is loaded in the caller's."""
+"""An engine in a process of its own, so that the calling process loads no framework."""

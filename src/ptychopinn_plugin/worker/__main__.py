@@ -1,4 +1,4 @@
-"""The worker process; `RemoteEngine` starts it, nobody else needs to."""
+"""The worker process; `RemoteEngine` starts it."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Serve the parent until it ends or has had nothing to do for a while."""
+    """Do the parent's jobs until it ends or had none for a while."""
     parser = argparse.ArgumentParser(prog='ptychopinn_plugin.worker', description=__doc__)
-    parser.add_argument('--parent', type=int, required=True, help='process to live for')
+    parser.add_argument('--parent', type=int, required=True, help='process to end with')
     parser.add_argument('--idle-seconds', type=float, required=True)
-    parser.add_argument('--arena', type=int, help='inherited descriptor of shared memory')
+    parser.add_argument('--shared-memory', type=int, help='inherited descriptor of shared memory')
     parser.add_argument('--engine', help='module:Class of an engine in place of the backend')
     options = parser.parse_args()
-    leave_with(options.parent)
+    end_with_parent(options.parent)
     requests, answers = take_streams()
-    # Only now may anything be imported that might print.
-    from ptychopinn_plugin.worker.relay import Outlet
+    # Imports may print, so they come after the streams are taken.
+    from ptychopinn_plugin.worker.relay import MessageWriter
     from ptychopinn_plugin.worker.server import Server
-    from ptychopinn_plugin.worker.shared_memory import Arena
+    from ptychopinn_plugin.worker.shared_memory import SharedMemory
 
-    arena = None if options.arena is None else Arena(options.arena)
+    memory = None if options.shared_memory is None else SharedMemory(options.shared_memory)
 
     def make_engine(execution: ExecutionConfig) -> Engine:
-        return engine_kind(execution, options.engine)(execution)
+        return find_engine_class(execution, options.engine)(execution)
 
-    Server(requests, Outlet(answers), arena, make_engine).serve(options.idle_seconds)
-    # Frameworks take their time to leave, and there is nothing to save.
+    Server(requests, MessageWriter(answers), memory, make_engine).serve(options.idle_seconds)
+    # Without the frameworks' own clean-up, which takes long; there is nothing to save.
     os._exit(0)
 
 
-def leave_with(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Let the system end this process with its parent, where it can; ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == 'linux':
@@ -51,7 +51,7 @@ def leave_with(parent: int) -> None:
 
 
 def take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the pipes to the parent, and point what others print at standard error."""
+    """Return the pipes to the parent; redirect standard output to standard error."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -60,17 +60,17 @@ def take_streams() -> tuple[BinaryIO, BinaryIO]:
     return os.fdopen(requests, 'rb'), os.fdopen(answers, 'wb')
 
 
-def engine_kind(execution: ExecutionConfig, named: str | None) -> type[Engine]:
-    """Return the engine's class: that of the backend, unless another was named."""
+def find_engine_class(execution: ExecutionConfig, path: str | None) -> type[Engine]:
+    """Return the class of the backend's engine, or the one at `module:Class`."""
     from ptychopinn_plugin.backends import engine_class
 
-    if named is None:
+    if path is None:
         return engine_class(execution.backend)
     import importlib
 
-    module, _, name = named.partition(':')
-    kind: type[Engine] = getattr(importlib.import_module(module), name)
-    return kind
+    module, _, name = path.partition(':')
+    found: type[Engine] = getattr(importlib.import_module(module), name)
+    return found
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""An engine whose work is done by a worker process."""
+"""An engine that computes in a worker process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import contextlib
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from ptychopinn_plugin.config import (
     Backend,
@@ -20,36 +20,32 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.errors import Cancelled, WorkerDiedError, WorkerError
 from ptychopinn_plugin.io.model_file import TrainedModel
-from ptychopinn_plugin.io.model_file.tensors import checksum, to_tensors
-from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.monitor import BestModelMonitor, Monitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.worker.codec import (
-    Array,
-    pack_model,
-    pack_scans,
-    unpack_model,
-    unpack_reconstruction,
-)
-from ptychopinn_plugin.worker.messages import Frame
+from ptychopinn_plugin.worker.codec import unpack_model, unpack_reconstruction
+from ptychopinn_plugin.worker.messages import Message
 from ptychopinn_plugin.worker.process import WorkerProcess
-from ptychopinn_plugin.worker.remote_job import Events, RemoteJob
-from ptychopinn_plugin.worker.server import MODEL, PACKAGE
+from ptychopinn_plugin.worker.remote_job import RemoteJob
+from ptychopinn_plugin.worker.requests import (
+    RECONSTRUCT,
+    fit_request,
+    reconstruct_request,
+    warm_up_request,
+)
 
 logger = logging.getLogger(__name__)
 
-Value = TypeVar('Value')
-
 
 class RemoteEngine:
-    """An `Engine` whose work is done by a worker process; this process imports no framework.
+    """An `Engine` that computes in a worker process; this process imports no framework.
 
-    The worker is started by the first job and kept, with its framework and the last model loaded,
-    until `close`, until this process ends in whatever way, or until it had nothing to do for
+    The first job starts the worker. The worker stays, with its framework and the last model loaded,
+    until `close`, until this process ends in whatever way, or until it had no job for
     `idle_seconds`; the next job starts another. One job at a time.
 
     Args:
         execution: backend, device, threads.
-        idle_seconds: how long a worker waits for work before it leaves.
+        idle_seconds: how long a worker waits for a job before it ends.
         worker_options: further options of `python -m ptychopinn_plugin.worker`.
     """
 
@@ -65,9 +61,8 @@ class RemoteEngine:
         self.idle_seconds = idle_seconds
         self.worker_options = tuple(worker_options)
         self._worker: WorkerProcess | None = None
-        self._finalizer: Callable[[], object] = _nothing
+        self._finalizer: Callable[[], object] = _do_nothing
         self._busy = threading.Lock()
-        self._best_model: TrainedModel | None = None
 
     @property
     def worker_pid(self) -> int | None:
@@ -75,20 +70,15 @@ class RemoteEngine:
         worker = self._worker
         return worker.pid if worker is not None and worker.alive else None
 
-    @property
-    def best_model(self) -> TrainedModel | None:
-        """The best model of the last `fit` so far, also after it failed; None without one."""
-        return self._best_model
-
     def configure(self, execution: ExecutionConfig) -> None:
-        """Take another config for the next jobs; for another backend another worker starts."""
+        """Use another config from the next job on; another backend starts another worker."""
         self.execution = execution
         self.backend = execution.backend
 
     def warm_up(self) -> None:
         """Start the worker and let it import its framework; returns at once, raises nothing."""
         with contextlib.suppress(WorkerError), self._job_lock():
-            self._ready_worker().send(Frame('warm up', self._common()))
+            self._ready_worker().send(warm_up_request(self.execution))
 
     def reconstruct(
         self,
@@ -100,39 +90,17 @@ class RemoteEngine:
         """Reconstruct a scan as `Engine.reconstruct` does.
 
         Raises:
-            Cancelled: the monitor asked for a stop; within a second, whatever the worker does.
+            Cancelled: the monitor requested a stop; within a second, whatever the worker does.
             WorkerDiedError: the worker was killed; noticed within a second.
-            PtychoPINNError: whatever the engine raised, with its class and message.
-        """
-        return _drained(self.reconstructing(scan, inference, model, monitor))
-
-    def reconstructing(
-        self,
-        scan: ScanData,
-        inference: InferenceConfig,
-        model: TrainedModel | None,
-        monitor: Monitor,
-    ) -> Generator[Progress | Reconstruction, None, Reconstruction]:
-        """Do as `reconstruct`, step by step.
-
-        Closing the generator stops the job within a second.
-
-        Yields:
-            Each step and each preview, after the monitor has heard of it.
-
-        Returns:
-            The reconstruction, as the value of `yield from`.
+            PtychoPINNError: the error of the worker's engine, with its class and message.
         """
 
-        def request(worker: WorkerProcess) -> Frame:
-            body, arrays = _packed(worker, model)
-            body |= self._common() | {'inference': inference.model_dump(mode='json')}
-            body['scans'], scan_arrays = pack_scans([scan], ['true_patches'])
-            return Frame('reconstruct', body, arrays | scan_arrays)
+        def request(worker: WorkerProcess) -> Message:
+            return reconstruct_request(self.execution, scan, inference, model, worker.model_name)
 
         with self._job_lock():
-            result = yield from self._run(request, monitor)
-        return unpack_reconstruction(dict(result.body), result.arrays)
+            result = self._run(request, monitor)
+        return unpack_reconstruction(result.body, result.arrays)
 
     def fit(
         self,
@@ -144,56 +112,29 @@ class RemoteEngine:
         folder: Path | None = None,
         resume: bool = False,
     ) -> TrainedModel:
-        """Train a model as `Engine.fit` does; a stopped training gives its best model so far.
+        """Train a model as `Engine.fit` does; a stopped training returns its best model so far.
+
+        To keep the best model of a training whose worker dies, pass a `BestModelMonitor`.
 
         Raises:
             Cancelled: stopped before the first epoch was done.
-            WorkerDiedError: the worker was killed; `best_model` is what it had reached.
-            PtychoPINNError: whatever the engine raised, with its class and message.
-        """
-        return _drained(self.fitting(scans, model, training, monitor, folder=folder, resume=resume))
-
-    def fitting(
-        self,
-        scans: Sequence[ScanData],
-        model: ModelConfig,
-        training: TrainingConfig,
-        monitor: Monitor,
-        *,
-        folder: Path | None = None,
-        resume: bool = False,
-    ) -> Generator[Progress | Reconstruction, None, TrainedModel]:
-        """Do as `fit`, step by step; closing the generator stops the training.
-
-        Yields:
-            Each step, after the monitor has heard of it.
-
-        Returns:
-            The model, as the value of `yield from`; after a close it is `best_model`.
+            WorkerDiedError: the worker was killed; noticed within a second.
+            PtychoPINNError: the error of the worker's engine, with its class and message.
         """
 
-        def request(_worker: WorkerProcess) -> Frame:
-            body = self._common() | {
-                'model_config': model.model_dump(mode='json'),
-                'training': training.model_dump(mode='json'),
-                'folder': None if folder is None else str(folder.absolute()),
-                'resume': resume,
-            }
-            body['scans'], arrays = pack_scans(scans)
-            return Frame('fit', body, arrays)
+        def request(_worker: WorkerProcess) -> Message:
+            return fit_request(self.execution, scans, model, training, folder, resume=resume)
 
+        best = BestModelMonitor(monitor)
         with self._job_lock():
-            self._best_model = None
             try:
-                result = yield from self._run(request, monitor)
+                result = self._run(request, best)
             except Cancelled as stop:
-                best = self.best_model
-                if best is None:
+                if best.best_model is None:
                     raise
                 logger.warning('%s; the model is the best so far', stop)
-                return best
-            self._best_model = unpack_model(dict(result.body), result.arrays)
-            return self._best_model
+                return best.best_model
+        return unpack_model(result.body, result.arrays)
 
     def close(self) -> None:
         """End the worker, and with it a job that is under way; a later job starts another."""
@@ -215,22 +156,16 @@ class RemoteEngine:
     def _job_lock(self) -> Iterator[None]:
         if not self._busy.acquire(blocking=False):
             raise WorkerError(
-                'this engine is in the middle of a job; wait for its end, close its generator, '
-                'or make another RemoteEngine'
+                'this engine is in the middle of a job; wait for its end, stop it through its '
+                'monitor, or make another RemoteEngine'
             )
         try:
             yield
         finally:
             self._busy.release()
 
-    def _common(self) -> dict[str, Any]:
-        return {
-            'execution': self.execution.model_dump(mode='json'),
-            'log_level': logging.getLogger(PACKAGE).getEffectiveLevel(),
-        }
-
     def _ready_worker(self) -> WorkerProcess:
-        """Return the present worker, or a fresh one where it is gone or of another backend."""
+        """Return the present worker, or a new one where it is gone or of another backend."""
         worker = self._worker
         if worker is not None and worker.alive and worker.backend == self.backend:
             return worker
@@ -240,51 +175,21 @@ class RemoteEngine:
         self._worker = worker
         return worker
 
-    def _run(self, request: Callable[[WorkerProcess], Frame], monitor: Monitor) -> Events:
-        """Run a job; once more on a fresh worker where the kept one was gone before it began."""
+    def _run(self, request: Callable[[WorkerProcess], Message], monitor: Monitor) -> Message:
+        """Run a job; once more on a new worker where the kept one was gone before it began."""
         while True:
             before = self._worker
             worker = self._ready_worker()
-            frame = request(worker)
-            worker.model_name = frame.body.get('model_name') or worker.model_name
-            job = RemoteJob(worker, monitor, previews=frame.kind == 'reconstruct')
+            message = request(worker)
+            worker.model_name = message.body.get('model_name') or worker.model_name
+            job = RemoteJob(worker, monitor, previews=message.kind == RECONSTRUCT)
             try:
-                return (yield from job.run(frame))
+                return job.run(message)
             except WorkerDiedError as death:
                 if worker is not before or job.started:
                     raise
-                logger.debug('The job goes to a fresh worker: %s', death)
-            finally:
-                if frame.kind == 'fit':
-                    self._best_model = job.best_with_history()
+                logger.debug('The job goes to a new worker: %s', death)
 
 
-def _packed(
-    worker: WorkerProcess, model: TrainedModel | None
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return a model for a request: whole, or by name where the worker has it already."""
-    if model is None:
-        return {'model_name': ''}, {}
-    name = checksum(to_tensors(model), model.manifest.model_dump_json())
-    if name == worker.model_name:
-        return {'model_name': name, 'manifest': None}, {}
-    manifest, arrays = pack_model(model)
-    return (
-        {'model_name': name, 'manifest': manifest},
-        {MODEL + key: array for key, array in arrays.items()},
-    )
-
-
-def _drained(steps: Generator[object, None, Value]) -> Value:
-    """Run a generator to its end and return its value."""
-    with contextlib.closing(steps):
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                value: Value = end.value
-                return value
-
-
-def _nothing() -> None:
-    """Stand for the end of no worker."""
+def _do_nothing() -> None:
+    """End no worker."""

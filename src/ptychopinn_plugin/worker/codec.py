@@ -1,35 +1,36 @@
-"""What crosses between the processes, as JSON and named arrays."""
+"""Conversion of scans, models, reconstructions and progress to JSON and arrays, and back."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel
 from ptychopinn_plugin.monitor import Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
+from ptychopinn_plugin.worker.messages import Body
+from ptychopinn_plugin.worker.shared_memory import Array
 
-Array = npt.NDArray[Any]
-Body: TypeAlias = dict[str, Any]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Arrays: TypeAlias = Mapping[str, Array]
 
 SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask', 'object_guess', 'true_patches')
-RECONSTRUCTION_ARRAYS = ('object_canvas', 'probe', 'coverage', 'residual')
 WEIGHTS = 'weights/'
 
 
 def pack_scans(
     scans: Sequence[ScanData], leave_out: Sequence[str] = ()
 ) -> tuple[list[Body], dict[str, Array]]:
-    """Return scans as JSON and arrays; an array's name begins with the number of its scan.
+    """Return scans as JSON and arrays; the name of an array begins with the number of its scan.
 
     Args:
-        scans: what to pack.
-        leave_out: names of arrays that are not needed at the other end.
+        scans: the scans.
+        leave_out: names of arrays that the worker does not need.
     """
     bodies: list[Body] = []
     arrays: dict[str, Array] = {}
@@ -48,7 +49,7 @@ def unpack_scans(bodies: Sequence[Body], arrays: Arrays) -> list[ScanData]:
     """Return the scans that `pack_scans` packed.
 
     Raises:
-        ScanDataError: the arrays break the contract.
+        ScanDataError: the arrays are not those of a scan.
     """
     scans = []
     for number, body in enumerate(bodies):
@@ -73,8 +74,12 @@ def unpack_scans(bodies: Sequence[Body], arrays: Arrays) -> list[ScanData]:
 
 def pack_reconstruction(reconstruction: Reconstruction) -> tuple[Body, dict[str, Array]]:
     """Return a reconstruction as JSON and arrays."""
-    arrays = {name: getattr(reconstruction, name) for name in RECONSTRUCTION_ARRAYS}
-    return _plain(reconstruction, leave_out=RECONSTRUCTION_ARRAYS), arrays
+    arrays = {
+        field.name: value
+        for field in dataclasses.fields(reconstruction)
+        if isinstance(value := getattr(reconstruction, field.name), np.ndarray)
+    }
+    return _plain(reconstruction, leave_out=tuple(arrays)), arrays
 
 
 def unpack_reconstruction(body: Body, arrays: Arrays) -> Reconstruction:
@@ -105,17 +110,17 @@ def unpack_model(body: Body, arrays: Arrays) -> TrainedModel:
 
 
 def pack_progress(progress: Progress) -> Body:
-    """Return a step as JSON."""
+    """Return a progress report as JSON."""
     return _plain(progress)
 
 
 def unpack_progress(body: Body) -> Progress:
-    """Return the step that `pack_progress` packed."""
+    """Return the progress report that `pack_progress` packed."""
     return Progress(**body)
 
 
-def _plain(instance: Any, leave_out: Sequence[str] = ()) -> Body:  # noqa: ANN401  (a dataclass)
-    """Return the fields of a dataclass as JSON has them; NumPy's scalars as Python's."""
+def _plain(instance: DataclassInstance, leave_out: Sequence[str] = ()) -> Body:
+    """Return the fields of a dataclass as JSON values, NumPy scalars as Python scalars."""
     return {
         field.name: _plain_value(getattr(instance, field.name))
         for field in dataclasses.fields(instance)
@@ -130,5 +135,5 @@ def _plain_value(value: object) -> object:
 
 
 def _with_tuples(body: Body) -> Body:
-    """Return the body with its lists as tuples, as the dataclasses have them."""
+    """Return the body with tuples in place of lists, which the dataclasses need."""
     return {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}

@@ -1,18 +1,18 @@
-"""Errors across the boundary: the same class, the same message."""
+"""Conversion of errors to JSON and back, so that the caller gets the same class and message."""
 
 from __future__ import annotations
 
 import traceback
-from typing import Any
 
 from ptychopinn_plugin import errors
 from ptychopinn_plugin.errors import PtychoPINNError, ScanDataError, WorkerError
+from ptychopinn_plugin.worker.messages import Body
 
 TRACEBACK_LINES = 12
 
 
-def pack_error(error: Exception) -> dict[str, Any]:
-    """Return an error as JSON; one that is not of this package with the end of its traceback."""
+def pack_error(error: Exception) -> Body:
+    """Return an error as JSON; errors of other packages with the end of their traceback."""
     if isinstance(error, ScanDataError):
         return {'class': 'ScanDataError', 'faults': list(error.faults), 'source': error.source}
     name = type(error).__name__
@@ -26,11 +26,11 @@ def pack_error(error: Exception) -> dict[str, Any]:
     }
 
 
-def unpack_error(body: dict[str, Any]) -> PtychoPINNError:
-    """Return the error that `pack_error` packed; an unknown class comes as a WorkerError."""
+def unpack_error(body: Body) -> PtychoPINNError:
+    """Return the error that `pack_error` packed; a WorkerError for an unknown class."""
     if body['class'] == 'ScanDataError':
         return ScanDataError(body['faults'], body['source'])
-    kind = getattr(errors, body['class'], WorkerError)
-    if not (isinstance(kind, type) and issubclass(kind, PtychoPINNError)):
-        kind = WorkerError
-    return kind(body['message'])
+    error_class = getattr(errors, body['class'], WorkerError)
+    if not (isinstance(error_class, type) and issubclass(error_class, PtychoPINNError)):
+        error_class = WorkerError
+    return error_class(body['message'])

@@ -1,4 +1,4 @@
-"""Frames on a pipe: a JSON header and raw arrays, never a pickle."""
+"""Messages on a pipe: a JSON header and raw arrays, never a pickle."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ptychopinn_plugin.errors import WorkerError
-from ptychopinn_plugin.worker.shared_memory import Arena
+from ptychopinn_plugin.worker.shared_memory import Array, SharedMemory
 
-Array = npt.NDArray[Any]
+Body: TypeAlias = dict[str, Any]
 
 # Magic bytes, then the length of the header.
 PREFIX = struct.Struct('<4sI')
@@ -23,52 +22,55 @@ INLINE = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Message:
     """One message.
 
     Attributes:
-        kind: what it is.
-        body: what JSON can hold.
-        arrays: by name; any dtype but objects, any shape.
+        kind: what the message is, as 'reconstruct', 'progress' or 'result'.
+        body: values that JSON can hold.
+        arrays: by name; any shape, any dtype but object.
     """
 
     kind: str
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Body = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
 
 
-def write_frame(stream: IO[bytes], frame: Frame, arena: Arena | None = None) -> None:
-    """Write a frame and flush; its arrays follow the header, or lie in the arena if there is one.
+def write_message(stream: IO[bytes], message: Message, memory: SharedMemory | None = None) -> None:
+    """Write a message and flush; its arrays go to shared memory, or without it after the header.
 
     Raises:
-        OSError: nobody reads the stream any more, or the arena has no room.
+        OSError: the stream has no reader any more, or there is not enough shared memory.
     """
-    arrays = {name: np.asarray(array, order='C') for name, array in frame.arrays.items()}
-    places = dict.fromkeys(arrays, INLINE) if arena is None else arena.write(arrays)
+    arrays = {name: np.asarray(array, order='C') for name, array in message.arrays.items()}
+    offsets = dict.fromkeys(arrays, INLINE) if memory is None else memory.write(arrays)
     listed = [
-        [name, array.dtype.str, list(array.shape), places[name]] for name, array in arrays.items()
+        [name, array.dtype.str, list(array.shape), offsets[name]] for name, array in arrays.items()
     ]
-    header = json.dumps({'kind': frame.kind, 'body': frame.body, 'arrays': listed}).encode()
+    header = json.dumps({'kind': message.kind, 'body': message.body, 'arrays': listed}).encode()
     stream.write(PREFIX.pack(MAGIC, len(header)))
     stream.write(header)
     for name, array in arrays.items():
-        if places[name] == INLINE and array.size:
+        if offsets[name] == INLINE and array.size:
             stream.write(array.reshape(-1).view(np.uint8).data)
     stream.flush()
 
 
-def read_frame(stream: IO[bytes], arena: Arena | None = None) -> Frame | None:
-    """Read a frame; None where the stream ends, also in the middle of a frame.
+def read_message(stream: IO[bytes], memory: SharedMemory | None = None) -> Message | None:
+    """Read a message; None where the stream ends, also in the middle of a message.
 
     Raises:
-        WorkerError: what is read is not a frame.
+        WorkerError: the stream does not continue with a message.
     """
     prefix = stream.read(PREFIX.size)
     if len(prefix) < PREFIX.size:
         return None
     magic, length = PREFIX.unpack(prefix)
     if magic != MAGIC:
-        raise WorkerError(f'the stream of the worker is damaged: {prefix!r} begins no frame')
+        raise WorkerError(
+            f'the stream of the worker is damaged: a message begins with {MAGIC!r}, found '
+            f'{prefix!r}; run again'
+        )
     header = stream.read(length)
     if len(header) < length:
         return None
@@ -76,19 +78,19 @@ def read_frame(stream: IO[bytes], arena: Arena | None = None) -> Frame | None:
     arrays = {}
     for name, dtype, shape, offset in content['arrays']:
         array = np.empty(shape, dtype)
-        if offset != INLINE and arena is not None:
-            array = arena.read(np.dtype(dtype), shape, offset)
+        if offset != INLINE and memory is not None:
+            array = memory.read(np.dtype(dtype), shape, offset)
         elif array.size and not _fill(stream, array):
             return None
         arrays[name] = array
-    return Frame(content['kind'], content['body'], arrays)
+    return Message(content['kind'], content['body'], arrays)
 
 
 def _fill(stream: IO[bytes], array: Array) -> bool:
-    """Read an array's bytes; say whether they were all there."""
+    """Read the bytes of an array; return whether the stream had all of them."""
     view = array.reshape(-1).view(np.uint8).data
     while len(view):
-        # A buffered stream gives less only at its end.
+        # A buffered stream returns fewer bytes only at its end.
         read = stream.readinto(view)  # type: ignore[attr-defined]
         if not read:
             return False

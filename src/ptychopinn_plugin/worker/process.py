@@ -1,9 +1,8 @@
-"""A worker process as its parent sees it."""
+"""A worker process as its parent handles it."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import signal
@@ -15,32 +14,33 @@ from concurrent.futures import Future
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import WorkerDiedError, WorkerError
-from ptychopinn_plugin.worker.environment import worker_command, worker_environment
-from ptychopinn_plugin.worker.messages import Frame, read_frame, write_frame
-from ptychopinn_plugin.worker.shared_memory import Arena
-
-logger = logging.getLogger(__name__)
+from ptychopinn_plugin.worker.environment import worker_command
+from ptychopinn_plugin.worker.messages import Message, write_message
+from ptychopinn_plugin.worker.process_threads import (
+    LEAVING_SECONDS,
+    Messages,
+    Process,
+    keep_lines,
+    start_and_read,
+)
+from ptychopinn_plugin.worker.shared_memory import SharedMemory
 
 KEPT_LINES = 40
 SHOWN_LINES = 6
-LEAVING_SECONDS = 0.3
-KILLED = 9  # the signal's number; not every system has a name for it
-
-Process = subprocess.Popen[bytes]
-Frames = queue.SimpleQueue[Frame | None]
+KILLED = 9  # SIGKILL, which not every system's `signal` defines
 
 
 class WorkerProcess:
-    """Starts a worker process, writes to it and reads from it.
+    """Starts a worker process, writes messages to it and reads its messages.
 
     Args:
-        backend: the framework that it is for.
-        idle_seconds: how long it waits for work before it leaves.
+        backend: the framework that it computes with.
+        idle_seconds: how long it waits for a job before it ends.
         options: further options of `python -m ptychopinn_plugin.worker`.
 
     Attributes:
         model_name: of the model that it holds, '' for none.
-        ended: whether it was asked to leave.
+        ended: whether it was asked to end.
 
     Raises:
         WorkerError: it cannot be started.
@@ -51,22 +51,22 @@ class WorkerProcess:
         self.model_name = ''
         self.ended = False
         self._owner = os.getpid()
-        self._arena = Arena.create()
-        self._frames: Frames = queue.SimpleQueue()
+        self._memory = SharedMemory.create()
+        self._messages: Messages = queue.SimpleQueue()
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._lock = threading.Lock()
         command = ['--parent', str(self._owner), '--idle-seconds', str(idle_seconds), *options]
-        if self._arena is not None:
-            command += ['--arena', str(self._arena.descriptor)]
+        if self._memory is not None:
+            command += ['--shared-memory', str(self._memory.descriptor)]
         started: Future[Process] = Future()
-        arguments = (worker_command(command), self._arena, started, self._frames, self._lock)
+        arguments = (worker_command(command), self._memory, started, self._messages, self._lock)
         # The system ends the worker with the thread that started it, so that thread stays.
-        threading.Thread(target=_attend, args=arguments, daemon=True).start()
+        threading.Thread(target=start_and_read, args=arguments, daemon=True).start()
         self._process = started.result()
-        self._listener = threading.Thread(
-            target=_keep_lines, args=(self._process, self._lines), daemon=True
+        self._line_reader = threading.Thread(
+            target=keep_lines, args=(self._process, self._lines), daemon=True
         )
-        self._listener.start()
+        self._line_reader.start()
 
     @property
     def pid(self) -> int:
@@ -75,51 +75,51 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs and is ours, not that of a process we were forked from."""
+        """Whether the process runs and belongs to this process, not to the one it forked from."""
         return os.getpid() == self._owner and self._process.poll() is None
 
-    def send(self, frame: Frame) -> None:
-        """Write a frame; where the worker is gone, `receive` tells.
+    def send(self, message: Message) -> None:
+        """Write a message; where the worker is gone, the next `receive` raises.
 
         Raises:
-            WorkerError: there is no room for the frame's arrays.
+            WorkerError: there is not enough memory for the message's arrays.
         """
         assert self._process.stdin is not None
-        arena = self._arena if frame.arrays else None
+        memory = self._memory if message.arrays else None
         try:
             with self._lock:
                 if not self._process.stdin.closed:
-                    write_frame(self._process.stdin, frame, arena)
+                    write_message(self._process.stdin, message, memory)
         except BrokenPipeError:
             return
         except OSError as error:
-            raise WorkerError(f'the data cannot be handed to the worker: {error}') from error
+            raise WorkerError(f'the data cannot be sent to the worker: {error}') from error
 
-    def receive(self, timeout: float) -> Frame | None:
-        """Return the worker's next frame, None where none came in time.
+    def receive(self, timeout: float) -> Message | None:
+        """Return the worker's next message, None where none came within `timeout` seconds.
 
         Raises:
             WorkerDiedError: the worker ended.
         """
         try:
-            frame = self._frames.get(timeout=timeout)
+            message = self._messages.get(timeout=timeout)
         except queue.Empty:
-            # Processes of its own may keep its end of the pipe open, so look at it as well.
-            if self.alive or not self._frames.empty():
+            # The worker's own child processes may keep its end of the pipe open.
+            if self.alive or not self._messages.empty():
                 return None
-            frame = None
-        if frame is None:
-            self._frames.put(None)
+            message = None
+        if message is None:
+            self._messages.put(None)
             raise self._death()
-        return frame
+        return message
 
     def release(self) -> None:
-        """Give the memory of the last frame's arrays back; the worker must be done with them."""
-        if self._arena is not None:
-            self._arena.clear()
+        """Free the memory of the last message's arrays; the worker must not use them any more."""
+        if self._memory is not None:
+            self._memory.clear()
 
     def kill(self) -> None:
-        """End the process and its own processes at once."""
+        """End the process and its child processes at once."""
         if os.getpid() != self._owner:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -131,7 +131,7 @@ class WorkerProcess:
             self._process.wait(LEAVING_SECONDS)
 
     def end(self) -> None:
-        """Let the process leave, and end it if it does not."""
+        """Close the worker's input, at which it ends; kill it if it does not."""
         self.ended = True
         if not self.alive:
             return
@@ -144,80 +144,23 @@ class WorkerProcess:
 
     def _death(self) -> WorkerDiedError:
         self.kill()
-        self._listener.join(LEAVING_SECONDS)
+        self._line_reader.join(LEAVING_SECONDS)
         lines = tuple(self._lines)
-        said = ''.join(f'\n  {line}' for line in lines[-SHOWN_LINES:])
+        shown = ''.join(f'\n  {line}' for line in lines[-SHOWN_LINES:])
         code = self._process.returncode
         return WorkerDiedError(
-            f'the worker process {_manner(code)}; run again, a fresh one will be started'
-            + (f'. Its last lines:{said}' if said else ''),
+            f'the worker process {_describe_end(code)}; run again, a new one will be started'
+            + (f'. Its last lines:{shown}' if shown else ''),
             code,
             lines,
         )
 
 
-def _manner(exit_code: int | None) -> str:
+def _describe_end(exit_code: int | None) -> str:
     if exit_code is None:
         return 'does not answer any more'
     if exit_code == -KILLED:
         return 'was killed (signal 9), as happens where memory runs out'
     if exit_code < 0:
         return f'was ended by signal {-exit_code} ({signal.strsignal(-exit_code)})'
-    return f'left in the middle of its work with exit code {exit_code}'
-
-
-def _attend(
-    command: list[str],
-    arena: Arena | None,
-    started: Future[Process],
-    frames: Frames,
-    writing: threading.Lock,
-) -> None:
-    """Start a worker, pass its frames on until its end, reap it."""
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=worker_environment(),
-            pass_fds=() if arena is None else (arena.descriptor,),
-            # Ctrl-C in a terminal goes to all of a session: it is the parent's to answer.
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        started.set_exception(WorkerError(f'no worker process can be started: {error}'))
-        return
-    started.set_result(process)
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        with process.stdout:
-            while (frame := read_frame(process.stdout)) is not None:
-                frames.put(frame)
-    except (OSError, ValueError, WorkerError):
-        logger.exception('The stream of the worker is damaged; it is ended')
-    finally:
-        _reap(process)
-        frames.put(None)
-        with contextlib.suppress(OSError), writing:
-            process.stdin.close()
-
-
-def _reap(process: Process) -> None:
-    """Wait for a process that has said its last word."""
-    try:
-        process.wait(LEAVING_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _keep_lines(process: Process, lines: deque[str]) -> None:
-    """Keep the last lines that a process writes to standard error."""
-    assert process.stderr is not None
-    with process.stderr as stream:
-        for line in stream:
-            text = line.decode(errors='replace').rstrip()
-            lines.append(text)
-            logger.debug('worker: %s', text)
+    return f'ended in the middle of a job with exit code {exit_code}'

@@ -1,4 +1,4 @@
-"""Memory that two processes share and that is gone when both are."""
+"""Memory that two processes share and that the system frees when both have ended."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import os
 import tempfile
 import weakref
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+Array: TypeAlias = npt.NDArray[Any]
 
+# Bytes; the width of a cache line, and a multiple of the size of every number.
 ALIGNMENT = 64
 
 
-class Arena:
-    """A file without a name that a child inherits; here the parent puts arrays for it.
+class SharedMemory:
+    """An unnamed file inherited by a child process, through which the parent passes it arrays.
 
-    In memory where the system can, else an unlinked temporary file. Nothing in the file system
-    points to it, so nothing is left behind, however the two processes end.
+    It is in memory where the system supports that, else it is an unlinked temporary file. No name
+    in the file system points to it, so nothing remains, however the two processes end.
 
     Args:
-        descriptor: of the open file; the arena owns it.
+        descriptor: of the open file; closed with this object.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -34,7 +35,7 @@ class Arena:
 
     @classmethod
     def create(cls) -> Self | None:
-        """Return a new arena; None on systems where a child cannot inherit one."""
+        """Return new shared memory; None on systems where a child cannot inherit a file."""
         if os.name != 'posix':
             return None
         if hasattr(os, 'memfd_create'):
@@ -43,10 +44,10 @@ class Arena:
             return cls(os.dup(file.fileno()))
 
     def write(self, arrays: Mapping[str, Array]) -> dict[str, int]:
-        """Put arrays in place of whatever was there; return the offset of each.
+        """Replace the contents by arrays; return the offset of each in bytes.
 
         Raises:
-            OSError: there is no room.
+            OSError: there is not enough memory.
         """
         offsets, end = {}, 0
         for name, array in arrays.items():
@@ -58,9 +59,9 @@ class Arena:
         return offsets
 
     def read(self, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> Array:
-        """Return an array of the file without copying it; writing to it stays private.
+        """Return an array without copying it; changes to it are not seen by the other process.
 
-        It is to be used only until the writer writes or clears.
+        The array is valid until the next `write` or `clear` of the other process.
         """
         count = int(np.prod(shape, dtype=np.int64))
         if not count:
@@ -71,7 +72,7 @@ class Arena:
         return np.frombuffer(pages, dtype, count, offset - start).reshape(shape)
 
     def clear(self) -> None:
-        """Give the memory back."""
+        """Return the memory to the system."""
         os.ftruncate(self.descriptor, 0)
 
     def _write_one(self, array: Array, offset: int) -> None:

@@ -2,58 +2,75 @@
 
 from __future__ import annotations
 
-import torch
-
-from ptychopinn_plugin.backends.pytorch.cnn_counts import expected_of, good_pixels
 from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchTensors, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.patch_inference import (
-    Draw,
-    Patches,
-    reconstruct_with_network,
-    with_model_probe,
-)
+from ptychopinn_plugin.networks.cnn.inference import Prediction, reconstruct_with_network
+from ptychopinn_plugin.networks.cnn.model_probe import with_model_probe
+from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
 from ptychopinn_plugin.physics.noise_models import amplitude_deviance
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 
-def reconstruct_patches(
-    scan: ScanData,
-    inference: InferenceConfig,
-    model: TrainedModel,
-    execution: ExecutionConfig,
-    monitor: Monitor,
-    device: torch.device,
-) -> Reconstruction:
-    """Reconstruct a scan with the published network; see `PyTorchEngine.reconstruct`."""
-    ops, scan = TorchOps(device), with_model_probe(scan, model)
-    network = PatchNetwork(model.manifest.model, scan.frame_size, scan.mode_count)
-    network.take(model.weights)
-    network.to(device).eval()
-    return reconstruct_with_network(
-        ops,
-        scan,
-        inference,
-        monitor,
-        drawing(ops, network, scan),
-        backend='pytorch',
-        model=model,
-        batch_size=execution.inference_batch_size,
-    )
+class CnnInference:
+    """A trained network that predicts patches.
 
+    Args:
+        ops: the device.
+        model: the trained model.
 
-def drawing(ops: TorchOps, network: PatchNetwork, scan: ScanData) -> Draw:
-    """Return what draws the patches of a scan and says how well they fit."""
-    good, probe = good_pixels(ops, scan.mask), ops.array(scan.probe)
+    Raises:
+        ModelMismatchError: the model's weights are not those of its network.
+    """
 
-    def draw(batch: GroupBatch) -> tuple[Patches, float]:
-        patches = network(ops.array(batch.inputs))
-        expected = expected_of(ops, network, patches, batch, probe)
-        misfit = amplitude_deviance(ops, expected, ops.array(batch.amplitudes), good)
-        return ops.numpy(patches), ops.number(misfit)
+    def __init__(self, ops: TorchOps, model: TrainedModel) -> None:
+        config, size = model.manifest.model, model.manifest.frame_size
+        self.model = model
+        self._ops = ops
+        self._network = PatchNetwork(config, size, len(model.probe), model.weights)
+        self._network.to(ops.device).eval()
+        self._optics = Optics.from_config(ops, config, size)
 
-    return draw
+    def reconstruct(
+        self,
+        scan: ScanData,
+        inference: InferenceConfig,
+        execution: ExecutionConfig,
+        monitor: Monitor,
+    ) -> Reconstruction:
+        """Reconstruct a scan.
+
+        Args:
+            scan: frames of the model's size.
+            inference: groups and passes.
+            execution: groups a batch.
+            monitor: gets the progress after every batch and pass.
+
+        Raises:
+            ModelMismatchError: the frames have another size than the model's.
+            PatchError: groups cannot be filled.
+            Cancelled: the monitor asked for a stop.
+        """
+        return reconstruct_with_network(
+            self._ops,
+            with_model_probe(scan, self.model),
+            self,
+            inference,
+            monitor,
+            backend=execution.backend,
+            model=self.model,
+            batch_size=execution.inference_batch_size,
+        )
+
+    def predict(self, batch: GroupBatch) -> Prediction:
+        """Return the patches of a batch and their misfit."""
+        ops, tensors = self._ops, BatchTensors.from_batch(self._ops, batch)
+        patches = self._network(tensors.inputs)
+        factor = self._network.count_factor()
+        expected = expected_batch_counts(ops, self._optics, patches, tensors.probe, factor, tensors)
+        misfit = amplitude_deviance(ops, expected, tensors.amplitudes, tensors.good)
+        return Prediction(ops.numpy(patches), ops.number(misfit))

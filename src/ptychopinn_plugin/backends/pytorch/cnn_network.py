@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ptychopinn_plugin.backends.pytorch.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.cnn.architecture import (
     BORDER_CHANNELS,
@@ -26,7 +27,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     has_border,
     weight_shapes,
 )
-from ptychopinn_plugin.networks.weights import Shapes, Weights, checked
+from ptychopinn_plugin.networks.weights import Shapes, Weights, check_weights
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     'sigmoid': torch.sigmoid,
@@ -37,18 +38,22 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class PatchNetwork(nn.Module):
-    """Turns the diffraction amplitudes of groups into patches of the object.
+    """Maps the diffraction amplitudes of groups to patches of the object.
 
     Its parameters have the names and shapes of `weight_shapes`.
     """
 
-    def __init__(self, model: ModelConfig, frame_size: int, modes: int) -> None:
-        """Build the network; `take` gives it its weights.
+    def __init__(self, model: ModelConfig, frame_size: int, modes: int, weights: Weights) -> None:
+        """Build the network.
 
         Args:
-            model: its shape.
+            model: the architecture.
             frame_size: side N of a frame.
             modes: of the probe.
+            weights: the initial ones.
+
+        Raises:
+            ModelMismatchError: names or shapes of the weights are not those of this network.
         """
         super().__init__()
         self.model = model
@@ -65,6 +70,7 @@ class PatchNetwork(nn.Module):
         self.intensity = _values(self.shapes, INTENSITY)
         self.probe = _values(self.shapes, PROBE_REAL, PROBE_IMAG)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.set_weights(weights)
 
     def forward(
         self, inputs: torch.Tensor, peaks: list[torch.Tensor] | None = None
@@ -73,7 +79,8 @@ class PatchNetwork(nn.Module):
 
         Args:
             inputs: float32 (b, C, N, N), zero frequency at N//2.
-            peaks: takes the greatest value of each channel behind a ReLU, float32 (channels,).
+            peaks: receives the greatest value of each channel behind each ReLU, float32
+                (channels,) each.
 
         Returns:
             complex64 (b * C, N, N), or (b, N, N) where a group gives one patch only.
@@ -82,55 +89,58 @@ class PatchNetwork(nn.Module):
         for block in self.encoder:
             x = functional.max_pool2d(_run(block, x, peaks), 2)
         activation = ACTIVATIONS[self.model.amp_activation]
-        amplitude = self._decoded('amplitude', x, peaks, activation) * self.model.probe_scale
-        phase = self._decoded('phase', x, peaks, torch.tanh) * math.pi
+        amplitude = self._decode('amplitude', x, peaks, activation) * self.model.probe_scale
+        phase = self._decode('phase', x, peaks, torch.tanh) * math.pi
         patches = torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
         return patches.contiguous().flatten(0, 1)
 
     def current_probe(self, given: torch.Tensor) -> torch.Tensor:
-        """Return the probe where it is trained, else the given one, complex64 (modes, N, N)."""
+        """Return the trained probe, or the given one, complex64 (modes, N, N)."""
         if not self.probe:
             return given
         return torch.complex(self.probe['real'], self.probe['imag'])
 
-    def factor(self) -> torch.Tensor | float:
-        """Return the factor of the predicted counts."""
+    def count_factor(self) -> torch.Tensor | float:
+        """Return the trained factor of the predicted counts, 1 where it is not trained."""
         return self.intensity['log'].exp() if self.intensity else 1.0
 
-    def take(self, weights: Weights) -> None:
-        """Take over weights, named and shaped as in a model file.
+    def weights(self) -> Weights:
+        """Return copies of the weights as NumPy arrays, named and ordered as in a model file."""
+        return export_weights(self)
+
+    def set_weights(self, weights: Weights) -> None:
+        """Set the weights, named and ordered as in a model file.
 
         Raises:
             ModelMismatchError: names or shapes are not those of this network.
         """
-        known = checked(weights, self.shapes)
-        self.load_state_dict({name: torch.tensor(value) for name, value in known.items()})
+        import_weights(self, check_weights(weights, self.shapes))
 
-    def _decoded(
+    def _decode(
         self,
         part: str,
         x: torch.Tensor,
         peaks: list[torch.Tensor] | None,
         activation: Callable[[torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
-        """Run a decoder; return (b, C or 1, N, N), the border 0 where nothing fills it."""
-        parts = dict(cast('nn.ModuleDict', self.decoder[part]).items())
-        head, border = parts.pop('head'), parts.pop('border', None)
-        for block in parts.values():
-            x = _twice_as_fine(_run(block, x, peaks))
+        """Run a decoder; return (b, C or 1, N, N), 0 at an empty border."""
+        blocks = dict(cast('nn.ModuleDict', self.decoder[part]).items())
+        head, border = blocks.pop('head'), blocks.pop('border', None)
+        for block in blocks.values():
+            x = _upsample(_run(block, x, peaks))
         if not self.model.pad_object:
             return activation(head(x))
         q = self.quarter
         if border is None:
             return functional.pad(activation(head(x)), (q, q, q, q))
-        whole = border(_twice_as_fine(x[:, -BORDER_CHANNELS:]))
+        whole = border(_upsample(x[:, -BORDER_CHANNELS:]))
         inner = slice(q, whole.shape[-1] - q)
         whole[:, :, inner, inner] = head(x[:, :-BORDER_CHANNELS])
         return activation(whole)
 
 
 def _conv(shapes: Shapes, name: str) -> nn.Conv2d:
-    """Return a convolution; its numbers come later."""
+    """Return a convolution with random weights."""
     after, before, size, _ = shapes[f'{name}.weight']
     return nn.Conv2d(before, after, size, padding=size // 2)
 
@@ -152,14 +162,14 @@ def _block(shapes: Shapes, name: str) -> nn.ModuleList:
 
 
 def _decoder(shapes: Shapes, name: str, blocks: int, model: ModelConfig) -> nn.ModuleDict:
-    """Return a decoder: its blocks in their order, then what draws."""
+    """Return a decoder: its blocks in their order, then the last convolutions."""
     parts = {str(k): _block(shapes, f'{name}.{k}') for k in range(blocks)}
     ends = ('head', 'border') if has_border(model) else ('head',)
     return nn.ModuleDict({**parts, **{end: _conv(shapes, f'{name}.{end}') for end in ends}})
 
 
 def _run(block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None) -> torch.Tensor:
-    """Run two convolutions; note the peaks of their channels where they are wanted."""
+    """Run two convolutions; append the peaks of their channels if a list is given."""
     for conv in cast('nn.ModuleList', block):
         x = functional.relu(conv(x), inplace=True)
         if peaks is not None:
@@ -167,6 +177,6 @@ def _run(block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None) ->
     return x
 
 
-def _twice_as_fine(x: torch.Tensor) -> torch.Tensor:
+def _upsample(x: torch.Tensor) -> torch.Tensor:
     """Repeat every pixel of (b, c, h, w) in both directions."""
     return functional.interpolate(x, scale_factor=2, mode='nearest')

@@ -7,83 +7,82 @@ from collections.abc import Callable
 import torch
 from torch.utils.data import DataLoader
 
-from ptychopinn_plugin.backends.pytorch.cnn_counts import expected_of, good_pixels
 from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
-from ptychopinn_plugin.backends.pytorch.unrolled_stage import network_weights
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchLoss, BatchTensors, batch_loss
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.losses import LossWeights, counts_loss, patches_loss
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.cnn.validation import judgement_of, watchdog_of
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
+from ptychopinn_plugin.networks.cnn.losses import LossWeights
+from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.cnn.validation import EpochValidation, build_detector
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 
 
 class PatchTraining(Training):
-    """Teaches the network to draw patches that predict the photons of their frames."""
+    """Trains the network to predict the counts of frames from patches of the object."""
 
     def __init__(
         self,
-        sets: GroupSets,
+        split: DatasetSplit,
         model: ModelConfig,
         training: TrainingConfig,
         execution: ExecutionConfig,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         check: Callable[[], None],
     ) -> None:
         """Prepare a training.
 
         Args:
-            sets: what it learns from, and what judges it.
-            model: the network's shape.
+            split: training and validation groups.
+            model: the architecture.
             training: losses and seed.
             execution: the optimiser.
             schedule: of the learning rate.
-            check: raises to stop.
+            check: raises Cancelled to stop.
         """
         super().__init__(execution, schedule, check)
-        probe = sets.scans[0].scan.probe
+        probe = split.scans[0].scan.probe
         size = probe.shape[-1]
-        self.sets = sets
-        self.config = training
-        self.weights = LossWeights.of(model, training, sets.photons)
-        self.network: PatchNetwork = PatchNetwork(model, size, len(probe))
-        self.network.take(fresh_weights(model, size, probe, training.seed))
-        self.judgement = judgement_of(sets)
-        self._watchdog = watchdog_of(sets)
+        self.split = split
+        self.loss_weights = LossWeights.from_config(model, training, split.photons)
+        initial = initial_weights(model, size, probe, training.seed)
+        self.network: PatchNetwork = PatchNetwork(model, size, len(probe), initial)
+        self.validation = EpochValidation.for_split(split)
+        self._detector = build_detector(split)
 
     def train_dataloader(self) -> DataLoader[GroupBatch]:
         """Return this epoch's batches."""
-        return self.loader(self.sets.epoch(self.current_epoch))
+        return self.build_loader(self.split.training_batches(self.current_epoch))
 
     def val_dataloader(self) -> DataLoader[GroupBatch]:
-        """Return the held-out batches."""
-        return self.loader(self.sets.held_out())
+        """Return the validation batches."""
+        return self.build_loader(self.split.validation_batches())
 
     def training_step(self, batch: GroupBatch, batch_idx: int) -> torch.Tensor:
         """Take one step of the optimiser."""
         self.check()
-        steps = self.sets.steps_per_epoch
-        loss = self.judged(batch)[0]
+        steps = self.split.steps_per_epoch
+        loss: torch.Tensor = self.evaluate(batch)[0].loss
         rate = self.schedule.rate(self.current_epoch * steps + batch_idx)
-        self.descend(loss, rate, last=batch_idx + 1 == steps)
+        self.apply_gradient(loss, rate, last=batch_idx + 1 == steps)
         self.epoch_losses.append(float(loss.detach()))
         self.log('train_loss', loss.detach(), on_step=False, on_epoch=True, batch_size=1)
         return loss.detach()
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
-        self.judgement = judgement_of(self.sets)
+        """Clear the last validation."""
+        self.validation = EpochValidation.for_split(self.split)
 
     def validation_step(self, batch: GroupBatch) -> None:
-        """Let a held-out batch judge the network."""
+        """Add a batch to the validation."""
         self.check()
         peaks: list[torch.Tensor] = []
-        loss, patches, predicted = self.judged(batch, peaks)
-        self.judgement.add(
+        (loss, predicted), patches = self.evaluate(batch, peaks)
+        self.validation.add(
             batch,
             float(loss),
             patches.cpu().numpy(),
@@ -92,37 +91,26 @@ class PatchTraining(Training):
         )
         self.log('val_loss', float(loss), on_epoch=True, batch_size=1)
 
-    def close_epoch(self, record: TrainingRecord, epoch: int) -> None:
-        """Tell the record of the epoch; stop a training that has collapsed.
+    def end_epoch(self, history: TrainingHistory, epoch: int) -> None:
+        """Add the epoch to the history; stop a training that has collapsed.
 
         Raises:
-            CollapseError: the network draws a flat object and will not recover.
+            CollapseError: the network has collapsed to a state without useful gradients.
         """
-        record.judged(
-            epoch,
-            self.epoch_losses,
-            self.judgement.loss(),
-            lambda: network_weights(self.network),
-        )
-        self._watchdog.look(self.judgement.signs())
+        history.add_epoch(epoch, self.epoch_losses, self.validation.loss(), self.network.weights)
+        self._detector.check(self.validation.indicators())
 
-    def judged(
+    def evaluate(
         self, batch: GroupBatch, peaks: list[torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Return loss, patches and predicted counts of a batch; takes the peaks of channels."""
+    ) -> tuple[BatchLoss, torch.Tensor]:
+        """Return the loss and the patches of a batch.
+
+        Args:
+            batch: the frames.
+            peaks: receives the greatest value of each channel, see `PatchNetwork.forward`.
+        """
         ops = TorchOps(self.device)
-        given = self.sets.scans[batch.scan].scan
-        given_probe = ops.array(given.probe)
-        patches = self.network(ops.array(batch.inputs), peaks)
-        loss = torch.as_tensor(0.0, device=self.device)
-        if self.weights.variation or self.weights.truth:
-            truth = None if batch.truth is None else ops.array(batch.truth)
-            dose = ops.sum(ops.abs2(given_probe), (0,))
-            loss = loss + patches_loss(ops, self.weights, patches, truth, dose)
-        if not self.weights.needs_counts:
-            return loss, patches, None
-        probe = self.network.current_probe(given_probe)
-        expected = expected_of(ops, self.network, patches, batch, probe)
-        good = good_pixels(ops, given.mask)
-        loss = loss + counts_loss(ops, self.weights, expected, ops.array(batch.amplitudes), good)
-        return loss, patches, (expected if good is None else expected * good).sum()
+        tensors = BatchTensors.from_batch(ops, batch)
+        patches: torch.Tensor = self.network(tensors.inputs, peaks)
+        optics = Optics.from_config(ops, self.network.model, patches.shape[-1])
+        return batch_loss(ops, optics, self.loss_weights, self.network, patches, tensors), patches

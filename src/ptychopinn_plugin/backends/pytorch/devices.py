@@ -1,4 +1,4 @@
-"""Which device PyTorch computes on, and with how many threads."""
+"""Devices of PyTorch: which there are, the selected one, threads and determinism."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ptychopinn_plugin.errors import BackendUnavailableError
 
 
 def devices() -> tuple[str, ...]:
-    """Return what PyTorch can compute on here, the one taken by 'auto' first."""
+    """Return the kinds of devices that PyTorch finds here, that of 'auto' first."""
     found = []
     if torch.cuda.is_available():
         found.append('cuda')
@@ -23,11 +23,11 @@ def devices() -> tuple[str, ...]:
     return tuple(found)
 
 
-def device_of(execution: ExecutionConfig) -> torch.device:
-    """Return the device that a config asks for.
+def select_device(execution: ExecutionConfig) -> torch.device:
+    """Return the device of a config.
 
     Raises:
-        BackendUnavailableError: this machine does not have it.
+        BackendUnavailableError: PyTorch does not find it here.
     """
     found = devices()
     if execution.accelerator == 'auto':
@@ -40,8 +40,8 @@ def device_of(execution: ExecutionConfig) -> torch.device:
     return torch.device(execution.accelerator)
 
 
-def check_devices(execution: ExecutionConfig, device: torch.device) -> None:
-    """Refuse more devices than this machine can train on together.
+def check_device_count(execution: ExecutionConfig, device: torch.device) -> None:
+    """Check that this machine can train on as many devices as the config says.
 
     Raises:
         BackendUnavailableError: several are asked for and there are no, or fewer, CUDA devices.
@@ -63,7 +63,7 @@ def check_devices(execution: ExecutionConfig, device: torch.device) -> None:
 
 @contextmanager
 def computing(execution: ExecutionConfig) -> Iterator[None]:
-    """Compute with the config's threads and determinism; afterwards all is as it was."""
+    """Compute with the config's threads and determinism; restore the former settings afterwards."""
     threads = torch.get_num_threads()
     # Not use_deterministic_algorithms, which imports the compiler, for a second.
     mode = torch.get_deterministic_debug_mode()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from ptychopinn_plugin.backends.pytorch.cnn_inference import reconstruct_patches
-from ptychopinn_plugin.backends.pytorch.devices import computing, device_of
+from ptychopinn_plugin.backends.pytorch.cnn_inference import CnnInference
+from ptychopinn_plugin.backends.pytorch.devices import computing, select_device
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
-from ptychopinn_plugin.backends.pytorch.unrolled_stage import LearnedStage
+from ptychopinn_plugin.backends.pytorch.unrolled_inference import UnrolledInference
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -23,6 +23,12 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
+# One entry for each architecture of `ModelConfig`; the trainings are in `fit.FITS`.
+INFERENCES: dict[str, type[UnrolledInference] | type[CnnInference]] = {
+    'unrolled': UnrolledInference,
+    'cnn': CnnInference,
+}
+
 
 class PyTorchEngine:
     """Reconstructs and trains with PyTorch; training runs in Lightning."""
@@ -30,8 +36,15 @@ class PyTorchEngine:
     backend: Backend = 'pytorch'
 
     def __init__(self, execution: ExecutionConfig) -> None:
+        self.configure(execution)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        """Use another config of this backend from the next call on."""
+        self.ops = TorchOps(select_device(execution))
         self.execution = execution
-        self.device = device_of(execution)
+
+    def close(self) -> None:
+        """Do nothing: this engine starts no process."""
 
     def reconstruct(
         self,
@@ -47,18 +60,11 @@ class PyTorchEngine:
             ReconstructionError: the numbers did not stay finite.
             Cancelled: the monitor asked for a stop.
         """
-        ops = TorchOps(self.device)
         with computing(self.execution), torch.no_grad():
-            if model is not None and model.manifest.model.architecture == 'cnn':
-                return reconstruct_patches(
-                    scan, inference, model, self.execution, monitor, self.device
-                )
-            stage = None
-            if model is not None:
-                stage = LearnedStage.from_weights(ops, model.manifest.model, model.weights)
-            return run_reconstruction(
-                ops, scan, inference, monitor, backend=self.backend, model=model, stage=stage
-            )
+            if model is None:
+                return run_reconstruction(self.ops, scan, inference, monitor, backend=self.backend)
+            network = INFERENCES[model.manifest.model.architecture](self.ops, model)
+            return network.reconstruct(scan, inference, self.execution, monitor)
 
     def fit(
         self,
@@ -74,33 +80,23 @@ class PyTorchEngine:
 
         Args:
             scans: at least one.
-            model: the network's shape.
-            training: epochs, learning rate, seeds.
-            monitor: hears of every step, and may ask for a stop.
-            folder: for logs and checkpoints; None keeps neither.
-            resume: go on from the folder's last checkpoint.
+            model: the architecture.
+            training: epochs, losses, seeds.
+            monitor: gets the progress after every step, and may ask for a stop.
+            folder: for logs and checkpoints; None writes neither.
+            resume: continue from the folder's last checkpoint.
 
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
-            CollapseError: the published network went to a state that it cannot learn from.
+            CollapseError: the network has collapsed to a state without useful gradients.
         """
         # Lightning is needed here only, and takes longer to import than a small reconstruction.
-        from ptychopinn_plugin.backends.pytorch.fit import fit_patches, fit_stage
+        from ptychopinn_plugin.backends.pytorch.fit import FITS
 
+        # Fresh weights and Lightning draw from PyTorch's global stream: the user's is kept.
         with computing(self.execution), torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            if model.architecture == 'cnn':
-                return fit_patches(
-                    scans,
-                    model,
-                    training,
-                    self.execution,
-                    monitor,
-                    self.device,
-                    folder,
-                    resume=resume,
-                )
-            return fit_stage(
-                scans, model, training, self.execution, monitor, self.device, folder, resume=resume
+            return FITS[model.architecture](
+                scans, model, training, self.execution, monitor, self.ops, folder, resume=resume
             )

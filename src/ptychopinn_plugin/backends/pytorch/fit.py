@@ -2,71 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cnn_training import PatchTraining
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
-from ptychopinn_plugin.backends.pytorch.trainer import run_training
+from ptychopinn_plugin.backends.pytorch.training_loop import run_training
 from ptychopinn_plugin.backends.pytorch.unrolled_training import StageTraining
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.cnn.setup import prepared
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
-from ptychopinn_plugin.networks.learning_rate import stage_schedule
+from ptychopinn_plugin.networks.cnn import setup as cnn_setup
 from ptychopinn_plugin.networks.runner import stop_check
-from ptychopinn_plugin.networks.unrolled.references import with_reference
+from ptychopinn_plugin.networks.unrolled import setup as unrolled_setup
 from ptychopinn_plugin.scan import ScanData
 
 
-def fit_patches(
+def fit_unrolled(
     scans: Sequence[ScanData],
     model: ModelConfig,
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
-    device: torch.device,
-    folder: Path | None,
-    *,
-    resume: bool,
-) -> TrainedModel:
-    """Train the published network on scans; see `PyTorchEngine.fit`."""
-    sets, record, schedule = prepared(scans, model, training, execution, monitor)
-    module = PatchTraining(sets, model, training, execution, schedule, stop_check(monitor))
-    run_training(module, record, execution, device, folder, resume=resume)
-    return record.trained()
-
-
-def fit_stage(
-    scans: Sequence[ScanData],
-    model: ModelConfig,
-    training: TrainingConfig,
-    execution: ExecutionConfig,
-    monitor: Monitor,
-    device: torch.device,
+    ops: TorchOps,
     folder: Path | None,
     *,
     resume: bool,
 ) -> TrainedModel:
     """Train the learned stage on scans; see `PyTorchEngine.fit`."""
     with torch.no_grad():
-        ops = TorchOps(device)
-        material = [with_reference(ops, scan, training, monitor) for scan in scans]
-    used = [one.scan for one in material]
-    manifest = manifest_of(execution, model, training, used)
-    record = TrainingRecord(
-        monitor, manifest, used[0].probe, metric=execution.checkpoint_monitor_metric
-    )
+        prepared = unrolled_setup.prepare_training(ops, scans, model, training, execution, monitor)
     module = StageTraining(
-        model,
-        training,
-        material,
-        execution,
-        stage_schedule(execution, training.epochs * training.steps_per_epoch),
-        stop_check(monitor),
+        prepared.scans, model, training, execution, prepared.schedule, stop_check(monitor)
     )
-    run_training(module, record, execution, device, folder, resume=resume)
-    return record.trained()
+    run_training(module, prepared.history, execution, ops.device, folder, resume=resume)
+    return prepared.history.best_model()
+
+
+def fit_cnn(
+    scans: Sequence[ScanData],
+    model: ModelConfig,
+    training: TrainingConfig,
+    execution: ExecutionConfig,
+    monitor: Monitor,
+    ops: TorchOps,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> TrainedModel:
+    """Train the published network on scans; see `PyTorchEngine.fit`.
+
+    Raises:
+        PatchError: groups cannot be filled.
+        ScanDataError: the true object is needed and not known.
+        CollapseError: the network has collapsed to a state without useful gradients.
+    """
+    prepared = cnn_setup.prepare_training(scans, model, training, execution, monitor)
+    module = PatchTraining(
+        prepared.split, model, training, execution, prepared.schedule, stop_check(monitor)
+    )
+    run_training(module, prepared.history, execution, ops.device, folder, resume=resume)
+    return prepared.history.best_model()
+
+
+# One entry for each architecture of `ModelConfig`.
+FITS: dict[str, Callable[..., TrainedModel]] = {'unrolled': fit_unrolled, 'cnn': fit_cnn}

@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ptychopinn_plugin.backends.pytorch.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, OUTPUT_PLANES
+from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
+from ptychopinn_plugin.networks.weights import Weights
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
 BLOCK = 2
@@ -50,27 +52,35 @@ class Level(nn.Module):
 
 
 class StageNetwork(nn.Module):
-    """Turns the planes of a canvas into an update of its object.
+    """Maps the features of a canvas to an update of its object.
 
     A pyramid of convolutions that starts on blocks of 2 x 2 pixels. The last layer starts at zero,
     so an untrained network changes nothing.
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        """Build the network with fresh weights."""
+        """Build the network with random weights."""
         super().__init__()
         channels = [config.width * min(2**level, 2) for level in range(config.levels)]
         self.multiple = BLOCK * 2 ** (config.levels - 1)
-        self.inlet = nn.Conv2d(INPUT_PLANES * BLOCK**2, channels[0], 3, padding=1)
+        self.inlet = nn.Conv2d(INPUT_CHANNELS * BLOCK**2, channels[0], 3, padding=1)
         self.pyramid = Level(channels, config.blocks)
-        self.outlet = nn.Conv2d(channels[0], OUTPUT_PLANES * BLOCK**2, 3, padding=1)
+        self.outlet = nn.Conv2d(channels[0], OUTPUT_CHANNELS * BLOCK**2, 3, padding=1)
         nn.init.zeros_(self.outlet.weight)
         nn.init.zeros_(self.outlet.bias)  # type: ignore[arg-type]
 
-    def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Map planes (b, INPUT_PLANES, H, W) to (b, OUTPUT_PLANES, H, W), any H and W."""
-        height, width = planes.shape[-2:]
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features (b, INPUT_CHANNELS, H, W) to (b, OUTPUT_CHANNELS, H, W), any H and W."""
+        height, width = features.shape[-2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
-        x = functional.pixel_unshuffle(functional.pad(planes, padding), BLOCK)
+        x = functional.pixel_unshuffle(functional.pad(features, padding), BLOCK)
         x = self.outlet(functional.silu(self.pyramid(self.inlet(x))))
         return functional.pixel_shuffle(x, BLOCK)[..., :height, :width]
+
+    def weights(self) -> Weights:
+        """Return copies of the weights as NumPy arrays, named and ordered as in a model file."""
+        return export_weights(self)
+
+    def set_weights(self, weights: Weights) -> None:
+        """Set the weights, named and ordered as in a model file."""
+        import_weights(self, weights)

@@ -1,100 +1,96 @@
-"""A learned stage at work in PyTorch: network, trust, weights in and out."""
+"""A learned stage in PyTorch: features, network, gate."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.unrolled_network import StageNetwork
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
-from ptychopinn_plugin.networks.unrolled.features import Situation, canvas_planes, mean_log10_dose
-from ptychopinn_plugin.networks.weights import Weights, joined, parted
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate, split_gate
+from ptychopinn_plugin.networks.unrolled.features import (
+    StageInput,
+    compute_features,
+    mean_log10_dose,
+)
+from ptychopinn_plugin.networks.weights import Weights
 
 
 class LearnedStage:
-    """Changes an object as the network asks, as far as it is trusted at the scan's dose.
+    """Updates an object by a network, times the gate's factor at the dose of the scan.
 
     Attributes:
         network: the network, on the device of `ops`.
-        trust: by dose.
+        gate: by dose.
     """
 
-    def __init__(self, ops: TorchOps, network: StageNetwork, trust: Trust) -> None:
+    def __init__(self, ops: TorchOps, network: StageNetwork, gate: DoseGate) -> None:
         self.ops = ops
         self.network = network
-        self.trust = trust
+        self.gate = gate
 
     def __call__(
         self, canvas_object: torch.Tensor, direction: torch.Tensor, dose: torch.Tensor
     ) -> torch.Tensor:
-        """Return the changed object, complex64 (H, W).
+        """Return the updated object, complex64 (H, W).
 
         Args:
             canvas_object: complex64 (H, W).
             direction: complex64 (H, W), preconditioned gradient image.
             dose: float32 (H, W), photons an object pixel.
         """
-        factor = self.trust.at(mean_log10_dose(self.ops, dose))
+        factor = self.gate.factor_at(mean_log10_dose(self.ops, dose))
         if factor == 0:
             return canvas_object
-        return self.updated(Situation(canvas_object, direction, dose), factor=factor)
+        return self.update_object(StageInput(canvas_object, direction, dose), factor=factor)
 
-    def updated(self, before: Situation, *, factor: float = 1.0, symmetry: int = 0) -> torch.Tensor:
+    def update_object(
+        self, before: StageInput, *, factor: float = 1.0, symmetry: int = 0
+    ) -> torch.Tensor:
         """Return the object after the network's update.
 
         Args:
-            before: the object and what is known of it.
+            before: the object, its gradient image and its dose.
             factor: of the update.
-            symmetry: 0 to 7, the symmetry of the square that the network sees the planes in.
+            symmetry: 0 to 7, the symmetry of the square that is applied to the network's input.
         """
         with torch.no_grad():
-            planes = canvas_planes(self.ops, before.canvas_object, before.direction, before.dose)
-        inputs = turned(torch.stack(planes.inputs)[None], symmetry)
-        outputs = turned_back(self.network(inputs), symmetry)[0] * factor
-        changed: torch.Tensor = planes.updated(
+            features = compute_features(
+                self.ops, before.canvas_object, before.direction, before.dose
+            )
+        inputs = apply_symmetry(torch.stack(features.channels)[None], symmetry)
+        outputs = undo_symmetry(self.network(inputs), symmetry)[0] * factor
+        updated: torch.Tensor = features.update_object(
             self.ops, before.canvas_object, (outputs[0], outputs[1])
         )
-        return changed
-
-    def weights(self) -> Weights:
-        """Return the network's weights and the trust as NumPy arrays."""
-        return joined(network_weights(self.network), self.trust)
+        return updated
 
     @classmethod
     def from_weights(cls, ops: TorchOps, config: ModelConfig, weights: Weights) -> LearnedStage:
-        """Build a stage from a model's weights, every name and shape checked.
+        """Build a stage from the arrays of a model file.
 
         Raises:
             ModelMismatchError: names or shapes are not those of the config's network.
         """
+        # The random initial weights are replaced; drawing them must not advance the user's stream.
         with torch.random.fork_rng():
             network = StageNetwork(config)
-        needed = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        own, trust = parted(weights, needed)
-        network.load_state_dict({name: torch.tensor(value) for name, value in own.items()})
+        expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+        own, gate = split_gate(weights, expected)
+        network.set_weights(own)
         network.to(ops.device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.eval()
-        return cls(ops, network, trust)
+        return cls(ops, network, gate)
 
 
-def network_weights(network: torch.nn.Module) -> Weights:
-    """Return copies of a network's weights as NumPy arrays."""
-    return {
-        name: np.array(value.detach().cpu().numpy(), np.float32, order='C')
-        for name, value in network.state_dict().items()
-    }
+def apply_symmetry(images: torch.Tensor, symmetry: int) -> torch.Tensor:
+    """Apply one of the 8 symmetries of the square to (b, channels, H, W)."""
+    images = torch.rot90(images, symmetry % 4, (2, 3))
+    return images.flip(3) if symmetry >= 4 else images
 
 
-def turned(planes: torch.Tensor, symmetry: int) -> torch.Tensor:
-    """Apply one of the 8 symmetries of the square to (b, planes, H, W)."""
-    planes = torch.rot90(planes, symmetry % 4, (2, 3))
-    return planes.flip(3) if symmetry >= 4 else planes
-
-
-def turned_back(planes: torch.Tensor, symmetry: int) -> torch.Tensor:
-    """Undo `turned`."""
-    planes = planes.flip(3) if symmetry >= 4 else planes
-    return torch.rot90(planes, -(symmetry % 4), (2, 3))
+def undo_symmetry(images: torch.Tensor, symmetry: int) -> torch.Tensor:
+    """Apply the inverse of `apply_symmetry`."""
+    images = images.flip(3) if symmetry >= 4 else images
+    return torch.rot90(images, -(symmetry % 4), (2, 3))

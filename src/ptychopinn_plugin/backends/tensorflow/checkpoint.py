@@ -1,4 +1,4 @@
-"""Checkpoints of a TensorFlow training: one .safetensors file, to be resumed and nothing else."""
+"""Checkpoints of a TensorFlow training, one .safetensors file each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import replacing
-from ptychopinn_plugin.networks import checkpoint_errors as checkpoints
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.checkpoint_errors import (
+    mismatched_checkpoint,
+    missing_checkpoint,
+    unreadable_checkpoint,
+)
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
 from ptychopinn_plugin.networks.weights import Weights
 
 CHECKPOINT_NAME = 'last.safetensors'
@@ -22,57 +26,58 @@ _NETWORK, _BEST, _OPTIMIZER = 'network/', 'best/', 'optimizer/'
 
 
 class Network(Protocol):
-    """What a checkpoint needs of a network."""
+    """A network whose weights a checkpoint keeps."""
 
     def weights(self) -> Weights:
         """Return copies of the weights."""
 
     def set_weights(self, weights: Weights) -> None:
-        """Take over weights."""
+        """Set the weights."""
 
 
-class Training(Protocol):
-    """What a checkpoint needs of a training; `optimizer` is one of Keras'."""
+class TrainingState(Protocol):
+    """State of a training that a checkpoint keeps; `optimizer` is one of Keras'."""
 
-    schedule: Schedule
+    schedule: LearningRateSchedule
     optimizer: Any
 
     @property
     def network(self) -> Network:
-        """What is trained."""
+        """The trained network."""
 
 
-def save_checkpoint(folder: Path, training: Training, record: TrainingRecord, top: int) -> None:
-    """Write the state after an epoch, whole or not at all.
+def save_checkpoint(
+    folder: Path, training: TrainingState, history: TrainingHistory, top: int
+) -> None:
+    """Write the state after an epoch; an interrupted write leaves the last one.
 
     Args:
         folder: where to.
         training: the state.
-        record: the best state.
-        top: of how many of the best epochs to keep a checkpoint of their own.
+        history: losses and best weights.
+        top: how many of the best epochs keep a checkpoint of their own.
     """
     from safetensors.numpy import save_file
 
     tensors: dict[str, npt.NDArray[Any]] = {
-        'losses': record.history(),
-        **({} if record.trust is None else {'trust': record.trust.factor}),
+        'losses': history.loss_array(),
         **{_NETWORK + name: value for name, value in training.network.weights().items()},
-        **{_BEST + name: value for name, value in (record.weights or {}).items()},
+        **{_BEST + name: value for name, value in (history.weights or {}).items()},
         **{
             f'{_OPTIMIZER}{number}': np.atleast_1d(variable.numpy())
             for number, variable in enumerate(training.optimizer.variables)
         },
     }
     with replacing(folder / CHECKPOINT_NAME) as temporary:
-        save_file(tensors, temporary, {'best': json.dumps(record.best)})
-    _keep_best(folder, record, top)
+        save_file(tensors, temporary, {'best': json.dumps(history.best)})
+    _copy_best(folder, history, top)
 
 
-def _keep_best(folder: Path, record: TrainingRecord, top: int) -> None:
-    """Keep a copy of the last checkpoint if it is among the best, and forget those that are not."""
-    kept = {f'best-{epoch:05d}.safetensors': epoch for epoch in record.best_epochs()[:top]}
+def _copy_best(folder: Path, history: TrainingHistory, top: int) -> None:
+    """Copy the last checkpoint if it is among the best; remove those that are no longer."""
+    kept = {f'best-{epoch:05d}.safetensors': epoch for epoch in history.rank_epochs()[:top]}
     for name, epoch in kept.items():
-        if epoch == len(record.losses) - 1:
+        if epoch == len(history.losses) - 1:
             with replacing(folder / name) as temporary:
                 shutil.copyfile(folder / CHECKPOINT_NAME, temporary)
     for path in folder.glob('best-*.safetensors'):
@@ -80,8 +85,8 @@ def _keep_best(folder: Path, record: TrainingRecord, top: int) -> None:
             path.unlink()
 
 
-def load_checkpoint(folder: Path | None, training: Training, record: TrainingRecord) -> int:
-    """Take up the state of the last epoch.
+def load_checkpoint(folder: Path | None, training: TrainingState, history: TrainingHistory) -> int:
+    """Restore the state of the last epoch.
 
     Returns:
         The epochs done.
@@ -93,36 +98,40 @@ def load_checkpoint(folder: Path | None, training: Training, record: TrainingRec
 
     path = None if folder is None else folder / CHECKPOINT_NAME
     if path is None or not path.is_file():
-        raise checkpoints.missing(path)
+        raise missing_checkpoint(path)
     try:
         with safe_open(path, framework='numpy') as file:
             best = float(json.loads((file.metadata() or {})['best']))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        trust, losses = tensors.get('trust'), tensors['losses']
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+        losses = tensors['losses']
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise checkpoints.unreadable(path, error) from error
-    network = _part(tensors, _NETWORK)
-    needed = {name: value.shape for name, value in training.network.weights().items()}
+        raise unreadable_checkpoint(path, error) from error
+    network = _select(tensors, _NETWORK)
+    expected = {name: value.shape for name, value in training.network.weights().items()}
     variables = training.optimizer.variables
     none = np.zeros(0)
     state = [tensors.get(f'{_OPTIMIZER}{number}', none) for number in range(len(variables))]
-    if {name: value.shape for name, value in network.items()} != needed or any(
+    if {name: value.shape for name, value in network.items()} != expected or any(
         value.size != np.size(variable.numpy())
         for value, variable in zip(state, variables, strict=True)
     ):
-        raise checkpoints.of_another_shape(path)
+        raise mismatched_checkpoint(path)
     training.network.set_weights(network)
     for value, variable in zip(state, variables, strict=True):
         variable.assign(np.reshape(value, variable.shape))
-    record.weights, record.best = _part(tensors, _BEST) or None, best
-    record.trust = None if trust is None else Trust(trust)
-    record.losses = [(float(loss), float(validation)) for loss, validation in losses]
-    for _, validation in record.losses:
-        training.schedule.epoch_ended(validation)
+    weights = _select(tensors, _BEST)
+    # Older checkpoints keep the gate beside the weights.
+    if weights and 'trust' in tensors:
+        weights[GATE_NAME] = tensors['trust']
+    history.weights, history.best = weights or None, best
+    history.losses = [(float(loss), float(validation)) for loss, validation in losses]
+    for _, validation_loss in history.losses:
+        training.schedule.end_epoch(validation_loss)
     return len(losses)
 
 
-def _part(tensors: dict[str, npt.NDArray[Any]], prefix: str) -> Weights:
+def _select(tensors: dict[str, npt.NDArray[Any]], prefix: str) -> Weights:
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

@@ -1,60 +1,49 @@
-"""The `cnn` architecture at work in TensorFlow: a training and a reconstruction from end to end."""
+"""Reconstruction with the `cnn` architecture in TensorFlow."""
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.cnn_batches import Fields, fields_of, signature_of
 from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
-from ptychopinn_plugin.backends.tensorflow.cnn_training import PatchTraining, expected_of
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.trainer import run_training
-from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.backends.tensorflow.signatures import Arrays, batch_arrays, batch_signature
+from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchTensors, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.patch_inference import (
-    Patches,
-    reconstruct_with_network,
-    with_model_probe,
-)
+from ptychopinn_plugin.networks.cnn.inference import Prediction, reconstruct_with_network
+from ptychopinn_plugin.networks.cnn.model_probe import with_model_probe
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
-from ptychopinn_plugin.networks.cnn.setup import prepared
-from ptychopinn_plugin.networks.runner import stop_check
 from ptychopinn_plugin.physics.noise_models import amplitude_deviance
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
-logger = logging.getLogger(__name__)
 
-
-class PatchDrawing:
-    """Draws patches with a trained model; what it has compiled serves every scan.
+class CnnInference:
+    """A trained network that predicts patches; compiled once for all scans.
 
     Args:
-        model: the model.
-        device: TensorFlow's name of the device.
+        ops: for the physics passes.
+        model: the trained model.
 
     Raises:
         ModelMismatchError: the model's weights are not those of its network.
     """
 
-    def __init__(self, model: TrainedModel, device: str) -> None:
+    def __init__(self, ops: TensorFlowOps, model: TrainedModel) -> None:
         config, size = model.manifest.model, model.manifest.frame_size
         self.model = model
-        self._ops = TensorFlowOps(device, fused=False)
+        self._solver_ops = ops
+        # Batches differ in size: compiled with XLA, each size would compile anew.
+        self._ops = TensorFlowOps(ops.device, fused=False)
         self._network = PatchNetwork(config, size, len(model.probe), model.weights)
-        self._optics = Optics.of(self._ops, config, size)
+        self._optics = Optics.from_config(self._ops, config, size)
         self._compiled: Any = None
 
     def reconstruct(
         self,
-        ops: TensorFlowOps,
         scan: ScanData,
         inference: InferenceConfig,
         execution: ExecutionConfig,
@@ -63,33 +52,35 @@ class PatchDrawing:
         """Reconstruct a scan.
 
         Args:
-            ops: for the physics passes.
             scan: frames of the model's size.
             inference: groups and passes.
             execution: groups a batch.
-            monitor: hears of every batch and pass.
+            monitor: gets the progress after every batch and pass.
 
         Raises:
             ModelMismatchError: the frames have another size than the model's.
             PatchError: groups cannot be filled.
             Cancelled: the monitor asked for a stop.
         """
-        lit = with_model_probe(scan, self.model)
-
-        def draw(batch: GroupBatch) -> tuple[Patches, float]:
-            patches, misfit = self._draw(fields_of(batch, lit))
-            return patches.numpy(), float(misfit)
-
         return reconstruct_with_network(
-            ops,
-            lit,
+            self._solver_ops,
+            with_model_probe(scan, self.model),
+            self,
             inference,
             monitor,
-            draw,
             backend=execution.backend,
             model=self.model,
             batch_size=execution.inference_batch_size,
         )
+
+    def predict(self, batch: GroupBatch) -> Prediction:
+        """Return the patches of a batch and their misfit."""
+        arrays = batch_arrays(batch)
+        if self._compiled is None:
+            signature = (batch_signature(arrays),)
+            self._compiled = tf.function(self._predict, signature, autograph=False)
+        patches, misfit = self._compiled(arrays)
+        return Prediction(patches.numpy(), float(misfit))
 
     def traces(self) -> int:
         """Return how many times the compiled network was traced so far."""
@@ -98,44 +89,9 @@ class PatchDrawing:
         )
         return count
 
-    def _draw(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return patches and their misfit, compiled once for all numbers of groups."""
-        if self._compiled is None:
-            self._compiled = tf.function(self._drawn, (signature_of(fields),), autograph=False)
-        found: tuple[tf.Tensor, tf.Tensor] = self._compiled(fields)
-        return found
-
-    def _drawn(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor]:
-        patches, _ = self._network(fields['inputs'])
-        expected = expected_of(
-            self._ops, self._optics, self._network, patches, fields['probe'], fields
-        )
-        misfit = amplitude_deviance(self._ops, expected, fields['amplitudes'], fields['good'])
-        return patches, misfit
-
-
-def fit_patches(
-    scans: Sequence[ScanData],
-    model: ModelConfig,
-    training: TrainingConfig,
-    execution: ExecutionConfig,
-    monitor: Monitor,
-    device: str,
-    folder: Path | None,
-    *,
-    resume: bool,
-) -> TrainedModel:
-    """Train the published network on scans; see `TensorFlowEngine.fit`.
-
-    Raises:
-        PatchError: groups cannot be filled.
-        ScanDataError: an object is needed and not known.
-        CollapseError: the network draws a flat object and will not recover.
-    """
-    sets, record, schedule = prepared(scans, model, training, execution, monitor)
-    check = stop_check(monitor)
-    job = PatchTraining(sets, model, training, execution, schedule, device, check)
-    run_epoch = functools.partial(job.run_epoch, record)
-    run_training(job, record, run_epoch, execution, folder, resume=resume)
-    logger.debug('Traced by TensorFlow for the training: %s', job.traces())
-    return record.trained()
+    def _predict(self, arrays: Arrays) -> tuple[tf.Tensor, tf.Tensor]:
+        ops, tensors = self._ops, BatchTensors(**arrays)
+        patches = self._network(tensors.inputs)
+        factor = self._network.count_factor()
+        expected = expected_batch_counts(ops, self._optics, patches, tensors.probe, factor, tensors)
+        return patches, amplitude_deviance(ops, expected, tensors.amplitudes, tensors.good)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ptychopinn_plugin.backends.tensorflow.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.cnn.architecture import (
     BORDER_CHANNELS,
@@ -25,11 +26,9 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     encoder_filters,
     weight_shapes,
 )
-from ptychopinn_plugin.networks.weights import Weights, checked
+from ptychopinn_plugin.networks.weights import Weights, check_weights
 
-# From the axes of a model file to those of Keras, and back.
-_TO_KERAS, _FROM_KERAS = (2, 3, 1, 0), (3, 2, 0, 1)
-_ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     'sigmoid': tf.sigmoid,
     'swish': tf.nn.silu,
     'softplus': tf.nn.softplus,
@@ -38,7 +37,7 @@ _ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 
 
 class PatchNetwork:
-    """Turns the diffraction amplitudes of a group of frames into patches of the object.
+    """Maps the diffraction amplitudes of groups to patches of the object.
 
     Attributes:
         convolutions: Keras' layers by the names that their weights have in a model file.
@@ -46,79 +45,76 @@ class PatchNetwork:
             they are trained.
     """
 
-    def __init__(self, config: ModelConfig, frame_size: int, modes: int, weights: Weights) -> None:
+    def __init__(self, model: ModelConfig, frame_size: int, modes: int, weights: Weights) -> None:
         """Build the network.
 
         Args:
-            config: its shape.
+            model: the architecture.
             frame_size: side N of a frame.
             modes: of the probe.
-            weights: its first ones.
+            weights: the initial ones.
 
         Raises:
             ModelMismatchError: names or shapes of the weights are not those of this network.
         """
-        self.config = config
+        self.model = model
         self.frame_size = frame_size
         self.convolutions: dict[str, Any] = {}
         self.others: dict[str, Any] = {}
-        shapes = weight_shapes(config, frame_size, modes)
-        for name, shape in shapes.items():
+        self.shapes = weight_shapes(model, frame_size, modes)
+        for name, shape in self.shapes.items():
             if name.endswith('.weight'):
                 self._convolution(name.removesuffix('.weight'), shape)
             elif not name.endswith('.bias'):
                 self.others[name] = keras.Variable(np.zeros(shape, np.float32))
-        self.set_weights(checked(weights, shapes))
+        self.set_weights(weights)
 
-    def __call__(self, amplitudes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(self, inputs: tf.Tensor, peaks: list[tf.Tensor] | None = None) -> tf.Tensor:
         """Map normalised amplitudes to patches of the object.
 
         Args:
-            amplitudes: float32 (b, C, N, N), zero frequency at N//2.
+            inputs: float32 (b, C, N, N), zero frequency at N//2.
+            peaks: receives the greatest value of each channel behind each ReLU, float32
+                (channels,) each.
 
         Returns:
-            Patches complex64 (b * C, N, N), or (b, N, N) where a group gives one only, and the
-            greatest value of each channel behind a ReLU, float32 (channels,).
+            complex64 (b * C, N, N), or (b, N, N) where a group gives one patch only.
         """
-        peaks: list[tf.Tensor] = []
-        x = tf.transpose(amplitudes, (0, 2, 3, 1))
-        for block in range(len(encoder_filters(self.config, self.frame_size))):
+        x = tf.transpose(inputs, (0, 2, 3, 1))
+        for block in range(len(encoder_filters(self.model, self.frame_size))):
             x = tf.nn.max_pool2d(self._block(f'encoder.{block}', x, peaks), 2, 2, 'VALID')
-        size = self.config.probe_scale
-        amplitude = self._decoded(
-            DECODERS[0], x, peaks, lambda y: size * _ACTIVATIONS[self.config.amp_activation](y)
+        scale = self.model.probe_scale
+        amplitude = self._decode(
+            DECODERS[0], x, peaks, lambda y: scale * ACTIVATIONS[self.model.amp_activation](y)
         )
-        phase = self._decoded(DECODERS[1], x, peaks, lambda y: math.pi * tf.tanh(y))
+        phase = self._decode(DECODERS[1], x, peaks, lambda y: math.pi * tf.tanh(y))
         patches = tf.complex(amplitude * tf.cos(phase), amplitude * tf.sin(phase))
-        flat = tf.reshape(tf.transpose(patches, (0, 3, 1, 2)), (-1, *patches.shape[1:3]))
-        return flat, tf.concat(peaks, 0)
+        return tf.reshape(tf.transpose(patches, (0, 3, 1, 2)), (-1, *patches.shape[1:3]))
 
-    def probe(self, given: tf.Tensor) -> tf.Tensor:
-        """Return the probe where it is trained, else the given one, complex64 (modes, N, N)."""
+    def current_probe(self, given: tf.Tensor) -> tf.Tensor:
+        """Return the trained probe, or the given one, complex64 (modes, N, N)."""
         if PROBE_REAL not in self.others:
             return given
         return tf.complex(self.others[PROBE_REAL].value, self.others[PROBE_IMAG].value)
 
-    def intensity(self) -> tf.Tensor:
-        """Return the factor of the predicted counts, float32 scalar."""
+    def count_factor(self) -> tf.Tensor | float:
+        """Return the trained factor of the predicted counts, 1 where it is not trained."""
         return tf.exp(self.others[INTENSITY].value[0]) if INTENSITY in self.others else 1.0
 
     def weights(self) -> Weights:
         """Return copies of the weights as NumPy arrays, named and ordered as in a model file."""
-        found: Weights = {}
-        for name, layer in self.convolutions.items():
-            kernel = layer.kernel.numpy().transpose(_FROM_KERAS)
-            found[f'{name}.weight'] = np.array(kernel, np.float32, order='C')
-            found[f'{name}.bias'] = np.array(layer.bias.numpy(), np.float32)
-        for name, variable in self.others.items():
-            found[name] = np.array(variable.numpy(), np.float32)
-        return found
+        others = {
+            name: np.array(variable.numpy(), np.float32) for name, variable in self.others.items()
+        }
+        return {**export_weights(self.convolutions), **others}
 
     def set_weights(self, weights: Weights) -> None:
-        """Take over weights, named and ordered as in a model file."""
-        for name, layer in self.convolutions.items():
-            layer.kernel.assign(weights[f'{name}.weight'].transpose(_TO_KERAS))
-            layer.bias.assign(weights[f'{name}.bias'])
+        """Set the weights, named and ordered as in a model file.
+
+        Raises:
+            ModelMismatchError: names or shapes are not those of this network.
+        """
+        import_weights(self.convolutions, check_weights(weights, self.shapes))
         for name, variable in self.others.items():
             variable.assign(weights[name])
 
@@ -136,34 +132,35 @@ class PatchNetwork:
         layer.build((None, None, None, shape[1]))
         self.convolutions[name] = layer
 
-    def _block(self, name: str, x: tf.Tensor, peaks: list[tf.Tensor]) -> tf.Tensor:
-        """Run two convolutions; note the peaks of their channels."""
+    def _block(self, name: str, x: tf.Tensor, peaks: list[tf.Tensor] | None) -> tf.Tensor:
+        """Run two convolutions; append the peaks of their channels if a list is given."""
         for index in (0, 1):
             x = tf.nn.relu(self.convolutions[f'{name}.{index}'](x))
-            peaks.append(tf.reduce_max(x, (0, 1, 2)))
+            if peaks is not None:
+                peaks.append(tf.reduce_max(x, (0, 1, 2)))
         return x
 
-    def _decoded(
+    def _decode(
         self,
         part: str,
         x: tf.Tensor,
-        peaks: list[tf.Tensor],
+        peaks: list[tf.Tensor] | None,
         activation: Callable[[tf.Tensor], tf.Tensor],
     ) -> tf.Tensor:
-        """Run a decoder; return (b, N, N, C or 1), the border 0 where nothing fills it."""
-        for block in range(len(decoder_filters(self.config, self.frame_size))):
-            x = _twice_as_fine(self._block(f'{part}.{block}', x, peaks))
+        """Run a decoder; return (b, N, N, C or 1), 0 at an empty border."""
+        for block in range(len(decoder_filters(self.model, self.frame_size))):
+            x = _upsample(self._block(f'{part}.{block}', x, peaks))
         head, border = self.convolutions[f'{part}.head'], self.convolutions.get(f'{part}.border')
-        quarter = self.frame_size // 4 if self.config.pad_object else 0
+        quarter = self.frame_size // 4 if self.model.pad_object else 0
         margins = ((0, 0), (quarter, quarter), (quarter, quarter), (0, 0))
         if border is None:
             return tf.pad(activation(head(x)), margins)
         inner = head(x[..., :-BORDER_CHANNELS])
-        outer = border(_twice_as_fine(x[..., -BORDER_CHANNELS:]))
+        outer = border(_upsample(x[..., -BORDER_CHANNELS:]))
         around = tf.pad(tf.zeros_like(inner), margins, constant_values=1)
         return activation(tf.pad(inner, margins) + outer * around)
 
 
-def _twice_as_fine(x: tf.Tensor) -> tf.Tensor:
+def _upsample(x: tf.Tensor) -> tf.Tensor:
     """Repeat every pixel of (b, h, w, c) in both directions."""
     return tf.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]), 'nearest')

@@ -1,4 +1,4 @@
-"""Training of the `cnn` architecture in TensorFlow: the compiled step and what surrounds it."""
+"""Training of the `cnn` architecture in TensorFlow: the compiled step and the epoch around it."""
 
 from __future__ import annotations
 
@@ -7,169 +7,156 @@ from typing import Any
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.cnn_batches import Fields, fields_of, signature_of
 from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.optimizer import close_step, optimizer_of
-from ptychopinn_plugin.backends.tensorflow.prefetch import prefetched
+from ptychopinn_plugin.backends.tensorflow.optimizer import (
+    apply_pending_gradients,
+    build_optimizer,
+)
+from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
+from ptychopinn_plugin.backends.tensorflow.signatures import Arrays, batch_arrays, batch_signature
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.networks.cnn.architecture import fresh_weights
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights
+from ptychopinn_plugin.networks.cnn.batch_loss import BatchLoss, BatchTensors, batch_loss
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.losses import LossWeights, counts_loss, patches_loss
-from ptychopinn_plugin.networks.cnn.predicted_counts import Optics, Placement, predicted_counts
-from ptychopinn_plugin.networks.cnn.split import GroupSets
-from ptychopinn_plugin.networks.cnn.validation import Judgement, judgement_of, watchdog_of
-from ptychopinn_plugin.networks.history import TrainingRecord
-from ptychopinn_plugin.networks.learning_rate import Schedule
+from ptychopinn_plugin.networks.cnn.losses import LossWeights
+from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
+from ptychopinn_plugin.networks.cnn.split import DatasetSplit
+from ptychopinn_plugin.networks.cnn.validation import EpochValidation, build_detector
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 
 
 class PatchTraining:
-    """Teaches the network to draw patches that predict the photons of their frames.
+    """Trains the network to predict the counts of frames from patches of the object.
 
     Args:
-        sets: what it learns from, and what judges it.
-        model: the network's shape.
+        split: training and validation groups.
+        model: the architecture.
         training: losses and seed.
         execution: the optimiser.
         schedule: of the learning rate.
+        check: raises Cancelled to stop.
         device: TensorFlow's name of the device.
-        check: raises to stop.
     """
 
     def __init__(
         self,
-        sets: GroupSets,
+        split: DatasetSplit,
         model: ModelConfig,
         training: TrainingConfig,
         execution: ExecutionConfig,
-        schedule: Schedule,
-        device: str,
+        schedule: LearningRateSchedule,
         check: Callable[[], None],
+        device: str,
     ) -> None:
-        probe = sets.scans[0].scan.probe
+        probe = split.scans[0].scan.probe
         size = probe.shape[-1]
-        self.sets = sets
+        self.split = split
         self.schedule = schedule
         self.check = check
-        self.weights = LossWeights.of(model, training, sets.photons)
-        fresh = fresh_weights(model, size, probe, training.seed)
-        self.network = PatchNetwork(model, size, len(probe), fresh)
-        self.optimizer = optimizer_of(
+        self.loss_weights = LossWeights.from_config(model, training, split.photons)
+        initial = initial_weights(model, size, probe, training.seed)
+        self.network = PatchNetwork(model, size, len(probe), initial)
+        self.optimizer = build_optimizer(
             execution, self.network.variables(), self.network.probe_variables()
         )
         self._ops = TensorFlowOps(device, fused=False)
-        self._optics = Optics.of(self._ops, model, size)
-        signature = signature_of(self._fields(sets.held_out()[0]))
-        self._step = tf.function(self._one_step, (signature,), autograph=False)
-        self._judge = tf.function(self.evaluated, (signature,), autograph=False)
+        self._optics = Optics.from_config(self._ops, model, size)
+        self._compile(batch_signature(batch_arrays(split.validation_batches()[0])))
         self._workers = execution.num_workers
         self._accumulated = execution.accum_steps
-        count = tf.TensorSpec((), tf.int32)
-        self._close = tf.function(self._closing_step, (count,), autograph=False)
-        self._watchdog = watchdog_of(sets)
+        self._detector = build_detector(split)
 
-    def run_epoch(self, record: TrainingRecord, epoch: int) -> None:
-        """Train on the batches of an epoch, then let the held-out ones judge it.
+    def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
+        """Train and validate one epoch, and add it to the history.
 
         Args:
-            record: hears of every step and of the epoch.
+            history: receives every step and the epoch.
             epoch: its number from 0.
 
         Raises:
-            CollapseError: the network draws a flat object and will not recover.
+            CollapseError: the network has collapsed to a state without useful gradients.
         """
         losses = []
-        batches = self.sets.epoch(epoch)
-        for index, batch in enumerate(prefetched(batches, self._workers)):
+        batches = self.split.training_batches(epoch)
+        for index, batch in enumerate(prefetch(batches, self._workers)):
             self.check()
             losses.append(self.train(batch, epoch * len(batches) + index))
-            record.step(epoch, index, losses[-1])
+            history.add_step(epoch, index, losses[-1])
         missing = -len(batches) % self._accumulated
         if missing:
-            self._close(tf.constant(missing, tf.int32))
-        judgement = self.judged()
-        record.judged(epoch, losses, judgement.loss(), self.network.weights)
-        self.schedule.epoch_ended(record.losses[-1][1])
-        self._watchdog.look(judgement.signs())
+            self._apply_pending(tf.constant(missing, tf.int32))
+        validation = self.validate()
+        history.add_epoch(epoch, losses, validation.loss(), self.network.weights)
+        self._detector.check(validation.indicators())
 
     def train(self, batch: GroupBatch, number: int) -> float:
         """Take one step of the optimiser; return the loss before it.
 
         Args:
-            batch: what to learn from.
+            batch: the frames.
             number: of the step in the training, from 0.
         """
         self.optimizer.learning_rate.assign(self.schedule.rate(number))
-        return float(self._step(self._fields(batch)))
+        return float(self._step(batch_arrays(batch)))
 
-    def judged(self) -> Judgement:
-        """Return what the held-out batches say of the network."""
-        judgement = judgement_of(self.sets)
-        for batch in prefetched(self.sets.held_out(), self._workers):
+    def validate(self) -> EpochValidation:
+        """Return the validation of the network as it is."""
+        validation = EpochValidation.for_split(self.split)
+        for batch in prefetch(self.split.validation_batches(), self._workers):
             self.check()
-            loss, patches, peaks, predicted = self._judge(self._fields(batch))
-            judgement.add(
+            (loss, predicted), patches, peaks = self._evaluate(batch_arrays(batch))
+            validation.add(
                 batch,
                 float(loss),
                 patches.numpy(),
                 peaks.numpy(),
-                float(predicted) if self.weights.needs_counts else None,
+                None if predicted is None else float(predicted),
             )
-        return judgement
+        return validation
 
-    def evaluated(self, fields: Fields) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return loss, patches, the peaks of the channels and the predicted counts of a batch.
+    def evaluate(self, arrays: Arrays) -> tuple[BatchLoss, tf.Tensor, tf.Tensor]:
+        """Return the loss, the patches and the peaks of the channels of a batch.
 
         Args:
-            fields: from `fields_of`.
+            arrays: from `batch_arrays`.
         """
-        ops, network = self._ops, self.network
-        patches, peaks = network(fields['inputs'])
-        dose = ops.sum(ops.abs2(fields['probe']), (0,))
-        loss = patches_loss(ops, self.weights, patches, fields.get('truth'), dose)
-        predicted = tf.constant(0.0)
-        if self.weights.needs_counts:
-            probe = network.probe(fields['probe'])
-            expected = expected_of(ops, self._optics, network, patches, probe, fields)
-            good = fields['good']
-            loss += counts_loss(ops, self.weights, expected, fields['amplitudes'], good)
-            predicted = ops.sum(expected * good)
-        return loss, patches, peaks, predicted
+        peaks: list[tf.Tensor] = []
+        tensors = BatchTensors(**arrays)
+        patches = self.network(tensors.inputs, peaks)
+        loss = batch_loss(
+            self._ops, self._optics, self.loss_weights, self.network, patches, tensors
+        )
+        return loss, patches, tf.concat(peaks, 0)
 
     def traces(self) -> dict[str, int]:
         """Return how many times each compiled function was traced so far, by its name."""
-        functions = {'step': self._step, 'judge': self._judge}
+        functions = {'step': self._step, 'evaluate': self._evaluate}
         return {name: one.experimental_get_tracing_count() for name, one in functions.items()}
 
-    def _fields(self, batch: GroupBatch) -> Fields:
-        return fields_of(batch, self.sets.scans[batch.scan].scan)
+    def _compile(self, signature: dict[str, tf.TensorSpec]) -> None:
+        """Compile the functions of a training for batches of any size."""
+        self._step = tf.function(self._take_step, (signature,), autograph=False)
+        self._evaluate = tf.function(self.evaluate, (signature,), autograph=False)
+        count = tf.TensorSpec((), tf.int32)
+        self._apply_pending = tf.function(
+            lambda missing: apply_pending_gradients(
+                self.optimizer, self.network.variables(), missing
+            ),
+            (count,),
+            autograph=False,
+        )
 
-    def _one_step(self, fields: Fields) -> tf.Tensor:
+    def _take_step(self, arrays: Arrays) -> tf.Tensor:
         variables: list[Any] = self.network.variables()
         with tf.GradientTape() as tape:
-            loss = self.evaluated(fields)[0]
+            loss = self.evaluate(arrays)[0].loss
         gradients = tape.gradient(
             loss,
             [variable.value for variable in variables],
-            # A supervised training says nothing of the intensity.
+            # A supervised loss does not depend on the intensity.
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         self.optimizer.apply(gradients, variables)
         return loss
-
-    def _closing_step(self, missing: tf.Tensor) -> None:
-        close_step(self.optimizer, self.network.variables(), missing)
-
-
-def expected_of(
-    ops: TensorFlowOps,
-    optics: Optics,
-    network: PatchNetwork,
-    patches: tf.Tensor,
-    probe: tf.Tensor,
-    fields: Fields,
-) -> tf.Tensor:
-    """Return the counts that patches predict, float32 (n, N, N), zero frequency at index 0."""
-    placement = Placement(fields['shifts_px'], fields.get('corners'), fields.get('shares'))
-    counts = predicted_counts(ops, optics, patches, probe, placement, fields['canvas_shape'])
-    return network.intensity() * counts

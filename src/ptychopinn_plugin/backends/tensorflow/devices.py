@@ -1,4 +1,4 @@
-"""Which device TensorFlow computes on, and with how many threads."""
+"""Devices of TensorFlow: which there are, the selected one, threads."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NAMES = {'cpu': '/CPU:0', 'cuda': '/GPU:0'}
 
 
 def devices() -> tuple[str, ...]:
-    """Return what TensorFlow can compute on here, the one taken by 'auto' first."""
+    """Return the kinds of devices that TensorFlow finds here, that of 'auto' first."""
     with quiet():
         return ('cuda', 'cpu') if tf.config.list_physical_devices('GPU') else ('cpu',)
 
 
-def device_of(execution: ExecutionConfig) -> str:
-    """Return TensorFlow's name of the device that a config asks for.
+def select_device(execution: ExecutionConfig) -> str:
+    """Return TensorFlow's name of the device of a config.
 
     Raises:
-        BackendUnavailableError: this machine does not have it.
+        BackendUnavailableError: TensorFlow does not find it here.
         ConfigError: several devices are asked for.
     """
     check_devices(execution)
@@ -43,11 +43,11 @@ def device_of(execution: ExecutionConfig) -> str:
     return _NAMES[execution.accelerator]
 
 
-def prepare(execution: ExecutionConfig) -> None:
-    """Take a GPU's memory as it is needed, and the config's threads.
+def configure_runtime(execution: ExecutionConfig) -> None:
+    """Allocate a GPU's memory as it is needed, and set the config's threads.
 
-    TensorFlow settles both at its first computation in a process; later wishes for another number
-    of threads are told to the log and not met.
+    TensorFlow fixes both at its first computation in a process; a later change is not possible
+    and logged as a warning.
     """
     try:
         for gpu in tf.config.list_physical_devices('GPU'):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ptychopinn_plugin.backends.tensorflow.cnn_inference import PatchDrawing, fit_patches
-from ptychopinn_plugin.backends.tensorflow.devices import computing, device_of, prepare
+from ptychopinn_plugin.backends.tensorflow.cnn_inference import CnnInference
+from ptychopinn_plugin.backends.tensorflow.devices import (
+    computing,
+    configure_runtime,
+    select_device,
+)
+from ptychopinn_plugin.backends.tensorflow.fit import FITS
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.trainer import run_stage_epoch, run_training
-from ptychopinn_plugin.backends.tensorflow.unrolled_stage import LearnedStage
-from ptychopinn_plugin.backends.tensorflow.unrolled_training import StageTraining
+from ptychopinn_plugin.backends.tensorflow.unrolled_inference import UnrolledInference
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -22,29 +24,40 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.history import TrainingRecord, manifest_of
-from ptychopinn_plugin.networks.learning_rate import stage_schedule
-from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
-from ptychopinn_plugin.networks.unrolled.references import with_reference
+from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 logger = logging.getLogger(__name__)
+
+# One entry for each architecture of `ModelConfig`; the trainings are in `fit.FITS`.
+INFERENCES: dict[str, type[UnrolledInference] | type[CnnInference]] = {
+    'unrolled': UnrolledInference,
+    'cnn': CnnInference,
+}
 
 
 class TensorFlowEngine:
     """Reconstructs and trains with TensorFlow.
 
-    What an engine has compiled serves its later scans of the same shapes.
+    Functions that an engine has compiled are used again for later scans of the same shapes.
     """
 
     backend: Backend = 'tensorflow'
 
     def __init__(self, execution: ExecutionConfig) -> None:
+        self._network: UnrolledInference | CnnInference | None = None
+        self.configure(execution)
+
+    def configure(self, execution: ExecutionConfig) -> None:
+        """Use another config of this backend from the next call on; compiles anew."""
+        device = select_device(execution)
+        configure_runtime(execution)
         self.execution = execution
-        self.device = device_of(execution)
-        prepare(execution)
-        self.ops = TensorFlowOps(self.device, fused=True)
-        self._last: tuple[TrainedModel, LearnedStage | PatchDrawing] | None = None
+        self.ops = TensorFlowOps(device, fused=True)
+        self._network = None
+
+    def close(self) -> None:
+        """Do nothing: this engine starts no process."""
 
     def reconstruct(
         self,
@@ -60,20 +73,14 @@ class TensorFlowEngine:
             ReconstructionError: the numbers did not stay finite.
             Cancelled: the monitor asked for a stop.
         """
-        with computing(self.device):
-            stage = None if model is None else self._stage_of(model)
-            if isinstance(stage, PatchDrawing):
-                result = stage.reconstruct(self.ops, scan, inference, self.execution, monitor)
-            else:
+        with computing(self.ops.device):
+            if model is None:
                 result = run_reconstruction(
-                    self.ops,
-                    scan,
-                    inference,
-                    monitor,
-                    backend=self.backend,
-                    model=model,
-                    stage=stage,
+                    self.ops, scan, inference, monitor, backend=self.backend
                 )
+            else:
+                network = self._load(model)
+                result = network.reconstruct(scan, inference, self.execution, monitor)
         logger.debug('Traced so far by TensorFlow: %s', self.traces())
         return result
 
@@ -91,54 +98,29 @@ class TensorFlowEngine:
 
         Args:
             scans: at least one.
-            model: the network's shape.
-            training: epochs, learning rate, seeds.
-            monitor: hears of every step, and may ask for a stop.
-            folder: for logs and checkpoints; None keeps neither.
-            resume: go on from the folder's last checkpoint.
+            model: the architecture.
+            training: epochs, losses, seeds.
+            monitor: gets the progress after every step, and may ask for a stop.
+            folder: for logs and checkpoints; None writes neither.
+            resume: continue from the folder's last checkpoint.
 
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
+            CollapseError: the network has collapsed to a state without useful gradients.
         """
-        with computing(self.device):
-            if model.architecture == 'cnn':
-                return fit_patches(
-                    scans,
-                    model,
-                    training,
-                    self.execution,
-                    monitor,
-                    self.device,
-                    folder,
-                    resume=resume,
-                )
-            prepared = [with_reference(self.ops, scan, training, monitor) for scan in scans]
-            used = [one.scan for one in prepared]
-            manifest = manifest_of(self.execution, model, training, used)
-            metric = self.execution.checkpoint_monitor_metric
-            record = TrainingRecord(monitor, manifest, used[0].probe, metric=metric)
-            schedule = stage_schedule(self.execution, training.epochs * training.steps_per_epoch)
-            check = stop_check(monitor)
-            job = StageTraining(model, training, schedule, self.execution, self.device, check)
-            run_epoch = functools.partial(run_stage_epoch, job, record, prepared)
-            run_training(job, record, run_epoch, self.execution, folder, resume=resume)
-        logger.debug('Traced by TensorFlow for the training: %s', job.traces())
-        return record.trained()
+        with computing(self.ops.device):
+            return FITS[model.architecture](
+                scans, model, training, self.execution, monitor, self.ops, folder, resume=resume
+            )
 
     def traces(self) -> dict[str, int]:
         """Return how many times each function that reconstructs was traced so far, by its name."""
-        network = {} if self._last is None else {'network': self._last[1].traces()}
+        network = {} if self._network is None else {'network': self._network.traces()}
         return {**self.ops.traces(), **network}
 
-    def _stage_of(self, model: TrainedModel) -> LearnedStage | PatchDrawing:
-        """Return what a model's network does, the last one again for the same model."""
-        if self._last is None or self._last[0] is not model:
-            config = model.manifest.model
-            self._last = (
-                model,
-                PatchDrawing(model, self.device)
-                if config.architecture == 'cnn'
-                else LearnedStage.from_weights(self.ops, config, model.weights),
-            )
-        return self._last[1]
+    def _load(self, model: TrainedModel) -> UnrolledInference | CnnInference:
+        """Return the network of a model, the compiled one again for the same model."""
+        if self._network is None or self._network.model is not model:
+            self._network = INFERENCES[model.manifest.model.architecture](self.ops, model)
+        return self._network

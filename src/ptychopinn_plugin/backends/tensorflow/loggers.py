@@ -1,8 +1,9 @@
-"""Where the losses of a TensorFlow training are logged."""
+"""Loggers of the losses of a TensorFlow training."""
 
 from __future__ import annotations
 
 import csv
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -13,20 +14,20 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.backends.mlflow_runs import runs_in
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import BackendUnavailableError
-from ptychopinn_plugin.networks.history import TrainingRecord
+from ptychopinn_plugin.networks.history import TrainingHistory
 
 # Called after every epoch.
-Logger: TypeAlias = Callable[[TrainingRecord], None]
+Logger: TypeAlias = Callable[[TrainingHistory], None]
 
 
-def logger_of(execution: ExecutionConfig, folder: Path | None) -> Logger:
-    """Return the logger that a config asks for; one that does nothing without a folder.
+def build_logger(execution: ExecutionConfig, folder: Path | None) -> Logger:
+    """Return the logger of a config; one that does nothing without a folder.
 
     Raises:
         BackendUnavailableError: its package is not installed.
     """
     if execution.logger == 'none' or folder is None:
-        return lambda record: None
+        return lambda history: None
     if execution.logger == 'csv':
         return _csv_logger(folder / 'logs' / 'metrics.csv')
     try:
@@ -43,24 +44,25 @@ def logger_of(execution: ExecutionConfig, folder: Path | None) -> Logger:
 def _csv_logger(path: Path) -> Logger:
     path.parent.mkdir(parents=True, exist_ok=True)
 
-    def log(record: TrainingRecord) -> None:
+    def log(history: TrainingHistory) -> None:
         with replacing(path) as temporary, temporary.open('w', newline='') as file:
             writer = csv.writer(file)
             writer.writerow(('epoch', 'train_loss', 'val_loss'))
-            writer.writerows((epoch, *losses) for epoch, losses in enumerate(record.losses))
+            writer.writerows((epoch, *losses) for epoch, losses in enumerate(history.losses))
 
     return log
 
 
 def _tensorboard_logger(folder: Path) -> Logger:
-    import tensorboard  # noqa: F401  (tf.summary needs it, and says so only when it writes)
+    # tf.summary needs it, and would raise only when it writes.
+    importlib.import_module('tensorboard')
 
     writer = tf.summary.create_file_writer(str(folder))
 
-    def log(record: TrainingRecord) -> None:
-        with writer.as_default(step=len(record.losses) - 1):
-            tf.summary.scalar('train_loss', record.losses[-1][0])
-            tf.summary.scalar('val_loss', record.losses[-1][1])
+    def log(history: TrainingHistory) -> None:
+        with writer.as_default(step=len(history.losses) - 1):
+            tf.summary.scalar('train_loss', history.losses[-1][0])
+            tf.summary.scalar('val_loss', history.losses[-1][1])
         writer.flush()
 
     return log
@@ -75,9 +77,9 @@ def _mlflow_logger(folder: Path) -> Logger:
     experiment = known.experiment_id if known else client.create_experiment('ptychopinn')
     run = client.create_run(experiment).info.run_id
 
-    def log(record: TrainingRecord) -> None:
-        epoch = len(record.losses) - 1
-        client.log_metric(run, 'train_loss', record.losses[-1][0], step=epoch)
-        client.log_metric(run, 'val_loss', record.losses[-1][1], step=epoch)
+    def log(history: TrainingHistory) -> None:
+        epoch = len(history.losses) - 1
+        client.log_metric(run, 'train_loss', history.losses[-1][0], step=epoch)
+        client.log_metric(run, 'val_loss', history.losses[-1][1], step=epoch)
 
     return log

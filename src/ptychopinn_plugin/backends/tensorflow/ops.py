@@ -29,6 +29,7 @@ class TensorFlowOps:
     """
 
     def __init__(self, device: str, *, fused: bool) -> None:
+        self.device = device
         self.batch_pixels = _CPU_BATCH if 'CPU' in device else _GPU_BATCH
         self._fused = fused
         self._functions: dict[Callable[..., Any], Any] = {}

@@ -1,31 +1,53 @@
-"""The optimiser with the numbers that every backend uses, and gradients that wait for others."""
+"""The optimiser with the numbers that every backend uses, and accumulated gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.adamw import AdamW
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.networks.learning_rate import WEIGHT_DECAY
 
 
-def optimizer_of(
+class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """AdamW whose epsilon is that of the paper, and so of PyTorch.
+
+    Keras adds epsilon before it corrects the second moment for its start at zero, which makes it
+    30 times larger in the first step: weights with small gradients would learn at another pace
+    (Kingma and Ba, ICLR 2015, doi:10.48550/arXiv.1412.6980, end of section 2).
+    """
+
+    epsilon: Any
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Update one variable."""
+        given = self.epsilon
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        self.epsilon = given * tf.sqrt(1 - tf.pow(self.beta_2, step))
+        super().update_step(gradient, variable, learning_rate)
+        self.epsilon = given
+
+
+def build_optimizer(
     execution: ExecutionConfig,
     variables: Sequence[Any],
     undecayed: Sequence[Any] = (),
-) -> Any:  # noqa: ANN401  (Keras has no types)
+) -> AdamW:
     """Return the optimiser of a training.
 
     Args:
-        execution: greatest gradient and gathered batches.
-        variables: what is trained.
-        undecayed: those of them that are no layers, so that no decay pulls them to 0.
+        execution: greatest gradient and accumulated steps.
+        variables: Keras' variables that are trained.
+        undecayed: those of them that are no layers and do not decay to 0.
     """
     optimizer = AdamW(
         weight_decay=WEIGHT_DECAY,
+        # PyTorch's default; Keras' is 1e-7.
         epsilon=1e-8,
         global_clipnorm=execution.gradient_clip_val or None,
         gradient_accumulation_steps=execution.accum_steps if execution.accum_steps > 1 else None,
@@ -35,14 +57,15 @@ def optimizer_of(
     return optimizer
 
 
-def close_step(optimizer: Any, variables: Sequence[Any], missing: tf.Tensor) -> None:  # noqa: ANN401
-    """Follow gradients that wait for others at the end of an epoch, as if those were 0.
+def apply_pending_gradients(optimizer: AdamW, variables: Sequence[Any], missing: tf.Tensor) -> None:
+    """Take a step with the gradients accumulated at the end of an epoch, the missing ones as 0.
 
     Args:
-        optimizer: from `optimizer_of`.
+        optimizer: from `build_optimizer`.
         variables: what is trained.
-        missing: int32 (), how many batches a step still lacks; at least 1.
+        missing: int32 (), how many batches are missing to a full step; at least 1.
     """
+    # Keras takes a step at every `accum_steps`-th call, counted by this variable.
     (batches,) = [one for one in optimizer.variables if one.name == 'iteration']
     batches.assign_add(missing - 1)
     optimizer.apply([tf.zeros_like(one.value) for one in variables], list(variables))

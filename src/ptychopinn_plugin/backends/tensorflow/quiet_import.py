@@ -1,4 +1,4 @@
-"""Keeps the banners of TensorFlow's libraries from the terminal, and nothing else."""
+"""Suppression of the banners that TensorFlow's libraries print when they are imported."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from pathlib import Path
 
 # Remarks (I), warnings (W) and the notice of Abseil that precedes them; errors (E, F) pass.
 _BANNER = re.compile(rb'[IW]\d{4} |WARNING: All log messages before absl::InitializeLog')
-# Said on every machine without a graphics card of NVIDIA's, as if that were an error.
-_NO_CARD = re.compile(rb'E\d{4} .*failed call to cuInit')
+# Printed as an error on every machine without an NVIDIA GPU.
+_NO_GPU = re.compile(rb'E\d{4} .*failed call to cuInit')
 _SETTINGS = {'TF_CPP_MIN_LOG_LEVEL': '1', 'KERAS_BACKEND': 'tensorflow'}
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Import TensorFlow, and Keras upon it, or look for devices without their banners.
+    """Suppress banners within the context: to import TensorFlow or to look for devices.
 
-    What else is written to standard error meanwhile appears at the end. The environment is
-    afterwards as it was.
+    Other output on standard error is printed at the end. The environment is restored.
     """
     before = {name: os.environ.get(name) for name in _SETTINGS}
     os.environ.update(_SETTINGS)
@@ -39,7 +38,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _filtered_errors() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, then pass on what is no banner."""
+    """Collect what is written to file descriptor 2; print it afterwards, without banners."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         real = os.dup(2)
@@ -57,6 +56,6 @@ def _filtered_errors() -> Iterator[None]:
 
 
 def _is_banner(line: bytes) -> bool:
-    if _NO_CARD.match(line):
+    if _NO_GPU.match(line):
         return not Path('/proc/driver/nvidia').exists()
     return _BANNER.match(line) is not None

@@ -9,18 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ptychopinn_plugin.backends.tensorflow.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.unrolled.features import INPUT_PLANES, OUTPUT_PLANES
+from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
 from ptychopinn_plugin.networks.weights import Weights
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
 BLOCK = 2
-# From the axes of a model file to those of Keras, and back; the same for both convolutions.
-_TO_KERAS, _FROM_KERAS = (2, 3, 1, 0), (3, 2, 0, 1)
 
 
 class StageNetwork:
-    """Turns the planes of a canvas into an update of its object.
+    """Maps the features of a canvas to an update of its object.
 
     A pyramid of convolutions that starts on blocks of 2 x 2 pixels. The last layer starts at zero,
     so an untrained network changes nothing.
@@ -30,44 +29,37 @@ class StageNetwork:
     """
 
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
-        """Build the network with fresh weights, drawn from a seed."""
+        """Build the network with random weights from a seed."""
         self.config = config
         self.channels = [config.width * min(2**level, 2) for level in range(config.levels)]
         self.multiple = BLOCK * 2 ** (config.levels - 1)
         self.convolutions: dict[str, Any] = {}
         self._seeds = np.random.SeedSequence(seed)
         first = self.channels[0]
-        self._convolution('inlet', INPUT_PLANES * BLOCK**2, first)
+        self._convolution('inlet', INPUT_CHANNELS * BLOCK**2, first)
         for level, here in enumerate(self.channels):
             self._build_level(level, here)
-        self._convolution('outlet', first, OUTPUT_PLANES * BLOCK**2)
+        self._convolution('outlet', first, OUTPUT_CHANNELS * BLOCK**2)
         for variable in self.convolutions['outlet'].weights:
             variable.assign(tf.zeros_like(variable.value))
 
-    def __call__(self, planes: tf.Tensor) -> tf.Tensor:
-        """Map planes (b, H, W, INPUT_PLANES) to (b, H, W, OUTPUT_PLANES), any H and W."""
-        shape = tf.shape(planes)
+    def __call__(self, features: tf.Tensor) -> tf.Tensor:
+        """Map features (b, H, W, INPUT_CHANNELS) to (b, H, W, OUTPUT_CHANNELS), any H and W."""
+        shape = tf.shape(features)
         height, width = shape[1], shape[2]
         below, right = -height % self.multiple, -width % self.multiple
-        padded = tf.pad(planes, ((0, 0), (0, below), (0, right), (0, 0)))
+        padded = tf.pad(features, ((0, 0), (0, below), (0, right), (0, 0)))
         x = self._level(0, self.convolutions['inlet'](pixels_to_channels(padded)))
         x = self.convolutions['outlet'](tf.nn.silu(x))
         return channels_to_pixels(x)[:, :height, :width]
 
     def weights(self) -> Weights:
         """Return copies of the weights as NumPy arrays, named and ordered as in a model file."""
-        found: Weights = {}
-        for name, layer in self.convolutions.items():
-            kernel = layer.kernel.numpy().transpose(_FROM_KERAS)
-            found[f'{name}.weight'] = np.array(kernel, np.float32, order='C')
-            found[f'{name}.bias'] = np.array(layer.bias.numpy(), np.float32)
-        return found
+        return export_weights(self.convolutions)
 
     def set_weights(self, weights: Weights) -> None:
-        """Take over weights, named and ordered as in a model file."""
-        for name, layer in self.convolutions.items():
-            layer.kernel.assign(weights[f'{name}.weight'].transpose(_TO_KERAS))
-            layer.bias.assign(weights[f'{name}.bias'])
+        """Set the weights, named and ordered as in a model file."""
+        import_weights(self.convolutions, weights)
 
     def variables(self) -> list[Any]:
         """Return Keras' variables, in the order of the layers."""
@@ -87,7 +79,7 @@ class StageNetwork:
     def _convolution(
         self, name: str, inputs: int, outputs: int, *, stride: int = 1, transposed: bool = False
     ) -> None:
-        """Build a layer, 3 x 3 or, with a stride, 2 x 2; weights are drawn as PyTorch does."""
+        """Build a layer, 3 x 3 or, with a stride, 2 x 2; initialised as in PyTorch."""
         kind = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
         side = 3 if stride == 1 else 2
         kernel_seed, bias_seed = (int(seed) for seed in self._seeds.spawn(1)[0].generate_state(2))

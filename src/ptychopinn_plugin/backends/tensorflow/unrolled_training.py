@@ -1,9 +1,9 @@
-"""Training of the learned stage in TensorFlow: the compiled step and what surrounds it."""
+"""Training of the learned stage in TensorFlow: the compiled step and the epoch around it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,147 +11,184 @@ import numpy as np
 import tensorflow as tf
 
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
-from ptychopinn_plugin.backends.tensorflow.optimizer import close_step, optimizer_of
+from ptychopinn_plugin.backends.tensorflow.optimizer import (
+    apply_pending_gradients,
+    build_optimizer,
+)
+from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 from ptychopinn_plugin.backends.tensorflow.unrolled_network import StageNetwork
 from ptychopinn_plugin.backends.tensorflow.unrolled_stage import LearnedStage
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.networks.history import Case
-from ptychopinn_plugin.networks.learning_rate import Schedule
-from ptychopinn_plugin.networks.unrolled.dose_gate import Trust
+from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate, join_gate
+from ptychopinn_plugin.networks.unrolled.episode_datasets import (
+    TrainingEpisodes,
+    ValidationEpisodes,
+)
 from ptychopinn_plugin.networks.unrolled.episode_run import EpisodeRun
-from ptychopinn_plugin.networks.unrolled.episodes import Episode
-from ptychopinn_plugin.networks.unrolled.validation import HeldOutBatch, held_out_deviance
+from ptychopinn_plugin.networks.unrolled.episodes import Episode, TrainingScan
+from ptychopinn_plugin.networks.unrolled.held_out_frames import HeldOutBatch, held_out_deviance
+from ptychopinn_plugin.networks.unrolled.validation import ValidationCase, summarize_cases
 
 
 @dataclass(frozen=True, eq=False)
-class _Kit:
-    """What is compiled for one frame size."""
+class _CompiledStep:
+    """Functions compiled for one frame size."""
 
     ops: TensorFlowOps
     step: Any
 
 
 class StageTraining:
-    """Teaches the network to move an object toward the photons that its solver did not see.
+    """Trains the network to reduce the deviance of an object from held-out photons.
 
-    Each application of the network is a step of its own: physics passes without gradients, the
-    network's update, the Poisson deviance of the held-out photons.
+    Each application of the network is a step of the optimiser: physics passes without gradients,
+    the network's update, the Poisson deviance of the held-out photons.
 
     Args:
-        model: the network's shape.
-        training: the seed.
-        schedule: of the learning rate.
-        execution: the optimiser, and who draws episodes.
+        scans: the scans with their references.
+        model: the architecture.
+        training: episodes and seed.
+        execution: the optimiser, and the threads that compute episodes.
+        schedule: of the learning rate; a step of it is an episode.
+        check: raises Cancelled to stop.
         device: TensorFlow's name of the device.
-        check: raises to stop.
     """
 
     def __init__(
         self,
+        scans: Sequence[TrainingScan],
         model: ModelConfig,
         training: TrainingConfig,
-        schedule: Schedule,
         execution: ExecutionConfig,
-        device: str,
+        schedule: LearningRateSchedule,
         check: Callable[[], None],
+        device: str,
     ) -> None:
+        self.scans = scans
         self.config = training
         self.schedule = schedule
         self.check = check
         self.network = StageNetwork(model, training.seed)
-        self.optimizer = optimizer_of(execution, self.network.variables())
-        self.workers = execution.num_workers
+        self.optimizer = build_optimizer(execution, self.network.variables())
+        self._workers = execution.num_workers
         self._accumulated = execution.accum_steps
-        self._gathered = 0
+        self._pending = 0
         count = tf.TensorSpec((), tf.int32)
-        self._close = tf.function(self._closing_step, (count,), autograph=False)
+        self._apply_pending = tf.function(
+            lambda missing: apply_pending_gradients(
+                self.optimizer, self.network.variables(), missing
+            ),
+            (count,),
+            autograph=False,
+        )
         self._device = device
-        self._stage = LearnedStage(TensorFlowOps(device, fused=False), self.network, Trust.full())
-        self._kits: dict[int, _Kit] = {}
+        ops = TensorFlowOps(device, fused=False)
+        self._stage = LearnedStage(ops, self.network, DoseGate.open())
+        self._compiled: dict[int, _CompiledStep] = {}
+
+    def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
+        """Train and validate one epoch, and add it to the history.
+
+        Args:
+            history: receives every episode and the epoch.
+            epoch: its number from 0.
+        """
+        losses = []
+        episodes = TrainingEpisodes(self.scans, self.config, epoch)
+        for index, episode in enumerate(prefetch(episodes, self._workers)):
+            losses.append(self.train(episode, epoch * self.config.steps_per_epoch + index))
+            history.add_step(epoch, index, losses[-1])
+        self._end_steps()
+        held_out = prefetch(ValidationEpisodes(self.scans, self.config), self._workers)
+        loss, gate = summarize_cases([self.validate(episode) for episode in held_out])
+        history.add_epoch(epoch, losses, loss, lambda: join_gate(self.network.weights(), gate))
 
     def train(self, episode: Episode, number: int) -> float:
         """Run one episode, a step of the optimiser at each of its stages; return the mean loss.
 
         Args:
-            episode: what to learn from.
+            episode: the frames, used and held out.
             number: of the episode in the training, from 0.
         """
         self.optimizer.learning_rate.assign(self.schedule.rate(number))
-        kit = self._kit(episode)
-        run = EpisodeRun(kit.ops, episode, self.check)
+        compiled = self._compile_for(episode)
+        run = EpisodeRun(compiled.ops, episode, self.check)
         losses = []
         for passes, symmetry in zip(episode.passes, episode.symmetries, strict=True):
-            run.solve(passes)
-            before = run.situation()
-            loss, changed = kit.step(
+            run.run_passes(passes)
+            before = run.stage_input()
+            loss, updated = compiled.step(
                 (before.canvas_object, before.direction, before.dose),
                 tf.constant(symmetry),
-                run.judge.batches,
-                run.judge.good,
-                tf.constant(run.floor, tf.float32),
+                run.held_out.batches,
+                run.held_out.good,
+                tf.constant(run.reference_deviance, tf.float32),
                 tf.constant(before.excess, tf.float32),
             )
-            run.change(changed)
+            run.set_object(updated)
             losses.append(float(loss))
-        self._gathered += len(losses)
+        self._pending += len(losses)
         return float(np.mean(losses))
 
-    def close_epoch(self) -> None:
-        """Follow the gradients that still wait for others."""
-        missing = -self._gathered % self._accumulated
-        self._gathered = 0
-        if missing:
-            self._close(tf.constant(missing, tf.int32))
-
-    def validate(self, episode: Episode) -> Case:
-        """Measure what updates of every factor leave, at each stage of a held-out episode."""
-        run = EpisodeRun(self._kit(episode).ops, episode, self.check)
+    def validate(self, episode: Episode) -> ValidationCase:
+        """Measure updates with every factor, at each stage of a validation episode."""
+        run = EpisodeRun(self._compile_for(episode).ops, episode, self.check)
         ratios = []
         for passes in episode.passes:
-            run.solve(passes)
+            run.run_passes(passes)
             ratios.append(
-                run.ratios(lambda before, factor: self._stage.updated(before, factor=factor))
+                run.deviance_ratios(
+                    lambda before, factor: self._stage.update_object(before, factor=factor)
+                )
             )
-        return run.log10_dose(), [float(ratio) for ratio in np.mean(ratios, axis=0)]
+        mean = [float(ratio) for ratio in np.mean(ratios, axis=0)]
+        return ValidationCase(run.log10_dose(), mean)
 
     def traces(self) -> dict[str, int]:
         """Return how many times each compiled function was traced so far, by its name."""
         found = Counter({'network': self._stage.traces()})
-        for kit in self._kits.values():
-            found.update(kit.ops.traces())
-            found['step'] += kit.step.experimental_get_tracing_count()
+        for compiled in self._compiled.values():
+            found.update(compiled.ops.traces())
+            found['step'] += compiled.step.experimental_get_tracing_count()
         return dict(found)
 
-    def _closing_step(self, missing: tf.Tensor) -> None:
-        close_step(self.optimizer, self.network.variables(), missing)
+    def _end_steps(self) -> None:
+        """Take a step with the gradients that an epoch leaves accumulated."""
+        missing = -self._pending % self._accumulated
+        self._pending = 0
+        if missing:
+            self._apply_pending(tf.constant(missing, tf.int32))
 
-    def _kit(self, episode: Episode) -> _Kit:
-        """Return what is compiled for an episode's frame size."""
+    def _compile_for(self, episode: Episode) -> _CompiledStep:
+        """Return the functions compiled for an episode's frame size."""
         size = episode.crop.frame_size
-        if size not in self._kits:
+        if size not in self._compiled:
             ops = TensorFlowOps(self._device, fused=False)
             # Crops differ in shape; one graph serves them all.
-            step = tf.function(self._step_of(ops), autograph=False, reduce_retracing=True)
-            self._kits[size] = _Kit(ops, step)
-        return self._kits[size]
+            step = tf.function(self._build_step(ops), autograph=False, reduce_retracing=True)
+            self._compiled[size] = _CompiledStep(ops, step)
+        return self._compiled[size]
 
-    def _step_of(self, ops: TensorFlowOps) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    def _build_step(self, ops: TensorFlowOps) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         """Return one step of the optimiser as a function to compile."""
 
         def step(
-            found: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+            canvas: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
             symmetry: tf.Tensor,
             batches: tuple[HeldOutBatch, ...],
             good: tf.Tensor | None,
-            floor: tf.Tensor,
+            reference_deviance: tf.Tensor,
             excess: tf.Tensor,
         ) -> tuple[tf.Tensor, tf.Tensor]:
             variables: list[Any] = self.network.variables()
             with tf.GradientTape() as tape:
-                changed = self._stage.changed(*found, tf.constant(1.0), symmetry)
-                loss = (held_out_deviance(ops, changed, batches, good) - floor) / excess
+                updated = self._stage.compute_update(*canvas, tf.constant(1.0), symmetry)
+                deviance = held_out_deviance(ops, updated, batches, good)
+                loss = (deviance - reference_deviance) / excess
             gradients = tape.gradient(loss, [variable.value for variable in variables])
             self.optimizer.apply(gradients, variables)
-            return loss, changed
+            return loss, updated
 
         return step

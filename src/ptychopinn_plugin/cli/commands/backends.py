@@ -14,11 +14,17 @@ from ptychopinn_plugin.config import Backend
 
 def run() -> None:
     """Print what is installed."""
-    host = importlib.metadata.version('ptychodus')
-    say(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {host}')
+    say(f'ptychopinn {__version__}, Python {platform.python_version()}, {_ptychodus()}')
     for backend in get_args(Backend):
         for line in _lines(backend_status(backend)):
             say(line)
+
+
+def _ptychodus() -> str:
+    try:
+        return f'Ptychodus {importlib.metadata.version("ptychodus")}'
+    except importlib.metadata.PackageNotFoundError:
+        return 'without Ptychodus'
 
 
 def _lines(status: BackendStatus) -> list[str]:

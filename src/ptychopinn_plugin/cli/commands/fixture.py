@@ -12,7 +12,7 @@ from ptychopinn_plugin.cli.options import Fixture
 from ptychopinn_plugin.cli.paths import apart, readable, writable
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.fixture import cut_fixture, describe, save_fixture
-from ptychopinn_plugin.io.scan_files import HDF5_ENDINGS
+from ptychopinn_plugin.io.formats import find_scan_format
 
 
 def run(flags: Fixture) -> None:
@@ -43,7 +43,7 @@ def _check_files(flags: Fixture) -> None:
     if flags.metadata_out is not None:
         writable(flags.metadata_out, ('.json',))
     apart([flags.output, flags.metadata_out], [readable(path) for path in inputs])
-    if flags.source.is_dir() or flags.source.suffix.lower() in HDF5_ENDINGS:
+    if find_scan_format(flags.source).is_folder:
         raise UsageError(
             f'{flags.source} is no .npz file; a fixture is cut out of one file with its checksum'
         )

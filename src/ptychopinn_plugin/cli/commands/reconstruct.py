@@ -11,8 +11,9 @@ from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.paths import apart, readable, writable
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.io.formats import result_endings
 from ptychopinn_plugin.io.model_file import load_model
-from ptychopinn_plugin.io.result_files import SUFFIXES, save_reconstruction
+from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.plotting.figure import heading
@@ -39,17 +40,16 @@ def run(flags: Reconstruct) -> None:
             raise Cancelled('interrupted; nothing was written') from error
     save_reconstruction(flags.output, result, scan)
     say(f'object: {flags.output}')
-    say(heading(result, scan.metadata.pixel_size_m).replace('  ·  ', ', '))
+    say(heading(result).replace('  ·  ', ', '))
     if flags.picture is not None:
-        pixel_size = scan.metadata.pixel_size_m
-        picture(result, flags.picture, title=flags.output.name, pixel_size_m=pixel_size)
+        picture(result, flags.picture, title=flags.output.name)
         say(f'picture: {flags.picture}')
 
 
 def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
     inputs = [flags.scan, *filter(None, (flags.model, flags.probe, flags.product))]
-    writable(flags.output, SUFFIXES)
+    writable(flags.output, result_endings())
     if flags.picture is not None:
         writable(flags.picture, PICTURES)
     apart([flags.output, flags.picture], [readable(path) for path in inputs])

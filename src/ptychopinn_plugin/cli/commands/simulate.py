@@ -16,7 +16,7 @@ def run(flags: Simulate) -> None:
     if path.suffix == '.npz':
         save_simulated(path, simulated)
     else:
-        from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_scan
+        from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_scan
 
         save_ptychodus_scan(path, simulated.scan)
     scan = simulated.scan

@@ -1,7 +1,7 @@
-"""After a batch reconstruction: `product.h5`, which Ptychodus leaves out.
+"""`product.h5` after a batch reconstruction, which Ptychodus does not write.
 
 Ptychodus writes one product for each output of a reconstructor, `product.000024.h5` for progress
-24, and none of them says that it is the last.
+24, and does not mark the last.
 """
 
 from __future__ import annotations
@@ -10,26 +10,32 @@ import logging
 import shutil
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ptychodus.api.io import StandardFileLayout
 
 from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.hosts.ptychodus.library_protocols import WorksWithoutModel
+from ptychopinn_plugin.hosts.ptychodus.method_wrapping import Arguments
+
+if TYPE_CHECKING:
+    from ptychodus.model.core import ModelCore
 
 logger = logging.getLogger(__name__)
 
 
-def completing_product(arguments: dict[str, Any]) -> Generator[None, Any, None]:
-    """Copy the last numbered product of a batch reconstruction of ours to `product.h5`."""
+def copy_last_product(arguments: Arguments) -> Generator[None, ModelCore, None]:
+    """Copy the last numbered product of a batch reconstruction by this plugin to `product.h5`."""
     folder = Path(arguments['output_directory'])
-    before = _times(folder)
+    before = _modification_times(folder)
     model = yield
     reconstructor = model.processing_core.algorithm_parameter.get_current_reconstructor()
-    if arguments['action'].lower() != 'reconstruct' or not hasattr(
-        reconstructor, 'works_without_model'
+    if arguments['action'].lower() != 'reconstruct' or not isinstance(
+        reconstructor, WorksWithoutModel
     ):
         return
-    written = sorted(path for path, time in _times(folder).items() if before.get(path) != time)
+    after = _modification_times(folder)
+    written = sorted(path for path, time in after.items() if before.get(path) != time)
     product = StandardFileLayout.PRODUCT.path(folder)
     if not written or product in written:
         return
@@ -38,10 +44,10 @@ def completing_product(arguments: dict[str, Any]) -> Generator[None, Any, None]:
         return
     with replacing(product) as temporary:
         shutil.copyfile(written[-1], temporary)
-    logger.info('%s is %s under the name to go on with', product, written[-1].name)
+    logger.info('%s is a copy of %s, to continue from', product, written[-1].name)
 
 
-def _times(folder: Path) -> dict[Path, int]:
-    """Return when each product of a folder was written, nanoseconds."""
+def _modification_times(folder: Path) -> dict[Path, int]:
+    """Return when each product of a folder was written, in nanoseconds."""
     pattern = f'{Path(StandardFileLayout.PRODUCT).stem}*.h5'
     return {path: path.stat().st_mtime_ns for path in folder.glob(pattern)}

@@ -3,20 +3,23 @@
 A package offers one by an entry point of the group `ptychodus.reconstructor_libraries` whose value
 is a `ReconstructorLibrary` class, called with the settings registry and whether developer mode is
 on. Two methods are optional: `create_view_controller_factory(file_dialog_factory)` returns the
-factory of its settings pages, `connect_host(tasks)` hears of the host's `HostTasks`.
+factory of its settings pages, `connect_host(tasks)` receives the host's `HostTasks` (see
+`library_protocols`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TypeAlias
 
 from ptychodus.api.reconstruct import ReconstructorLibrary
 from ptychodus.api.settings import SettingsRegistry
 
 GROUP = 'ptychodus.reconstructor_libraries'
+
+LibraryClass: TypeAlias = Callable[[SettingsRegistry, bool], ReconstructorLibrary]
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +30,9 @@ def load_libraries(
     """Return the libraries of all entry points; one that cannot be used is logged and left out.
 
     Args:
-        registry: where the libraries make their settings.
-        present: the libraries that Ptychodus has already; should it have found an entry point by
-            itself, that one is left to it.
+        registry: the libraries add their settings to it.
+        present: the libraries that Ptychodus has already. An entry point of one of their classes
+            is skipped: this Ptychodus reads entry points by itself.
     """
     added: list[ReconstructorLibrary] = []
     for entry_point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
@@ -42,8 +45,8 @@ def load_libraries(
 def name_fault(name: str, taken: Iterable[str]) -> str:
     """Return why a library cannot have a name, '' if it can.
 
-    Ptychodus joins library and reconstructor by an underscore, splits at the first one, and does
-    not regard case.
+    Ptychodus joins the names of library and reconstructor by an underscore, splits them at the
+    first one, and ignores case.
     """
     if not name.strip():
         return 'its name is empty'
@@ -58,14 +61,14 @@ def _load(
     entry_point: EntryPoint, registry: SettingsRegistry, present: Sequence[ReconstructorLibrary]
 ) -> ReconstructorLibrary | None:
     try:
-        offered: Any = entry_point.load()
-        if any(type(library) is offered for library in present):
+        library_class: LibraryClass = entry_point.load()
+        if any(type(library) is library_class for library in present):
             logger.debug('Ptychodus has loaded %s by itself', entry_point.value)
             return None
-        library: ReconstructorLibrary = offered(registry, _is_developer_mode_enabled())
+        library = library_class(registry, _is_developer_mode_enabled())
         fault = name_fault(library.name, [other.name for other in present])
         if not fault:
-            # Ptychodus reads these names when it is too late to leave a library out.
+            # Ptychodus reads these names later, where an error would end it.
             names = [reconstructor.name for reconstructor in library]
             library.get_logger()
             logger.debug('%s offers %s', library.name, names)
@@ -83,5 +86,5 @@ def _load(
 
 
 def _is_developer_mode_enabled() -> bool:
-    """Say what Ptychodus' model says of itself."""
+    """Return whether Ptychodus runs in developer mode: its model then logs at level DEBUG."""
     return logging.getLogger('ptychodus.model.core').getEffectiveLevel() <= logging.DEBUG

@@ -1,4 +1,4 @@
-"""Run a function on a module: now if it is imported, else right after its import."""
+"""Call a function with a module: now if it is imported, else right after its import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Action: TypeAlias = Callable[[ModuleType], None]
 
 
 def after_import(name: str, action: Action) -> None:
-    """Run an action on a module, without importing it.
+    """Call a function with a module, without importing it.
 
     Args:
         name: full name of the module.
@@ -23,22 +23,22 @@ def after_import(name: str, action: Action) -> None:
     if module is not None:
         action(module)
         return
-    _waiting_finder().actions[name] = action
+    _action_finder().actions[name] = action
 
 
-def _waiting_finder() -> _WaitingFinder:
-    found = next((f for f in sys.meta_path if isinstance(f, _WaitingFinder)), None)
+def _action_finder() -> _ActionFinder:
+    found = next((f for f in sys.meta_path if isinstance(f, _ActionFinder)), None)
     if found is None:
-        found = _WaitingFinder()
+        found = _ActionFinder()
         sys.meta_path.insert(0, found)
     return found
 
 
-class _WaitingFinder:
-    """Finds what the other finders find, and adds the action; leaves when no module is waited for.
+class _ActionFinder:
+    """Finds modules as the other finders do and adds an action; removes itself after the last one.
 
     Attributes:
-        actions: by module name.
+        actions: by name of a module that has not been imported yet.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class _WaitingFinder:
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a module that is waited for, None for others."""
+        """Return the spec of a module that has an action, None for others."""
         action = self.actions.pop(name, None)
         if action is None:
             return None
@@ -62,7 +62,7 @@ class _WaitingFinder:
 
 
 def _extend(spec: ModuleSpec, action: Action) -> None:
-    """Let the loader of a spec run the action when it has executed the module."""
+    """Make the loader of a spec call the action after it has executed the module."""
     loader = spec.loader
     if loader is None:
         return
@@ -72,5 +72,5 @@ def _extend(spec: ModuleSpec, action: Action) -> None:
         execute(module)
         action(module)
 
-    # On the instance: the loader stays what it is, so sources and resources are found as before.
+    # Only this method changes, so the loader still finds sources and resources.
     loader.exec_module = execute_and_act  # type: ignore[method-assign]

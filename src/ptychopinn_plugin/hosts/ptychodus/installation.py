@@ -1,4 +1,4 @@
-"""Will Ptychodus see the plugin, and if not, why?"""
+"""Checks of the installation: whether Ptychodus finds the plugin, and if not, why."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SHIM = 'ptychopinn_plugin_bridge'
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: was looked at.
-        found: what was found.
-        good: whether it is as it should be.
-        advice: what to do, '' where nothing need be done.
-        needed: whether Ptychodus cannot offer the plugin without it.
+        what: the subject of the check.
+        found: version, place or fault.
+        good: whether the check passed.
+        advice: how to correct a fault, '' without one.
+        needed: whether Ptychodus cannot offer the plugin if the check fails.
     """
 
     what: str
@@ -37,7 +37,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything that Ptychodus needs to offer the plugin."""
+    """Check everything that Ptychodus needs to offer the plugin."""
     return [
         Finding('ptychopinn-plugin', f'{__version__}, {Path(__file__).parents[1]}'),
         Finding('ptychodus', f'{importlib.metadata.version("ptychodus")}, {_ptychodus_folder()}'),

@@ -1,4 +1,4 @@
-"""Start Ptychodus with the plugin, wherever either of them is installed."""
+"""Start Ptychodus with the plugin, wherever the two are installed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ptychopinn_plugin.hosts.ptychodus.bridge import install
 
 
 def launch(words: Sequence[str]) -> int:
-    """Run Ptychodus' own command with the bridge in place.
+    """Install the bridge and run the command `ptychodus`.
 
     Args:
-        words: what the command `ptychodus` takes.
+        words: arguments of the command.
 
     Returns:
         Its exit code.
@@ -23,5 +23,5 @@ def launch(words: Sequence[str]) -> int:
     sys.argv = ['ptychodus', *words]
     try:
         return int(main() or 0)
-    except SystemExit as request:  # of --help, and of arguments that will not do
+    except SystemExit as request:  # of --help, and of wrong arguments
         return request.code if isinstance(request.code, int) else int(request.code is not None)

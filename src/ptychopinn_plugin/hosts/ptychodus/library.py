@@ -9,14 +9,13 @@ from ptychodus.api.reconstruct import ReconstructorLibrary
 from ptychodus.api.settings import SettingsRegistry
 
 from ptychopinn_plugin import __version__
-from ptychopinn_plugin.hosts.engine_cache import EngineFactory, EngineKeeper, remote_engine
+from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
+from ptychopinn_plugin.hosts.host_tasks import HostTasks
 from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
-from ptychopinn_plugin.hosts.ptychodus.reconstructor import (
-    PtychoPINNTrainableReconstructor,
-    package_logger,
-)
+from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
+from ptychopinn_plugin.hosts.ptychodus.status_pane import package_logger
 from ptychopinn_plugin.hosts.ptychodus.supervised import SupervisedReconstructor
-from ptychopinn_plugin.hosts.tasks import HostTasks
+from ptychopinn_plugin.worker.client import RemoteEngine
 
 if TYPE_CHECKING:
     from ptychodus.controller.data import FileDialogFactory
@@ -31,8 +30,8 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         settings: the plugin's settings, read before every run.
 
     Args:
-        settings_registry: where the settings are made.
-        is_developer_mode_enabled: as Ptychodus tells its libraries.
+        settings_registry: the plugin's settings are added to it.
+        is_developer_mode_enabled: passed by Ptychodus, not used.
         engine_factory: makes the engine of an execution config.
     """
 
@@ -41,13 +40,13 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         settings_registry: SettingsRegistry,
         is_developer_mode_enabled: bool = False,
         *,
-        engine_factory: EngineFactory = remote_engine,
+        engine_factory: EngineFactory = RemoteEngine,
     ) -> None:
         # The status pane shows this logger and those below it: all of the package.
         super().__init__(package_logger.name)
         self.settings = PluginSettings(settings_registry)
-        # Ptychodus runs one task at a time, so one warm worker serves both.
-        self._engines = EngineKeeper(engine_factory)
+        # Ptychodus runs one task at a time, so both share one warm worker.
+        self._engines = EngineCache(engine_factory)
         self._reconstructors = tuple(
             reconstructor(read_configs=self.settings.read, engine_factory=self._engines)
             for reconstructor in (PtychoPINNTrainableReconstructor, SupervisedReconstructor)
@@ -64,7 +63,7 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         return iter(self._reconstructors)
 
     def connect_host(self, tasks: HostTasks) -> None:
-        """Take who is to be asked for a stop and told of progress."""
+        """Set the host, asked for a stop and informed of the progress."""
         for reconstructor in self._reconstructors:
             reconstructor.connect_host(tasks)
 

@@ -1,56 +1,54 @@
-"""A reconstruction as the product that Ptychodus gets back."""
+"""Conversion of a reconstruction to the product that Ptychodus receives."""
 
 from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.product import Product
 
-from ptychopinn_plugin.io.ptychodus.build_product import build_product
-from ptychopinn_plugin.io.ptychodus.write import product_comments
+from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
+from ptychopinn_plugin.io.ptychodus.write_product import product_comments
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.axis_orientation import turns_of
+from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 
 _OURS = ('ptychopinn-plugin ', 'residual ')
 
 
-def product_of(
+def build_output_product(
     given: Product, scan: ScanData, reconstruction: Reconstruction, *, update_probe: bool
 ) -> Product:
     """Return the given product with the object, and if asked for the probe, of a reconstruction.
 
-    The object has the pixels and the centre of the given one; where positions lie outside, it has
-    grown by whole pixels and its centre has moved with it. Positions stay as they are; those of a
-    scan that was turned are turned, since only these put the object under the frames. The losses
-    are the training history of the model, or the residual of each step where there was no model.
+    The object has the pixels and the centre of the given one; where positions lie outside, it is
+    larger by whole pixels and its centre differs accordingly. Positions stay exactly as they are
+    given; those of a scan that was reoriented, or that the reconstruction refined, are replaced,
+    since only the new ones put the object under the frames. The losses are the training history of
+    the model, or the residual of each step where there was no model.
 
     Args:
-        given: what Ptychodus handed over.
+        given: the product that Ptychodus passed.
         scan: read from it.
         reconstruction: of that scan.
         update_probe: whether the reconstruction's probe replaces the given one, with its
             orthogonal relaxation modes.
     """
-    built = build_product(
-        scan,
-        reconstruction.object_canvas,
-        reconstruction.origin_px,
-        reconstruction.probe,
-        name=given.metadata.name,
-        comments='',
-        losses=reconstruction.losses or reconstruction.residual.tolist(),
+    built = build_reconstruction_product(
+        reconstruction, scan, name=given.metadata.name, comments=''
     )
-    # A reconstruction that goes on from another speaks of the last one only.
+    # Of a reconstruction that continues another, only the last one is described.
     earlier = [line for line in given.metadata.comments.splitlines() if not line.startswith(_OURS)]
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
+    refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
+    moved = refined or bool(orientation_decision(scan))
     probes = given.probes
     if update_probe:
         geometry = probes.get_pixel_geometry()
         probes = ProbeSequence(reconstruction.probe, None, geometry)
     return Product(
         metadata=dataclasses.replace(given.metadata, comments=comments),
-        probe_positions=built.probe_positions if turns_of(scan) else given.probe_positions,
+        probe_positions=built.probe_positions if moved else given.probe_positions,
         probes=probes,
         object_=built.object_,
         losses=built.losses,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
-from ptychopinn_plugin.networks.cnn.ground_truth import check_truth
+from ptychopinn_plugin.networks.cnn.ground_truth import check_ground_truth
 from ptychopinn_plugin.scan import ScanData
 
 SETTLED = {'architecture': 'cnn', 'model_type': 'supervised'}
@@ -32,4 +32,4 @@ class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
 
     def _check_training(self, scans: Sequence[ScanData]) -> None:
         for scan in scans:
-            check_truth(scan)
+            check_ground_truth(scan)

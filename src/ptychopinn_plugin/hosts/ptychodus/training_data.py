@@ -1,4 +1,4 @@
-"""What a folder holds to train on."""
+"""Training scans of a folder."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
+from ptychopinn_plugin.io.ptychodus_format import DIFFRACTION, PRODUCT
 from ptychopinn_plugin.scan import ScanData
 
 TRAIN_DATA = 'train_data.npz'
 TEST_DATA = 'test_data.npz'
-DIFFRACTION = 'diffraction.h5'
-PRODUCT = 'product.h5'
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Scans to train on, and one to try the model on.
+    """Scans to train on, and one to test the model on.
 
     Attributes:
         scans: at least one.
-        test: None where there is none.
+        test: None where the folder has none.
     """
 
     scans: list[ScanData]
@@ -34,17 +33,17 @@ class TrainingData:
 
 
 def load_training_data(path: Path, orientation: OrientationConfig | None = None) -> TrainingData:
-    """Read what there is to train on.
+    """Read the training scans of a folder or file.
 
     Args:
-        path: an .npz file, or a folder. Of a folder is taken, whichever is there first:
-            `train_data.npz` (and `test_data.npz`), then `diffraction.h5` with `product.h5`, then
-            every .npz file.
-        orientation: how to turn the positions of Ptychodus' own files; an .npz was turned when
-            it was exported.
+        path: an .npz file, or a folder. Of a folder, the first that exists is read:
+            `train_data.npz` (and `test_data.npz`), `diffraction.h5` with `product.h5`, every .npz
+            file.
+        orientation: rotation and flips for the positions of Ptychodus' own files; those of an .npz
+            were changed when it was exported.
 
     Raises:
-        ScanDataError: there is nothing, or it is not what it should be.
+        ScanDataError: there is no scan, or a scan does not meet the data contract.
     """
     path = Path(path)
     if path.is_file():
@@ -54,7 +53,7 @@ def load_training_data(path: Path, orientation: OrientationConfig | None = None)
         return TrainingData([_load(path / TRAIN_DATA)], _load(test) if test.is_file() else None)
     if (path / DIFFRACTION).is_file() and (path / PRODUCT).is_file():
         scan = load_ptychodus_folder(path, orientation=orientation)
-        _tell(scan)
+        _log_scan(scan)
         return TrainingData([scan])
     exports = sorted(path.glob('*.npz'))
     if exports:
@@ -70,11 +69,11 @@ def load_training_data(path: Path, orientation: OrientationConfig | None = None)
 
 def _load(path: Path) -> ScanData:
     scan = load_npz(path)
-    _tell(scan)
+    _log_scan(scan)
     return scan
 
 
-def _tell(scan: ScanData) -> None:
+def _log_scan(scan: ScanData) -> None:
     logger.info(
         'Training scan %s: %d frames of %d x %d',
         scan.source,

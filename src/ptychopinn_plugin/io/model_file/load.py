@@ -34,7 +34,7 @@ def load_model(path: str | Path) -> TrainedModel:
         path: a .safetensors file that `save_model` wrote, by whichever backend it was trained.
 
     Returns:
-        The model; its fingerprints were found to agree with its arrays.
+        The model; its fingerprints are those of its arrays.
 
     Raises:
         ModelFileError: no such file, another kind of file, a file cut short or changed, one of
@@ -89,7 +89,8 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     try:
         with safe_open(path, framework='numpy') as file:
             metadata = file.metadata() or {}
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+            names = file.keys()  # the file itself cannot be iterated over
+            return {name: file.get_tensor(name) for name in names}, metadata
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(
             f'{path} is not a whole .safetensors file; was it cut short while it was copied? '

@@ -1,4 +1,4 @@
-"""What a model is outside any framework, and what its file says of itself."""
+"""A trained model as NumPy arrays, and the manifest of its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCALE_CONTRACT = (
 
 
 class Manifest(Config):
-    """What a model file says of itself.
+    """The metadata of a model file.
 
     The fingerprints are SHA-256 in hexadecimal; '' where they were not taken.
     """
@@ -48,7 +48,7 @@ class TrainedModel:
         probe: complex64 (modes, N, N), of the first training scan.
         losses: float64 (epochs, 2), training and validation loss an epoch, positive; NaN where a
             loss was not taken.
-        manifest: what the file says of itself.
+        manifest: the metadata of its file.
     """
 
     weights: dict[str, npt.NDArray[np.float32]]

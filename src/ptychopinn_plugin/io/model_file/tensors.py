@@ -1,4 +1,4 @@
-"""The arrays of a model file and the laws they must obey."""
+"""The arrays of a model file: names, dtypes and shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def to_tensors(model: TrainedModel) -> dict[str, npt.NDArray[Any]]:
         WEIGHTS + name: np.asarray(array, order='C') for name, array in model.weights.items()
     }
     probe = np.asarray(model.probe, order='C')
-    # The file format knows no complex numbers: real and imaginary parts go last.
+    # The file format has no complex numbers: real and imaginary parts go last.
     tensors['probe'] = np.stack([probe.real, probe.imag], axis=-1)
     tensors['losses'] = np.asarray(model.losses, order='C')
     return tensors

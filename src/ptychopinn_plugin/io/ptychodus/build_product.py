@@ -1,9 +1,8 @@
-"""Ptychodus products that put an object where the scan's positions say."""
+"""Ptychodus products whose positions fall on the right pixels of their object."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,47 +12,36 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePositionSequence
 from ptychodus.api.product import LossValue, Product, ProductMetadata
 
-from ptychopinn_plugin.io.ptychodus.coordinates import to_host
-from ptychopinn_plugin.scan.data import ComplexArray, ScanData
-
-NOMINAL_PIXEL_M = 1e-9
-NOMINAL_ENERGY_EV = 10_000.0
-NOMINAL_DISTANCE_M = 1.0
-PIXEL_SIZE_UNKNOWN = 'pixel size unknown: 1 nm is nominal'
+from ptychopinn_plugin.io.ptychodus.instrument import Instrument, find_instrument
+from ptychopinn_plugin.io.ptychodus_coordinates import to_host
+from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
 
 
-@dataclass(frozen=True)
-class Instrument:
-    """Geometry for a product; nominal where the scan does not know its own.
+def build_reconstruction_product(
+    reconstruction: Reconstruction, scan: ScanData, *, name: str, comments: str
+) -> Product:
+    """Return the product of a reconstruction; positions and pixel size are its own.
 
-    Attributes:
-        pixel_size_m: (height, width) of an object pixel.
-        photon_energy_ev: photon energy.
-        detector_distance_m: sample to detector.
-        notes: a sentence for each nominal value.
+    The losses are the training history of the model, or the residual of each step where there was
+    no model.
+
+    Args:
+        reconstruction: the reconstruction.
+        scan: that it was made from: its scan index, energy, distance and object centre.
+        name: of the product.
+        comments: of the product.
     """
-
-    pixel_size_m: tuple[float, float]
-    photon_energy_ev: float
-    detector_distance_m: float
-    notes: tuple[str, ...]
-
-
-def instrument_of(scan: ScanData) -> Instrument:
-    """Return the scan's geometry, nominal values where it has none."""
-    known = scan.metadata
-    notes = []
-    if known.pixel_size_m is None:
-        notes.append(PIXEL_SIZE_UNKNOWN)
-    if known.photon_energy_ev is None:
-        notes.append('photon energy unknown: 10 keV is nominal')
-    if known.detector_distance_m is None:
-        notes.append('detector distance unknown: 1 m is nominal')
-    return Instrument(
-        known.pixel_size_m or (NOMINAL_PIXEL_M, NOMINAL_PIXEL_M),
-        NOMINAL_ENERGY_EV if known.photon_energy_ev is None else known.photon_energy_ev,
-        NOMINAL_DISTANCE_M if known.detector_distance_m is None else known.detector_distance_m,
-        tuple(notes),
+    return build_product(
+        scan,
+        reconstruction.object_canvas,
+        reconstruction.origin_px,
+        reconstruction.probe,
+        name=name,
+        comments=comments,
+        losses=reconstruction.losses or reconstruction.residual.tolist(),
+        positions_px=reconstruction.positions_px,
+        pixel_size_m=reconstruction.pixel_size_m,
     )
 
 
@@ -66,6 +54,8 @@ def build_product(
     name: str,
     comments: str,
     losses: Sequence[float] = (),
+    positions_px: PositionArray | None = None,
+    pixel_size_m: tuple[float, float] | None = None,
 ) -> Product:
     """Return a product whose positions fall on the right pixels of its object.
 
@@ -81,8 +71,11 @@ def build_product(
         name: of the product.
         comments: of the product.
         losses: from step 1; values that a log axis cannot show are left out.
+        positions_px: float64 (n, 2), (row, column), object pixels; None for those of the scan.
+        pixel_size_m: (height, width) of an object pixel; None for that of the scan.
     """
-    instrument = instrument_of(scan)
+    instrument = find_instrument(scan, pixel_size_m)
+    positions_px = scan.positions_px if positions_px is None else positions_px
     height_m, width_m = instrument.pixel_size_m
     center_y_m, center_x_m = _canvas_center(scan, object_canvas.shape, origin_px, height_m, width_m)
     geometry = ObjectGeometry(
@@ -95,28 +88,39 @@ def build_product(
     )
     pixels = PixelGeometry(width_m=width_m, height_m=height_m)
     filled = np.where(np.isfinite(object_canvas), object_canvas, np.complex64(1))
+    return Product(
+        metadata=_metadata(name, comments, instrument, probe),
+        probe_positions=_world_positions(scan, positions_px, geometry, origin_px),
+        probes=ProbeSequence(probe, None, pixels),
+        object_=Object(filled, pixels, ObjectCenter(x_m=center_x_m, y_m=center_y_m)),
+        losses=_losses(losses),
+    )
+
+
+def _metadata(
+    name: str, comments: str, instrument: Instrument, probe: ComplexArray
+) -> ProductMetadata:
+    photons = round(float(np.sum(np.abs(probe.astype(np.complex128)) ** 2)))
     # By position: Ptychodus 1.6 and 1.7 name the fourth and the seventh field differently.
-    metadata = ProductMetadata(
+    return ProductMetadata(
         name,
         comments,
         instrument.detector_distance_m,
         instrument.photon_energy_ev,
-        round(float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))),
+        photons,
         0.0,
         0.0,
         0.0,
     )
-    return Product(
-        metadata=metadata,
-        probe_positions=_world_positions(scan, geometry, origin_px),
-        probes=ProbeSequence(probe, None, pixels),
-        object_=Object(filled, pixels, ObjectCenter(x_m=center_x_m, y_m=center_y_m)),
-        losses=[
-            LossValue(step, float(value))
-            for step, value in enumerate(losses, start=1)
-            if np.isfinite(value) and value > 0
-        ],
-    )
+
+
+def _losses(losses: Sequence[float]) -> list[LossValue]:
+    """Return the losses that a log axis can show."""
+    return [
+        LossValue(step, float(value))
+        for step, value in enumerate(losses, start=1)
+        if np.isfinite(value) and value > 0
+    ]
 
 
 def _canvas_center(
@@ -136,11 +140,14 @@ def _canvas_center(
 
 
 def _world_positions(
-    scan: ScanData, geometry: ObjectGeometry, origin_px: tuple[int, int]
+    scan: ScanData,
+    positions_px: PositionArray,
+    geometry: ObjectGeometry,
+    origin_px: tuple[int, int],
 ) -> ProbePositionSequence:
     index = scan.metadata.scan_index
     numbers: npt.NDArray[np.int64] = np.arange(scan.frame_count) if index is None else index
-    pixels = to_host(scan.positions_px, scan.frame_size) - np.asarray(origin_px)
+    pixels = to_host(positions_px, scan.frame_size) - np.asarray(origin_px)
     return ProbePositionSequence(
         [
             geometry.map_coordinates_object_to_probe(ObjectPosition(int(i), float(x), float(y)))

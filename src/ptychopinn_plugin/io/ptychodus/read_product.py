@@ -1,4 +1,4 @@
-"""Results from Ptychodus products, ours and those of other programs."""
+"""Reconstructions from Ptychodus products, ours and those of other programs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from ptychodus.api.product import Product
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
-from ptychopinn_plugin.io.ptychodus.build_product import PIXEL_SIZE_UNKNOWN
-from ptychopinn_plugin.io.ptychodus.coordinates import from_host
+from ptychopinn_plugin.io.ptychodus.instrument import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
+from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Canvas, Reconstruction
-from ptychopinn_plugin.scan.result import Result
 
 STORED_LOSS = 'stored loss'
 _MADE_BY = re.compile(r'backend (\w+), .* steps in ([\d.]+) s')
 
 
-def load_product_result(path: Path) -> Result:
-    """Read a product as a result.
+def load_product_reconstruction(path: Path) -> Reconstruction:
+    """Read a product as a reconstruction.
 
     The coverage is computed anew from positions and probe. The losses of the product become the
-    residual, their stage is 'stored loss'. A product that another program made has the backend ''
-    and takes nan seconds.
+    residual, their stage is 'stored loss' and their formula is not known. A product that another
+    program made has the backend '' and takes nan seconds.
 
     Raises:
         ResultFileError: no product, or one whose object has several layers or no pixel.
@@ -50,17 +49,19 @@ def load_product_result(path: Path) -> Result:
     backend, seconds = _maker(product.metadata.comments)
     losses = np.array([loss.value for loss in product.losses], dtype=np.float64)
     shape = (int(canvas.shape[1]), int(canvas.shape[2]))
-    reconstruction = Reconstruction(
+    return Reconstruction(
         object_canvas=canvas[0].astype(np.complex64),
         origin_px=(0, 0),
         probe=probe,
+        positions_px=positions,
         coverage=illumination_coverage(positions, probe, Canvas((0, 0), shape)),
         residual=losses,
         stages=(STORED_LOSS,) * len(losses),
         backend=cast('Backend', backend),
         seconds=seconds,
+        pixel_size_m=_pixel_size(product),
+        residual_name='',
     )
-    return Result(reconstruction, positions, _pixel_size(product))
 
 
 def _pixel_size(product: Product) -> tuple[float, float] | None:

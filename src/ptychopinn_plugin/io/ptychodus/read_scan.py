@@ -15,15 +15,15 @@ from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_inpu
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_arrays import given_probe
-from ptychopinn_plugin.io.ptychodus.coordinates import from_host
+from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan import orient
-from ptychopinn_plugin.scan.axis_orientation import TURNED
-from ptychopinn_plugin.scan.builder import Draft
+from ptychopinn_plugin.scan.axis_orientation import ORIENTED
+from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData, ScanMetadata
 
 Content = TypeVar('Content')
 
-# What h5py and the host's readers raise for a file that is not what it should be.
+# What h5py and the host's readers raise for a damaged file or one of another kind.
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 
 
@@ -60,24 +60,24 @@ def load_ptychodus(
         diffraction_h5: assembled diffraction data, counts.
         product_h5: positions, probe and object.
         probe: a probe file (.npz, .npy) or array in place of the product's.
-        orientation: as for `scan_of_input`.
+        orientation: as for `scan_from_input`.
 
     Raises:
         ScanDataError: with every fault of both files.
     """
     source = f'{diffraction_h5} + {product_h5.name}'
-    draft = Draft(source)
-    data = draft.attempt(_load, load_diffraction_data, diffraction_h5, 'diffraction file')
-    product = draft.attempt(_load, load_product, product_h5, 'product')
+    builder = ScanBuilder(source)
+    data = builder.attempt(_load, load_diffraction_data, diffraction_h5, 'diffraction file')
+    product = builder.attempt(_load, load_product, product_h5, 'product')
     if data is None or product is None:
-        raise ScanDataError(draft.faults, source)
+        raise ScanDataError(builder.faults, source)
     try:
         parameters = prepare_reconstruct_input(data, product)
     except UNREADABLE as error:
         raise ScanDataError([f'frames and positions do not pair: {error}'], source) from error
     decisions = _pairing_decisions(data, product, parameters)
     del data
-    return scan_of_input(parameters, source, decisions, probe, orientation)
+    return scan_from_input(parameters, source, decisions, probe, orientation)
 
 
 def load_product_probe(product_h5: Path) -> ComplexArray:
@@ -89,7 +89,7 @@ def load_product_probe(product_h5: Path) -> ComplexArray:
     return _main_probe(_load(load_product, product_h5, 'product'), [])
 
 
-def scan_of_input(
+def scan_from_input(
     parameters: ReconstructInput,
     source: str = 'Ptychodus',
     decisions: tuple[str, ...] = (),
@@ -100,44 +100,44 @@ def scan_of_input(
 
     Positions move by half a pixel (the host's coordinate is the middle of a patch, ours its pixel
     N//2), counts become float32, bad pixels the mask, the object's shape the canvas. A product
-    whose comments say that its positions were turned before is not turned again.
+    whose comments say that its positions were oriented before is not oriented again.
 
     Args:
         parameters: frames (n, N, N) counts, bad pixels (N, N) True where bad, and the product.
         source: for messages.
         decisions: taken on the way here.
         probe: a probe file (.npz, .npy) or array in place of the product's.
-        orientation: how to turn the positions; None leaves them.
+        orientation: how to orient the positions; None leaves them.
 
     Raises:
         ScanDataError: with every fault, several object layers among them.
     """
     product = parameters.product
-    draft = Draft(source, decisions=list(decisions))
-    draft.counts = np.asarray(parameters.diffraction_patterns).astype(np.float32)
+    builder = ScanBuilder(source, decisions=list(decisions))
+    builder.counts = np.asarray(parameters.diffraction_patterns).astype(np.float32)
     if parameters.bad_pixels is not None:
-        draft.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
+        builder.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
     if probe is None:
-        draft.probe = _main_probe(product, draft.decisions)
+        builder.probe = _main_probe(product, builder.decisions)
     else:
-        draft.probe = draft.attempt(given_probe, probe, draft.decisions)
-    draft.positions_px = draft.attempt(_positions, product, draft.counts.shape[-1])
+        builder.probe = builder.attempt(given_probe, probe, builder.decisions)
+    builder.positions_px = builder.attempt(_positions, product, builder.counts.shape[-1])
     if product.object_.num_layers > 1:
-        draft.faults.append(
+        builder.faults.append(
             f'the object of the product has {product.object_.num_layers} layers; one layer is '
             'needed, flatten it in Ptychodus'
         )
     elif 0 not in product.object_.get_array().shape:
-        draft.object_guess = product.object_.get_layer(0).astype(np.complex64)
-    draft.metadata = _metadata(product)
-    turns = {} if orientation is None else orientation.model_dump()
-    if any(turns.values()) and TURNED in product.metadata.comments:
-        turns = {}
-        draft.decisions.append(
+        builder.object_guess = product.object_.get_layer(0).astype(np.complex64)
+    builder.metadata = _metadata(product)
+    flags = {} if orientation is None else orientation.model_dump()
+    if any(flags.values()) and ORIENTED in product.metadata.comments:
+        flags = {}
+        builder.decisions.append(
             'positions were turned when this product was reconstructed, as its comments say; they '
             'are not turned again'
         )
-    return orient(draft.finish(), **turns)
+    return orient(builder.build(), **flags)
 
 
 def photon_energy_ev(metadata: ProductMetadata) -> float:

@@ -1,1 +1,1 @@
-"""The `cnn` architecture, PtychoPINN as published: what both backends share, no framework."""
+"""The `cnn` architecture, PtychoPINN as published: common parts, no framework."""

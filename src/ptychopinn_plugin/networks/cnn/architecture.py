@@ -1,9 +1,9 @@
-"""The published network as both backends build it: channels, names, shapes, first weights.
+"""The published network in every backend: channels, names, shapes, initial weights.
 
 PtychoPINN of Hoidn, Mishra and Mehta (Sci. Rep. 13, 22789, 2023,
 doi:10.1038/s41598-023-48351-7). Each encoder block halves the side of its input with a pooling,
-down to 8 x 8; each decoder block doubles it after its convolutions: the coarse ones let every pixel
-of a patch see all of its frame.
+down to 8 x 8; each decoder block doubles it after its convolutions: the receptive field of a
+patch's pixel is the whole frame.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ FILTERS = {
 }
 DECODERS = ('decoder.amplitude', 'decoder.phase')
 KERNEL = 3
-# Channels of a decoder's last block that draw the border of an object that they pad.
+# Channels of a decoder's last block that give the border around the centre that the others give.
 BORDER_CHANNELS = 4
-# Weights of the last convolutions relative to those before ReLUs: the object starts nearly flat.
+# Initial weights of the last convolutions relative to those before ReLUs: the object starts nearly
+# flat.
 HEAD_FACTOR = 0.1
-# Where a sigmoid's range ends too low for an amplitude of 1, it starts here.
-MOST_OF_SIGMOID = 0.9
+# Initial value where an amplitude of 1 is above the range of a sigmoid, or near its end, where the
+# gradient vanishes.
+GREATEST_SIGMOID = 0.9
 WEIGHTS_STREAM = 3
 INTENSITY, PROBE_REAL, PROBE_IMAG = 'intensity.log', 'probe.real', 'probe.imag'
 
@@ -40,7 +42,7 @@ def encoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
     """Return the channels of each encoder block.
 
     Args:
-        model: the network's shape.
+        model: the architecture.
         frame_size: side N of a frame.
 
     Raises:
@@ -61,18 +63,18 @@ def decoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
     return filters[-2::-1] if model.pad_object else (*filters[-2::-1], filters[0])
 
 
-def frames_of(model: ModelConfig) -> int:
-    """Return C, the frames of a group: the channels that the network sees."""
+def input_channels(model: ModelConfig) -> int:
+    """Return C, the frames of a group: the input channels."""
     return model.gridsize**2
 
 
-def patches_of(model: ModelConfig) -> int:
-    """Return the patches that a group gives: one a frame, or that of its own frame."""
-    return frames_of(model) if model.object_big else 1
+def output_channels(model: ModelConfig) -> int:
+    """Return the patches of a group: one a frame, or that of its first frame."""
+    return input_channels(model) if model.object_big else 1
 
 
 def has_border(model: ModelConfig) -> bool:
-    """Say whether channels of their own draw the patch's border."""
+    """Return whether separate channels give the border of a patch."""
     return model.pad_object and model.probe_big
 
 
@@ -80,7 +82,7 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
     """Return name and shape of each trained array, in the network's order.
 
     Args:
-        model: the network's shape.
+        model: the architecture.
         frame_size: side N of a frame: 64, 128 or 256.
         modes: of the probe.
 
@@ -94,7 +96,7 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
     shapes: dict[str, tuple[int, ...]] = {}
     filters = encoder_filters(model, frame_size)
     for block, (before, after) in enumerate(
-        zip((frames_of(model), *filters), filters, strict=False)
+        zip((input_channels(model), *filters), filters, strict=False)
     ):
         shapes |= _block(f'encoder.{block}', before, after)
     for decoder in DECODERS:
@@ -106,18 +108,18 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
     return shapes
 
 
-def fresh_weights(
+def initial_weights(
     model: ModelConfig, frame_size: int, probe: npt.NDArray[np.complex64], seed: int
 ) -> Weights:
-    """Return the weights that a training starts from, the same ones for every backend.
+    """Return the initial weights, the same ones for every backend.
 
     He-uniform before ReLUs (He et al., ICCV 2015, doi:10.1109/ICCV.2015.123); the last
     convolutions are smaller and biased so that the object starts near 1.
 
     Args:
-        model: the network's shape.
+        model: the architecture.
         frame_size: side N of a frame.
-        probe: complex64 (modes, N, N), where a trained probe starts.
+        probe: complex64 (modes, N, N), initial value of a trained probe.
         seed: of the weights.
 
     Raises:
@@ -140,10 +142,10 @@ def fresh_weights(
 
 
 def amplitude_bias(model: ModelConfig) -> float:
-    """Return what the amplitude's activation maps to 1 / probe_scale: an amplitude of 1."""
+    """Return the bias that the activation maps to 1 / probe_scale: an amplitude of 1."""
     target = 1 / model.probe_scale
     if model.amp_activation == 'sigmoid':
-        target = min(target, MOST_OF_SIGMOID)
+        target = min(target, GREATEST_SIGMOID)
         return math.log(target / (1 - target))
     if model.amp_activation == 'softplus':
         return target + math.log(-math.expm1(-target))
@@ -166,9 +168,9 @@ def _decoder(
         shapes |= _block(f'{name}.{block}', before, after)
         before = after
     border = BORDER_CHANNELS if has_border(model) else 0
-    shapes |= _conv(f'{name}.head', before - border, patches_of(model))
+    shapes |= _conv(f'{name}.head', before - border, output_channels(model))
     if border:
-        shapes |= _conv(f'{name}.border', border, patches_of(model))
+        shapes |= _conv(f'{name}.border', border, output_channels(model))
     return shapes
 
 

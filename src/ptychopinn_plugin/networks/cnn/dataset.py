@@ -1,6 +1,6 @@
-"""The groups of frames that the published network is trained on and applied to, NumPy only.
+"""Batches of frame groups for the published network, NumPy only.
 
-Frames stay as they are and are normalised a batch at a time, so that a scan is held once.
+Frames are normalised one batch at a time, so that a scan is held in memory once.
 """
 
 from __future__ import annotations
@@ -8,141 +8,152 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.cnn.architecture import patches_of
+from ptychopinn_plugin.networks.cnn.architecture import output_channels
 from ptychopinn_plugin.networks.cnn.frame_groups import Index
-from ptychopinn_plugin.networks.cnn.ground_truth import check_truth, true_patches_of
-from ptychopinn_plugin.networks.cnn.predicted_counts import known_part, patch_weight
+from ptychopinn_plugin.networks.cnn.ground_truth import check_ground_truth, ground_truth_patches
+from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe, patch_weight
+from ptychopinn_plugin.physics.overlap_add import add_patches, cut_patches
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
+from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.solver.batches import frame_amplitudes
-
-Value = TypeVar('Value', bound=np.generic)
-# Frames whose photons are summed at once.
-COUNTED_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
 class GroupBatch:
-    """A few groups as one step of the optimiser handles them; n patches, C of a group together.
+    """Some groups of one scan; n patches, those of a group next to each other.
 
     Attributes:
         inputs: float32 (b, C, N, N), normalised amplitudes, zero frequency at N//2.
         amplitudes: float32 (n, N, N), sqrt(counts), zero frequency at index 0; bad pixels 0.
-        positions_px: float64 (n, 2), of the patches.
+        positions_px: float64 (n, 2), (row, column) of the patches, object pixels.
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
-        corners: int64 (n, 2) on the canvas of the batch, None where patches stand alone.
-        shares: float32 (n, N, N), of that canvas; None where patches stand alone.
-        canvas_shape: (H, W) of the canvas.
-        truth: complex64 (n, N, N), patches of the known object, or None.
-        scan: number of the scan that the groups are of.
+        probe: complex64 (modes, N, N), of the scan.
+        good: float32 (N, N), 1 at good detector pixels and 0 at bad ones, zero frequency at
+            index 0.
+        canvas_shape: (H, W) of the canvas on which patches are merged.
+        corners: int64 (n, 2) on that canvas, None where patches are not merged.
+        shares: float32 (n, N, N), each patch's share of the canvas; None where patches are not
+            merged.
+        ground_truth: complex64 (n, N, N), patches of the true object, or None.
+        scan_index: number of the scan in its training.
     """
 
     inputs: npt.NDArray[np.float32]
     amplitudes: npt.NDArray[np.float32]
     positions_px: npt.NDArray[np.float64]
     shifts_px: npt.NDArray[np.float32]
-    corners: Index | None
-    shares: npt.NDArray[np.float32] | None
+    probe: npt.NDArray[np.complex64]
+    good: npt.NDArray[np.float32]
     canvas_shape: tuple[int, int]
-    truth: npt.NDArray[np.complex64] | None = None
-    scan: int = 0
+    corners: Index | None = None
+    shares: npt.NDArray[np.float32] | None = None
+    ground_truth: npt.NDArray[np.complex64] | None = None
+    scan_index: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class GroupedScan:
-    """A scan ready to be cut into batches of groups.
+    """A scan and all that its batches have in common.
 
     Attributes:
-        scan: the frames, the probe and, for supervised training, the known object.
-        model: the network's shape.
-        number: of the scan in its training.
-        photons: a frame, of its good pixels.
-        side: of the region that holds any group, object pixels.
-        overlap: whether the patches of a batch are merged, or those of each group.
+        scan: the frames, the probe and, for supervised training, the true object.
+        model: the architecture.
+        index: number of the scan in its training.
+        photons: mean over the frames, at good pixels.
+        side: of a square that holds any group, object pixels.
         weight: float32 (N, N), of a patch's pixels where patches overlap.
+        good: float32 (N, N), 1 at good detector pixels, zero frequency at index 0.
         corners: int64 (n, 2), first object pixel of each frame's patch.
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
-        with_truth: whether batches hold patches of the known object.
+        with_ground_truth: whether batches hold patches of the true object.
+        overlap: whether the patches of a batch are merged, or those of each group.
     """
 
     scan: ScanData
     model: ModelConfig
-    number: int
+    index: int
     photons: float
     side: int
     weight: npt.NDArray[np.float32]
+    good: npt.NDArray[np.float32]
     corners: Index
     shifts_px: npt.NDArray[np.float32]
-    with_truth: bool = False
+    with_ground_truth: bool = False
     overlap: Literal['batch', 'group'] = 'batch'
 
     @classmethod
-    def of(
+    def from_scan(
         cls,
         scan: ScanData,
         model: ModelConfig,
         groups: Sequence[Index],
         *,
-        number: int = 0,
-        with_truth: bool = False,
+        index: int = 0,
+        with_ground_truth: bool = False,
         overlap: Literal['batch', 'group'] = 'batch',
     ) -> GroupedScan:
-        """Prepare a scan.
+        """Compute what the batches of a scan have in common.
 
         Args:
             scan: the scan.
-            model: the network's shape.
+            model: the architecture.
             groups: int64 (groups, C) each, all that batches will be made of.
-            number: of the scan in its training.
-            with_truth: whether patches of its object are wanted.
+            index: number of the scan in its training.
+            with_ground_truth: whether batches hold patches of the true object.
             overlap: which patches are merged.
 
         Raises:
-            ScanDataError: an object is needed and not known.
+            ScanDataError: the true object is needed and not known.
         """
-        if with_truth:
-            check_truth(scan)
+        if with_ground_truth:
+            check_ground_truth(scan)
         corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
         extent = max((int(np.ptp(corners[one], axis=1).max()) for one in groups), default=0)
         return cls(
             scan,
             model,
-            number,
-            photons_of(scan),
+            index,
+            mean_photons(scan),
             extent + scan.frame_size,
-            patch_weight(known_part(model, scan.probe)),
+            patch_weight(masked_probe(model, scan.probe)),
+            np.fft.ifftshift(~scan.mask).astype(np.float32),
             corners,
             shifts,
-            with_truth,
+            with_ground_truth,
             overlap,
         )
 
     @property
     def merges_batches(self) -> bool:
-        """Whether the patches of a batch are merged on one region of the object."""
+        """Whether the patches of a batch are merged on one canvas."""
         model = self.model
         return model.object_big and model.model_type == 'pinn' and self.overlap == 'batch'
 
     def batch(self, groups: Index) -> GroupBatch:
         """Return the batch of some groups, int64 (b, C)."""
-        flat = groups[:, : patches_of(self.model)].ravel()
-        corners, canvas_shape = self._regions(groups)
+        frames = groups[:, : output_channels(self.model)].ravel()
+        corners, canvas_shape = self._place(groups)
         return GroupBatch(
-            self._inputs(groups),
-            frame_amplitudes(self.scan.counts[flat], self.scan.mask),
-            self.scan.positions_px[flat],
-            self.shifts_px[flat],
-            corners,
-            None if corners is None else shares_of(corners, self.weight, canvas_shape),
-            canvas_shape,
-            true_patches_of(self.scan, flat) if self.with_truth else None,
-            self.number,
+            inputs=self._inputs(groups),
+            amplitudes=frame_amplitudes(self.scan.counts[frames], self.scan.mask),
+            positions_px=self.scan.positions_px[frames],
+            shifts_px=self.shifts_px[frames],
+            probe=self.scan.probe,
+            good=self.good,
+            canvas_shape=canvas_shape,
+            corners=corners,
+            shares=None if corners is None else patch_shares(corners, self.weight, canvas_shape),
+            ground_truth=ground_truth_patches(self.scan, frames)
+            if self.with_ground_truth
+            else None,
+            scan_index=self.index,
         )
 
     def _inputs(self, groups: Index) -> npt.NDArray[np.float32]:
@@ -152,10 +163,14 @@ class GroupedScan:
         amplitudes *= np.float32(input_scale(self.scan.frame_size, self.photons))
         return amplitudes.reshape(*groups.shape, *amplitudes.shape[1:])
 
-    def _regions(self, groups: Index) -> tuple[Index | None, tuple[int, int]]:
-        """Lay patches on a canvas, or those of each group below the last; None where none meet."""
+    def _place(self, groups: Index) -> tuple[Index | None, tuple[int, int]]:
+        """Place the patches of a batch on its canvas.
+
+        All patches lie as on the object where batches are merged; else those of each group do, one
+        group below the other. Where a group has one patch only, nothing is merged.
+        """
         size = self.scan.frame_size
-        corners = self.corners[groups[:, : patches_of(self.model)]]
+        corners = self.corners[groups[:, : output_channels(self.model)]]
         if self.merges_batches:
             flat = corners.reshape(-1, 2) - corners.min(axis=(0, 1))
             height, width = (flat.max(axis=0) + size).tolist()
@@ -167,22 +182,15 @@ class GroupedScan:
         return corners.reshape(-1, 2), (len(groups) * self.side, self.side)
 
 
-def photons_of(scan: ScanData) -> float:
-    """Return the photons a frame on good pixels."""
-    good = ~scan.mask
-    total = sum(
-        float(scan.counts[first : first + COUNTED_TOGETHER][:, good].sum(dtype=np.float64))
-        for first in range(0, scan.frame_count, COUNTED_TOGETHER)
-    )
-    return total / scan.frame_count
-
-
 def input_scale(size: int, photons: float) -> float:
-    """Return the factor of the network's input: frames then have a mean power of (N/2)^2."""
+    """Return the factor of the network's input: frames then have a mean power of (N/2)^2.
+
+    The normalisation of PtychoPINN (doi:10.1038/s41598-023-48351-7).
+    """
     return size / 2 / math.sqrt(max(photons, 1e-30))
 
 
-def shares_of(
+def patch_shares(
     corners: Index, weight: npt.NDArray[np.float32], canvas_shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
     """Return each patch's share of the canvas under it, float32 (n, N, N); they add up to 1.
@@ -192,14 +200,6 @@ def shares_of(
         weight: float32 (N, N), positive.
         canvas_shape: (H, W).
     """
-    size = len(weight)
-    total = np.zeros(canvas_shape, np.float32)
-    for row, column in corners.tolist():
-        total[row : row + size, column : column + size] += weight
-    return np.asarray(weight / _cut(total, corners, size))
-
-
-def _cut(canvas: npt.NDArray[Value], corners: Index, size: int) -> npt.NDArray[Value]:
-    """Cut patches (n, size, size) out of a canvas."""
-    windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
-    return np.asarray(windows[corners[:, 0], corners[:, 1]])
+    repeated = np.broadcast_to(weight, (len(corners), *weight.shape))
+    total = add_patches(np.zeros(canvas_shape, np.float32), repeated, corners)
+    return np.asarray(weight / cut_patches(total, corners, len(weight)))

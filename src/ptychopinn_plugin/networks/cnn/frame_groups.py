@@ -14,9 +14,9 @@ from ptychopinn_plugin.errors import PatchError
 Index = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.float64]
 
-# Distances that differ by less, in object pixels, are the same: what a raster's rounding errors
-# make of equal steps must not choose between frames.
-DISTANCE_STEP_PX = 1e-3
+# Distances that differ by less, in object pixels, count as equal: rounding errors of a raster's
+# positions must not choose between frames.
+DISTANCE_TOLERANCE_PX = 1e-3
 # Bounds the memory that the search for neighbours takes, some hundred bytes a pair.
 PAIRS_AT_ONCE = 2**18
 # RandomState's streams never change: one for the frames, one for the groups of a seed.
@@ -96,16 +96,16 @@ def draw_groups(
         return np.asarray(frames[own][:, None])
     near = nearest(positions_px[frames], min(neighbor_count, len(frames) - 1))
     repeats = rounds + bool(rest)
-    drawn = _combinations(random, len(frames), repeats, near.shape[1], members)
-    turn = np.arange(len(own)) // len(frames)
-    others = np.take_along_axis(near[own], drawn[own, turn], axis=1)
+    combinations = _combinations(random, len(frames), repeats, near.shape[1], members)
+    repeat = np.arange(len(own)) // len(frames)
+    others = np.take_along_axis(near[own], combinations[own, repeat], axis=1)
     return np.asarray(frames[np.concatenate([own[:, None], others], axis=1)])
 
 
 def nearest(positions_px: Positions, count: int) -> Index:
     """Return the frames nearest to each frame, itself left out.
 
-    Of frames equally near, to DISTANCE_STEP_PX, the first in the scan is taken.
+    Of frames equally near, to DISTANCE_TOLERANCE_PX, the first in the scan is taken.
 
     Args:
         positions_px: float64 (n, 2), object pixels.
@@ -139,13 +139,13 @@ def _nearest_to(
         _, rows = tree.query(positions_px[own], k=asked)
         candidates = kept[rows]
         # Not the tree's own distances: these are the same, bit for bit, on every machine.
-        apart = positions_px[candidates] - positions_px[own, None]
-        steps = np.rint(np.sqrt(np.sum(apart**2, axis=-1)) / DISTANCE_STEP_PX)
-        horizon = steps.max(axis=1)
-        steps[candidates == own[:, None]] = np.inf
-        order = np.lexsort((candidates, steps), axis=-1)[:, :count]
+        offsets = positions_px[candidates] - positions_px[own, None]
+        rounded = np.rint(np.sqrt(np.sum(offsets**2, axis=-1)) / DISTANCE_TOLERANCE_PX)
+        horizon = rounded.max(axis=1)
+        rounded[candidates == own[:, None]] = np.inf
+        order = np.lexsort((candidates, rounded), axis=-1)[:, :count]
         found[pending] = np.take_along_axis(candidates, order, axis=1)
-        last = np.take_along_axis(steps, order[:, -1:], axis=1)[:, 0]
+        last = np.take_along_axis(rounded, order[:, -1:], axis=1)[:, 0]
         # A frame beyond the candidates may be as near as the last one taken.
         pending = pending[last + 1 >= horizon] if asked < len(kept) else pending[:0]
         asked *= 2
@@ -156,8 +156,8 @@ def _first_at_each_place(positions_px: Positions, count: int) -> Index:
     """Return, ascending, the first `count` frames of each position: no one is nearer to others."""
     _, place, sizes = np.unique(positions_px, axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(place.ravel(), kind='stable')
-    turn = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.sort(order[turn < count])
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[rank < count])
 
 
 def _selected(random: np.random.RandomState, count: int, wanted: int, sequential: bool) -> Index:
@@ -198,7 +198,7 @@ def _combinations(
 
 
 def _check(gridsize: int, neighbor_count: int, frame_count: int) -> None:
-    """Refuse groups that cannot be filled."""
+    """Check that groups can be filled."""
     size = gridsize**2
     if neighbor_count < size - 1:
         raise PatchError(

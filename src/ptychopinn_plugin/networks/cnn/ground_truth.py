@@ -1,4 +1,4 @@
-"""Known objects to train on: the true patch under each frame."""
+"""Ground truth of supervised training: the patch of the true object under each frame."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.physics.overlap_add import cut_patches
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.scan.data import ComplexArray
 
-# A starting object may carry a little noise; a sample differs from its mean by more than this.
+# Greatest deviation from the mean, relative to the greatest modulus: an initial guess of ones with
+# a little noise stays below, a sample above.
 FLAT = 1e-3
 
 
-def check_truth(scan: ScanData, what: str = 'supervised training') -> None:
+def check_ground_truth(scan: ScanData, purpose: str = 'supervised training') -> None:
     """Check that the true object under every frame of a scan is known.
 
     Args:
         scan: to be trained on.
-        what: needs it, for the message.
+        purpose: what needs it, for the message.
 
     Raises:
-        ScanDataError: it has neither true patches nor an object guess that shows something and
-            covers every patch.
+        ScanDataError: it has neither true patches nor an object guess that is not flat and covers
+            every patch.
     """
-    fault = '' if scan.true_patches is not None else _fault(scan)
+    fault = '' if scan.true_patches is not None else _find_fault(scan)
     if fault:
         raise ScanDataError(
             [
-                f'{what} needs Y (the true patch of each frame, complex (n, N, N)) or a true '
+                f'{purpose} needs Y (the true patch of each frame, complex (n, N, N)) or a true '
                 f"objectGuess, and {fault}; give one of them, or train with model_type 'pinn', "
                 'which needs none'
             ],
@@ -37,14 +39,14 @@ def check_truth(scan: ScanData, what: str = 'supervised training') -> None:
         )
 
 
-def true_patches_of(scan: ScanData, frames: npt.NDArray[np.int64]) -> ComplexArray:
+def ground_truth_patches(scan: ScanData, frames: npt.NDArray[np.int64]) -> ComplexArray:
     """Return the true object under frames, complex64 (*frames.shape, N, N).
 
-    Cut from the object guess at round(position) - N//2 where the scan has no true patches; what
-    remains of a position belongs to the probe.
+    Cut from the object guess at round(position) - N//2 where the scan has no true patches; the
+    sub-pixel part of a position shifts the probe.
 
     Args:
-        scan: one that passed `check_truth`.
+        scan: one that passed `check_ground_truth`.
         frames: int64, numbers of frames, of any shape.
     """
     if scan.true_patches is not None:
@@ -52,14 +54,12 @@ def true_patches_of(scan: ScanData, frames: npt.NDArray[np.int64]) -> ComplexArr
         return given
     assert scan.object_guess is not None
     size = scan.frame_size
-    windows = np.lib.stride_tricks.sliding_window_view(scan.object_guess, (size, size))
     corners = patch_placement(scan.positions_px, size)[0][frames]
-    cut: ComplexArray = windows[corners[..., 0], corners[..., 1]]
-    return cut
+    return cut_patches(scan.object_guess, corners, size)
 
 
-def _fault(scan: ScanData) -> str:
-    """Say why the object guess is no known object, '' where it is one."""
+def _find_fault(scan: ScanData) -> str:
+    """Return why the object guess is no ground truth, '' where it is one."""
     guess = scan.object_guess
     if guess is None:
         return 'the scan has neither'

@@ -1,4 +1,4 @@
-"""What a group's patches are judged by, written once over `Ops`."""
+"""Losses of the published network on counts and patches, written once over `Ops`."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from ptychopinn_plugin.physics.regularizers import smooth_modulus, total_variati
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each loss counts.
+    """Weight of each loss; 0 leaves it out.
 
     Attributes:
         poisson: of the Poisson deviance a photon, `nll_weight` with `nphotons` in it.
         amplitude: of the mean absolute error of amplitudes, `mae_weight`.
         variation: of the patches' total variation, `realspace_weight`.
-        truth: of the mean absolute error against known patches, `realspace_mae_weight`.
+        ground_truth: of the mean absolute error of patches, `realspace_mae_weight`.
     """
 
     poisson: float
     amplitude: float
     variation: float
-    truth: float
+    ground_truth: float
 
     @classmethod
-    def of(cls, model: ModelConfig, training: TrainingConfig, photons: float) -> LossWeights:
-        """Return what the configs ask for.
+    def from_config(
+        cls, model: ModelConfig, training: TrainingConfig, photons: float
+    ) -> LossWeights:
+        """Return the weights of a config.
 
-        A training with more photons than were measured weighs the Poisson loss more: both its
-        counts are multiplied, the photons that it is divided by are not.
+        `nphotons` above the measured photons increases the weight of the Poisson loss: the
+        deviance is proportional to the counts, and its divisor stays that of the measurement.
 
         Args:
-            model: says whether known objects alone are learned from.
+            model: a supervised model has the ground truth as its only loss.
             training: the weights.
             photons: a frame, of the data.
 
         Raises:
-            ConfigError: nothing is weighed.
+            ConfigError: all weights that tie the object to the data are 0.
         """
         if model.model_type == 'supervised':
             return cls(0.0, 0.0, 0.0, training.realspace_mae_weight or 1.0)
@@ -51,7 +53,7 @@ class LossWeights:
             training.realspace_weight,
             training.realspace_mae_weight,
         )
-        if not (weights.needs_counts or weights.needs_truth):
+        if not (weights.needs_counts or weights.needs_ground_truth):
             raise ConfigError(
                 [
                     'nll_weight, mae_weight and realspace_mae_weight are all 0, so that nothing '
@@ -62,13 +64,13 @@ class LossWeights:
 
     @property
     def needs_counts(self) -> bool:
-        """Whether predicted counts are needed at all."""
+        """Whether predicted counts are needed."""
         return self.poisson > 0 or self.amplitude > 0
 
     @property
-    def needs_truth(self) -> bool:
-        """Whether patches of a known object are needed."""
-        return self.truth > 0
+    def needs_ground_truth(self) -> bool:
+        """Whether patches of the true object are needed."""
+        return self.ground_truth > 0
 
 
 def counts_loss(
@@ -89,29 +91,29 @@ def counts_loss(
         deviance = poisson_deviance(ops, expected, counts, good)
         loss = loss + weights.poisson * deviance / (ops.sum(counts) + COUNT_FLOOR)
     if weights.amplitude:
-        apart = ops.sqrt(expected + COUNT_FLOOR) - amplitudes
-        error = smooth_modulus(ops, apart * apart)
+        difference = ops.sqrt(expected + COUNT_FLOOR) - amplitudes
+        error = smooth_modulus(ops, difference * difference)
         error = ops.sum(error if good is None else error * good)
         loss = loss + weights.amplitude * error / (ops.sum(amplitudes) + COUNT_FLOOR)
     return loss
 
 
 def patches_loss(
-    ops: Ops, weights: LossWeights, patches: Array, truth: Array | None, dose: Array
+    ops: Ops, weights: LossWeights, patches: Array, ground_truth: Array | None, dose: Array
 ) -> Array:
     """Return the loss of the patches themselves, a scalar.
 
     Args:
         ops: the framework.
         weights: of the losses.
-        patches: complex64 (n, N, N), as the network drew them.
-        truth: complex64 (n, N, N), of the known object, or None.
-        dose: float32 (N, N), |probe|^2 in any unit, the weight of each pixel of the truth.
+        patches: complex64 (n, N, N), from the network.
+        ground_truth: complex64 (n, N, N), of the true object, or None.
+        dose: float32 (N, N), |probe|^2 in any unit, the weight of each pixel's error.
     """
     loss = 0.0
     if weights.variation:
         loss = loss + weights.variation * total_variation(ops, patches)
-    if weights.truth and truth is not None:
-        error = smooth_modulus(ops, ops.abs2(patches - truth))
-        loss = loss + weights.truth * ops.mean(error * dose) / ops.mean(dose)
+    if weights.ground_truth and ground_truth is not None:
+        error = smooth_modulus(ops, ops.abs2(patches - ground_truth))
+        loss = loss + weights.ground_truth * ops.mean(error * dose) / ops.mean(dose)
     return loss

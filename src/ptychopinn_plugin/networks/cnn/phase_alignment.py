@@ -1,38 +1,40 @@
-"""The phase of each patch as a whole, which its frame does not show, from patches that overlap.
+"""Constant phases of overlapping patches, which their frames do not determine.
 
 A frame stays the same where its patch is multiplied by a constant phase, so patches that are right
-one by one may not fit each other. Each is turned to the object that all of them make together, and
-that object is made anew, again and again (a generalised power method: Boumal, SIAM J. Optim. 26,
-2355, 2016, doi:10.1137/16M105808X). What a patch knows of its turn spreads slowly. A few iterations
-let neighbours agree; many would add up small errors of the patches to large ones across a scan.
+one by one may not fit each other. Each is rotated to fit the object that all of them make together,
+and that object is computed anew, in iterations (a generalised power method: Boumal, SIAM J. Optim.
+26, 2355, 2016, doi:10.1137/16M105808X). Information on phases spreads by one overlap an iteration.
+A few iterations align neighbours; many would add up small errors of the patches to large ones
+across a scan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.physics.overlap_add import add_patches, cut_patches
 from ptychopinn_plugin.scan.canvas import patch_placement
 
 Complex = npt.NDArray[np.complex64]
 Corners = npt.NDArray[np.int64]
 
 ITERATIONS = 30
-# Share of the brightest pixel's light that counts as none.
+# Added to the dose, relative to its maximum: dark pixels then have no weight.
 DARK = 1e-3
-# Patches whose place on the object is looked at together.
-TOGETHER = 512
+# Patches that are cut at once; bounds the memory.
+CHUNK_PATCHES = 512
 
 
-def turns_of(
+def align_phases(
     parts: Sequence[Complex], positions_px: npt.NDArray[np.float64], probe: Complex
 ) -> Complex:
-    """Return the factors of modulus 1 that make overlapping patches agree, complex64 (n,).
+    """Return the factors of modulus 1 that align overlapping patches, complex64 (n,).
 
-    Only the central half of a patch is looked at; on the whole, nothing is turned.
+    Only the central half of a patch is used, which every configuration of the network
+    reconstructs. The sum of all factors has phase 0.
 
     Args:
         parts: complex64 (some, N, N) each, n patches of the object, one part after the other.
@@ -48,37 +50,32 @@ def turns_of(
     patches = np.concatenate([part[centre] for part in parts]) * weight
     corners, _ = patch_placement(positions_px, half)
     corners -= corners.min(axis=0)
-    dose = _added(np.broadcast_to(weight, patches.shape), corners)
+    shape = corners.max(axis=0) + half
+    dose = add_patches(np.zeros(shape, np.float32), np.broadcast_to(weight, patches.shape), corners)
     dose += DARK * dose.max() + np.float32(1e-30)
-    turns = np.ones(len(patches), np.complex64)
+    factors = np.ones(len(patches), np.complex64)
     for _ in range(ITERATIONS):
-        turned = patches * turns[:, None, None]
-        turns = _fitting(patches, corners, _added(turned, corners) / dose)
-    whole: Complex = turns * np.conj(_phases(np.sum(turns, keepdims=True)))
-    return whole
+        rotated = patches * factors[:, None, None]
+        canvas = add_patches(np.zeros(shape, np.complex64), rotated, corners)
+        factors = _fit_factors(patches, corners, canvas / dose)
+    aligned: Complex = factors * np.conj(_unit_modulus(np.sum(factors, keepdims=True)))
+    return aligned
 
 
-def _added(patches: npt.NDArray[Any], corners: Corners) -> npt.NDArray[Any]:
-    """Add patches (n, h, h) to a canvas that holds all of them, (H, W)."""
+def _fit_factors(patches: Complex, corners: Corners, canvas: Complex) -> Complex:
+    """Return the factor of each patch that fits it to the object best, complex64 (n,)."""
     size = patches.shape[-1]
-    canvas = np.zeros(corners.max(axis=0) + size, patches.dtype)
-    for patch, (row, column) in zip(patches, corners.tolist(), strict=True):
-        canvas[row : row + size, column : column + size] += patch
-    return canvas
-
-
-def _fitting(patches: Complex, corners: Corners, canvas: Complex) -> Complex:
-    """Return the turn of each patch that fits it to the object best, complex64 (n,)."""
-    size = patches.shape[-1]
-    windows = np.lib.stride_tricks.sliding_window_view(canvas, (size, size))
+    chunks = (
+        slice(first, first + CHUNK_PATCHES) for first in range(0, len(patches), CHUNK_PATCHES)
+    )
     products = [
-        np.einsum('nyx,nyx->n', np.conj(patches[part]), windows[tuple(corners[part].T)])
-        for part in (slice(first, first + TOGETHER) for first in range(0, len(patches), TOGETHER))
+        np.einsum('nyx,nyx->n', np.conj(patches[chunk]), cut_patches(canvas, corners[chunk], size))
+        for chunk in chunks
     ]
-    return _phases(np.concatenate(products))
+    return _unit_modulus(np.concatenate(products))
 
 
-def _phases(values: Complex) -> Complex:
+def _unit_modulus(values: Complex) -> Complex:
     """Return values scaled to modulus 1, 1 where they are 0."""
     modulus = np.abs(values)
     return np.where(modulus > 0, values / np.where(modulus > 0, modulus, 1), np.complex64(1))

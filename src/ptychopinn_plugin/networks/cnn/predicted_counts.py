@@ -1,11 +1,11 @@
-"""From the network's patches to the photons that they predict, written once over `Ops`.
+"""Counts predicted from the network's patches, written once over `Ops`.
 
 Patches of neighbouring frames overlap; averaging them on one region of the object and cutting them
-again makes each frame answer for its neighbours' view of the same pixels, the overlap constraint
-of PtychoPINN (Hoidn, Mishra and Mehta, Sci. Rep. 13, 22789, 2023,
-doi:10.1038/s41598-023-48351-7). Where only the patches of a group are merged, the regions of a
-batch's groups lie below each other on one canvas. Patches are flat here, (groups * C, N, N), the
-members of a group side by side.
+again gives each pixel one value in all frames that illuminate it, the overlap constraint of
+PtychoPINN (Hoidn, Mishra and Mehta, Sci. Rep. 13, 22789, 2023,
+doi:10.1038/s41598-023-48351-7). Where only the patches of a group are merged, the groups of a
+batch lie below each other on one canvas. Patches are flat here, (groups * C, N, N), those of a
+group next to each other.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from ptychopinn_plugin.physics.forward import (
 from ptychopinn_plugin.physics.ops import Array, Ops, fourier_frequencies
 
 Image = npt.NDArray[np.float32]
-# Weight of pixels that hardly any light reaches, relative to the brightest.
+# Weight of dark pixels relative to the brightest: shares of a patch stay defined where its probe is
+# dark, and a patch of a neighbour with light there still dominates.
 WEIGHT_FLOOR = 1e-3
-# Of the disc that `probe_mask` keeps, as a fraction of the frame's side.
+# Radius of the support of `probe_mask`, as a fraction of the frame's side; that of PtychoPINN.
 PROBE_MASK_RADIUS = 0.25
 
 
 class Placement(NamedTuple):
-    """Where the patches of a batch lie.
+    """Places of the patches of a batch.
 
     Attributes:
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
         corners: int64 (n, 2), first pixel of each patch on the canvas; None where patches
-            stand alone.
+            are not merged.
         shares: float32 (n, N, N), each patch's share of the canvas pixels that it lies on; shares
-            of a pixel add up to 1. None where patches stand alone.
+            of a pixel add up to 1. None where patches are not merged.
     """
 
     shifts_px: Array
@@ -50,10 +51,10 @@ class Placement(NamedTuple):
 
 
 class Optics(NamedTuple):
-    """What light meets besides the object; None where it changes nothing.
+    """Probe support and exit-wave blur; None where a model has none.
 
     Attributes:
-        support: float32 (N, N), 1 where the probe is kept (`probe_mask`).
+        support: float32 (N, N), 1 inside the probe's support and 0 outside (`probe_mask`).
         transfer: float32 (N, N), factor of the exit wave's transform, zero frequency at index 0
             (`gaussian_smoothing_sigma`).
     """
@@ -62,8 +63,8 @@ class Optics(NamedTuple):
     transfer: Array | None
 
     @classmethod
-    def of(cls, ops: Ops, model: ModelConfig, size: int) -> Optics:
-        """Return what a model's config asks for, for frames of `size` pixels."""
+    def from_config(cls, ops: Ops, model: ModelConfig, size: int) -> Optics:
+        """Return support and blur of a model, for frames of `size` pixels a side."""
         sigma = model.gaussian_smoothing_sigma
         return cls(
             ops.array(disc(size, PROBE_MASK_RADIUS)) if model.probe_mask else None,
@@ -78,36 +79,36 @@ def blur_transfer(size: int, sigma_px: float) -> Image:
     return np.outer(line, line).astype(np.float32)
 
 
-def known_part(model: ModelConfig, probe: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
-    """Return the probe where the network draws an object for it, 0 elsewhere.
+def masked_probe(model: ModelConfig, probe: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
+    """Return the probe at the pixels that the network reconstructs, 0 elsewhere.
 
-    Its |probe|^2 weighs patches when they are stitched: neither the border that a padded object
-    leaves empty nor what lies outside the probe's disc belongs to the object.
+    Its |probe|^2 weighs patches when they are stitched: neither the empty border of a padded
+    object nor pixels outside the probe's support are part of the object.
 
     Args:
-        model: the network's shape.
+        model: the architecture.
         probe: complex64 (modes, N, N).
     """
     size = probe.shape[-1]
-    seen = disc(size, PROBE_MASK_RADIUS) if model.probe_mask else np.ones((size, size), np.float32)
+    mask = disc(size, PROBE_MASK_RADIUS) if model.probe_mask else np.ones((size, size), np.float32)
     if model.pad_object and not has_border(model):
-        centre = np.zeros_like(seen)
+        centre = np.zeros_like(mask)
         centre[size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
-        seen = seen * centre
-    return (probe * seen).astype(np.complex64)
+        mask = mask * centre
+    return (probe * mask).astype(np.complex64)
 
 
 def patch_weight(probe: npt.NDArray[np.complex64]) -> Image:
     """Return the weight of a patch's pixels, float32 (N, N): |probe|^2 and a small floor, up to 1.
 
     Args:
-        probe: complex64 (modes, N, N), from `known_part`.
+        probe: complex64 (modes, N, N), from `masked_probe`.
     """
     dose = np.sum(np.abs(probe) ** 2, axis=0)
     return np.asarray(dose / max(float(dose.max()), 1e-30) + WEIGHT_FLOOR, np.float32)
 
 
-def overlapped(
+def merge_overlaps(
     ops: Ops, patches: Array, corners: Array, shares: Array, canvas_shape: tuple[int, int]
 ) -> Array:
     """Average patches where they overlap and cut them again, (n, N, N).
@@ -132,7 +133,7 @@ def predicted_counts(
     placement: Placement,
     canvas_shape: tuple[int, int],
 ) -> Array:
-    """Return the photons that patches predict, float32 (n, N, N), zero frequency at index 0.
+    """Return the counts predicted from patches, float32 (n, N, N), zero frequency at index 0.
 
     Args:
         ops: the framework.
@@ -143,7 +144,7 @@ def predicted_counts(
         canvas_shape: (H, W) of the canvas.
     """
     if placement.corners is not None:
-        patches = overlapped(ops, patches, placement.corners, placement.shares, canvas_shape)
+        patches = merge_overlaps(ops, patches, placement.corners, placement.shares, canvas_shape)
     if optics.support is not None:
         probe = ops.scale(probe, optics.support)
     ramps = shift_ramps(ops, placement.shifts_px, patches.shape[-1])

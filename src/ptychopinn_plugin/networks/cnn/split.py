@@ -1,4 +1,4 @@
-"""Which groups a training sees and which judge it, batch by batch, the same in every backend."""
+"""Training and validation groups, and their batches, the same ones in every backend."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
-from ptychopinn_plugin.networks.cnn.architecture import frames_of
-from ptychopinn_plugin.networks.cnn.batching import like_parts, neighbourly_parts
+from ptychopinn_plugin.networks.cnn.architecture import input_channels
+from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.frame_groups import Index, draw_groups, sampled_frames
 from ptychopinn_plugin.scan import ScanData
@@ -22,13 +22,13 @@ FEWEST_FRAMES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class GroupSets:
-    """What a training sees, and what judges it.
+class DatasetSplit:
+    """The groups of a training and those of its validation.
 
     Attributes:
         scans: the scans.
         training: int64 (groups, C) for each scan.
-        validation: int64 (groups, C) for each scan, of a strip that training does not see.
+        validation: int64 (groups, C) for each scan, from a strip that training does not use.
         batch_size: groups a batch.
         seed: of the batches' order.
     """
@@ -40,56 +40,46 @@ class GroupSets:
     seed: int
 
     @classmethod
-    def of(
+    def from_scans(
         cls,
         scans: Sequence[ScanData],
         model: ModelConfig,
         training: TrainingConfig,
         *,
-        with_truth: bool,
-    ) -> GroupSets:
+        with_ground_truth: bool,
+    ) -> DatasetSplit:
         """Draw the groups of a training.
 
         Raises:
             PatchError: groups cannot be filled.
-            ScanDataError: an object is needed and not known.
+            ScanDataError: the true object is needed and not known.
         """
-        drawn = [training_groups(scan.positions_px, model, training) for scan in scans]
+        groups = [training_groups(scan.positions_px, model, training) for scan in scans]
         grouped = tuple(
-            GroupedScan.of(
+            GroupedScan.from_scan(
                 scan,
                 model,
-                groups,
-                number=number,
-                with_truth=with_truth,
+                both,
+                index=index,
+                with_ground_truth=with_ground_truth,
                 overlap=training.overlap,
             )
-            for number, (scan, groups) in enumerate(zip(scans, drawn, strict=True))
+            for index, (scan, both) in enumerate(zip(scans, groups, strict=True))
         )
-        seen, held_out = zip(*drawn, strict=True)
-        return cls(grouped, seen, held_out, training.batch_size, training.seed)
+        trained, validated = zip(*groups, strict=True)
+        return cls(grouped, trained, validated, training.batch_size, training.seed)
 
-    def epoch(self, epoch: int) -> Batches:
+    def training_batches(self, epoch: int) -> BatchSequence:
         """Return the shuffled batches of an epoch, the same ones in every backend."""
         random = np.random.RandomState([self.seed, epoch])
-        parts: list[tuple[int, Index]] = []
-        for number, groups in enumerate(self.training):
-            dealt = batches_of(self.scans[number], groups, self.batch_size, random)
-            parts.extend((number, part) for part in dealt)
-        order = random.permutation(len(parts))
-        return Batches(self.scans, [parts[place] for place in order.tolist()])
+        batches = self._batches(self.training, random)
+        order = random.permutation(len(batches))
+        return BatchSequence(self.scans, [batches[place] for place in order.tolist()])
 
-    def held_out(self) -> Batches:
-        """Return the batches that judge every epoch, always the same ones."""
+    def validation_batches(self) -> BatchSequence:
+        """Return the validation batches, the same ones in every epoch."""
         random = np.random.RandomState([self.seed])
-        return Batches(
-            self.scans,
-            [
-                (number, part)
-                for number, groups in enumerate(self.validation)
-                for part in batches_of(self.scans[number], groups, self.batch_size, random)
-            ],
-        )
+        return BatchSequence(self.scans, self._batches(self.validation, random))
 
     @property
     def photons(self) -> float:
@@ -101,25 +91,40 @@ class GroupSets:
         """Batches an epoch."""
         return sum(math.ceil(len(groups) / self.batch_size) for groups in self.training)
 
+    def _batches(
+        self, groups: Sequence[Index], random: np.random.RandomState
+    ) -> list[tuple[int, Index]]:
+        """Return the scan and the groups of each batch, scan by scan."""
+        return [
+            (index, batch)
+            for index, (scan, own) in enumerate(zip(self.scans, groups, strict=True))
+            for batch in batch_groups(scan, own, self.batch_size, random)
+        ]
 
-class Batches:
-    """Batches in their order, each made when it is asked for."""
 
-    def __init__(self, scans: Sequence[GroupedScan], parts: Sequence[tuple[int, Index]]) -> None:
+class BatchSequence:
+    """Batches in their order, each computed when it is indexed.
+
+    Args:
+        scans: the scans.
+        groups: for each batch, the index of its scan and its groups, int64 (b, C).
+    """
+
+    def __init__(self, scans: Sequence[GroupedScan], groups: Sequence[tuple[int, Index]]) -> None:
         self.scans = scans
-        self.parts = parts
+        self.groups = groups
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return len(self.parts)
+        return len(self.groups)
 
     def __getitem__(self, index: int) -> GroupBatch:
-        """Make a batch."""
-        number, groups = self.parts[index]
-        return self.scans[number].batch(groups)
+        """Compute a batch."""
+        scan, groups = self.groups[index]
+        return self.scans[scan].batch(groups)
 
     def __iter__(self) -> Iterator[GroupBatch]:
-        """Make one batch after the other."""
+        """Compute one batch after the other."""
         return (self[index] for index in range(len(self)))
 
 
@@ -128,7 +133,7 @@ def training_groups(
 ) -> tuple[Index, Index]:
     """Return the groups of a training and those of its validation, int64 (groups, C) each.
 
-    The last rows of the scan are kept for validation; no group spans both.
+    The last rows of the scan are reserved for validation; no group spans both.
 
     Raises:
         PatchError: groups cannot be filled.
@@ -139,11 +144,11 @@ def training_groups(
         subsample_seed=training.subsample_seed,
         sequential=training.sequential_sampling,
     )
-    seen, held_out = _strips(positions_px, frames, model, training)
+    trained, validated = _split_frames(positions_px, frames, model, training)
     wanted = math.ceil(training.n_groups * training.validation_fraction)
     return (
-        _drawn(positions_px, seen, model, training, training.n_groups),
-        _drawn(positions_px, held_out, model, training, min(wanted, len(held_out))),
+        _draw_among(positions_px, trained, model, training, training.n_groups),
+        _draw_among(positions_px, validated, model, training, min(wanted, len(validated))),
     )
 
 
@@ -166,35 +171,35 @@ def inference_groups(
     )
 
 
-def batches_of(
+def batch_groups(
     grouped: GroupedScan, groups: Index, batch_size: int, random: np.random.RandomState
 ) -> list[Index]:
-    """Deal groups into batches of like sizes, int64 (up to batch_size, C) each.
+    """Divide groups into batches of about equal size, int64 (up to batch_size, C) each.
 
-    Groups whose patches are merged lie close together; others come in any order.
+    Groups whose patches are merged lie close together; others come in random order.
     """
     if grouped.merges_batches:
         centres_px = grouped.scan.positions_px[groups].mean(axis=1)
-        return neighbourly_parts(groups, centres_px, batch_size, random)
-    return like_parts(groups[random.permutation(len(groups))], batch_size)
+        return compact_batches(groups, centres_px, batch_size, random)
+    return equal_batches(groups[random.permutation(len(groups))], batch_size)
 
 
-def _strips(
+def _split_frames(
     positions_px: npt.NDArray[np.float64],
     frames: Index,
     model: ModelConfig,
     training: TrainingConfig,
 ) -> tuple[Index, Index]:
-    """Keep the last rows for validation; a scan too small for that judges itself."""
+    """Reserve the last rows for validation; a scan too small for that is used for both."""
     order = frames[np.argsort(positions_px[frames, 0], kind='stable')]
-    fewest = max(FEWEST_FRAMES, frames_of(model))
+    fewest = max(FEWEST_FRAMES, input_channels(model))
     if len(order) < 2 * fewest:
         return order, order
-    kept = max(fewest, round(training.validation_fraction * len(order)))
-    return np.sort(order[:-kept]), np.sort(order[-kept:])
+    reserved = max(fewest, round(training.validation_fraction * len(order)))
+    return np.sort(order[:-reserved]), np.sort(order[-reserved:])
 
 
-def _drawn(
+def _draw_among(
     positions_px: npt.NDArray[np.float64],
     frames: Index,
     model: ModelConfig,

@@ -35,7 +35,7 @@ class TrainingEpisodes:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Episode:
-        """Draw an episode; the scans take turns."""
+        """Draw an episode; consecutive episodes cycle through the scans."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         number = self.epoch * len(self) + index
@@ -62,7 +62,7 @@ class ValidationEpisodes:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Episode:
-        """Draw an episode; the scans take turns."""
+        """Draw an episode; consecutive episodes cycle through the scans."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng([self.config.seed, VALIDATION_STREAM, index])

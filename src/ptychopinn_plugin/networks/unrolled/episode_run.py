@@ -1,4 +1,4 @@
-"""One episode of a training under way, the same for every backend."""
+"""Execution of one training episode, the same for every backend."""
 
 from __future__ import annotations
 
@@ -7,60 +7,68 @@ from collections.abc import Callable
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.networks.unrolled.dose_gate import FACTORS
 from ptychopinn_plugin.networks.unrolled.episodes import Episode
-from ptychopinn_plugin.networks.unrolled.features import Situation, mean_log10_dose
-from ptychopinn_plugin.networks.unrolled.validation import HeldOut
+from ptychopinn_plugin.networks.unrolled.features import StageInput, mean_log10_dose
+from ptychopinn_plugin.networks.unrolled.held_out_frames import HeldOutFrames
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 
-# Excess deviance, relative to the photons, below which an object is as good as its reference.
+# Excess deviance, relative to the photons, below which an object is as good as its reference: the
+# loss divides by the excess, and would amplify rounding errors there.
 LEAST_EXCESS = 1e-5
 
 
 class EpisodeRun:
-    """An episode: physics passes, and updates judged on photons that those did not see.
+    """Physics passes of an episode, and the held-out deviance of the objects between them.
 
     The loss of an update is the share of the excess deviance, over that of the reference made from
-    all photons, that it leaves: 1 for an update that changes nothing, at any dose.
+    all photons, that remains after it: 1 for an update that changes nothing, at any dose.
 
     Attributes:
-        judge: the held-out frames.
-        floor: the reference's deviance from them.
+        held_out: the held-out frames.
+        reference_deviance: the reference's deviance from them.
     """
 
     def __init__(self, ops: Ops, episode: Episode, check: Callable[[], None]) -> None:
         self.ops = ops
         problem = Problem.of(ops, episode.crop, 4, fixed_probe=True, check=check)
         self.solver = AcceleratedSolver(problem, InferenceConfig())
-        self.judge = HeldOut.of(ops, episode.judge)
-        self.floor = ops.number(self.judge.deviance(ops.array(episode.reference)))
+        self.held_out = HeldOutFrames.from_scan(ops, episode.held_out_scan)
+        reference = ops.array(episode.reference)
+        self.reference_deviance = ops.number(self.held_out.deviance(reference))
 
-    def solve(self, passes: int) -> None:
-        """Do physics passes."""
+    def run_passes(self, passes: int) -> None:
+        """Run physics passes."""
         for _ in range(passes):
             self.solver.one_pass()
 
-    def situation(self) -> Situation:
-        """Return what a stage is shown now."""
+    def stage_input(self) -> StageInput:
+        """Return the present object as input of a stage."""
         canvas_object = self.solver.canvas_object
-        excess = self.ops.number(self.judge.deviance(canvas_object)) - self.floor
-        least = LEAST_EXCESS * self.judge.total_counts
-        return Situation(canvas_object, *self.solver.direction(), max(excess, least))
+        deviance = self.ops.number(self.held_out.deviance(canvas_object))
+        least = LEAST_EXCESS * self.held_out.total_counts
+        excess = max(deviance - self.reference_deviance, least)
+        return StageInput(canvas_object, *self.solver.direction(), excess)
 
-    def change(self, changed: Array) -> None:
-        """Go on with a changed object."""
-        self.solver.change_object(lambda _: changed)
+    def set_object(self, canvas_object: Array) -> None:
+        """Continue from another object."""
+        self.solver.change_object(lambda _: canvas_object)
 
-    def ratios(self, update: Callable[[Situation, float], Array]) -> list[float]:
-        """Return what an update times each of FACTORS leaves; the last one is applied.
+    def deviance_ratios(self, update: Callable[[StageInput, float], Array]) -> list[float]:
+        """Return the remaining share of the excess for an update times each of FACTORS.
+
+        The episode continues from the object with the last factor.
 
         Args:
-            update: returns the changed object.
+            update: returns the updated object.
         """
-        before = self.situation()
-        changed = [update(before, factor) for factor in FACTORS]
-        self.change(changed[-1])
-        left = [self.ops.number(self.judge.deviance(each)) - self.floor for each in changed]
-        return [each / before.excess for each in left]
+        before = self.stage_input()
+        updated = [update(before, factor) for factor in FACTORS]
+        self.set_object(updated[-1])
+        return [
+            (self.ops.number(self.held_out.deviance(each)) - self.reference_deviance)
+            / before.excess
+            for each in updated
+        ]
 
     def log10_dose(self) -> float:
         """Return log10 of the crop's mean dose, photons an object pixel."""

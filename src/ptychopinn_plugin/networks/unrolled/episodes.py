@@ -1,10 +1,11 @@
-"""Training material made from measured scans alone: no object needs to be known.
+"""Training episodes from measured scans alone: no object needs to be known.
 
 Photons obey Poisson statistics, so keeping each with a chance p makes a scan of p times the dose,
 and the photons left out are a second scan of the same object whose noise is independent of the
-first. An episode reconstructs the thinned scan and is judged on the photons left out; dropping
-frames makes a sparser scan, judged on the dropped frames too. One bright scan so teaches all lower
-doses and all larger steps.
+first (Batson and Royer, Noise2Self, ICML 2019, doi:10.48550/arXiv.1901.11365, prove that a loss on
+such data needs no ground truth). An episode reconstructs the thinned scan and is evaluated on the
+photons left out; dropping frames makes a sparser scan, evaluated on the dropped frames too. One
+bright scan gives training data for all lower doses and all larger scan steps.
 """
 
 from __future__ import annotations
@@ -20,27 +21,31 @@ from scipy.spatial import cKDTree
 from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+from ptychopinn_plugin.scan.photons import mean_photons
 
-# Photons a frame that thinning goes down to, and the shares of photons it may keep.
+# Photons a frame that thinning goes down to, and the shares of photons it may keep: at most half,
+# so that as many are held out.
 FEWEST_PHOTONS = 300.0
 LEAST_KEPT, MOST_KEPT = 1e-4, 0.5
-# Shares of the frames that a sparse episode keeps, and of all frames that judge.
+# Shares of the frames that a sparse episode keeps: a scan step 2 or 3 times as large.
 SPARSE_SHARES = (1 / 4, 1 / 9)
-JUDGE_SHARE = 1 / 3
-# Physics passes before each of an episode's stages, at most.
+# Share of the frames whose held-out photons are evaluated; it bounds the cost of a loss.
+HELD_OUT_SHARE = 1 / 3
+# Physics passes before each of an episode's stages, at most: the early stages get objects that have
+# not converged, the last one may get an object that has.
 MOST_PASSES = (4, 4, 12)
 FEWEST_FRAMES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingScan:
-    """A scan to train on, with the best that physics alone makes of all of it.
+    """A scan to train on, with its reconstruction by physics alone from all frames.
 
     Attributes:
         scan: the frames and the probe.
         reference: complex64 (H, W), the reconstruction by physics from all photons.
         canvas: the reference's canvas.
-        training_frames: int64, frames that training may see.
+        training_frames: int64, frames that training may use.
         validation_frames: int64, frames of a strip of the scan kept for validation.
     """
 
@@ -51,14 +56,14 @@ class TrainingScan:
     validation_frames: npt.NDArray[np.int64]
 
     @classmethod
-    def of(
+    def from_scan(
         cls,
         scan: ScanData,
         reference: npt.NDArray[np.complex64],
         canvas: Canvas,
         validation_fraction: float,
     ) -> TrainingScan:
-        """Keep the last rows of a scan for validation."""
+        """Reserve the last rows of a scan for validation."""
         order = np.argsort(scan.positions_px[:, 0], kind='stable').astype(np.int64)
         kept = max(FEWEST_FRAMES, round(validation_fraction * scan.frame_count))
         if scan.frame_count < 2 * FEWEST_FRAMES:
@@ -71,15 +76,15 @@ class Episode:
     """One crop of one scan, thinned.
 
     Attributes:
-        crop: what the reconstruction sees.
-        judge: photons and frames that it does not see; the same canvas.
+        crop: the frames that are reconstructed.
+        held_out_scan: photons and frames that are not, on the same canvas.
         reference: complex64 (H, W), the scan's reference on the crop's canvas.
         passes: physics passes before each stage.
         symmetries: for each stage, which of the 8 symmetries of the square its network works in.
     """
 
     crop: ScanData
-    judge: ScanData
+    held_out_scan: ScanData
     reference: npt.NDArray[np.complex64]
     passes: tuple[int, ...]
     symmetries: tuple[int, ...]
@@ -129,7 +134,7 @@ def validation_episode(
 
 def _dose_range(scan: ScanData) -> tuple[float, float]:
     """Return the least and greatest share of photons to keep."""
-    photons = float(scan.counts.sum(dtype=np.float64)) / scan.frame_count
+    photons = mean_photons(scan)
     low = min(max(FEWEST_PHOTONS / max(photons, 1.0), LEAST_KEPT), MOST_KEPT / 2)
     return low, MOST_KEPT
 
@@ -153,17 +158,17 @@ def _episode(
     kept_frames: float,
     rng: np.random.Generator,
 ) -> Episode:
-    """Cut a crop of neighbouring frames and part its photons."""
+    """Cut a crop of neighbouring frames and split its photons at random."""
     chosen = _neighbours(scan.scan, frames, crop_frames, rng)
     photons = np.rint(scan.scan.counts[chosen]).astype(np.int64)
     seen = rng.binomial(photons, kept_photons)
     count = len(chosen)
-    shown = _draw(count, max(FEWEST_FRAMES, round(count * kept_frames)), rng)
-    judged = _draw(count, max(FEWEST_FRAMES, round(count * JUDGE_SHARE)), rng)
+    used = _draw(count, max(FEWEST_FRAMES, round(count * kept_frames)), rng)
+    held_out = _draw(count, max(FEWEST_FRAMES, round(count * HELD_OUT_SHARE)), rng)
     placed, reference = _placed(scan, chosen)
     return Episode(
-        crop=_part(placed, seen, shown, kept_photons),
-        judge=_part(placed, photons - seen, judged, 1 - kept_photons),
+        crop=_part(placed, seen, used, kept_photons),
+        held_out_scan=_part(placed, photons - seen, held_out, 1 - kept_photons),
         reference=reference,
         passes=tuple(int(rng.integers(1, most + 1)) for most in MOST_PASSES),
         symmetries=tuple(int(rng.integers(8)) for _ in MOST_PASSES),
@@ -212,7 +217,7 @@ def _part(
     frames: npt.NDArray[np.int64],
     share: float,
 ) -> ScanData:
-    """Return the scan of some frames with a share of the photons, the probe dimmed alike."""
+    """Return the scan of some frames with a share of the photons, the probe scaled to it."""
     return dataclasses.replace(
         placed,
         counts=photons[frames].astype(np.float32),

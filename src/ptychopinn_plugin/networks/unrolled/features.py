@@ -1,8 +1,8 @@
-"""What the network of a learned stage sees of a canvas, and how its answer is read.
+"""Input features of the learned stage, and how its outputs change the object.
 
-Shared by all backends. The planes hold nothing that depends on the frame size, the scan pattern
-or the object's global phase; the dose in photons an object pixel tells the network how much noise
-to expect.
+Shared by all backends. The features hold nothing that depends on the frame size, the scan pattern
+or the object's global phase; from the dose in photons an object pixel the network knows how much
+noise to expect.
 """
 
 from __future__ import annotations
@@ -12,22 +12,25 @@ from dataclasses import dataclass
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 
-INPUT_PLANES = 8
-OUTPUT_PLANES = 2
-COVER_FLOOR = 0.02
+INPUT_CHANNELS = 8
+OUTPUT_CHANNELS = 2
+# Relative to the largest dose: pixels with much less light are beyond the scan and keep their
+# values, for nothing there ties an update to the frames.
+COVERAGE_FLOOR = 0.02
+# Keeps divisions finite; as large as the noise at a dose of 10^8 photons an object pixel.
 SCALE_FLOOR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Situation:
-    """An object as a learned stage finds it.
+class StageInput:
+    """An object on its canvas, before a learned stage.
 
     Attributes:
         canvas_object: complex64 (H, W).
         direction: complex64 (H, W), preconditioned gradient image of the last pass.
         dose: float32 (H, W), photons an object pixel.
-        excess: what its update is measured by in training: the object's held-out deviance above
-            the reference's, held off zero.
+        excess: unit of the training loss: held-out deviance of the object above that of the
+            reference, positive.
     """
 
     canvas_object: Array
@@ -37,36 +40,38 @@ class Situation:
 
 
 @dataclass(frozen=True, eq=False)
-class CanvasPlanes:
-    """A canvas as a learned stage sees it.
+class StageFeatures:
+    """Input channels of the network, and what converts its outputs to an update.
 
     Attributes:
-        inputs: INPUT_PLANES float32 arrays (H, W).
+        channels: INPUT_CHANNELS float32 arrays (H, W).
         phase: complex64 scalar of modulus 1, the object's mean phase.
-        scale: float32 (H, W), the error to be expected of the object at each pixel.
-        cover: float32 (H, W), about 1 where the dose is high and 0 where no light falls.
+        scale: float32 (H, W), the expected error of the object at each pixel.
+        coverage: float32 (H, W), about 1 where the dose is high and 0 without light.
     """
 
-    inputs: tuple[Array, ...]
+    channels: tuple[Array, ...]
     phase: Array
     scale: Array
-    cover: Array
+    coverage: Array
 
-    def updated(self, ops: Ops, canvas_object: Array, outputs: tuple[Array, Array]) -> Array:
-        """Return the object after the update that the network asks for.
+    def update_object(self, ops: Ops, canvas_object: Array, outputs: tuple[Array, Array]) -> Array:
+        """Return the object after the network's update.
 
         Args:
             ops: the framework.
-            canvas_object: complex64 (H, W), the object that the planes were made of.
+            canvas_object: complex64 (H, W), the object that the features were computed from.
             outputs: real and imaginary part of the update, float32 (H, W), in units of `scale`.
         """
-        size = self.scale * self.cover
+        size = self.scale * self.coverage
         real, imag = outputs
         return canvas_object + ops.complex(real * size, imag * size) * self.phase
 
 
-def canvas_planes(ops: Ops, canvas_object: Array, direction: Array, dose: Array) -> CanvasPlanes:
-    """Prepare a canvas for the network.
+def compute_features(
+    ops: Ops, canvas_object: Array, direction: Array, dose: Array
+) -> StageFeatures:
+    """Compute the features of a canvas.
 
     Args:
         ops: the framework.
@@ -74,31 +79,32 @@ def canvas_planes(ops: Ops, canvas_object: Array, direction: Array, dose: Array)
         direction: complex64 (H, W), the preconditioned gradient image of the last pass.
         dose: float32 (H, W), photons an object pixel.
     """
-    cover = covered_pixels(ops, dose)
-    covered = ops.sum(cover)
-    total = ops.sum(ops.scale(canvas_object, cover))
+    coverage = relative_coverage(ops, dose)
+    covered = ops.sum(coverage)
+    total = ops.sum(ops.scale(canvas_object, coverage))
     phase = ops.scale(total, 1 / (ops.sqrt(ops.abs2(total)) + SCALE_FLOOR))
     noise = 1 / ops.sqrt(1 + dose)
-    misfit = ops.sum(ops.abs2(direction) * cover) / covered
+    misfit = ops.sum(ops.abs2(direction) * coverage) / covered
     scale = ops.sqrt(misfit + noise * noise + SCALE_FLOOR**2)
-    turned = canvas_object * ops.conj(phase)
-    slope = ops.scale(direction * ops.conj(phase), 1 / scale)
-    inputs = (
-        ops.real(turned) - 1,
-        ops.imag(turned),
-        ops.real(slope),
-        ops.imag(slope),
+    rotated = canvas_object * ops.conj(phase)
+    gradient = ops.scale(direction * ops.conj(phase), 1 / scale)
+    # The factors bring all channels to values of about 1.
+    channels = (
+        ops.real(rotated) - 1,
+        ops.imag(rotated),
+        ops.real(gradient),
+        ops.imag(gradient),
         noise * 3,
-        cover,
+        coverage,
         ops.log(scale) / 2,
         noise / scale,
     )
-    return CanvasPlanes(inputs, phase, scale, cover)
+    return StageFeatures(channels, phase, scale, coverage)
 
 
-def covered_pixels(ops: Ops, dose: Array) -> Array:
-    """Return about 1 where the dose is high and 0 where no light falls, float32 (H, W)."""
-    return dose / (dose + COVER_FLOOR * ops.max(dose))
+def relative_coverage(ops: Ops, dose: Array) -> Array:
+    """Return about 1 where the dose is high and 0 without light, float32 (H, W)."""
+    return dose / (dose + COVERAGE_FLOOR * ops.max(dose))
 
 
 def mean_log10_dose(ops: Ops, dose: Array) -> float:
@@ -107,5 +113,5 @@ def mean_log10_dose(ops: Ops, dose: Array) -> float:
 
 
 def _mean_dose(ops: Ops, dose: Array) -> Array:
-    cover = covered_pixels(ops, dose)
-    return ops.sum(dose * cover) / ops.sum(cover)
+    coverage = relative_coverage(ops, dose)
+    return ops.sum(dose * coverage) / ops.sum(coverage)

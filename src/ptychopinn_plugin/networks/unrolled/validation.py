@@ -1,73 +1,30 @@
-"""The judge of a training: photons and frames that the reconstruction never saw."""
+"""Validation of a learned stage on held-out episodes: its loss and its gate by dose."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ptychopinn_plugin.physics.noise_models import poisson_deviance
-from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver import Problem
-from ptychopinn_plugin.solver.sweeps import batch_counts
+import numpy as np
+
+from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 
 
-class HeldOutBatch(NamedTuple):
-    """Some held-out frames on the device.
+class ValidationCase(NamedTuple):
+    """One validation episode.
 
     Attributes:
-        counts: float32 (b, N, N), zero frequency at index 0.
-        corners: int64 (b, 2).
-        probes: complex64 (b, modes, N, N), shifted to each frame.
+        log10_dose: log10 of the mean dose, photons an object pixel.
+        ratios: share of the excess deviance that remains after the update times each of FACTORS,
+            the mean over the episode's stages.
     """
 
-    counts: Array
-    corners: Array
-    probes: Array
+    log10_dose: float
+    ratios: list[float]
 
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Held-out frames of a crop, ready to judge objects on its canvas.
-
-    Attributes:
-        ops: the framework.
-        batches: the frames.
-        good: float32 (N, N), 1 where a detector pixel counts; None where all do.
-        total_counts: photons of all frames at good pixels.
-    """
-
-    ops: Ops
-    batches: tuple[HeldOutBatch, ...]
-    good: Array | None
-    total_counts: float
-
-    @classmethod
-    def of(cls, ops: Ops, scan: ScanData) -> HeldOut:
-        """Prepare held-out frames."""
-        problem = Problem.of(ops, scan, 1, fixed_probe=True)
-        probe = ops.array(scan.probe)
-        batches = tuple(
-            HeldOutBatch(
-                ops.array(batch.amplitudes * batch.amplitudes),
-                ops.array(batch.corners),
-                problem.shifted(batch, probe),
-            )
-            for batch in problem.subsets[0]
-        )
-        return cls(ops, batches, problem.good, problem.total_counts)
-
-    def deviance(self, canvas_object: Array) -> Array:
-        """Return the Poisson deviance of an object, a scalar; gradients flow to the object."""
-        return self.ops.compiled(held_out_deviance)(canvas_object, self.batches, self.good)
-
-
-def held_out_deviance(
-    ops: Ops, canvas_object: Array, batches: tuple[HeldOutBatch, ...], good: Array | None
-) -> Array:
-    """Return the Poisson deviance of an object from held-out frames, a scalar."""
-    total = ops.zeros((), 'float32')
-    for batch in batches:
-        expected = batch_counts(ops, canvas_object, batch.corners, batch.probes)
-        total = total + poisson_deviance(ops, expected, batch.counts, good)
-    return total
+def summarize_cases(cases: Sequence[ValidationCase]) -> tuple[float, DoseGate]:
+    """Return the validation loss of an epoch, that of the full update, and the measured gate."""
+    doses, ratios = zip(*cases, strict=True)
+    loss = float(np.mean([each[-1] for each in ratios]))
+    return loss, DoseGate.from_validation(np.asarray(doses), np.asarray(ratios))

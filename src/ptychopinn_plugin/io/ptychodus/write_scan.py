@@ -1,4 +1,4 @@
-"""Writing what Ptychodus opens: a reconstruction as a product, a scan as a pair of files."""
+"""Writing scans as files of Ptychodus: a pair of files, or one of its training data."""
 
 from __future__ import annotations
 
@@ -14,52 +14,13 @@ from ptychodus.api.geometry import PixelGeometry
 from ptychodus.api.product import Product
 from ptychodus.api.reconstruct import prepare_reconstruct_input
 
-from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.errors import OutputError
-from ptychopinn_plugin.io.ptychodus.build_product import build_product, instrument_of
-from ptychopinn_plugin.scan import Reconstruction
-from ptychopinn_plugin.scan.axis_orientation import turns_of
-from ptychopinn_plugin.scan.canvas import canvas_of
-from ptychopinn_plugin.scan.checks import frame_chunks
+from ptychopinn_plugin.io.ptychodus.build_product import build_product
+from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
-
-
-def save_product(
-    path: Path,
-    reconstruction: Reconstruction,
-    scan: ScanData,
-    *,
-    name: str = '',
-    comments: str = '',
-) -> None:
-    """Write a reconstruction as a Ptychodus product (HDF5).
-
-    The object lies where the positions say; object pixels that no probe reached are 1. The losses
-    are the training history of the model, or the residual of each step where there was no model.
-    The file appears whole or not at all.
-
-    Args:
-        path: the product, usually `product.h5`.
-        reconstruction: what to write.
-        scan: the scan that it was made from.
-        name: of the product; the source's name by default.
-        comments: put before the lines on backend, model and time.
-
-    Raises:
-        OutputError: the file cannot be written there.
-    """
-    product = build_product(
-        scan,
-        reconstruction.object_canvas,
-        reconstruction.origin_px,
-        reconstruction.probe,
-        name=name or Path(scan.source).stem or 'PtychoPINN',
-        comments=product_comments(reconstruction, scan, comments),
-        losses=reconstruction.losses or reconstruction.residual.tolist(),
-    )
-    with replacing(Path(path)) as temporary:
-        ptychodus_io.save_product(temporary, product)
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 
 def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
@@ -107,25 +68,10 @@ def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
         save(temporary, parameters, inpaint_bad_pixels=False)
 
 
-def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
-    """Return lines on backend, model, version, time and turns, put behind other comments."""
-    model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
-    lines = [
-        comments,
-        f'ptychopinn-plugin {__version__}, backend {reconstruction.backend}, {model}, '
-        f'{len(reconstruction.residual)} steps in {reconstruction.seconds:.2f} s',
-    ]
-    if len(reconstruction.residual):
-        lines.append(f'residual {reconstruction.residual[-1]:.6g}')
-    if turns_of(scan) not in comments:
-        lines.append(turns_of(scan))
-    return '\n'.join(line for line in (*lines, *instrument_of(scan).notes) if line)
-
-
 def _starting_product(scan: ScanData) -> Product:
     """Return the product of a scan before it is reconstructed: its guess, or ones."""
-    instrument = instrument_of(scan)
-    canvas = canvas_of(scan)
+    instrument = find_instrument(scan)
+    canvas = Canvas.for_scan(scan)
     guess = np.ones(canvas.shape, dtype=np.complex64)
     if scan.object_guess is not None:
         top, left = -canvas.origin_px[0], -canvas.origin_px[1]
@@ -142,7 +88,7 @@ def _starting_product(scan: ScanData) -> Product:
 
 
 def _diffraction_data(scan: ScanData) -> AssembledDiffractionData:
-    instrument = instrument_of(scan)
+    instrument = find_instrument(scan)
     wavelength_m = energy_eV_to_wavelength_m(instrument.photon_energy_ev)
     extent = wavelength_m * instrument.detector_distance_m / scan.frame_size
     height_m, width_m = instrument.pixel_size_m

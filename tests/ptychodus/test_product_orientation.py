@@ -22,12 +22,12 @@ from scipy.ndimage import map_coordinates
 from skimage.registration import phase_cross_correlation
 
 from ptychopinn_plugin.config import InferenceConfig, OrientationConfig
-from ptychopinn_plugin.hosts.engine_cache import engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.hosts.ptychodus.training_data import load_training_data
 from ptychopinn_plugin.io.npz_scan import load_npz
-from ptychopinn_plugin.io.ptychodus.read_scan import scan_of_input
-from ptychopinn_plugin.io.ptychodus.write import save_ptychodus_pair
+from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanMetadata
 from ptychopinn_plugin.scan.axis_orientation import orient_positions
 from tests.helpers import KnownScan, expected_counts, make_known_scan
@@ -130,7 +130,7 @@ def test_what_comes_back_explains_the_frames(
     parameters = given(stored, way)
     made = PtychoPINNTrainableReconstructor(
         backend='pytorch',
-        engine_factory=engine_in_this_process,
+        engine_factory=in_process_engine,
         inference=InferenceConfig(refine_iterations=40),
         orientation=way,
     )
@@ -147,7 +147,7 @@ def test_what_comes_back_explains_the_frames(
     assert (geometry.pixel_height_m, geometry.pixel_width_m) == pytest.approx(PIXEL_SIZE)
 
 
-def test_a_turned_product_is_not_turned_again(
+def test_a_reoriented_product_is_not_reoriented_again(
     engine_type: type[SlowEngine], stored: Path, known: KnownScan
 ) -> None:
     way = OrientationConfig(transpose=True, flip_x=True)
@@ -169,7 +169,7 @@ def test_a_turned_product_is_not_turned_again(
     assert second.product.probe_positions is first.product.probe_positions
 
 
-def test_training_data_are_turned_once(
+def test_training_data_are_reoriented_once(
     engine_type: type[SlowEngine], stored: Path, known: KnownScan, tmp_path: Path
 ) -> None:
     way = OrientationConfig(transpose=True, flip_y=True)
@@ -191,5 +191,5 @@ def test_training_data_are_turned_once(
         )
     read = load_npz(tmp_path / 'train_data.npz')
     np.testing.assert_array_equal(
-        read.positions_px, scan_of_input(parameters, orientation=way).positions_px
+        read.positions_px, scan_from_input(parameters, orientation=way).positions_px
     )

@@ -1,4 +1,4 @@
-"""What a running job may ask of its host and tell it."""
+"""The interface of a host to a running job: progress bar and Stop button."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class HostTasks(Protocol):
     """The host of a running reconstruction or training."""
 
     def should_stop(self) -> bool:
-        """Say whether the user pressed Stop or closed Ptychodus."""
+        """Return whether the user pressed Stop or closed the host."""
         ...
 
     def report(self, step: int, total: int) -> None:
@@ -18,11 +18,11 @@ class HostTasks(Protocol):
 
 
 class NoHost:
-    """A reconstructor that was made by hand: nobody stops it, nobody watches it."""
+    """Stands for the host of a reconstructor made in a script: no Stop, no progress bar."""
 
     def should_stop(self) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def report(self, step: int, total: int) -> None:
-        """Move nothing."""
+        """Do nothing."""

@@ -1,0 +1,65 @@
+"""Training in TensorFlow: epochs, checkpoints, early stopping, stop on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ptychopinn_plugin.backends.tensorflow.checkpoint import (
+    TrainingState,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ptychopinn_plugin.backends.tensorflow.loggers import build_logger
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.networks.history import TrainingHistory
+
+
+class Training(TrainingState, Protocol):
+    """A training of one of the architectures."""
+
+    def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
+        """Train and validate one epoch, numbered from 0, and add it to the history."""
+
+
+def run_training(
+    training: Training,
+    history: TrainingHistory,
+    execution: ExecutionConfig,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> None:
+    """Train until the epochs are done, nothing improves or the monitor asks for a stop.
+
+    Args:
+        training: network, data and steps.
+        history: receives the losses and the best weights.
+        execution: logger, checkpoints and early stopping.
+        folder: for logs and checkpoints; None writes neither.
+        resume: whether to continue from the folder's last checkpoint.
+
+    Raises:
+        Cancelled: stopped before the first epoch was done.
+        CheckpointError: there is no checkpoint to resume, or it does not fit.
+        CollapseError: the network has collapsed to a state without useful gradients.
+    """
+    first = load_checkpoint(folder, training, history) if resume else 0
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    log = build_logger(execution, folder)
+    try:
+        for epoch in range(first, history.config.epochs):
+            training.run_epoch(history, epoch)
+            training.schedule.end_epoch(history.losses[-1][1])
+            log(history)
+            if folder is not None and execution.enable_checkpointing:
+                save_checkpoint(folder, training, history, execution.checkpoint_save_top_k)
+            if history.epochs_without_improvement() >= execution.early_stop_patience:
+                break
+    except Cancelled:
+        if history.weights is None:
+            raise
+    if history.weights is None:
+        raise Cancelled('the training ended before its first epoch was done')

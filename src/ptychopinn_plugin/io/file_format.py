@@ -1,0 +1,65 @@
+"""A row of the table of file formats: readers, writers and frame size of one kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ptychopinn_plugin.io.measurement_domain import Domain
+from ptychopinn_plugin.io.npz_frames import AxisOrder
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.data import ComplexArray
+
+ZeroFrequency: TypeAlias = Literal['center', 'corner']
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """How a scan is to be read; see `load_scan`.
+
+    Attributes:
+        product: file with positions, probe and object, where it lies elsewhere.
+        domain: what the frames hold; None to find out.
+        axis_order: 'nhw' or 'hwn'; None to find out.
+        dc: where the zero frequency lies.
+        photons: mean photons a frame that the frames are scaled to; None leaves it to the file.
+        probe: in place of the scan's own: a file, or an array complex (modes, N, N).
+        true_patches: whether the true patches are read.
+    """
+
+    product: Path | None = None
+    domain: Domain | None = None
+    axis_order: AxisOrder | None = None
+    dc: ZeroFrequency = 'center'
+    photons: float | None = None
+    probe: Path | ComplexArray | None = None
+    true_patches: bool = True
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """One kind of file, with its readers and writers.
+
+    Attributes:
+        endings: of the file's name, lower case; the first is that of files that are written.
+        signature: first bytes of such a file, for names with another ending.
+        read_scan: reads a scan; raises ScanDataError.
+        frame_shape: returns the shape of a scan's probe, or of its frames where it has none, from
+            headers only; raises ScanDataError.
+        read_reconstruction: reads a reconstruction; raises ResultFileError.
+        write_reconstruction: writes a reconstruction of a scan with comments; raises OutputError.
+        read_probe: reads the probe of such a file, complex64 (modes, N, N); None where the reader
+            of scans takes the path itself.
+        is_folder: whether a folder is a scan of this format, so that no single file holds a scan.
+    """
+
+    endings: tuple[str, ...]
+    signature: bytes
+    read_scan: Callable[[Path, ScanOptions], ScanData]
+    frame_shape: Callable[[Path], tuple[int, ...]]
+    read_reconstruction: Callable[[Path], Reconstruction]
+    write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None]
+    read_probe: Callable[[Path], ComplexArray] | None = None
+    is_folder: bool = False

@@ -1,0 +1,86 @@
+"""The table of file formats, and which row a path belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io import npz_format, ptychodus_format
+from ptychopinn_plugin.io.file_format import FileFormat
+
+NPZ = FileFormat(
+    endings=('.npz',),
+    signature=b'PK\x03\x04',
+    read_scan=npz_format.read_scan,
+    frame_shape=npz_format.frame_shape,
+    read_reconstruction=npz_format.read_reconstruction,
+    write_reconstruction=npz_format.write_reconstruction,
+)
+PTYCHODUS = FileFormat(
+    endings=('.h5', '.hdf5'),
+    signature=b'\x89HDF\r\n\x1a\n',
+    read_scan=ptychodus_format.read_scan,
+    frame_shape=ptychodus_format.frame_shape,
+    read_reconstruction=ptychodus_format.read_reconstruction,
+    write_reconstruction=ptychodus_format.write_reconstruction,
+    read_probe=ptychodus_format.read_probe,
+    is_folder=True,
+)
+# A new format is one row here and one module with the functions of its row.
+FORMATS = (PTYCHODUS, NPZ)
+
+
+def result_endings() -> tuple[str, ...]:
+    """Return the endings of the files that reconstructions are written to."""
+    return tuple(row.endings[0] for row in FORMATS)
+
+
+def find_format(path: Path) -> FileFormat | None:
+    """Return the format of a file or folder: by its ending, else by its first bytes.
+
+    Args:
+        path: it need not be there, if it has a known ending.
+    """
+    if path.is_dir():
+        return next((row for row in FORMATS if row.is_folder), None)
+    by_ending = [row for row in FORMATS if path.suffix.lower() in row.endings]
+    by_signature = [row for row in FORMATS if _first_bytes(path).startswith(row.signature)]
+    return next(iter(by_ending + by_signature), None)
+
+
+def find_scan_format(path: Path) -> FileFormat:
+    """Return the format of a scan.
+
+    A path of no known format is taken for an .npz, whose reader says what is wrong with it.
+    """
+    return find_format(path) or NPZ
+
+
+def read_frame_size(path: Path) -> int:
+    """Return the side N of a scan's frames from headers; no values are read.
+
+    Args:
+        path: a scan file or folder.
+
+    Raises:
+        ScanDataError: there is no such file, or neither a square probe nor square frames in it.
+    """
+    shape = find_scan_format(path).frame_shape(path)
+    if len(shape) >= 2 and shape[-1] == shape[-2]:
+        return shape[-1]
+    # Frames or modes on the last axis.
+    if len(shape) == 3 and shape[0] == shape[1]:
+        return shape[0]
+    raise ScanDataError(
+        [f'probe or frames have shape {shape}; they must be square: (N, N), (modes, N, N)'],
+        str(path),
+    )
+
+
+def _first_bytes(path: Path) -> bytes:
+    longest = max(len(row.signature) for row in FORMATS)
+    try:
+        with path.open('rb') as file:
+            return file.read(longest)
+    except OSError:
+        return b''

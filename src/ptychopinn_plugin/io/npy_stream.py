@@ -1,0 +1,72 @@
+"""NumPy's .npy format read from a stream, a few megabytes at a time, never unpickled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+CHUNK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """Shape and dtype of an array, before any value is read."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the array's values."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
+
+def read_header(stream: IO[bytes]) -> ArrayHeader:
+    """Read shape and dtype.
+
+    Raises:
+        ValueError: a version of the format that plain arrays of numbers do not have.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
+    if version == (2, 0):
+        return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
+    raise ValueError(f'array format version {version} is not a plain array of numbers')
+
+
+def read_blocks(stream: IO[bytes], header: ArrayHeader) -> Iterator[Array]:
+    """Yield slabs along the slowest stored axis, about 4 MB each.
+
+    Raises:
+        ValueError: the stream is shorter or longer than its header says.
+    """
+    shape = header.shape[::-1] if header.fortran_order else header.shape
+    if 0 in shape:
+        yield np.empty(shape, header.dtype)
+    elif not shape:
+        yield _read_exactly(stream, header.dtype, (1,)).reshape(())
+    else:
+        slab = max(1, header.dtype.itemsize * math.prod(shape[1:]))
+        step = max(1, CHUNK_BYTES // slab)
+        for start in range(0, shape[0], step):
+            yield _read_exactly(stream, header.dtype, (min(step, shape[0] - start), *shape[1:]))
+    # Reading past the end makes zipfile compare the checksum of the whole array.
+    if stream.read(1):
+        raise ValueError('there is more data than its header says')
+
+
+def _read_exactly(stream: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    needed = dtype.itemsize * math.prod(shape)
+    data = stream.read(needed)
+    if len(data) != needed:
+        raise ValueError(f'{needed} bytes were expected, {len(data)} found')
+    return np.frombuffer(data, dtype).reshape(shape)

@@ -1,0 +1,146 @@
+"""Reconstructions as NumPy's .npz files."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.atomic import check_output, replacing
+from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.scan.reconstruction import Reconstruction
+
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _StoredField:
+    """How a field of `Reconstruction` is stored: one array of its own name, or of `key`.
+
+    Attributes:
+        kind: of the array's dtype.
+        axes: number of axes; a tuple of values has one, a single value none.
+        dtype: on writing and after reading.
+        key: name in the file where it is not that of the field.
+        is_tuple: whether the field is a tuple of values, not an array.
+        optional: left out where the field is None, and missing from older files.
+    """
+
+    kind: str
+    axes: int
+    dtype: type[np.generic]
+    key: str = ''
+    is_tuple: bool = False
+    optional: bool = False
+
+
+# One row a field; a new field of `Reconstruction` needs one row here, `optional`, since files
+# without it must still load.
+_FIELDS = {
+    'object_canvas': _StoredField('c', 2, np.complex64, key='object'),
+    'origin_px': _StoredField('i', 1, np.int64, is_tuple=True),
+    'probe': _StoredField('c', 3, np.complex64),
+    'coverage': _StoredField('f', 2, np.float32),
+    'residual': _StoredField('f', 1, np.float64),
+    'stages': _StoredField('U', 1, np.str_, is_tuple=True),
+    'backend': _StoredField('U', 0, np.str_),
+    'seconds': _StoredField('f', 0, np.float64),
+    'model_name': _StoredField('U', 0, np.str_, key='model'),
+    'losses': _StoredField('f', 1, np.float64, is_tuple=True),
+    'pixel_size_m': _StoredField('f', 1, np.float64, is_tuple=True, optional=True),
+    'residual_name': _StoredField('U', 0, np.str_, optional=True),
+}
+# The two columns of `positions_px` under the names that they have in a scan's file.
+_ROWS, _COLUMNS = 'ycoords', 'xcoords'
+_COORDINATE = _StoredField('f', 1, np.float64)
+_STORED = {row.key or name: row for name, row in _FIELDS.items()} | {
+    _COLUMNS: _COORDINATE,
+    _ROWS: _COORDINATE,
+}
+
+
+def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) -> None:
+    """Write a reconstruction to an .npz file, whole or not at all.
+
+    The file holds `object` complex64 (H, W), NaN where no probe reached; its pixel (y, x) has the
+    coordinate (y, x) + `origin_px` in the coordinates of `ycoords`, `xcoords` float64 (n,), object
+    pixels; `probe` complex64 (modes, N, N); `coverage` float32 (H, W); `residual` float64 (steps,),
+    its formula `residual_name`, and `stages`, one a step; `losses`, the training history of the
+    model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
+    `pixel_size_m` (height, width) where it is known.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    path = Path(path)
+    check_output(path, ('.npz',))
+    arrays: Arrays = {
+        row.key or name: np.asarray(value, dtype=row.dtype)
+        for name, row in _FIELDS.items()
+        if (value := getattr(reconstruction, name)) is not None
+    }
+    arrays[_ROWS], arrays[_COLUMNS] = reconstruction.positions_px.T
+    with replacing(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def load_npz_reconstruction(path: str | Path) -> Reconstruction:
+    """Read a reconstruction that `save_npz_reconstruction` wrote.
+
+    Raises:
+        ResultFileError: no such file, another kind of file, or one that is not complete.
+    """
+    path = Path(path)
+    arrays = _read(path)
+    faults = _faults(arrays)
+    if faults:
+        raise ResultFileError(f'{path} is not a result of ptychopinn: ' + '; '.join(faults))
+    fields: dict[str, Any] = {
+        name: _value(row, arrays[row.key or name])
+        for name, row in _FIELDS.items()
+        if (row.key or name) in arrays
+    }
+    positions_px = np.stack([arrays[_ROWS], arrays[_COLUMNS]], axis=1).astype(np.float64)
+    return Reconstruction(**fields, positions_px=positions_px)
+
+
+def _value(row: _StoredField, stored: npt.NDArray[Any]) -> object:
+    """Return an array as the dataclass has it: an array, a tuple or a single value."""
+    if row.is_tuple:
+        return tuple(stored.tolist())
+    return stored.astype(row.dtype, copy=False) if row.axes else stored.item()
+
+
+def _read(path: Path) -> Arrays:
+    try:
+        with path.open('rb') as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in _STORED if name in file}
+    except FileNotFoundError as error:
+        raise ResultFileError(f'there is no result file {path}') from error
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ResultFileError(f'{path} cannot be read as an .npz file: {error}') from error
+
+
+def _faults(arrays: Arrays) -> list[str]:
+    missing = [name for name, row in _STORED.items() if name not in arrays and not row.optional]
+    if missing:
+        return [f'it has no {", ".join(repr(name) for name in missing)}']
+    faults = [
+        f'{name!r} is {array.dtype} {array.shape}'
+        for name, array in arrays.items()
+        if array.dtype.kind != _STORED[name].kind or array.ndim != _STORED[name].axes
+    ]
+    if not faults and arrays['object'].shape != arrays['coverage'].shape:
+        faults.append(
+            f"'object' {arrays['object'].shape} and 'coverage' {arrays['coverage'].shape} differ"
+        )
+    if not faults and arrays[_COLUMNS].shape != arrays[_ROWS].shape:
+        faults.append(f'{_COLUMNS!r} and {_ROWS!r} differ in length')
+    if not faults and str(arrays['backend']) not in get_args(Backend):
+        faults.append(f"'backend' is {str(arrays['backend'])!r}")
+    return faults

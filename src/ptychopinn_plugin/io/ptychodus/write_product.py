@@ -1,0 +1,66 @@
+"""Writing a reconstruction as a product of Ptychodus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ptychodus.api import io as ptychodus_io
+
+from ptychopinn_plugin import __version__
+from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
+from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
+from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan.axis_orientation import orientation_decision
+from ptychopinn_plugin.scan.data import ScanData
+
+
+def save_product(
+    path: Path,
+    reconstruction: Reconstruction,
+    scan: ScanData,
+    *,
+    name: str = '',
+    comments: str = '',
+) -> None:
+    """Write a reconstruction as a Ptychodus product (HDF5).
+
+    The object lies where the reconstruction's positions put it; object pixels that no probe
+    reached are 1. The losses are the training history of the model, or the residual of each step
+    where there was no model. The file appears whole or not at all.
+
+    Args:
+        path: the product, usually `product.h5`.
+        reconstruction: what to write.
+        scan: the scan that it was made from.
+        name: of the product; the source's name by default.
+        comments: put before the lines on backend, model and time.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    product = build_reconstruction_product(
+        reconstruction,
+        scan,
+        name=name or Path(scan.source).stem or 'PtychoPINN',
+        comments=product_comments(reconstruction, scan, comments),
+    )
+    with replacing(Path(path)) as temporary:
+        ptychodus_io.save_product(temporary, product)
+
+
+def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
+    """Return lines on backend, model, version, time and orientation, after other comments."""
+    model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
+    lines = [
+        comments,
+        f'ptychopinn-plugin {__version__}, backend {reconstruction.backend}, {model}, '
+        f'{len(reconstruction.residual)} steps in {reconstruction.seconds:.2f} s',
+    ]
+    if len(reconstruction.residual):
+        lines.append(f'residual {reconstruction.residual[-1]:.6g}')
+    if orientation_decision(scan) not in comments:
+        lines.append(orientation_decision(scan))
+    return '\n'.join(
+        line for line in (*lines, *find_instrument(scan, reconstruction.pixel_size_m).notes) if line
+    )

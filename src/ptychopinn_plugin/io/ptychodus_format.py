@@ -1,0 +1,127 @@
+"""The row of Ptychodus' files in the table of formats; it needs `ptychodus` only when called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.file_format import ScanOptions
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.data import ComplexArray
+
+DIFFRACTION = 'diffraction.h5'
+PRODUCT = 'product.h5'
+# The frames have the size as well, where there is no product yet.
+SIZED_DATASETS = ('probe', 'patterns')
+
+
+def read_scan(path: Path, options: ScanOptions) -> ScanData:
+    """Read a scan from a folder or from one of its two files, the other lying beside it.
+
+    Raises:
+        ScanDataError: with every fault found, options that are for .npz files among them.
+        UnavailableError: Ptychodus is not installed.
+    """
+    from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus
+
+    _check_options(path, options)
+    diffraction, product = find_pair(path, options.product)
+    return load_ptychodus(diffraction, product, probe=options.probe)
+
+
+def frame_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape of the probe, or of the frames, from the headers of either file.
+
+    Raises:
+        ScanDataError: a file cannot be read, or there is neither probe nor frames.
+    """
+    paths = [path, path.with_name(PRODUCT)]
+    if path.is_dir():
+        paths = [path / PRODUCT, path / DIFFRACTION]
+    for one in filter(Path.exists, paths):
+        try:
+            with h5py.File(one, 'r') as file:
+                for name in filter(file.__contains__, SIZED_DATASETS):
+                    return tuple(int(side) for side in file[name].shape)
+        except (OSError, AttributeError) as error:
+            raise ScanDataError([f'{one} cannot be read: {error}']) from error
+    raise ScanDataError([f'there is no probe in {" or ".join(map(str, paths))}'])
+
+
+def read_reconstruction(path: Path) -> Reconstruction:
+    """Read a product as a reconstruction.
+
+    Raises:
+        ResultFileError: no product, or one whose object has several layers or no pixel.
+        UnavailableError: Ptychodus is not installed.
+    """
+    from ptychopinn_plugin.io.ptychodus.read_product import load_product_reconstruction
+
+    return load_product_reconstruction(path)
+
+
+def write_reconstruction(
+    path: Path, reconstruction: Reconstruction, scan: ScanData, comments: str
+) -> None:
+    """Write a reconstruction as a product.
+
+    Raises:
+        OutputError: the file cannot be written there.
+        UnavailableError: Ptychodus is not installed.
+    """
+    from ptychopinn_plugin.io.ptychodus.write_product import save_product
+
+    save_product(path, reconstruction, scan, name=path.stem, comments=comments)
+
+
+def read_probe(path: Path) -> ComplexArray:
+    """Return the main probe of a product, complex64 (modes, N, N).
+
+    Raises:
+        ScanDataError: there is no such product.
+        UnavailableError: Ptychodus is not installed.
+    """
+    from ptychopinn_plugin.io.ptychodus.read_scan import load_product_probe
+
+    return load_product_probe(path)
+
+
+def find_pair(path: Path, product: Path | None = None) -> tuple[Path, Path]:
+    """Return the diffraction file and the product of a scan.
+
+    Args:
+        path: the folder of both, or either file.
+        product: the product, where it lies elsewhere.
+    """
+    if path.is_dir():
+        return path / DIFFRACTION, product or path / PRODUCT
+    if product is None and _is_product(path):
+        return path.with_name(DIFFRACTION), path
+    return path, product or path.with_name(PRODUCT)
+
+
+def _is_product(path: Path) -> bool:
+    try:
+        with h5py.File(path, 'r') as file:
+            return 'probe' in file and 'patterns' not in file
+    except OSError:
+        return path.name == PRODUCT
+
+
+def _check_options(path: Path, options: ScanOptions) -> None:
+    """Refuse options that mean nothing for Ptychodus' files, whose contents are settled."""
+    given = {
+        '--domain': options.domain is not None,
+        '--axis-order': options.axis_order is not None,
+        '--dc': options.dc != 'center',
+        '--photons': options.photons is not None,
+    }
+    faults = [
+        f'{flag} is for .npz files; {path} comes from Ptychodus: leave it out'
+        for flag, is_given in given.items()
+        if is_given
+    ]
+    if faults:
+        raise ScanDataError(faults)

@@ -1,0 +1,162 @@
+"""Reconstruction with the published network: batches, patches, stitching, physics passes."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import Backend, InferenceConfig
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
+from ptychopinn_plugin.networks.cnn.model_probe import amplitude_factor
+from ptychopinn_plugin.networks.cnn.phase_alignment import align_phases
+from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe
+from ptychopinn_plugin.networks.cnn.split import BatchSequence, batch_groups, inference_groups
+from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.physics.overlap_add import Stitcher
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.canvas import Canvas
+
+Patches: TypeAlias = npt.NDArray[np.complex64]
+# Pixels of one channel in a batch where the user gives no batch size; bounds the memory.
+BATCH_PIXELS = 2**18
+
+
+class Prediction(NamedTuple):
+    """Output of the network for one batch.
+
+    Attributes:
+        patches: complex64 (n, N, N), those of a group next to each other.
+        misfit: sum of (sqrt(expected counts) - sqrt(counts))^2 of the frames, at good pixels.
+    """
+
+    patches: Patches
+    misfit: float
+
+
+class Predictor(Protocol):
+    """A backend's trained network; it knows no scan, all it needs is in the batch."""
+
+    def predict(self, batch: GroupBatch) -> Prediction:
+        """Return the patches of a batch and their misfit."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PatchSet:
+    """All patches of a scan.
+
+    Attributes:
+        parts: complex64 (some, N, N) each, n patches, batch by batch.
+        positions_px: float64 (n, 2), of the patches.
+    """
+
+    parts: list[Patches]
+    positions_px: npt.NDArray[np.float64]
+
+
+def reconstruct_with_network(
+    ops: Ops,
+    scan: ScanData,
+    predictor: Predictor,
+    inference: InferenceConfig,
+    monitor: Monitor,
+    *,
+    backend: Backend,
+    model: TrainedModel,
+    batch_size: int,
+) -> Reconstruction:
+    """Reconstruct a scan from the network's patches, and by physics passes from there.
+
+    Args:
+        ops: the framework.
+        scan: from `with_model_probe`.
+        predictor: the network.
+        inference: groups, and the passes that follow.
+        monitor: gets the progress after every batch and pass.
+        backend: the framework's name, for the result.
+        model: the trained model of the predictor.
+        batch_size: groups a batch, 0 for an automatic choice.
+
+    Raises:
+        PatchError: groups cannot be filled.
+        Cancelled: the monitor asked for a stop.
+    """
+    started = time.perf_counter()
+    config = model.manifest.model
+    groups = inference_groups(scan.positions_px, config, inference)
+    grouped = GroupedScan.from_scan(scan, config, [groups])
+    patches = predict_patches(predictor, inference_batches(grouped, groups, batch_size), monitor)
+    initial_object = stitch_patches(scan, masked_probe(config, scan.probe), patches)
+    initial_object *= np.float32(amplitude_factor(model))
+    passes = inference.model_copy(update={'refine_iterations': inference.cnn_refine_iterations})
+    result = run_reconstruction(
+        ops,
+        scan,
+        passes,
+        monitor,
+        backend=backend,
+        model=model,
+        # 1, an empty sample, where no patch lies.
+        initial_object=np.where(np.isfinite(initial_object), initial_object, np.complex64(1)),
+    )
+    return dataclasses.replace(result, seconds=time.perf_counter() - started)
+
+
+def inference_batches(
+    grouped: GroupedScan, groups: npt.NDArray[np.int64], batch_size: int
+) -> BatchSequence:
+    """Return the batches of all groups, int64 (groups, C); a batch size of 0 is automatic."""
+    size = batch_size or max(1, BATCH_PIXELS // grouped.scan.frame_size**2)
+    batches = batch_groups(grouped, groups, size, np.random.RandomState(0))
+    return BatchSequence([grouped], [(0, batch) for batch in batches])
+
+
+def predict_patches(predictor: Predictor, batches: BatchSequence, monitor: Monitor) -> PatchSet:
+    """Return the network's patches of all batches.
+
+    Raises:
+        Cancelled: the monitor asked for a stop.
+    """
+    started, check = time.perf_counter(), stop_check(monitor)
+    parts: list[Patches] = []
+    positions: list[npt.NDArray[np.float64]] = []
+    misfit = photons = 0.0
+    for number in range(len(batches)):
+        check()
+        batch = batches[number]
+        prediction = predictor.predict(batch)
+        parts.append(prediction.patches)
+        positions.append(batch.positions_px)
+        misfit += prediction.misfit
+        photons += float(np.vdot(batch.amplitudes, batch.amplitudes))
+        residual, seconds = misfit / max(photons, 1e-30), time.perf_counter() - started
+        progress = Progress('network', number + 1, len(batches), residual, None, seconds)
+        monitor.on_progress(progress)
+    return PatchSet(parts, np.concatenate(positions))
+
+
+def stitch_patches(scan: ScanData, probe: npt.NDArray[np.complex64], patches: PatchSet) -> Patches:
+    """Return the object of all patches, complex64 (H, W), NaN where none of them lies.
+
+    Each patch is multiplied by the constant phase that fits it to its neighbours; its frame does
+    not determine that phase.
+
+    Args:
+        scan: gives the canvas.
+        probe: complex64 (modes, N, N), whose |probe|^2 weighs the pixels.
+        patches: of the scan.
+    """
+    stitcher = Stitcher(probe, Canvas.for_scan(scan))
+    factors = align_phases(patches.parts, patches.positions_px, probe)
+    first = 0
+    for part in patches.parts:
+        rows = slice(first, first := first + len(part))
+        stitcher.add(part * factors[rows, None, None], patches.positions_px[rows])
+    return stitcher.result().object_canvas
