@@ -12,7 +12,6 @@ which averages their noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -156,10 +155,9 @@ class AcceleratedSolver:
             raise ReconstructionError(_NOT_FINITE)
         return misfit / max(self.problem.total_counts, 1e-30)
 
-    def change_object(self, change: Callable[[Array], Array]) -> None:
-        """Change the object by a function of it; its last change, the momentum, stays as it was."""
+    def set_object(self, changed: Array) -> None:
+        """Continue with another object (H, W); its last change, the momentum, stays as it was."""
         state = self.state
-        changed = change(state.canvas_object)
         earlier = state.earlier_object + (changed - state.canvas_object)
         self.state = _State(changed, state.probe, earlier, state.earlier_probe)
         self._reset_misfits()

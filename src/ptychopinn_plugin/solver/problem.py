@@ -78,7 +78,7 @@ class Problem:
     _doses: dict[int, Array] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def for_scan(
         cls,
         ops: Ops,
         scan: ScanData,
