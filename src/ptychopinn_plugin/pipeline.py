@@ -20,6 +20,7 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, OutputError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
@@ -144,11 +145,12 @@ def _load(data: ScanData | str | Path) -> ScanData:
 
 
 def _check_fit(model: ModelConfig, scan: ScanData, test_scan: ScanData) -> None:
-    """Raise for a scan that the network cannot reconstruct, before it is trained."""
-    if model.architecture == 'cnn' and scan.frame_size != test_scan.frame_size:
+    """Refuse a scan that the network will not take, before it is trained."""
+    fixed = ARCHITECTURES[model.architecture].fixed_frame_size
+    if fixed and scan.frame_size != test_scan.frame_size:
         raise ModelMismatchError(
-            f'the cnn architecture needs frames of one size; those to train on have '
-            f'{scan.frame_size} pixels a side, those to reconstruct {test_scan.frame_size}'
+            f'the {model.architecture} architecture needs frames of one size; those to train on '
+            f'have {scan.frame_size} pixels a side, those to reconstruct {test_scan.frame_size}'
         )
 
 

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import CliSettingsSource
 
 from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
+from ptychopinn_plugin.config.base import field_traits, help_text
 
 _METAVARS = {'Path': 'PATH', 'int': 'N', 'float': 'X'}
 _ADVANCED = 'advanced'
@@ -82,21 +83,19 @@ def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  
     if found is None:
         return parser.add_argument(*names, **options)
     title, info = found
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    if extra.get('unit'):
-        text, default, value = options['help'].partition(' (default:')
-        options['help'] = f'{text} [{extra["unit"]}]{default}{value}'
-    return _group(parser, _ADVANCED if extra.get('advanced') else title).add_argument(
-        *names, **options
-    )
+    traits = field_traits(info)
+    _, default, value = options['help'].partition(' (default:')
+    unit = f' [{traits.unit}]' if traits.unit else ''
+    options['help'] = f'{help_text(info)}{unit}{default}{value}'
+    return _group(parser, _ADVANCED if traits.advanced else title).add_argument(*names, **options)
 
 
 def _declaration(command: str, name: str) -> tuple[str, FieldInfo] | None:
-    """Return the group and the declaration of a flag that comes from a shared class."""
+    """Return the group of a flag that a shared class declares, and its field in the command."""
     for declaring, title in GROUPS.items():
         own = name in declaring.model_fields and name in declaring.__annotations__
         if own and issubclass(command_class(command), declaring):
-            return title, declaring.model_fields[name]
+            return title, command_class(command).model_fields[name]
     return None
 
 

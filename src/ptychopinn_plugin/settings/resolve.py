@@ -13,6 +13,7 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, ScanDataError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, load_model
 from ptychopinn_plugin.scan import ScanData
@@ -151,9 +152,11 @@ def _of_data(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
 
 def _check_sizes(model: ModelConfig, sizes: dict[str, int]) -> None:
     """Refuse data of another frame size than the network's."""
-    if model.architecture == 'cnn' and len(set(sizes.values())) > 1:
+    if ARCHITECTURES[model.architecture].fixed_frame_size and len(set(sizes.values())) > 1:
         found = ', '.join(f'{size} in {name}' for name, size in sizes.items())
-        raise ScanDataError([f'the cnn architecture needs frames of one size, got {found}'])
+        raise ScanDataError(
+            [f'the {model.architecture} architecture needs frames of one size, got {found}']
+        )
     if model.frame_size:
         faults = [
             f'frame_size is {model.frame_size}, but the frames of {name} have {size} pixels a side'
@@ -166,7 +169,8 @@ def _check_sizes(model: ModelConfig, sizes: dict[str, int]) -> None:
 
 def _check_fit(manifest: Manifest, size: int, name: str) -> None:
     """Refuse a scan that the model's network cannot take."""
-    if manifest.model.architecture == 'cnn' and manifest.frame_size != size:
+    fixed = ARCHITECTURES[manifest.model.architecture].fixed_frame_size
+    if fixed and manifest.frame_size != size:
         raise ModelMismatchError(
             f'the model was trained on frames of {manifest.frame_size} pixels a side, those of '
             f'{name} have {size}; train one on such frames'

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import get_args
 
 from ptychopinn_plugin import __version__
-from ptychopinn_plugin.backends.registry import BackendStatus, backend_status
+from ptychopinn_plugin.backends.registry import BACKENDS, BackendStatus, backend_status
 from ptychopinn_plugin.cli.console import say
-from ptychopinn_plugin.config import Backend
 
 
 def run() -> None:
     """Print what is installed."""
-    say(f'ptychopinn {__version__}, Python {platform.python_version()}, {_ptychodus()}')
-    for backend in get_args(Backend):
+    host = importlib.metadata.version('ptychodus')
+    say(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {host}')
+    for backend in BACKENDS:
         for line in _lines(backend_status(backend)):
             say(line)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar
 
 from annotated_types import Ge, Le
 from ptychodus.api.observer import Observable, Observer
@@ -29,6 +29,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.base import field_choices
 from ptychopinn_plugin.errors import SettingsValueError
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
@@ -115,7 +116,7 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
                     value,
                 )
         elif isinstance(value, str):
-            return next((c for c in choices_of(field) if str(c) == value), value or None)
+            return next((c for c in field_choices(field) if str(c) == value), value or None)
         return value
 
     def _sentence(self, fault: Any) -> str:  # noqa: ANN401
@@ -168,18 +169,6 @@ class PluginSettings:
             execution=self.execution.read(),
             orientation=self.orientation.read(),
         )
-
-
-def choices_of(field: FieldInfo) -> tuple[Any, ...]:
-    """Return what a field can be chosen from, () where it is no choice."""
-    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-
-
-def architecture_of(field: FieldInfo) -> str:
-    """Return the architecture that a field means something for, '' where for any."""
-    head, colon, _ = str(field.description).partition(':')
-    architectures = get_args(ModelConfig.model_fields['architecture'].annotation)
-    return head if colon and head in architectures else ''
 
 
 def _create_parameter(
