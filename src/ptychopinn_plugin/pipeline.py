@@ -18,6 +18,7 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
@@ -27,7 +28,7 @@ from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.plotting import picture
-from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan import Reconstruction, ScanData, orient
 from ptychopinn_plugin.settings import create_inference_config, create_training_config
 from ptychopinn_plugin.settings.legacy import translate_legacy
 from ptychopinn_plugin.settings.suggestions import unknown
@@ -93,6 +94,8 @@ def run_pipeline(
     run = create_training_config(scan, **sources, **for_training)
     inference_run = create_inference_config(test_scan, **sources, **for_inference)
     _check_fit(run.model, scan, test_scan)
+    scan = orient(scan, run.orientation)
+    test_scan = orient(test_scan, inference_run.orientation)
     chosen = with_backend(run.execution, None)
     folder = _folder(Path(output_dir))
     monitor = monitor or Monitor()
@@ -121,12 +124,9 @@ def run_pipeline(
 
 def _split_settings(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of the training and those of the reconstruction."""
-    training = {
-        *ModelConfig.model_fields,
-        *TrainingConfig.model_fields,
-        *ExecutionConfig.model_fields,
-    }
-    inference = {*InferenceConfig.model_fields, *ExecutionConfig.model_fields}
+    both = {*ExecutionConfig.model_fields, *OrientationConfig.model_fields}
+    training = {*ModelConfig.model_fields, *TrainingConfig.model_fields, *both}
+    inference = {*InferenceConfig.model_fields, *both}
     faults = [
         unknown(name, training | inference, 'explicit')
         for name in settings

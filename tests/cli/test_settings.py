@@ -42,6 +42,15 @@ def test_a_file_settles_a_reconstruction_and_typed_flags_beat_it(run: Run, folde
     assert len(load_result(folder / 'o.npz').residual) == 2
 
 
+def test_a_file_gives_the_orientation(run: Run, folder: Path) -> None:
+    (folder / 's.toml').write_text('[orientation]\nflip_y = true\n')
+    words = ('reconstruct', 'scan.npz', '--output', 'o.npz', '--refine-iterations', '1')
+    assert 'were turned as asked for: flip y' in run(*words, '--config', 's.toml').err
+    both = run(*words, '--config', 's.toml', '--transpose')
+    assert 'were turned as asked for: transpose, flip y' in both.err
+    assert 'were turned' not in run(*words).err
+
+
 @pytest.mark.parametrize(
     ('text', 'sentence'),
     [

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import CliSettingsSource
 
 from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.config.base import field_traits, help_text
 
 _METAVARS = {'Path': 'PATH', 'int': 'N', 'float': 'X'}
@@ -87,7 +88,7 @@ def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  
     _, default, value = options['help'].partition(' (default:')
     unit = f' [{traits.unit}]' if traits.unit else ''
     options['help'] = f'{help_text(info)}{unit}{default}{value}'
-    return _group(parser, _ADVANCED if traits.advanced else title).add_argument(*names, **options)
+    return _group(parser, title).add_argument(*names, **options)
 
 
 def _declaration(command: str, name: str) -> tuple[str, FieldInfo] | None:
@@ -95,7 +96,10 @@ def _declaration(command: str, name: str) -> tuple[str, FieldInfo] | None:
     for declaring, title in GROUPS.items():
         own = name in declaring.model_fields and name in declaring.__annotations__
         if own and issubclass(command_class(command), declaring):
-            return title, command_class(command).model_fields[name]
+            info = command_class(command).model_fields[name]
+            # In a command these stand with the other flags on how the file is read.
+            folded = field_traits(info).advanced and declaring is not OrientationConfig
+            return _ADVANCED if folded else title, info
     return None
 
 

@@ -9,7 +9,13 @@ from typing import TypeVar
 
 from ptychopinn_plugin.backends.registry import with_backend
 from ptychopinn_plugin.cli.options import Reconstruct, Train
-from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import (
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    OrientationConfig,
+    TrainingConfig,
+)
 from ptychopinn_plugin.errors import LegacyNameWarning
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.settings import (
@@ -31,7 +37,7 @@ def training_run(flags: Train) -> TrainingRun:
             flags.scan,
             config_file=flags.config,
             output=flags.model,
-            **flags.typed(ModelConfig, TrainingConfig, ExecutionConfig),
+            **flags.typed(ModelConfig, TrainingConfig, ExecutionConfig, OrientationConfig),
         )
     )
 
@@ -44,7 +50,7 @@ def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRu
             model_file=model,
             config_file=flags.config,
             output=flags.output,
-            **flags.typed(InferenceConfig, ExecutionConfig),
+            **flags.typed(InferenceConfig, ExecutionConfig, OrientationConfig),
         )
     )
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from ptychopinn_plugin.io.file_format import ScanOptions
-from ptychopinn_plugin.io.formats import find_format, find_scan_format
+import h5py
+
+from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -20,10 +23,8 @@ def load_scan(
     dc: Literal['center', 'corner'] = 'center',
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
-    flip_x: bool = False,
-    flip_y: bool = False,
-    transpose: bool = False,
     true_patches: bool = True,
+    **orientation: bool,
 ) -> ScanData:
     """Read a scan from an .npz, a Ptychodus folder, or one of its two files.
 
@@ -37,10 +38,8 @@ def load_scan(
         photons: .npz only: mean photons a frame that the frames are scaled to.
         probe: in place of the scan's own: an .npz with `probeGuess` or `probe`, an .npy, a
             Ptychodus product, or an array complex (modes, N, N).
-        flip_x: reverse the columns of the positions, after a transpose.
-        flip_y: reverse the rows of the positions, after a transpose.
-        transpose: swap rows and columns of the positions.
         true_patches: .npz only: False leaves `Y`, the true patches, unread.
+        **orientation: fields of `OrientationConfig`: `transpose`, `flip_x`, `flip_y`.
 
     Returns:
         The checked scan; its `decisions` say what was decided on the way and why.
@@ -50,17 +49,31 @@ def load_scan(
         UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
     """
     path = Path(path)
-    options = ScanOptions(
-        product=product,
-        domain=domain,
-        axis_order=axis_order,
-        dc=dc,
-        photons=photons,
-        probe=_load_probe(probe),
-        true_patches=true_patches,
-    )
-    scan = find_scan_format(path).read_scan(path, options)
-    return orient(scan, flip_x=flip_x, flip_y=flip_y, transpose=transpose)
+    axes = OrientationConfig(**orientation)
+    probe = _given_probe(probe)
+    pair = _ptychodus_pair(path, product)
+    if pair is None:
+        scan = load_npz(
+            path,
+            domain=domain,
+            axis_order=axis_order,
+            dc=dc,
+            photons=photons,
+            probe=probe,
+            true_patches=true_patches,
+        )
+    else:
+        from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus
+
+        _refuse(
+            path,
+            domain=domain is not None,
+            axis_order=axis_order is not None,
+            dc=dc != 'center',
+            photons=photons is not None,
+        )
+        scan = load_ptychodus(*pair, probe=probe)
+    return orient(scan, axes)
 
 
 def _load_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None:

@@ -11,6 +11,7 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
@@ -47,8 +48,9 @@ def create_training_config(
         data: one or several scans, or files of them.
         execution: only what was set in it counts.
         config_file: .toml or .yaml; sections or plain names.
-        **explicit: fields of `ModelConfig`, `TrainingConfig` and `ExecutionConfig`, and the paths
-            `test_data` and `output`. Names of the research code are translated with a warning.
+        **explicit: fields of `ModelConfig`, `TrainingConfig`, `ExecutionConfig` and
+            `OrientationConfig`, and the paths `test_data` and `output`. Names of the research
+            code are translated with a warning.
 
     Raises:
         ConfigError: with every unknown name and value that a field does not take.
@@ -58,7 +60,11 @@ def create_training_config(
     given, files = _given(explicit)
     sizes = {name_of(scan): frame_size_of(scan) for scan in scans}
     found = _merged(
-        ('model', 'training', 'execution'), _of_data(scans, sizes), config_file, execution, given
+        ('model', 'training', 'execution', 'orientation'),
+        _of_data(scans, sizes),
+        config_file,
+        execution,
+        given,
     )
     model = cast('ModelConfig', found['model'])
     _check_sizes(model, sizes)
@@ -66,6 +72,7 @@ def create_training_config(
         model=model,
         training=cast('TrainingConfig', found['training']),
         execution=cast('ExecutionConfig', found['execution']),
+        orientation=cast('OrientationConfig', found['orientation']),
         train_data=tuple(scan for scan in scans if isinstance(scan, Path)),
         **files,
     )
@@ -88,7 +95,8 @@ def create_inference_config(
         model_file: the trained model; None for physics alone.
         execution: only what was set in it counts.
         config_file: .toml or .yaml; what it says of model and training is left aside.
-        **explicit: fields of `InferenceConfig` and `ExecutionConfig`, and the path `output`.
+        **explicit: fields of `InferenceConfig`, `ExecutionConfig` and `OrientationConfig`, and the
+            path `output`.
 
     Raises:
         ConfigError: with every unknown name and value that a field does not take.
@@ -105,12 +113,13 @@ def create_inference_config(
     manifest = model.manifest if isinstance(model, TrainedModel) else None
     if manifest is not None:
         _check_fit(manifest, size, name_of(scan))
-    found = _merged(('inference', 'execution'), None, config_file, execution, given)
+    found = _merged(('inference', 'execution', 'orientation'), None, config_file, execution, given)
     return InferenceRun(
         model=manifest.model if manifest else None,
         training=manifest.training if manifest else None,
         inference=cast('InferenceConfig', found['inference']),
         execution=cast('ExecutionConfig', found['execution']),
+        orientation=cast('OrientationConfig', found['orientation']),
         model_file=path,
         **{'test_data': scan if isinstance(scan, Path) else None, **files},
     )

@@ -8,9 +8,10 @@ import platform
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.backends.registry import BACKENDS, BackendStatus, backend_status
 from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.options import Backends
 
 
-def run() -> None:
+def run(_flags: Backends) -> None:
     """Print what is installed."""
     host = importlib.metadata.version('ptychodus')
     say(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {host}')

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.options import Doctor
 from ptychopinn_plugin.errors import UnavailableError
 from ptychopinn_plugin.hosts.ptychodus.installation import examine
 
 
-def run() -> None:
+def run(_flags: Doctor) -> None:
     """Print what was found, and fail if Ptychodus will not offer the plugin.
 
     Raises:

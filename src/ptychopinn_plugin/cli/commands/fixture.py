@@ -10,7 +10,9 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.cli.console import say
 from ptychopinn_plugin.cli.options import Fixture
 from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.fixture import cut_fixture, describe, save_fixture
 from ptychopinn_plugin.io.formats import find_scan_format
 
@@ -19,7 +21,8 @@ def run(flags: Fixture) -> None:
     """Cut a fixture out of a scan, write it and say what it is."""
     _check_files(flags)
     created = _now()
-    fixture = cut_fixture(flags.load(flags.source, true_patches=True), flags.subset_size)
+    scan = load(flags.source, flags, flags.part(OrientationConfig), true_patches=True)
+    fixture = cut_fixture(scan, flags.subset_size)
     save_fixture(flags.output, fixture)
     record = describe(fixture, flags.source, flags.output, created)
     found = record['validation']

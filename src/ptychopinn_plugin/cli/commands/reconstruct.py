@@ -10,6 +10,7 @@ from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.paths import apart, readable, writable
 from ptychopinn_plugin.cli.run_settings import inference_run
+from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.formats import result_endings
 from ptychopinn_plugin.io.model_file import load_model
@@ -26,7 +27,7 @@ def run(flags: Reconstruct) -> None:
     _check_files(flags)
     model = load_model(flags.model) if flags.model else None
     settings = inference_run(flags, model)
-    scan = flags.load(flags.scan)
+    scan = load(flags.scan, flags, settings.orientation)
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             result = reconstruct(

@@ -11,6 +11,7 @@ from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Train
 from ptychopinn_plugin.cli.paths import apart, readable, writable
 from ptychopinn_plugin.cli.run_settings import training_run
+from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import save_model
@@ -26,7 +27,7 @@ def run(flags: Train) -> None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
     folder = _training_folder(flags)
     settings = training_run(flags)
-    scans = [flags.load(path, true_patches=True) for path in flags.scan]
+    scans = [load(path, flags, settings.orientation, true_patches=True) for path in flags.scan]
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             model = train(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -14,12 +14,10 @@ from ptychopinn_plugin.config import (
     GroupingConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.simulation.config import SimulationConfig
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.scan import ScanData
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
 
@@ -37,20 +35,9 @@ class Command(BaseModel):
     @field_validator('*', mode='before')
     @classmethod
     def _typed_choice(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
-        """Take a choice for what it says: what is typed is text, some choices are numbers."""
+        """Return the number that a typed text stands for where a field has numbers as choices."""
         choices = get_args(cls.model_fields[str(info.field_name)].annotation)
         return next((c for c in choices if isinstance(c, int) and str(c) == value), value)
-
-    def cli_cmd(self) -> None:
-        """Set up what the command says and run it."""
-        from ptychopinn_plugin.cli.console import set_up_logging
-
-        set_up_logging(quiet=self.quiet, debug=self.debug)
-        self.run()
-
-    def run(self) -> None:
-        """Run the command."""
-        raise NotImplementedError
 
     def part(self, config: type[AnyConfig]) -> AnyConfig:
         """Return the config that some of the flags belong to."""
@@ -58,7 +45,7 @@ class Command(BaseModel):
         return config.model_validate(named)
 
 
-class ScanFlags(Command):
+class ScanFlags(Command, OrientationConfig):
     """How scans are to be read."""
 
     domain: Literal['counts', 'amplitude'] | None = Field(
@@ -79,15 +66,6 @@ class ScanFlags(Command):
     product: Path | None = Field(
         None, description='Ptychodus product, where it does not lie beside the diffraction file'
     )
-    flip_x: bool = Field(False, description='Turn the positions round along x')
-    flip_y: bool = Field(False, description='Turn the positions round along y')
-    transpose: bool = Field(False, description='Swap x and y of the positions, before the flips')
-
-    def load(self, path: Path, *, true_patches: bool = False) -> ScanData:
-        """Read a scan as the flags say, and tell what was decided on the way."""
-        from ptychopinn_plugin.cli.scan_loading import load
-
-        return load(path, self, true_patches=true_patches)
 
 
 class EngineFlags(ExecutionConfig):
@@ -129,6 +107,7 @@ GROUPS: dict[type[BaseModel], str] = {
     ModelConfig: 'network',
     GroupingConfig: 'groups of frames',
     ScanFlags: 'reading the scan',
+    OrientationConfig: 'reading the scan',
     ExecutionConfig: 'execution',
     Command: 'messages',
 }

@@ -24,11 +24,6 @@ class Simulate(Command, SimulationConfig):
 
     out: CliPositionalArg[Path] = Field(description='The scan, a new .npz or .h5 file')
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.simulate import run
-
-        run(self)
-
 
 class Fixture(ScanFlags):
     """Cut a small scan out of a large one, for tests.
@@ -46,11 +41,6 @@ class Fixture(ScanFlags):
         None, description='Write what was done, with checksums, into this .json file'
     )
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.fixture import run
-
-        run(self)
-
 
 class Show(Command):
     """Draw a result: object, probe, coverage, residual curve.
@@ -62,11 +52,6 @@ class Show(Command):
     result: CliPositionalArg[Path] = Field(description='.h5 or .npz file of a reconstruction')
     picture: Path = Field(description='The picture, a new .png, .pdf or .svg file')
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.show import run
-
-        run(self)
-
 
 class Inspect(Command):
     """Print what a model file says of itself, after checking all of it.
@@ -76,8 +61,3 @@ class Inspect(Command):
     """
 
     model_file: CliPositionalArg[Path] = Field(alias='model', description='.safetensors file')
-
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.inspect import run
-
-        run(self)

@@ -7,11 +7,9 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
-    CliApp,
     CliSubCommand,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    get_subcommand,
 )
 
 from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
@@ -66,19 +64,6 @@ class Ptychopinn(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what is typed, and nothing from the environment or from files."""
         return (init_settings,)
-
-    def cli_cmd(self) -> None:
-        """Run the command that was named."""
-        if self.version:
-            from ptychopinn_plugin import __version__
-
-            print(f'ptychopinn {__version__}')
-            return
-        if get_subcommand(self, is_required=False) is None:
-            from ptychopinn_plugin.cli.usage_error import UsageError
-
-            raise UsageError('name a command, such as reconstruct; see ptychopinn --help')
-        CliApp.run_subcommand(self)
 
 
 def command_class(name: str) -> type[Any]:

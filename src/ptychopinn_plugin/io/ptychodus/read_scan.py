@@ -128,16 +128,16 @@ def scan_from_input(
             'needed, flatten it in Ptychodus'
         )
     elif 0 not in product.object_.get_array().shape:
-        builder.object_guess = product.object_.get_layer(0).astype(np.complex64)
-    builder.metadata = _metadata(product)
-    flags = {} if orientation is None else orientation.model_dump()
-    if any(flags.values()) and ORIENTED in product.metadata.comments:
-        flags = {}
-        builder.decisions.append(
+        draft.object_guess = product.object_.get_layer(0).astype(np.complex64)
+    draft.metadata = _metadata(product)
+    orientation = orientation or OrientationConfig()
+    if orientation.operations and TURNED in product.metadata.comments:
+        orientation = OrientationConfig()
+        draft.decisions.append(
             'positions were turned when this product was reconstructed, as its comments say; they '
             'are not turned again'
         )
-    return orient(builder.build(), **flags)
+    return orient(draft.finish(), orientation)
 
 
 def photon_energy_ev(metadata: ProductMetadata) -> float:
