@@ -14,7 +14,6 @@ from pydantic_settings import CliApp, SettingsError, get_subcommand
 import ptychopinn_plugin
 from ptychopinn_plugin import errors
 from ptychopinn_plugin.cli import commands
-from ptychopinn_plugin.cli.console import set_up_logging
 from ptychopinn_plugin.cli.legacy_flags import modernised
 from ptychopinn_plugin.cli.options import Command, Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
@@ -85,6 +84,9 @@ def _run(typed: Ptychopinn) -> None:
     command = get_subcommand(typed, is_required=False)
     if not isinstance(command, Command):
         raise UsageError('name a command, such as reconstruct; see ptychopinn --help')
+    # Here, for it imports what `--help` does not need.
+    from ptychopinn_plugin.cli.console import set_up_logging
+
     set_up_logging(quiet=command.quiet, debug=command.debug)
     # By name, so that only this command's modules are imported and `--help` stays quick.
     module = importlib.import_module(f'{commands.__name__}.{type(command).__name__.lower()}')
