@@ -31,7 +31,7 @@ from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.scan import Reconstruction, ScanData, orient
 from ptychopinn_plugin.settings import create_inference_config, create_training_config
 from ptychopinn_plugin.settings.legacy import translate_legacy
-from ptychopinn_plugin.settings.suggestions import unknown
+from ptychopinn_plugin.settings.suggestions import describe_unknown
 
 MODEL, OBJECT, PICTURE = 'model.safetensors', 'object.npz', 'object.png'
 TRAINING = 'training'
@@ -128,7 +128,7 @@ def _split_settings(settings: Mapping[str, object]) -> tuple[dict[str, Any], dic
     training = {*ModelConfig.model_fields, *TrainingConfig.model_fields, *both}
     inference = {*InferenceConfig.model_fields, *both}
     faults = [
-        unknown(name, training | inference, 'explicit')
+        describe_unknown(name, training | inference, 'explicit')
         for name in settings
         if name not in training | inference
     ]

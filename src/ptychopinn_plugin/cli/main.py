@@ -14,7 +14,7 @@ from pydantic_settings import CliApp, SettingsError, get_subcommand
 import ptychopinn_plugin
 from ptychopinn_plugin import errors
 from ptychopinn_plugin.cli import commands
-from ptychopinn_plugin.cli.legacy_flags import modernised
+from ptychopinn_plugin.cli.legacy_flags import translate_flags
 from ptychopinn_plugin.cli.options import Command, Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.cli.sentences import validation_sentences
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return launch(words[1:])
     try:
-        words, remarks = modernised(words)
+        words, remarks = translate_flags(words)
         for remark in remarks:
             print(f'ptychopinn: warning: {remark}', file=sys.stderr)
         source, parsed = parse(words)

@@ -1,4 +1,4 @@
-"""From words to a command: pydantic-settings' parser, its help set in groups."""
+"""Parse a command with pydantic-settings; arrange its help in groups."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from argparse import (
     BooleanOptionalAction,
     Namespace,
     RawDescriptionHelpFormatter,
+    _ArgumentGroup,
 )
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -45,7 +46,7 @@ def parse(words: Sequence[str]) -> tuple[CliSettingsSource[Any], Namespace]:
 
 
 class HelpFormatter(RawDescriptionHelpFormatter):
-    """A short usage line, and no defaults that say nothing."""
+    """A short usage line, and no empty defaults."""
 
     def _format_usage(
         self,
@@ -70,13 +71,13 @@ class HelpFormatter(RawDescriptionHelpFormatter):
         return text
 
 
-def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  # noqa: ANN401
+def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Action:  # noqa: ANN401
     """Add an argument in the group of the class that declares it."""
     options['metavar'] = _METAVARS.get(options.get('metavar', ''), options.get('metavar'))
     if options['metavar'] is None:
         del options['metavar']
     if options.get('action') == 'store_false':
-        # On unless told otherwise: offer both, so that the help speaks of what the flag turns on.
+        # On by default: offer both forms, so that the help describes the one that turns it on.
         names = tuple(name.replace('--no-', '--', 1) for name in names)
         options['action'] = BooleanOptionalAction
     command, _, field = str(options.get('dest', '')).partition('.')
@@ -103,7 +104,7 @@ def _declaration(command: str, name: str) -> tuple[str, FieldInfo] | None:
     return None
 
 
-def _group(parser: ArgumentParser, title: str) -> Any:  # noqa: ANN401
+def _group(parser: ArgumentParser, title: str) -> _ArgumentGroup:
     groups = {group.title: group for group in parser._action_groups}
     if title not in groups:
         # All at once: they are shown in the order they are made, and not where they stay empty.

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from ptychopinn_plugin.cli.options import ScanFlags
-from ptychopinn_plugin.cli.paths import readable
+from ptychopinn_plugin.cli.paths import check_exists
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.scan import ScanData
@@ -31,7 +31,7 @@ def load(
     """
     for file in (path, flags.probe, flags.product):
         if file is not None:
-            readable(file)
+            check_exists(file)
     scan = load_scan(
         path,
         product=flags.product,

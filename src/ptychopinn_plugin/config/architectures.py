@@ -1,4 +1,4 @@
-"""The network architectures and what sets them apart for settings and data."""
+"""The network architectures and how they differ for settings and data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where and how the work runs."""
+"""Settings of device, optimiser and logging."""
 
 from typing import Literal, Self
 

@@ -1,4 +1,4 @@
-"""Which frames are used, and which of them are seen together."""
+"""Settings of the frames that are used and how they are grouped."""
 
 from ptychopinn_plugin.config.base import Config, setting
 

@@ -1,4 +1,4 @@
-"""How a scan is reconstructed."""
+"""Settings of a reconstruction."""
 
 from ptychopinn_plugin.config.base import setting
 from ptychopinn_plugin.config.grouping import GroupingConfig
@@ -38,7 +38,7 @@ class InferenceConfig(GroupingConfig):
     )
     closing_stage: bool = setting(
         True,
-        'Let a learned stage, not physics alone, have the last word',
+        'Apply a learned stage after the last physics pass',
         architecture='unrolled',
         advanced=True,
     )

@@ -7,7 +7,7 @@ from ptychopinn_plugin.config.base import Config, setting
 
 
 class ModelConfig(Config):
-    """The network's shape and its physics; stored in the model file."""
+    """Architecture of the network and its forward model; stored in the model file."""
 
     architecture: Architecture = setting('unrolled', describe_architectures())
     width: int = setting(

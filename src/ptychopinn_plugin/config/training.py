@@ -1,4 +1,4 @@
-"""How a model is trained."""
+"""Settings of a training."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from ptychopinn_plugin.config.grouping import GroupingConfig
 
 
 class TrainingConfig(GroupingConfig):
-    """What a model is trained on, and toward what."""
+    """Epochs, batches, losses and validation of a training."""
 
     epochs: int = setting(20, 'Training epochs', ge=1, le=100_000)
     steps_per_epoch: int = setting(
@@ -99,7 +99,7 @@ class TrainingConfig(GroupingConfig):
     )
     validation_episodes: int = setting(
         12,
-        'Held-out episodes that judge every epoch',
+        'Held-out episodes for the validation after every epoch',
         architecture='unrolled',
         ge=1,
         le=10_000,

@@ -24,7 +24,7 @@ SECTIONS: dict[str, type[Config]] = {
 
 
 class TrainingRun(Config):
-    """What a training is made of.
+    """Settings and paths of a training.
 
     Attributes:
         model: the network.
@@ -46,7 +46,7 @@ class TrainingRun(Config):
 
 
 class InferenceRun(Config):
-    """What a reconstruction is made of.
+    """Settings and paths of a reconstruction.
 
     Attributes:
         model: the network of the model file, None for physics alone.

@@ -7,17 +7,24 @@ import platform
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.backends.registry import BACKENDS, BackendStatus, backend_status
-from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Backends
 
 
 def run(_flags: Backends) -> None:
     """Print what is installed."""
-    host = importlib.metadata.version('ptychodus')
-    say(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {host}')
+    echo(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {_host()}')
     for backend in BACKENDS:
         for line in _lines(backend_status(backend)):
-            say(line)
+            echo(line)
+
+
+def _host() -> str:
+    """Return the version of Ptychodus, which a compute node need not have."""
+    try:
+        return importlib.metadata.version('ptychodus')
+    except importlib.metadata.PackageNotFoundError:
+        return 'not installed'
 
 
 def _ptychodus() -> str:

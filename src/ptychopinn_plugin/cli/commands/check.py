@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Check
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.config import OrientationConfig
@@ -13,16 +13,16 @@ from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orien
 
 def run(flags: Check) -> None:
     """Print what a scan holds and what to look at."""
-    orientation = flags.part(OrientationConfig)
+    orientation = flags.extract(OrientationConfig)
     as_in_file = load(flags.scan, flags, OrientationConfig())
     residuals = orientation_residuals(as_in_file) if flags.trials else {}
     hints = orientation_hints(residuals, orientation) if residuals else ()
     report = preflight(orient(as_in_file, orientation), hints)
     if flags.as_json:
-        say(report.model_dump_json(indent=2))
+        echo(report.model_dump_json(indent=2))
         return
     for line in report_lines(report):
-        say(line)
+        echo(line)
 
 
 def report_lines(report: PreflightReport) -> list[str]:

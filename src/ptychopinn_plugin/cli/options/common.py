@@ -25,7 +25,7 @@ POSITIONAL = ('scan', 'result', 'model_file', 'out')
 
 
 class Command(BaseModel):
-    """What every command takes."""
+    """Flags of every command."""
 
     model_config = ConfigDict(frozen=True, extra='forbid', protected_namespaces=())
 
@@ -34,19 +34,19 @@ class Command(BaseModel):
 
     @field_validator('*', mode='before')
     @classmethod
-    def _typed_choice(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
+    def _typed_choice(cls, value: object, info: ValidationInfo) -> object:
         """Return the number that a typed text stands for where a field has numbers as choices."""
         choices = get_args(cls.model_fields[str(info.field_name)].annotation)
         return next((c for c in choices if isinstance(c, int) and str(c) == value), value)
 
-    def part(self, config: type[AnyConfig]) -> AnyConfig:
+    def extract(self, config: type[AnyConfig]) -> AnyConfig:
         """Return the config that some of the flags belong to."""
         named = {name: getattr(self, name) for name in config.model_fields}
         return config.model_validate(named)
 
 
 class ScanFlags(Command, OrientationConfig):
-    """How scans are to be read."""
+    """Flags on how a scan is read."""
 
     domain: Literal['counts', 'amplitude'] | None = Field(
         None, description='What the frames hold; read from the file where not given'
@@ -69,14 +69,14 @@ class ScanFlags(Command, OrientationConfig):
 
 
 class EngineFlags(ExecutionConfig):
-    """Where the work runs."""
+    """Flags of backend, device and training."""
 
     backend: Backend | None = Field(  # type: ignore[assignment]
         None, description='Framework that computes; the installed one where not given'
     )
 
-    def typed(self, *configs: type[Config]) -> dict[str, Any]:
-        """Return what was typed of some configs."""
+    def typed_settings(self, *configs: type[Config]) -> dict[str, Any]:
+        """Return the fields of some configs that were typed."""
         return {
             name: getattr(self, name)
             for config in configs
@@ -88,15 +88,15 @@ class EngineFlags(ExecutionConfig):
         """Return the execution config, with the installed backend where none was named."""
         from ptychopinn_plugin.backends.registry import with_backend
 
-        typed = self.typed(ExecutionConfig)
+        typed = self.typed_settings(ExecutionConfig)
         return with_backend(ExecutionConfig.model_validate(typed), None)
 
 
 class ConfigFileFlags(EngineFlags):
-    """Settings from a file, which those that are typed beat."""
+    """Settings from a file; typed flags override them."""
 
     config: Path | None = Field(
-        None, description='Settings in a .toml or .yaml file; flags that are typed beat it'
+        None, description='Settings in a .toml or .yaml file; typed flags override it'
     )
 
 

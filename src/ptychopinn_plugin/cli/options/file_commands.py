@@ -15,7 +15,7 @@ class Simulate(Command, SimulationConfig):
     """Simulate a scan with a known object.
 
     The object is stored with the scan as `objectGuess` of an .npz file; an .h5 file is for the
-    window of Ptychodus and does not tell the object.
+    window of Ptychodus and does not contain the object.
 
     Examples:
       ptychopinn simulate star.npz --object-kind siemens --rows 20 --columns 20 --seed 1
@@ -54,7 +54,7 @@ class Show(Command):
 
 
 class Inspect(Command):
-    """Print what a model file says of itself, after checking all of it.
+    """Print the description in a model file, after checking all of it.
 
     Example:
       ptychopinn inspect model.safetensors

@@ -25,7 +25,7 @@ class Ptychopinn(BaseSettings):
       ptychopinn check scan.npz                            is the scan what it should be?
       ptychopinn reconstruct scan.npz --output object.h5 --picture object.png
 
-    `ptychopinn COMMAND --help` tells more.
+    `ptychopinn COMMAND --help` lists the options.
     """
 
     model_config = SettingsConfigDict(
@@ -48,7 +48,7 @@ class Ptychopinn(BaseSettings):
     reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
     fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
-    inspect: CliSubCommand[Inspect] = Field(description='print what a model file says of itself')
+    inspect: CliSubCommand[Inspect] = Field(description='print the description in a model file')
     demo: CliSubCommand[Demo] = Field(description='see all of it work on a simulated scan')
     doctor: CliSubCommand[Doctor] = Field(description='will Ptychodus offer the plugin?')
     ptychodus: CliSubCommand[Ptychodus] = Field(description='start Ptychodus with the plugin')

@@ -27,7 +27,7 @@ from PyQt5.QtWidgets import QWidget
 
 from ptychopinn_plugin.config.base import field_choices, field_traits, help_text
 from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
-from ptychopinn_plugin.hosts.ptychodus.supervised import SETTLED
+from ptychopinn_plugin.hosts.ptychodus.supervised import FIXED_SETTINGS
 from ptychopinn_plugin.hosts.ptychodus.widgets import (
     ArchitectureRows,
     BackendViewController,
@@ -57,7 +57,7 @@ class PluginViewControllerFactory(ReconstructorViewControllerFactory):
     def create_view_controller(self, reconstructor_name: str) -> QWidget:
         """Return the page of a reconstructor, with the fields of the chosen architecture."""
         if reconstructor_name.casefold() == 'supervised':
-            return _page(self._settings, SETTLED['architecture'], without=SETTLED)
+            return _page(self._settings, FIXED_SETTINGS['architecture'], without=FIXED_SETTINGS)
         return _page(self._settings, self._settings.model.parameters['architecture'])
 
 
@@ -68,8 +68,8 @@ def _page(
 
     Args:
         settings: shown and changed.
-        architecture: whose fields are shown; the parameter that says it, or a text.
-        without: names of fields of the model that are settled.
+        architecture: whose fields are shown; the parameter that holds it, or its name.
+        without: fields of the model that have a fixed value.
     """
     builder, advanced = ParameterViewBuilder(), ParameterViewBuilder()
     architectures: dict[QWidget, str] = {}

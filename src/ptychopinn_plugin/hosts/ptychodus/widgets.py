@@ -1,4 +1,4 @@
-"""Parts of the settings page that Ptychodus does not have."""
+"""Widgets of the settings page that Ptychodus does not have."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class ArchitectureRows(Observer):
     Args:
         page: holds the rows, in the forms of group boxes.
         architectures: the architecture of each widget that belongs to one.
-        chosen: the parameter that says which; a text where it is settled.
+        chosen: the parameter that holds its name, or the name where it is fixed.
     """
 
     def __init__(
