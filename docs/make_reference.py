@@ -33,7 +33,7 @@ SECTIONS: dict[type[Config], str] = {
     TrainingConfig: '`ptychopinn train`',
     ModelConfig: '`ptychopinn train`',
     ExecutionConfig: '`ptychopinn train`, `reconstruct` and `demo`',
-    OrientationConfig: '`ptychopinn check`, `inspect`, `reconstruct`, `train` and `fixture`',
+    OrientationConfig: '`ptychopinn check`, `reconstruct`, `train` and `fixture`',
     SimulationConfig: '`ptychopinn simulate`',
 }
 HEAD = """\
@@ -80,6 +80,9 @@ cnn_refine_iterations = 10
 [execution]
 backend = "pytorch"
 threads = 4
+
+[orientation]             # of the scan axes, as the flags of the same names
+flip_y = true
 ```
 
 ```python

@@ -23,7 +23,8 @@ def read_file(path: Path, *sections: str) -> Source:
     """Read the settings of some sections; the others are checked only.
 
     A name stands in its section (`[model]`, `[training]`, `[inference]`, `[execution]`,
-    `[orientation]`) or outside of any; there it holds for every section that has it. `n-groups` is `n_groups`.
+    `[orientation]`) or outside of any; there it holds for every section that has it.
+    `n-groups` is `n_groups`.
 
     Args:
         path: a .toml, .yaml or .yml file.

@@ -66,7 +66,7 @@ def run(flags: Demo) -> None:
 def score_line(
     result: Reconstruction, scan: ScanData, ground_truth: np.ndarray[tuple[int, ...], np.dtype]
 ) -> str:
-    """Return how well a result agrees with the ground_truth, as a line for people."""
+    """Return how well a result agrees with the ground truth, as a line for people."""
     rows, columns = scanned_core(scan.positions_px)
     inner = scanned_core(scan.positions_px, result.origin_px)
     found = score(result.object_canvas[inner], ground_truth[rows, columns])
