@@ -14,7 +14,7 @@ from ptychopinn_plugin.backends import registry
 from ptychopinn_plugin.backends.registry import BACKENDS, with_backend
 from ptychopinn_plugin.config import Architecture, Backend, ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
-from ptychopinn_plugin.config.backends import BACKEND_NAMES, backend_display_name
+from ptychopinn_plugin.config.backend_names import BACKEND_NAMES, backend_display_name
 from ptychopinn_plugin.config.base import field_traits, help_text
 
 PACKAGE = Path(inspect.getfile(ptychopinn_plugin)).parent

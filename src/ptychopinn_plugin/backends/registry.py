@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from ptychopinn_plugin.config import Backend, ExecutionConfig
-from ptychopinn_plugin.config.backends import BACKEND_NAMES
+from ptychopinn_plugin.config.backend_names import BACKEND_NAMES
 from ptychopinn_plugin.errors import BackendUnavailableError, ConfigError, UnknownBackendError
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Typed, frozen configurations; the one place where a field is declared."""
 
 from ptychopinn_plugin.config.architectures import Architecture
-from ptychopinn_plugin.config.backends import Backend
+from ptychopinn_plugin.config.backend_names import Backend
 from ptychopinn_plugin.config.base import Config
 from ptychopinn_plugin.config.execution import ExecutionConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from ptychopinn_plugin.config.backends import Backend
+from ptychopinn_plugin.config.backend_names import Backend
 from ptychopinn_plugin.config.base import Config, setting
 
 

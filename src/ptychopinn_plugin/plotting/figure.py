@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output, replacing
-from ptychopinn_plugin.config.backends import backend_display_name
+from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.scan import Reconstruction
 
 SUFFIXES = ('.png', '.pdf', '.svg', '.jpg')
