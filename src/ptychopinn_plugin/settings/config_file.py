@@ -119,6 +119,7 @@ def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
         """Safe, and strict about keys that stand twice, of which YAML takes the last."""
 
         def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
+            """Return a mapping's names and values, or refuse a name that stands twice."""
             for key in _duplicate_keys(node):
                 raise yaml.constructor.ConstructorError(
                     None, None, f'{key} stands twice', node.start_mark
