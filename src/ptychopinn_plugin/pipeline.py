@@ -145,7 +145,7 @@ def _load(data: ScanData | str | Path) -> ScanData:
 
 
 def _check_fit(model: ModelConfig, scan: ScanData, test_scan: ScanData) -> None:
-    """Refuse a scan that the network will not take, before it is trained."""
+    """Raise for a scan that the network cannot reconstruct, before it is trained."""
     fixed = ARCHITECTURES[model.architecture].fixed_frame_size
     if fixed and scan.frame_size != test_scan.frame_size:
         raise ModelMismatchError(

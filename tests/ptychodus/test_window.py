@@ -27,7 +27,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.config.base import help_text
-from ptychopinn_plugin.hosts.engine_cache import EngineKeeper, engine_in_this_process
+from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
 from ptychopinn_plugin.io.model_file import load_model
 from tests.ptychodus.fake_engines import SlowEngine, failure
 

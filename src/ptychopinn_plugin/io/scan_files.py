@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import h5py
-
 from ptychopinn_plugin.config import OrientationConfig
-from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.npz_scan import load_npz
+from ptychopinn_plugin.io.file_format import ScanOptions
+from ptychopinn_plugin.io.formats import find_format, find_scan_format
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -50,29 +48,16 @@ def load_scan(
     """
     path = Path(path)
     axes = OrientationConfig(**orientation)
-    probe = _given_probe(probe)
-    pair = _ptychodus_pair(path, product)
-    if pair is None:
-        scan = load_npz(
-            path,
-            domain=domain,
-            axis_order=axis_order,
-            dc=dc,
-            photons=photons,
-            probe=probe,
-            true_patches=true_patches,
-        )
-    else:
-        from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus
-
-        _refuse(
-            path,
-            domain=domain is not None,
-            axis_order=axis_order is not None,
-            dc=dc != 'center',
-            photons=photons is not None,
-        )
-        scan = load_ptychodus(*pair, probe=probe)
+    options = ScanOptions(
+        product=product,
+        domain=domain,
+        axis_order=axis_order,
+        dc=dc,
+        photons=photons,
+        probe=_load_probe(probe),
+        true_patches=true_patches,
+    )
+    scan = find_scan_format(path).read_scan(path, options)
     return orient(scan, axes)
 
 

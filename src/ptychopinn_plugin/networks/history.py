@@ -12,17 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-import ptychopinn_plugin
-from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.config.architectures import ARCHITECTURES
-from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.model_file import (
-    Manifest,
-    TrainedModel,
-    data_fingerprint,
-    probe_fingerprint,
-    weights_fingerprint,
-)
+from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.weights import Weights
 
@@ -125,51 +116,4 @@ class TrainingHistory:
         total = self.steps_per_epoch * self.config.epochs
         seconds = time.perf_counter() - self.started
         loss = max(loss, LEAST_LOSS)
-        self.monitor.on_progress(Progress('train', step, total, loss, validation, seconds))
-
-
-def manifest_of(
-    execution: ExecutionConfig,
-    model: ModelConfig,
-    training: TrainingConfig,
-    scans: Sequence[ScanData],
-) -> Manifest:
-    """Return what a model says of itself, but for its weights.
-
-    Args:
-        execution: who trains it, and where.
-        model: the network's shape.
-        training: how.
-        scans: on what, with the probes that were used.
-
-    Raises:
-        ScanDataError: the frames of a scan have another size than the network is for.
-    """
-    _check_frame_sizes(model, scans)
-    return Manifest(
-        package_version=ptychopinn_plugin.__version__,
-        backend=execution.backend,
-        model=model,
-        training=training,
-        execution=execution,
-        frame_size=scans[0].frame_size,
-        pixel_size_m=scans[0].metadata.pixel_size_m,
-        photons_per_frame=tuple(
-            float(scan.counts.sum(dtype=np.float64)) / scan.frame_count for scan in scans
-        ),
-        probe_fingerprint=probe_fingerprint(scans[0].probe),
-        data_fingerprint=data_fingerprint(scans),
-    )
-
-
-def _check_frame_sizes(model: ModelConfig, scans: Sequence[ScanData]) -> None:
-    fixed = ARCHITECTURES[model.architecture].fixed_frame_size
-    one_size = model.frame_size or (scans[0].frame_size if fixed else 0)
-    faults = [
-        f'the network is for frames of {one_size} x {one_size} pixels, those of '
-        f'{scan.source or "a scan"} have {scan.frame_size} a side; cut or bin them'
-        for scan in scans
-        if one_size and scan.frame_size != one_size
-    ]
-    if faults:
-        raise ScanDataError(faults)
+        self.monitor.on_progress(Progress('train', step, total, loss, validation_loss, seconds))

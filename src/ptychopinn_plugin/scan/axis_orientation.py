@@ -19,7 +19,7 @@ ORIENTED = 'positions were turned as asked for: '
 
 
 def orient(scan: ScanData, orientation: OrientationConfig) -> ScanData:
-    """Return the scan with its positions turned; frames and probe stay.
+    """Return the scan with its positions transposed and flipped; frames and probe stay.
 
     The transpose comes first, then the flips: `flip_x` reverses the columns and `flip_y` the rows
     of the transposed positions. Flips are taken about the middle of the scan's bounding box, which
@@ -41,7 +41,7 @@ def orient(scan: ScanData, orientation: OrientationConfig) -> ScanData:
         metadata = dataclasses.replace(
             metadata, object_center_m=None if center is None else (center[1], center[0])
         )
-    decision = TURNED + ', '.join(name.replace('_', ' ') for name in orientation.operations)
+    decision = ORIENTED + ', '.join(name.replace('_', ' ') for name in orientation.operations)
     if scan.object_guess is not None and np.any(scan.object_guess != 1):
         decision += '; the object guess belonged to the old positions and only its canvas was kept'
     positions_px = orient_positions(scan.positions_px, orientation)
@@ -57,7 +57,7 @@ def orient(scan: ScanData, orientation: OrientationConfig) -> ScanData:
 
 def orient_positions(positions_px: PositionArray, orientation: OrientationConfig) -> PositionArray:
     """Return positions (n, 2) transposed first, then flipped within their own bounding box."""
-    turned = positions_px[:, ::-1].copy() if orientation.transpose else positions_px.copy()
+    oriented = positions_px[:, ::-1].copy() if orientation.transpose else positions_px.copy()
     for axis, flip in ((0, orientation.flip_y), (1, orientation.flip_x)):
         if flip:
             along = oriented[:, axis]

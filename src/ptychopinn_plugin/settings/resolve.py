@@ -20,13 +20,7 @@ from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, load_model
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.settings.config_file import read_file
-from ptychopinn_plugin.settings.from_data import (
-    Data,
-    list_scans,
-    mean_photons,
-    read_frame_size,
-    scan_name,
-)
+from ptychopinn_plugin.settings.from_data import Data, list_scans, scan_frame_size, scan_name
 from ptychopinn_plugin.settings.legacy import translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS, InferenceRun, TrainingRun
@@ -64,7 +58,7 @@ def create_training_config(
     """
     scans = list_scans(data)
     given, files = _split_paths(explicit)
-    sizes = {scan_name(scan): read_frame_size(scan) for scan in scans}
+    sizes = {scan_name(scan): scan_frame_size(scan) for scan in scans}
     found = _merge(
         ('model', 'training', 'execution', 'orientation'),
         _data_source(scans, sizes),
@@ -113,7 +107,7 @@ def create_inference_config(
     scan = list_scans(data)[0]
     given, files = _split_paths(explicit)
     _refuse_fields_of_the_model(given)
-    size = read_frame_size(scan)
+    size = scan_frame_size(scan)
     path = Path(model_file) if isinstance(model_file, str | Path) else None
     model = load_model(path) if path is not None else model_file
     manifest = model.manifest if isinstance(model, TrainedModel) else None

@@ -13,18 +13,10 @@ from ptychopinn_plugin.cli.options import Backends
 
 def run(_flags: Backends) -> None:
     """Print what is installed."""
-    echo(f'ptychopinn {__version__}, Python {platform.python_version()}, Ptychodus {_host()}')
+    echo(f'ptychopinn {__version__}, Python {platform.python_version()}, {_ptychodus()}')
     for backend in BACKENDS:
         for line in _lines(backend_status(backend)):
             echo(line)
-
-
-def _host() -> str:
-    """Return the version of Ptychodus, which a compute node need not have."""
-    try:
-        return importlib.metadata.version('ptychodus')
-    except importlib.metadata.PackageNotFoundError:
-        return 'not installed'
 
 
 def _ptychodus() -> str:

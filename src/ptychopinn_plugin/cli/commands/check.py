@@ -7,7 +7,8 @@ from ptychopinn_plugin.cli.options import Check
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import orient
-from ptychopinn_plugin.scan.preflight import PreflightReport, preflight
+from ptychopinn_plugin.scan.preflight import preflight
+from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
 
 

@@ -55,8 +55,7 @@ def run(flags: Demo) -> None:
     save_reconstruction(folder / 'object.h5', result, scan)
     save_reconstruction(folder / 'object.npz', result, scan)
     echo(f'5. draw it: {folder / "object.png"}')
-    pixel_size = scan.metadata.pixel_size_m
-    picture(result, folder / 'object.png', title='demo', pixel_size_m=pixel_size)
+    picture(result, folder / 'object.png', title='demo')
     echo('6. compare with the known object (error 0 and similarity 1 are perfect)')
     for name, each in (('physics alone', alone), ('with the network', result)):
         echo(f'   {name:<17}{score_line(each, scan, ground_truth)}')

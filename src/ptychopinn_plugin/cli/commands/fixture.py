@@ -46,7 +46,7 @@ def _check_files(flags: Fixture) -> None:
     if flags.metadata_out is not None:
         check_writable(flags.metadata_out, ('.json',))
     check_distinct([flags.output, flags.metadata_out], [check_exists(path) for path in inputs])
-    if flags.source.is_dir() or flags.source.suffix.lower() in HDF5_ENDINGS:
+    if find_scan_format(flags.source).is_folder:
         raise UsageError(
             f'{flags.source} is no .npz file; a fixture is cut out of one file with its checksum'
         )

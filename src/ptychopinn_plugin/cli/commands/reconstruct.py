@@ -41,17 +41,16 @@ def run(flags: Reconstruct) -> None:
             raise Cancelled('interrupted; nothing was written') from error
     save_reconstruction(flags.output, result, scan)
     echo(f'object: {flags.output}')
-    echo(heading(result, scan.metadata.pixel_size_m).replace('  ·  ', ', '))
+    echo(heading(result).replace('  ·  ', ', '))
     if flags.picture is not None:
-        pixel_size = scan.metadata.pixel_size_m
-        picture(result, flags.picture, title=flags.output.name, pixel_size_m=pixel_size)
+        picture(result, flags.picture, title=flags.output.name)
         echo(f'picture: {flags.picture}')
 
 
 def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
     inputs = [flags.scan, *filter(None, (flags.model, flags.probe, flags.product))]
-    check_writable(flags.output, SUFFIXES)
+    check_writable(flags.output, result_endings())
     if flags.picture is not None:
         check_writable(flags.picture, PICTURES)
     check_distinct([flags.output, flags.picture], [check_exists(path) for path in inputs])

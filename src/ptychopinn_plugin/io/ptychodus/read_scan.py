@@ -128,16 +128,16 @@ def scan_from_input(
             'needed, flatten it in Ptychodus'
         )
     elif 0 not in product.object_.get_array().shape:
-        draft.object_guess = product.object_.get_layer(0).astype(np.complex64)
-    draft.metadata = _metadata(product)
+        builder.object_guess = product.object_.get_layer(0).astype(np.complex64)
+    builder.metadata = _metadata(product)
     orientation = orientation or OrientationConfig()
-    if orientation.operations and TURNED in product.metadata.comments:
+    if orientation.operations and ORIENTED in product.metadata.comments:
         orientation = OrientationConfig()
-        draft.decisions.append(
+        builder.decisions.append(
             'positions were turned when this product was reconstructed, as its comments say; they '
             'are not turned again'
         )
-    return orient(draft.finish(), orientation)
+    return orient(builder.build(), orientation)
 
 
 def photon_energy_ev(metadata: ProductMetadata) -> float:
