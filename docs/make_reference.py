@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -15,6 +14,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.base import field_choices, field_traits, help_text
 from ptychopinn_plugin.config.legacy_names import (
     FILE_NAMES,
     GROUPING_NAMES,
@@ -33,7 +33,7 @@ SECTIONS: dict[type[Config], str] = {
     TrainingConfig: '`ptychopinn train`',
     ModelConfig: '`ptychopinn train`',
     ExecutionConfig: '`ptychopinn train`, `reconstruct` and `demo`',
-    OrientationConfig: '`ptychopinn check`, `inspect`, `reconstruct`, `train` and `fixture`',
+    OrientationConfig: '`ptychopinn check`, `reconstruct`, `train` and `fixture`',
     SimulationConfig: '`ptychopinn simulate`',
 }
 HEAD = """\
@@ -80,6 +80,9 @@ cnn_refine_iterations = 10
 [execution]
 backend = "pytorch"
 threads = 4
+
+[orientation]             # of the scan axes, as the flags of the same names
+flip_y = true
 ```
 
 ```python
@@ -145,17 +148,17 @@ def make_old_names() -> list[str]:
 
 def make_row(name: str, field: FieldInfo) -> str:
     """Return one line of a table."""
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    star = ' *' if extra.get('advanced') else ''
-    unit = f' [{extra["unit"]}]' if extra.get('unit') else ''
-    cells = [f'`{name}`{star}', takes(field) + unit, f'`{field.default}`', str(field.description)]
+    traits = field_traits(field)
+    star = ' *' if traits.advanced else ''
+    unit = f' [{traits.unit}]' if traits.unit else ''
+    cells = [f'`{name}`{star}', takes(field) + unit, f'`{field.default}`', help_text(field)]
     return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
 
 
 def takes(field: FieldInfo) -> str:
     """Return what values a field takes."""
-    if get_origin(field.annotation) is Literal:
-        return ', '.join(f'`{choice}`' for choice in get_args(field.annotation))
+    if field_choices(field):
+        return ', '.join(f'`{choice}`' for choice in field_choices(field))
     if field.annotation is bool:
         return 'on or off'
     limits = [

@@ -18,18 +18,20 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, OutputError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.plotting import picture
-from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan import Reconstruction, ScanData, orient
 from ptychopinn_plugin.settings import create_inference_config, create_training_config
 from ptychopinn_plugin.settings.legacy import translate_legacy
-from ptychopinn_plugin.settings.suggestions import unknown
+from ptychopinn_plugin.settings.suggestions import describe_unknown
 
 MODEL, OBJECT, PICTURE = 'model.safetensors', 'object.npz', 'object.png'
 TRAINING = 'training'
@@ -92,6 +94,8 @@ def run_pipeline(
     run = create_training_config(scan, **sources, **for_training)
     inference_run = create_inference_config(test_scan, **sources, **for_inference)
     _check_fit(run.model, scan, test_scan)
+    scan = orient(scan, run.orientation)
+    test_scan = orient(test_scan, inference_run.orientation)
     chosen = with_backend(run.execution, None)
     folder = _folder(Path(output_dir))
     monitor = monitor or Monitor()
@@ -120,14 +124,11 @@ def run_pipeline(
 
 def _split_settings(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of the training and those of the reconstruction."""
-    training = {
-        *ModelConfig.model_fields,
-        *TrainingConfig.model_fields,
-        *ExecutionConfig.model_fields,
-    }
-    inference = {*InferenceConfig.model_fields, *ExecutionConfig.model_fields}
+    both = {*ExecutionConfig.model_fields, *OrientationConfig.model_fields}
+    training = {*ModelConfig.model_fields, *TrainingConfig.model_fields, *both}
+    inference = {*InferenceConfig.model_fields, *both}
     faults = [
-        unknown(name, training | inference, 'explicit')
+        describe_unknown(name, training | inference, 'explicit')
         for name in settings
         if name not in training | inference
     ]
@@ -145,10 +146,11 @@ def _load(data: ScanData | str | Path) -> ScanData:
 
 def _check_fit(model: ModelConfig, scan: ScanData, test_scan: ScanData) -> None:
     """Raise for a scan that the network cannot reconstruct, before it is trained."""
-    if model.architecture == 'cnn' and scan.frame_size != test_scan.frame_size:
+    fixed = ARCHITECTURES[model.architecture].fixed_frame_size
+    if fixed and scan.frame_size != test_scan.frame_size:
         raise ModelMismatchError(
-            f'the cnn architecture needs frames of one size; those to train on have '
-            f'{scan.frame_size} pixels a side, those to reconstruct {test_scan.frame_size}'
+            f'the {model.architecture} architecture needs frames of one size; those to train on '
+            f'have {scan.frame_size} pixels a side, those to reconstruct {test_scan.frame_size}'
         )
 
 

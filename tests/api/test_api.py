@@ -1,5 +1,6 @@
 """Load, train, reconstruct, save in a few lines; the backend is chosen, never fallen back from."""
 
+import dataclasses
 import importlib.util
 import logging
 from pathlib import Path
@@ -127,7 +128,10 @@ def test_a_status_has_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -
         raise pp.BackendUnavailableError('not here')
 
     monkeypatch.setattr(registry, 'engine_class', missing)
-    monkeypatch.setitem(registry.FRAMEWORKS, 'tensorflow', ('no-such-package', 'numpy'))
+    spec = dataclasses.replace(
+        registry.BACKENDS['tensorflow'], packages=('no-such-package', 'numpy')
+    )
+    monkeypatch.setitem(registry.BACKENDS, 'tensorflow', spec)
     status = registry.backend_status('tensorflow')
     assert status.problem == 'not here'
     assert status.versions == {'no-such-package': '', 'numpy': np.__version__}

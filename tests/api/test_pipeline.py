@@ -112,3 +112,20 @@ def test_what_is_wrong_is_told_before_anything_is_done(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     with pytest.raises(pp.OutputError, match='cannot be made'):
         pp.run_pipeline(make_scan(), output_dir=tmp_path / 'file', backend='pytorch')
+
+
+def test_the_orientation_is_a_setting_of_both_scans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[pp.ScanData] = []
+
+    def train(scan: pp.ScanData, **_settings: object) -> None:
+        seen.append(scan)
+        raise pp.Cancelled('enough seen')
+
+    monkeypatch.setattr('ptychopinn_plugin.pipeline.train', train)
+    scan = make_scan()
+    with pytest.raises(pp.Cancelled, match='enough seen'):
+        pp.run_pipeline(scan, output_dir=tmp_path, flip_x=True)
+    assert 'flip x' in seen[0].decisions[-1]
+    assert seen[0].positions_px[0, 1] != scan.positions_px[0, 1]

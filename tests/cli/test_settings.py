@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin import load_model, load_result
-from ptychopinn_plugin.cli.legacy_flags import modernised
+from ptychopinn_plugin.cli.legacy_flags import translate_flags
 from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.cli.usage_error import UsageError
 from tests.cli.conftest import Run
@@ -40,6 +40,15 @@ def test_a_file_settles_a_reconstruction_and_typed_flags_beat_it(run: Run, folde
     assert len(load_result(folder / 'o.npz').residual) == 3
     assert run(*words, '--refine-iterations', '2').code == 0
     assert len(load_result(folder / 'o.npz').residual) == 2
+
+
+def test_a_file_gives_the_orientation(run: Run, folder: Path) -> None:
+    (folder / 's.toml').write_text('[orientation]\nflip_y = true\n')
+    words = ('reconstruct', 'scan.npz', '--output', 'o.npz', '--refine-iterations', '1')
+    assert 'were turned as asked for: flip y' in run(*words, '--config', 's.toml').err
+    both = run(*words, '--config', 's.toml', '--transpose')
+    assert 'were turned as asked for: transpose, flip y' in both.err
+    assert 'were turned' not in run(*words).err
 
 
 @pytest.mark.parametrize(
@@ -105,7 +114,7 @@ def test_a_probe_of_its_own_needs_none_in_the_scan(run: Run, folder: Path) -> No
     ],
 )
 def test_old_flags_are_translated(old: str, new: str) -> None:
-    words, remarks = modernised([*TRAIN, *old.split(), '--quiet'])
+    words, remarks = translate_flags([*TRAIN, *old.split(), '--quiet'])
     assert words == [*TRAIN, *new.split(), '--quiet']
     assert remarks == [
         f'{re.split("[ =]", old)[0]} is an old name; it is now {new or "the default"}'
@@ -114,9 +123,9 @@ def test_old_flags_are_translated(old: str, new: str) -> None:
 
 
 def test_old_names_of_the_scan_are_translated() -> None:
-    words, _ = modernised(['train', '--train_data_file', 'a.npz', '--model', 'm.safetensors'])
+    words, _ = translate_flags(['train', '--train_data_file', 'a.npz', '--model', 'm.safetensors'])
     assert words == ['train', 'a.npz', '--model', 'm.safetensors']
-    words, _ = modernised(['reconstruct', '--output', 'o.npz', '--test_data_file=a.npz'])
+    words, _ = translate_flags(['reconstruct', '--output', 'o.npz', '--test_data_file=a.npz'])
     assert words == ['reconstruct', '--output', 'o.npz', 'a.npz']
 
 
@@ -135,12 +144,12 @@ def test_old_names_of_the_scan_are_translated() -> None:
     ],
 )
 def test_other_words_are_left_as_they_are(words: str) -> None:
-    assert modernised(words.split()) == (words.split(), [])
+    assert translate_flags(words.split()) == (words.split(), [])
 
 
 def test_a_flag_under_both_names_is_refused(run: Run) -> None:
     with pytest.raises(UsageError, match='--max_epochs is --epochs, which is typed too'):
-        modernised([*TRAIN, '--epochs', '3', '--max_epochs', '4'])
+        translate_flags([*TRAIN, '--epochs', '3', '--max_epochs', '4'])
     assert run(*TRAIN, '--epochs=3', '--max_epochs', '4').code == 2
 
 

@@ -1,5 +1,7 @@
 """What is typed wrongly is told in one sentence, before anything is computed."""
 
+import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -10,7 +12,7 @@ import pytest
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.cli.main import main
-from ptychopinn_plugin.cli.options import Ptychopinn
+from ptychopinn_plugin.cli.options import Ptychopinn, command_class
 from ptychopinn_plugin.config import (
     Config,
     ExecutionConfig,
@@ -209,3 +211,10 @@ def test_threads_wait_kindly_unless_the_user_says_otherwise(
     monkeypatch.setenv('GOMP_SPINCOUNT', '7')
     main(['--version'])
     assert os.environ['GOMP_SPINCOUNT'] == '7'
+
+
+@pytest.mark.parametrize('name', sorted(set(Ptychopinn.model_fields) - {'version', 'ptychodus'}))
+def test_each_command_has_a_module_of_its_name_that_runs_it(name: str) -> None:
+    module = importlib.import_module(f'ptychopinn_plugin.cli.commands.{name}')
+    assert command_class(name).__name__.lower() == name
+    assert list(inspect.signature(module.run).parameters)

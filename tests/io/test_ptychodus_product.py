@@ -11,6 +11,7 @@ from ptychodus.api import io as ptychodus_io
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin import __version__
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
 from ptychopinn_plugin.io.ptychodus.write_product import save_product
@@ -101,7 +102,8 @@ def test_world_coordinates_of_a_pair_are_kept(
 @pytest.mark.parametrize('transpose', [False, True])
 def test_turned_scans_are_registered_too(tmp_path: Path, scan: ScanData, transpose: bool) -> None:
     metadata = ScanMetadata(pixel_size_m=PIXEL_M, object_center_m=CENTER_M)
-    turned = orient(dataclasses.replace(scan, metadata=metadata), flip_x=True, transpose=transpose)
+    orientation = OrientationConfig(flip_x=True, transpose=transpose)
+    turned = orient(dataclasses.replace(scan, metadata=metadata), orientation)
     product = saved(tmp_path / 'p.h5', reconstruction(turned), turned)
     half = 0.5 if scan.frame_size % 2 == 0 else 0.0
     np.testing.assert_allclose(host_pixels(product), turned.positions_px - half, atol=1e-6)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
@@ -56,7 +57,8 @@ def test_a_subset_keeps_its_own(scan: ScanData) -> None:
 
 def test_turned_positions_leave_them(scan: ScanData) -> None:
     """They lie on the detector's axes, as the frames do."""
-    assert orient(scan, transpose=True, flip_x=True).true_patches is scan.true_patches
+    orientation = OrientationConfig(transpose=True, flip_x=True)
+    assert orient(scan, orientation).true_patches is scan.true_patches
 
 
 def test_they_survive_the_file(scan: ScanData, tmp_path: Path) -> None:

@@ -58,9 +58,9 @@ def spoilt(product: Product, way: OrientationConfig) -> Product:
     Its object of ones lies around its positions, as Ptychodus makes it.
     """
     metres = np.array([(p.y_m, p.x_m) for p in product.probe_positions])
-    flips = {'flip_x': way.flip_x, 'flip_y': way.flip_y}
-    turned = orient_positions(metres, transpose=False, **flips)
-    turned = orient_positions(turned, transpose=way.transpose, flip_x=False, flip_y=False)
+    flips = OrientationConfig(flip_x=way.flip_x, flip_y=way.flip_y)
+    turned = orient_positions(metres, flips)
+    turned = orient_positions(turned, OrientationConfig(transpose=way.transpose))
     positions = [
         ProbePosition(p.index, float(x), float(y))
         for p, (y, x) in zip(product.probe_positions, turned, strict=True)

@@ -17,8 +17,9 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.base import field_choices, field_traits
 from ptychopinn_plugin.errors import SettingsValueError
-from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings, architecture_of, choices_of
+from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
 
 CONFIGS: list[type[Config]] = [
     ModelConfig,
@@ -32,8 +33,8 @@ CONFIGS: list[type[Config]] = [
 def changed(config: type[Config], name: str) -> Any:
     """Return a value other than the default."""
     field = config.model_fields[name]
-    others = [choice for choice in choices_of(field) if choice != field.default]
-    if choices_of(field):
+    others = [choice for choice in field_choices(field) if choice != field.default]
+    if field_choices(field):
         return others[0] if others else field.default
     if isinstance(field.default, bool):
         return not field.default
@@ -152,11 +153,10 @@ def test_ranges_are_those_of_the_fields() -> None:
 
 def test_fields_say_the_architecture_that_they_are_for() -> None:
     model = ModelConfig.model_fields
-    assert architecture_of(model['gridsize']) == 'cnn'
-    assert architecture_of(model['width']) == 'unrolled'
-    # A colon is not enough.
-    assert architecture_of(model['architecture']) == ''
-    assert architecture_of(ExecutionConfig.model_fields['accelerator']) == ''
+    assert field_traits(model['gridsize']).architecture == 'cnn'
+    assert field_traits(model['width']).architecture == 'unrolled'
+    assert field_traits(model['architecture']).architecture is None
+    assert field_traits(ExecutionConfig.model_fields['accelerator']).architecture is None
 
 
 def test_settings_that_do_not_go_together_are_told_without_a_name() -> None:

@@ -26,6 +26,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.base import help_text
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
 from ptychopinn_plugin.io.model_file import load_model
 from tests.ptychodus.fake_engines import SlowEngine, failure
@@ -189,7 +190,7 @@ def test_the_page_holds_every_field_with_its_help(window: Window) -> None:
     tips = {widget.toolTip() for widget in window.page.findChildren(QWidget)}
     for config in CONFIGS:
         for field in config.model_fields.values():
-            assert str(field.description) in tips
+            assert help_text(field) in tips
     names = [window.backend.itemText(i) for i in range(window.backend.count())]
     assert names == ['TensorFlow (not installed)', 'PyTorch']
     assert window.backend.currentText() == 'PyTorch'
@@ -206,7 +207,7 @@ def test_advanced_fields_are_folded_away(window: Window) -> None:
     (subsets,) = [
         edit
         for edit in window.page.findChildren(QLineEdit)
-        if edit.toolTip() == InferenceConfig.model_fields['subsets'].description
+        if edit.toolTip() == help_text(InferenceConfig.model_fields['subsets'])
     ]
     assert not subsets.isVisible()
     title.click()
@@ -220,7 +221,7 @@ def test_what_is_typed_reaches_the_next_run(window: Window, engine_type: type[Sl
     (edit,) = [
         edit
         for edit in window.page.findChildren(QLineEdit)
-        if edit.toolTip() == InferenceConfig.model_fields['refine_iterations'].description
+        if edit.toolTip() == help_text(InferenceConfig.model_fields['refine_iterations'])
     ]
     edit.setText('7')
     edit.editingFinished.emit()
@@ -336,7 +337,7 @@ def test_an_error_is_shown_and_the_window_goes_on(
 
 def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) -> None:
     def is_shown(config: type[Config], name: str) -> bool:
-        tip = config.model_fields[name].description
+        tip = help_text(config.model_fields[name])
         widgets = window.page.findChildren(QWidget)
         return any(widget.isVisible() and widget.toolTip() == tip for widget in widgets)
 
@@ -365,8 +366,8 @@ def test_supervised_has_a_page_of_its_own_and_reports_what_it_lacks(
     window.choose(window.algorithm, 'ptychopinn-plugin_supervised')
     tips = {widget.toolTip() for widget in window.page.findChildren(QWidget) if widget.isVisible()}
     for name, shown in {'gridsize': True, 'architecture': False, 'model_type': False}.items():
-        assert (str(ModelConfig.model_fields[name].description) in tips) == shown
-    assert TrainingConfig.model_fields['steps_per_epoch'].description not in tips
+        assert (help_text(ModelConfig.model_fields[name]) in tips) == shown
+    assert help_text(TrainingConfig.model_fields['steps_per_epoch']) not in tips
     window.shoot('supervised')
     window.answer(monkeypatch, stored)
     window.press(window.train_button)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.preflight import PreflightReport, preflight
+from ptychopinn_plugin.scan.preflight import preflight
+from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import (
     empty_object_frame,
     neighbour_step_px,

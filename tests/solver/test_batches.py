@@ -77,7 +77,7 @@ def test_every_frame_is_in_one_batch(
 @given(frames=st.integers(2, MAX_FRAMES), subsets=st.integers(1, 20))
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_merging_keeps_every_frame_and_halves_the_subsets(frames: int, subsets: int) -> None:
-    problem = Problem.of(NumpyOps(), numbered_scan(frames), subsets, fixed_probe=True)
+    problem = Problem.for_scan(NumpyOps(), numbered_scan(frames), subsets, fixed_probe=True)
     while len(problem.subsets) > 1:
         before = len(problem.subsets)
         problem.merge_subsets()

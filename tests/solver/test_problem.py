@@ -26,7 +26,7 @@ def whole_misfit(problem: Problem, canvas_object: Values, probe: Values) -> floa
 @pytest.mark.parametrize('modes', [1, 3])
 def test_the_truth_explains_the_counts(ops: Ops, modes: int) -> None:
     known = known_scan(side=4, modes=modes, bad_pixels=20)
-    problem = Problem.of(ops, known.scan, 3, fixed_probe=True)
+    problem = Problem.for_scan(ops, known.scan, 3, fixed_probe=True)
     assert problem.canvas.shape == known.truth.shape
     misfit = whole_misfit(problem, known.truth, known.scan.probe)
     assert misfit < 1e-9 * problem.total_counts
@@ -41,7 +41,7 @@ def test_misfit_is_that_of_the_formula(ops: Ops) -> None:
     guess, probe = make_object(known.truth.shape, seed=9), make_probe(32, 2, photons=8e4)
     difference = np.sqrt(expected_counts(guess, probe, scan.positions_px)) - np.sqrt(scan.counts)
     wanted = float(np.sum(difference[:, ~scan.mask] ** 2))
-    problem = Problem.of(ops, scan, 3, fixed_probe=False)
+    problem = Problem.for_scan(ops, scan, 3, fixed_probe=False)
     assert problem.total_counts == pytest.approx(float(scan.counts[:, ~scan.mask].sum()), rel=1e-5)
     assert whole_misfit(problem, guess, probe) == pytest.approx(wanted, rel=1e-4)
     placed = (ops.array(guess), ops.array(probe))
@@ -52,7 +52,7 @@ def test_misfit_is_that_of_the_formula(ops: Ops) -> None:
 def test_patches_beyond_the_guess_move_the_origin_only(ops: Ops) -> None:
     known = known_scan(side=4)
     moved = with_positions(known.scan, lambda positions: positions - (9, 0))
-    problem = Problem.of(ops, moved, 2, fixed_probe=True)
+    problem = Problem.for_scan(ops, moved, 2, fixed_probe=True)
     row = -problem.canvas.origin_px[0]
     assert row > 0
     placed = np.ones(problem.canvas.shape, np.complex64)
@@ -75,9 +75,9 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(
     ops: Ops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = make_scan(side=4, modes=2, bad_pixels=50)
-    problems = [Problem.of(ops, scan, subsets, fixed_probe=False) for subsets in (1, 5)]
+    problems = [Problem.for_scan(ops, scan, subsets, fixed_probe=False) for subsets in (1, 5)]
     monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
-    problems.append(Problem.of(ops, scan, 3, fixed_probe=False))
+    problems.append(Problem.for_scan(ops, scan, 3, fixed_probe=False))
     assert len(problems[2].subsets[0]) > len(problems[0].subsets[0])
     placed = (ops.array(make_object(problems[0].canvas.shape)), ops.array(scan.probe))
     wanted, *others = (sweep_parts(problem, *placed) for problem in problems)
@@ -88,9 +88,9 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(
 
 def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = make_scan(side=4, modes=2)
-    whole = Problem.of(ops, scan, 2, fixed_probe=False)
+    whole = Problem.for_scan(ops, scan, 2, fixed_probe=False)
     monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
-    parted = Problem.of(ops, scan, 2, fixed_probe=False)
+    parted = Problem.for_scan(ops, scan, 2, fixed_probe=False)
     assert len(whole.subsets[0]) < len(parted.subsets[0])
     placed = (ops.array(make_object(whole.canvas.shape)), ops.array(scan.probe))
     for index in range(2):
@@ -104,13 +104,13 @@ def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -
 
 def test_only_doses_that_are_known_are_merged(ops: Ops) -> None:
     scan = make_scan(side=4)
-    problem = Problem.of(ops, scan, 4, fixed_probe=True)
+    problem = Problem.for_scan(ops, scan, 4, fixed_probe=True)
     placed = (ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe))
     for index in (0, 1, 2):
         problem.sweep(*placed, index, with_probe=False)
     while len(problem.subsets) > 1:
         problem.merge_subsets()
-        fresh = Problem.of(ops, scan, 4, fixed_probe=False)
+        fresh = Problem.for_scan(ops, scan, 4, fixed_probe=False)
         fresh.subsets = problem.subsets
         for index in range(len(problem.subsets)):
             found, wanted = (
@@ -164,7 +164,7 @@ def test_the_shifted_probes_are_made_once_where_they_fit(monkeypatch: pytest.Mon
 
 def test_dose_is_that_of_all_frames(ops: Ops) -> None:
     scan = make_scan(side=4, modes=2, photons=1e4)
-    problem = Problem.of(ops, scan, 3, fixed_probe=False)
+    problem = Problem.for_scan(ops, scan, 3, fixed_probe=False)
     probe = ops.array(scan.probe)
     dose = ops.numpy(problem.dose(probe))
     assert dose.sum() == pytest.approx(16 * 1e4, rel=1e-4)
@@ -175,7 +175,7 @@ def test_dose_is_that_of_all_frames(ops: Ops) -> None:
 def test_a_fixed_dose_is_not_summed_again(ops: Ops) -> None:
     checks: list[None] = []
     scan = make_scan(side=4, photons=1e4)
-    problem = Problem.of(ops, scan, 3, fixed_probe=True, check=lambda: checks.append(None))
+    problem = Problem.for_scan(ops, scan, 3, fixed_probe=True, check=lambda: checks.append(None))
     canvas_object, probe = ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe)
     wanted = ops.numpy(problem.dose(probe))
     assert checks
@@ -215,7 +215,7 @@ def test_a_stop_is_obeyed_before_the_next_batch(work: str) -> None:
             raise Cancelled('stopped on request')
 
     scan: ScanData = make_scan()
-    problem = Problem.of(ops, scan, 4, fixed_probe=True, check=check)
+    problem = Problem.for_scan(ops, scan, 4, fixed_probe=True, check=check)
     solver = AcceleratedSolver(problem, make_solver(ops, scan).config)
     works: dict[str, Callable[[], object]] = {
         'pass': solver.one_pass,

@@ -32,8 +32,8 @@ class HalfStep:
 
 def test_misfit_and_step_are_those_of_the_noise_model(ops: Ops) -> None:
     scan = known_scan(side=4, bad_pixels=9).scan
-    given = Problem.of(ops, scan, 1, fixed_probe=True, noise=HalfStep())
-    usual = Problem.of(ops, scan, 1, fixed_probe=True)
+    given = Problem.for_scan(ops, scan, 1, fixed_probe=True, noise=HalfStep())
+    usual = Problem.for_scan(ops, scan, 1, fixed_probe=True)
     canvas_object = ops.array(np.ones(usual.canvas.shape, np.complex64))
     probe = ops.array(scan.probe)
     half = given.sweep(canvas_object, probe, 0, with_probe=True)
@@ -49,7 +49,7 @@ def test_regularizers_lower_their_penalty(ops: Ops) -> None:
     scan = known_scan(side=4, photons=300, noise=True).scan
     objects = {}
     for weight in (0.0, 0.05):
-        problem = Problem.of(ops, scan, 1, fixed_probe=True)
+        problem = Problem.for_scan(ops, scan, 1, fixed_probe=True)
         regularizers = (TotalVariation(weight),) if weight else ()
         solver = AcceleratedSolver(problem, InferenceConfig(), regularizers)
         for _ in range(8):
@@ -64,7 +64,7 @@ def test_regularizers_lower_their_penalty(ops: Ops) -> None:
 
 def test_constraints_hold_after_every_update(ops: Ops) -> None:
     scan = known_scan(side=4).scan
-    problem = Problem.of(ops, scan, 2, fixed_probe=False)
+    problem = Problem.for_scan(ops, scan, 2, fixed_probe=False)
     config = InferenceConfig(update_probe=True)
     solver = AcceleratedSolver(problem, config, constraints=(ProbeSupport(0.3),))
     for _ in range(3):
@@ -78,7 +78,7 @@ def test_a_batch_knows_its_frames() -> None:
     from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 
     scan = known_scan(side=4).scan
-    problem = Problem.of(NumpyOps(), scan, 3, fixed_probe=True)
+    problem = Problem.for_scan(NumpyOps(), scan, 3, fixed_probe=True)
     batches = [batch for subset in problem.subsets for batch in subset]
     assert sorted(np.concatenate([batch.frames for batch in batches]).tolist()) == list(range(16))
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Which backends are installed, and which is taken where the user names none."""
+"""The table of backends: what each needs and can do, which are installed, which is the default."""
 
 from __future__ import annotations
 
@@ -6,24 +6,76 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
-from dataclasses import dataclass
-from typing import cast, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
-from ptychopinn_plugin.backends import engine_class
 from ptychopinn_plugin.config import Backend, ExecutionConfig
-from ptychopinn_plugin.errors import BackendUnavailableError, ConfigError
+from ptychopinn_plugin.config.backend_names import BACKEND_NAMES
+from ptychopinn_plugin.errors import BackendUnavailableError, ConfigError, UnknownBackendError
+
+if TYPE_CHECKING:
+    from ptychopinn_plugin.backends.protocol import Engine
 
 logger = logging.getLogger(__name__)
 
-FRAMEWORKS: dict[Backend, tuple[str, ...]] = {
-    'tensorflow': ('tensorflow',),
-    'pytorch': ('torch', 'lightning'),
+
+@dataclass(frozen=True)
+class BackendSpec:
+    """One row of the table of backends.
+
+    Attributes:
+        name: in settings, files and on the command line.
+        packages: distributions that must be installed, each imported by the same name.
+        engine: 'module:class'; the module `devices` beside it lists the devices.
+        extra: of this package, for pip.
+        only: fields of `ExecutionConfig` that can have one value only.
+        limitation: why, as the predicate of a sentence about the backend; '' without limits.
+    """
+
+    name: Backend
+    packages: tuple[str, ...]
+    engine: str
+    extra: str
+    only: Mapping[str, object] = field(default_factory=dict)
+    limitation: str = ''
+
+    @property
+    def display_name(self) -> str:
+        """Return the name as the framework's authors write it."""
+        return BACKEND_NAMES[self.name]
+
+    @property
+    def module(self) -> str:
+        """Return the module of the engine."""
+        return self.engine.partition(':')[0]
+
+
+BACKENDS: dict[Backend, BackendSpec] = {
+    spec.name: spec
+    for spec in (
+        BackendSpec(
+            'tensorflow',
+            packages=('tensorflow',),
+            engine='ptychopinn_plugin.backends.tensorflow:TensorFlowEngine',
+            extra='tensorflow',
+            only={'devices': 1, 'num_nodes': 1, 'strategy': 'auto'},
+            limitation='trains on one device',
+        ),
+        BackendSpec(
+            'pytorch',
+            packages=('torch', 'lightning'),
+            engine='ptychopinn_plugin.backends.pytorch:PyTorchEngine',
+            extra='pytorch',
+        ),
+    )
 }
+"""The backends by name, the preferred one first."""
 
 
 @dataclass(frozen=True)
 class BackendStatus:
-    """What is known of one backend on this machine.
+    """State of one backend on this machine.
 
     Attributes:
         backend: its name.
@@ -38,18 +90,54 @@ class BackendStatus:
     devices: tuple[str, ...]
 
 
+def backend_spec(backend: str) -> BackendSpec:
+    """Return the row of a backend.
+
+    Raises:
+        UnknownBackendError: there is none of this name.
+    """
+    for name, spec in BACKENDS.items():
+        if name == backend:
+            return spec
+    known = ' or '.join(repr(name) for name in BACKENDS)
+    raise UnknownBackendError(f'unknown backend {backend!r}; it must be {known}')
+
+
+def engine_class(backend: str) -> type[Engine]:
+    """Import the engine of a backend and return its class.
+
+    Args:
+        backend: 'tensorflow' or 'pytorch'.
+
+    Raises:
+        UnknownBackendError: another name.
+        BackendUnavailableError: the chosen framework cannot be imported. Another one is never
+            taken in its place.
+    """
+    spec = backend_spec(backend)
+    module, _, name = spec.engine.partition(':')
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f'{spec.display_name} backend selected, but its packages cannot be imported ({error}); '
+            f'install them with: {_install_command(spec)}'
+        ) from error
+    return cast('type[Engine]', getattr(found, name))
+
+
 def installed_backends() -> tuple[Backend, ...]:
-    """Return the backends whose framework and engine are here, the preferred one first.
+    """Return the backends whose framework and engine are installed, the preferred one first.
 
     Nothing is imported to find out.
     """
-    return tuple(cast('Backend', name) for name in get_args(Backend) if _is_installed(name))
+    return tuple(name for name in BACKENDS if _is_installed(name))
 
 
 def default_backend() -> Backend:
-    """Return the backend to take where the user named none: the one that is installed.
+    """Return the backend for a user who named none: the first of the table that is installed.
 
-    Where both are, it is TensorFlow. Nothing is imported to find out.
+    Nothing is imported to find out.
 
     Raises:
         BackendUnavailableError: none is installed.
@@ -57,9 +145,10 @@ def default_backend() -> Backend:
     for backend in installed_backends():
         logger.info('Computing with the backend %r; no other was asked for', backend)
         return backend
+    names = ' or '.join(spec.display_name for spec in BACKENDS.values())
+    commands = ' or '.join(_install_command(spec) for spec in BACKENDS.values())
     raise BackendUnavailableError(
-        'no backend is installed, PyTorch or TensorFlow is needed; '
-        "install one with: pip install 'ptychopinn-plugin[pytorch]'"
+        f'no backend is installed, {names} is needed; install one with: {commands}'
     )
 
 
@@ -71,49 +160,60 @@ def with_backend(execution: ExecutionConfig, backend: Backend | None) -> Executi
         backend: the name, or None for what `execution` says or else the installed one.
 
     Raises:
+        UnknownBackendError: there is no backend of this name.
         BackendUnavailableError: none was named and none is installed.
         ConfigError: the backend cannot do what the config asks for.
     """
     if backend is None and 'backend' not in execution.model_fields_set:
         backend = default_backend()
     if backend is not None:
-        named = {**execution.model_dump(), 'backend': backend}
+        named = {**execution.model_dump(), 'backend': backend_spec(backend).name}
         execution = ExecutionConfig.model_validate(named)
-    check_devices(execution)
+    check_supported(execution)
     return execution
 
 
-def check_devices(execution: ExecutionConfig) -> None:
-    """Refuse several devices where the backend trains on one.
+def check_supported(execution: ExecutionConfig) -> None:
+    """Refuse execution settings that the chosen backend does not support.
 
     Raises:
-        ConfigError: TensorFlow with more than one device or machine, or with a strategy.
+        ConfigError: for example TensorFlow with more than one device or machine.
     """
-    wanted = {'devices': 1, 'num_nodes': 1, 'strategy': 'auto'}
-    faults = [
-        f'TensorFlow backend selected with {name} = {getattr(execution, name)!r}, but it trains on '
-        f"one device; set {name} to {only!r}, or take the backend 'pytorch'"
-        for name, only in wanted.items()
-        if execution.backend == 'tensorflow' and getattr(execution, name) != only
-    ]
+    spec = BACKENDS[execution.backend]
+    faults = []
+    for name, only in spec.only.items():
+        wanted = getattr(execution, name)
+        if wanted != only:
+            others = ' or '.join(
+                repr(other.name) for other in BACKENDS.values() if name not in other.only
+            )
+            faults.append(
+                f'{spec.display_name} backend selected with {name} = {wanted!r}, but it '
+                f'{spec.limitation}; set {name} to {only!r}, or take the backend {others}'
+            )
     if faults:
         raise ConfigError(faults)
 
 
 def backend_status(backend: Backend) -> BackendStatus:
-    """Import a backend's engine and say what was found."""
-    versions = {package: _version(package) for package in FRAMEWORKS[backend]}
+    """Import a backend's engine; return its versions and devices, or why it cannot compute."""
+    spec = BACKENDS[backend]
+    versions = {package: _version(package) for package in spec.packages}
     try:
         engine_class(backend)
-        found = importlib.import_module(f'ptychopinn_plugin.backends.{backend}.devices')
+        found = importlib.import_module(f'{spec.module}.devices')
     except BackendUnavailableError as error:
         return BackendStatus(backend, versions, str(error), ())
     return BackendStatus(backend, versions, '', found.devices())
 
 
+def _install_command(spec: BackendSpec) -> str:
+    return f"pip install 'ptychopinn-plugin[{spec.extra}]'"
+
+
 def _is_installed(backend: Backend) -> bool:
-    modules = (f'ptychopinn_plugin.backends.{backend}', *FRAMEWORKS[backend])
-    return all(importlib.util.find_spec(module) is not None for module in modules)
+    spec = BACKENDS[backend]
+    return all(importlib.util.find_spec(name) is not None for name in (spec.module, *spec.packages))
 
 
 def _version(package: str) -> str:

@@ -1,4 +1,4 @@
-"""What is said while a command runs: logs and progress on standard error."""
+"""Logs and progress on standard error while a command runs; results on standard output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def set_up_logging(*, quiet: bool, debug: bool) -> None:
     package.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Print one line of results on standard output."""
     print(line)
 

@@ -22,6 +22,7 @@ def on_interrupt(request_stop: Callable[[], None]) -> Iterator[None]:
     pressed = 0
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        """Request a stop at the first signal, interrupt at the next."""
         nonlocal pressed
         pressed += 1
         if pressed > 1:

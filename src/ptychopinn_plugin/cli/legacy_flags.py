@@ -1,4 +1,4 @@
-"""Flags of the research code, turned into those of the command they are typed with."""
+"""Translate flags of the research code into those of a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ptychopinn_plugin.config.legacy_names import FILE_NAMES, OLD_NAMES, OLD_VAL
 _SCANS = {'train': 'train_data', 'reconstruct': 'test_data'}
 
 
-def modernised(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def translate_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the words with today's flags, and a remark for each that was an old one.
 
     Old flags without a counterpart of the same meaning are left as they are, to be refused.
@@ -43,8 +43,8 @@ def modernised(words: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         if used and not equals:
             rest.pop(0)
-        told = ' '.join(new) if new else 'the default'
-        remarks.append(f'{flag} is an old name; it is now {told}')
+        meaning = ' '.join(new) if new else 'the default'
+        remarks.append(f'{flag} is an old name; it is now {meaning}')
         _refuse_twice(flag, new, words)
         done += new
     return done, remarks

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError
+from pydantic_settings import CliApp, SettingsError, get_subcommand
 
+import ptychopinn_plugin
 from ptychopinn_plugin import errors
-from ptychopinn_plugin.cli.legacy_flags import modernised
-from ptychopinn_plugin.cli.options import Ptychopinn
+from ptychopinn_plugin.cli import commands
+from ptychopinn_plugin.cli.legacy_flags import translate_flags
+from ptychopinn_plugin.cli.options import Command, Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.cli.sentences import validation_sentences
 from ptychopinn_plugin.cli.usage_error import UsageError
@@ -49,11 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return launch(words[1:])
     try:
-        words, remarks = modernised(words)
+        words, remarks = translate_flags(words)
         for remark in remarks:
             print(f'ptychopinn: warning: {remark}', file=sys.stderr)
         source, parsed = parse(words)
-        CliApp.run(Ptychopinn, cli_args=parsed, cli_settings_source=source)
+        _run(CliApp.run(Ptychopinn, cli_args=parsed, cli_settings_source=source))
         sys.stdout.flush()
     except SystemExit as request:  # of --help
         return int(request.code or 0)
@@ -71,6 +74,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:
         return _report(error, words)
     return DONE
+
+
+def _run(typed: Ptychopinn) -> None:
+    """Run the command that was typed, from the module of its name in `cli.commands`."""
+    if typed.version:
+        print(f'ptychopinn {ptychopinn_plugin.__version__}')
+        return
+    command = get_subcommand(typed, is_required=False)
+    if not isinstance(command, Command):
+        raise UsageError('name a command, such as reconstruct; see ptychopinn --help')
+    # Here, for it imports what `--help` does not need.
+    from ptychopinn_plugin.cli.console import set_up_logging
+
+    set_up_logging(quiet=command.quiet, debug=command.debug)
+    # By name, so that only this command's modules are imported and `--help` stays quick.
+    module = importlib.import_module(f'{commands.__name__}.{type(command).__name__.lower()}')
+    module.run(command)
 
 
 def _report(error: BaseException, words: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""From words to a command: pydantic-settings' parser, its help set in groups."""
+"""Parse a command with pydantic-settings; arrange its help in groups."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from argparse import (
     BooleanOptionalAction,
     Namespace,
     RawDescriptionHelpFormatter,
+    _ArgumentGroup,
 )
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import CliSettingsSource
 
 from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
+from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.config.base import field_traits, help_text
 
 _METAVARS = {'Path': 'PATH', 'int': 'N', 'float': 'X'}
 _ADVANCED = 'advanced'
@@ -43,7 +46,7 @@ def parse(words: Sequence[str]) -> tuple[CliSettingsSource[Any], Namespace]:
 
 
 class HelpFormatter(RawDescriptionHelpFormatter):
-    """A short usage line, and no defaults that say nothing."""
+    """A short usage line, and no empty defaults."""
 
     def _format_usage(
         self,
@@ -68,13 +71,13 @@ class HelpFormatter(RawDescriptionHelpFormatter):
         return text
 
 
-def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  # noqa: ANN401
+def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Action:  # noqa: ANN401
     """Add an argument in the group of the class that declares it."""
     options['metavar'] = _METAVARS.get(options.get('metavar', ''), options.get('metavar'))
     if options['metavar'] is None:
         del options['metavar']
     if options.get('action') == 'store_false':
-        # On unless told otherwise: offer both, so that the help speaks of what the flag turns on.
+        # On by default: offer both forms, so that the help describes the one that turns it on.
         names = tuple(name.replace('--no-', '--', 1) for name in names)
         options['action'] = BooleanOptionalAction
     command, _, field = str(options.get('dest', '')).partition('.')
@@ -82,25 +85,26 @@ def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:  
     if found is None:
         return parser.add_argument(*names, **options)
     title, info = found
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    if extra.get('unit'):
-        text, default, value = options['help'].partition(' (default:')
-        options['help'] = f'{text} [{extra["unit"]}]{default}{value}'
-    return _group(parser, _ADVANCED if extra.get('advanced') else title).add_argument(
-        *names, **options
-    )
+    traits = field_traits(info)
+    _, default, value = options['help'].partition(' (default:')
+    unit = f' [{traits.unit}]' if traits.unit else ''
+    options['help'] = f'{help_text(info)}{unit}{default}{value}'
+    return _group(parser, title).add_argument(*names, **options)
 
 
 def _declaration(command: str, name: str) -> tuple[str, FieldInfo] | None:
-    """Return the group and the declaration of a flag that comes from a shared class."""
+    """Return the group of a flag that a shared class declares, and its field in the command."""
     for declaring, title in GROUPS.items():
         own = name in declaring.model_fields and name in declaring.__annotations__
         if own and issubclass(command_class(command), declaring):
-            return title, declaring.model_fields[name]
+            info = command_class(command).model_fields[name]
+            # In a command these stand with the other flags on how the file is read.
+            folded = field_traits(info).advanced and declaring is not OrientationConfig
+            return _ADVANCED if folded else title, info
     return None
 
 
-def _group(parser: ArgumentParser, title: str) -> Any:  # noqa: ANN401
+def _group(parser: ArgumentParser, title: str) -> _ArgumentGroup:
     groups = {group.title: group for group in parser._action_groups}
     if title not in groups:
         # All at once: they are shown in the order they are made, and not where they stay empty.

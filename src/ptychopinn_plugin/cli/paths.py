@@ -1,4 +1,4 @@
-"""What is checked before any work is done."""
+"""Checks of paths before any work is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import OutputError
 
 
-def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
+def check_writable(path: Path, suffixes: tuple[str, ...]) -> Path:
     """Return a path that may be written later.
 
     Raises:
@@ -22,7 +22,7 @@ def writable(path: Path, suffixes: tuple[str, ...]) -> Path:
     return path
 
 
-def readable(path: Path) -> Path:
+def check_exists(path: Path) -> Path:
     """Return a path that is there.
 
     Raises:
@@ -33,7 +33,7 @@ def readable(path: Path) -> Path:
     return path
 
 
-def apart(outputs: list[Path | None], inputs: list[Path]) -> None:
+def check_distinct(outputs: list[Path | None], inputs: list[Path]) -> None:
     """Refuse to write over a file that is read, or two results into one file.
 
     Raises:

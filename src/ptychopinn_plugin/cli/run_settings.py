@@ -9,7 +9,13 @@ from typing import TypeVar
 
 from ptychopinn_plugin.backends.registry import with_backend
 from ptychopinn_plugin.cli.options import Reconstruct, Train
-from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import (
+    ExecutionConfig,
+    InferenceConfig,
+    ModelConfig,
+    OrientationConfig,
+    TrainingConfig,
+)
 from ptychopinn_plugin.errors import LegacyNameWarning
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.settings import (
@@ -25,31 +31,31 @@ Run = TypeVar('Run', TrainingRun, InferenceRun)
 
 
 def training_run(flags: Train) -> TrainingRun:
-    """Return the settings of a training, the backend settled."""
-    return _settled(
+    """Return the settings of a training, with the backend to use."""
+    return _create(
         lambda: create_training_config(
             flags.scan,
             config_file=flags.config,
             output=flags.model,
-            **flags.typed(ModelConfig, TrainingConfig, ExecutionConfig),
+            **flags.typed_settings(ModelConfig, TrainingConfig, ExecutionConfig, OrientationConfig),
         )
     )
 
 
 def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRun:
-    """Return the settings of a reconstruction, the backend settled."""
-    return _settled(
+    """Return the settings of a reconstruction, with the backend to use."""
+    return _create(
         lambda: create_inference_config(
             flags.scan,
             model_file=model,
             config_file=flags.config,
             output=flags.output,
-            **flags.typed(InferenceConfig, ExecutionConfig),
+            **flags.typed_settings(InferenceConfig, ExecutionConfig, OrientationConfig),
         )
     )
 
 
-def _settled(create: Callable[[], Run]) -> Run:
+def _create(create: Callable[[], Run]) -> Run:
     """Return a run with its backend, after telling of old names in the file."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter('always', LegacyNameWarning)

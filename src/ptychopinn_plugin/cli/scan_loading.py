@@ -6,22 +6,23 @@ import logging
 from pathlib import Path
 
 from ptychopinn_plugin.cli.options import ScanFlags
-from ptychopinn_plugin.cli.paths import readable
+from ptychopinn_plugin.cli.paths import check_exists
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.scan_files import load_scan
-from ptychopinn_plugin.scan import ScanData, orient
+from ptychopinn_plugin.scan import ScanData
 
 logger = logging.getLogger(__name__)
 
 
 def load(
-    path: Path, flags: ScanFlags, *, turn: bool = True, true_patches: bool = False
+    path: Path, flags: ScanFlags, orientation: OrientationConfig, *, true_patches: bool = False
 ) -> ScanData:
-    """Read a scan as the flags say, and tell what was decided on the way.
+    """Read a scan with the options of a command, and log the decisions on how it was read.
 
     Args:
         path: the file or folder.
-        flags: how to read it.
-        turn: False leaves the positions as the file has them.
+        flags: the options; those of the orientation are not used.
+        orientation: of the flags, or of the settings of a run, which may come from a file.
         true_patches: whether to read the true patches of a file that has them.
 
     Raises:
@@ -30,7 +31,7 @@ def load(
     """
     for file in (path, flags.probe, flags.product):
         if file is not None:
-            readable(file)
+            check_exists(file)
     scan = load_scan(
         path,
         product=flags.product,
@@ -40,15 +41,10 @@ def load(
         photons=flags.photons,
         probe=flags.probe,
         true_patches=true_patches,
+        **orientation.model_dump(),
     )
-    scan = turned(scan, flags) if turn else scan
     size = scan.frame_size
     logger.info('%s: %d frames of %d x %d pixels', path, scan.frame_count, size, size)
     for decision in scan.decisions:
         logger.info('%s: %s', path.name, decision)
     return scan
-
-
-def turned(scan: ScanData, flags: ScanFlags) -> ScanData:
-    """Return a scan with its positions turned as the flags say."""
-    return orient(scan, flip_x=flags.flip_x, flip_y=flags.flip_y, transpose=flags.transpose)

@@ -1,4 +1,4 @@
-"""Plain sentences."""
+"""Messages for flags with values that their fields do not accept."""
 
 from __future__ import annotations
 

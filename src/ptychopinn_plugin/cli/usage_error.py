@@ -1,4 +1,4 @@
-"""What the command line itself refuses."""
+"""Error of a command that was typed wrongly."""
 
 from ptychopinn_plugin.errors import PtychoPINNError
 

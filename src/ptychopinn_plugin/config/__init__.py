@@ -1,6 +1,8 @@
 """Typed, frozen configurations; the one place where a field is declared."""
 
-from ptychopinn_plugin.config.base import Backend, Config
+from ptychopinn_plugin.config.architectures import Architecture
+from ptychopinn_plugin.config.backend_names import Backend
+from ptychopinn_plugin.config.base import Config
 from ptychopinn_plugin.config.execution import ExecutionConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.config.inference import InferenceConfig
@@ -9,6 +11,7 @@ from ptychopinn_plugin.config.orientation import OrientationConfig
 from ptychopinn_plugin.config.training import TrainingConfig
 
 __all__ = [
+    'Architecture',
     'Backend',
     'Config',
     'ExecutionConfig',

@@ -1,11 +1,15 @@
-"""What every config shares: frozen, closed, each field declared once."""
+"""Base class of the configs and the declaration of a field."""
 
-from typing import Any, Literal, TypeAlias
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
-Backend: TypeAlias = Literal['tensorflow', 'pytorch']
+from ptychopinn_plugin.config.architectures import Architecture
 
 
 class Config(BaseModel):
@@ -16,12 +20,28 @@ class Config(BaseModel):
     )
 
 
+@dataclass(frozen=True)
+class FieldTraits:
+    """Properties of a field that pydantic has no place for.
+
+    Attributes:
+        unit: of the value, '' for a plain number.
+        advanced: whether help and a graphical page show the field apart from the common ones.
+        architecture: the only architecture that uses the field, None if all do.
+    """
+
+    unit: str = ''
+    advanced: bool = False
+    architecture: Architecture | None = None
+
+
 def setting(
     default: Any,
     description: str,
     *,
     unit: str = '',
     advanced: bool = False,
+    architecture: Architecture | None = None,
     **constraints: Any,
 ) -> Any:
     """Declare a field once: default, range, unit and help.
@@ -29,11 +49,33 @@ def setting(
     The command line, the Ptychodus settings and the reference page are made from it.
 
     Args:
-        default: the value where the user says nothing.
+        default: the value of a field that no source sets.
         description: one sentence of help.
         unit: of the value, '' for a plain number.
         advanced: True folds the field away in a graphical page.
+        architecture: the only architecture that uses the field, None if all do.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
-    extra: JsonDict = {'unit': unit, 'advanced': advanced}
-    return Field(default, description=description, json_schema_extra=extra, **constraints)
+    traits: JsonDict = {'unit': unit, 'advanced': advanced, 'architecture': architecture}
+    return Field(default, description=description, json_schema_extra=traits, **constraints)
+
+
+def field_traits(field: FieldInfo) -> FieldTraits:
+    """Return the properties that `setting` declared; the defaults for a field of another origin."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return FieldTraits(
+        unit=str(extra.get('unit', '')),
+        advanced=bool(extra.get('advanced')),
+        architecture=cast('Architecture | None', extra.get('architecture')),
+    )
+
+
+def field_choices(field: FieldInfo) -> tuple[Any, ...]:
+    """Return the values that a field can be chosen from, () if it is not a choice."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def help_text(field: FieldInfo) -> str:
+    """Return a field's description, followed by the architecture that alone uses it."""
+    architecture = field_traits(field).architecture
+    return f'{field.description} ({architecture} only)' if architecture else str(field.description)

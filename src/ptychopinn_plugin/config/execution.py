@@ -1,10 +1,11 @@
-"""Where and how the work runs."""
+"""Settings of device, optimiser and logging."""
 
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from ptychopinn_plugin.config.base import Backend, Config, setting
+from ptychopinn_plugin.config.backend_names import Backend
+from ptychopinn_plugin.config.base import Config, setting
 
 
 class ExecutionConfig(Config):
@@ -58,7 +59,8 @@ class ExecutionConfig(Config):
     )
     inference_batch_size: int = setting(
         0,
-        'cnn: groups reconstructed together, 0 for a fitting number',
+        'Groups reconstructed together, 0 for a fitting number',
+        architecture='cnn',
         ge=0,
         le=1_000_000,
         advanced=True,

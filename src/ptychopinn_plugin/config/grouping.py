@@ -1,4 +1,4 @@
-"""Which frames are used, and which of them are seen together."""
+"""Settings of the frames that are used and how they are grouped."""
 
 from ptychopinn_plugin.config.base import Config, setting
 
@@ -8,27 +8,42 @@ class GroupingConfig(Config):
 
     n_groups: int = setting(
         0,
-        'cnn: groups of frames, 0 for one around each frame; more than frames draws further ones',
+        'Groups of frames, 0 for one around each frame; more than frames draws further ones',
+        architecture='cnn',
         ge=0,
         le=10_000_000,
         advanced=True,
     )
     neighbor_count: int = setting(
         0,
-        'cnn: nearest frames that a group is drawn from, 0 for as many as fill it: then training '
+        'Nearest frames that a group is drawn from, 0 for as many as fill it: then training '
         'and reconstruction see the same groups',
+        architecture='cnn',
         ge=0,
         le=1000,
         advanced=True,
     )
     n_subsample: int = setting(
-        0, 'cnn: frames to draw from the scan, 0 for all', ge=0, le=10_000_000, advanced=True
+        0,
+        'Frames to draw from the scan, 0 for all',
+        architecture='cnn',
+        ge=0,
+        le=10_000_000,
+        advanced=True,
     )
     subsample_seed: int = setting(
-        0, 'cnn: seed of the drawn frames and groups', ge=0, le=2**31 - 1, advanced=True
+        0,
+        'Seed of the drawn frames and groups',
+        architecture='cnn',
+        ge=0,
+        le=2**31 - 1,
+        advanced=True,
     )
     sequential_sampling: bool = setting(
-        False, 'cnn: take the first frames and groups in order, draw none', advanced=True
+        False,
+        'Take the first frames and groups in order, draw none',
+        architecture='cnn',
+        advanced=True,
     )
 
     def neighbors_for(self, gridsize: int) -> int:

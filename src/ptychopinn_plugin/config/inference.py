@@ -1,4 +1,4 @@
-"""How a scan is reconstructed."""
+"""Settings of a reconstruction."""
 
 from typing import Literal
 
@@ -16,17 +16,33 @@ class InferenceConfig(GroupingConfig):
         le=100_000,
     )
     cnn_refine_iterations: int = setting(
-        0, "cnn: physics passes that start from the network's object", ge=0, le=100_000
+        0,
+        "Physics passes that start from the network's object",
+        architecture='cnn',
+        ge=0,
+        le=100_000,
     )
     update_probe: bool = setting(False, 'Refine the probe together with the object')
     stages: int = setting(
-        1, 'unrolled: learned stages at the start; one more ends the reconstruction', ge=0, le=100
+        1,
+        'Learned stages at the start; one more ends the reconstruction',
+        architecture='unrolled',
+        ge=0,
+        le=100,
     )
     stage_passes: int = setting(
-        2, 'unrolled: physics passes before each learned stage', ge=1, le=100, advanced=True
+        2,
+        'Physics passes before each learned stage',
+        architecture='unrolled',
+        ge=1,
+        le=100,
+        advanced=True,
     )
     closing_stage: bool = setting(
-        True, 'unrolled: let a learned stage, not physics alone, have the last word', advanced=True
+        True,
+        'Apply a learned stage after the last physics pass',
+        architecture='unrolled',
+        advanced=True,
     )
     noise_model: Literal['auto', 'poisson', 'amplitude'] = setting(
         'auto',

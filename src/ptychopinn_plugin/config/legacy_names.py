@@ -1,4 +1,4 @@
-"""What the settings are called in the research code, and what some values are called there."""
+"""Names of settings and values in the research code."""
 
 MODEL_NAMES = {
     'N': 'frame_size',

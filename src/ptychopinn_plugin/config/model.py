@@ -1,26 +1,35 @@
-"""What the network is."""
+"""Settings of the network."""
 
 from typing import Literal
 
+from ptychopinn_plugin.config.architectures import Architecture, describe_architectures
 from ptychopinn_plugin.config.base import Config, setting
 
 
 class ModelConfig(Config):
-    """The network's shape and its physics; stored in the model file."""
+    """Architecture of the network and its forward model; stored in the model file."""
 
-    architecture: Literal['unrolled', 'cnn'] = setting(
-        'unrolled',
-        'Network: unrolled (a learned solver on the object) or cnn (PtychoPINN as published)',
-    )
+    architecture: Architecture = setting('unrolled', describe_architectures())
     width: int = setting(
-        32, 'unrolled: channels of the network at its finest level', ge=4, le=256, advanced=True
+        32,
+        'Channels of the network at its finest level',
+        architecture='unrolled',
+        ge=4,
+        le=256,
+        advanced=True,
     )
     levels: int = setting(
-        3, 'unrolled: resolution levels, each half as fine', ge=1, le=6, advanced=True
+        3,
+        'Resolution levels, each half as fine',
+        architecture='unrolled',
+        ge=1,
+        le=6,
+        advanced=True,
     )
     blocks: int = setting(
         2,
-        'unrolled: residual blocks before and after the coarser levels',
+        'Residual blocks before and after the coarser levels',
+        architecture='unrolled',
         ge=1,
         le=16,
         advanced=True,
@@ -34,34 +43,55 @@ class ModelConfig(Config):
         advanced=True,
     )
     model_type: Literal['pinn', 'supervised'] = setting(
-        'pinn', 'cnn: trained on the frames alone (pinn) or on known objects (supervised)'
+        'pinn',
+        'Trained on the frames alone (pinn) or on known objects (supervised)',
+        architecture='cnn',
     )
-    gridsize: int = setting(2, 'cnn: side of a group of frames, gridsize² frames', ge=1, le=4)
-    n_filters_scale: int = setting(1, 'cnn: factor of all channel numbers', ge=1, le=8)
+    gridsize: int = setting(
+        2, 'Side of a group of frames, gridsize² frames', architecture='cnn', ge=1, le=4
+    )
+    n_filters_scale: int = setting(
+        1, 'Factor of all channel numbers', architecture='cnn', ge=1, le=8
+    )
     amp_activation: Literal['sigmoid', 'swish', 'softplus', 'relu'] = setting(
-        'sigmoid', "cnn: last function of the object's amplitude", advanced=True
+        'sigmoid', "Last function of the object's amplitude", architecture='cnn', advanced=True
     )
     object_big: bool = setting(
         True,
-        'cnn: patches are merged where they overlap and cut again; off, a group draws one alone',
+        'Patches are merged where they overlap and cut again; off, a group draws one alone',
+        architecture='cnn',
         advanced=True,
     )
     pad_object: bool = setting(
-        True, 'cnn: the decoders fill the central half of a patch only', advanced=True
+        True,
+        'The decoders fill the central half of a patch only',
+        architecture='cnn',
+        advanced=True,
     )
     probe_big: bool = setting(
-        True, 'cnn: with pad_object, a few coarse channels fill the border', advanced=True
+        True,
+        'With pad_object, a few coarse channels fill the border',
+        architecture='cnn',
+        advanced=True,
     )
     probe_mask: bool = setting(
-        False, 'cnn: the probe is cut off outside a disc of a quarter of the frame', advanced=True
+        False,
+        'The probe is cut off outside a disc of a quarter of the frame',
+        architecture='cnn',
+        advanced=True,
     )
     probe_scale: float = setting(
-        2.0, "cnn: unit of the object's amplitude", gt=0, le=1000, advanced=True
+        2.0, "Unit of the object's amplitude", architecture='cnn', gt=0, le=1000, advanced=True
     )
     gaussian_smoothing_sigma: float = setting(
-        0.0, 'cnn: blur of the exit wave', unit='pixel', ge=0, le=64, advanced=True
+        0.0, 'Blur of the exit wave', architecture='cnn', unit='pixel', ge=0, le=64, advanced=True
     )
-    probe_trainable: bool = setting(False, 'cnn: refine the probe in training', advanced=True)
+    probe_trainable: bool = setting(
+        False, 'Refine the probe in training', architecture='cnn', advanced=True
+    )
     intensity_scale_trainable: bool = setting(
-        True, 'cnn: learn the factor between the expected and the measured counts', advanced=True
+        True,
+        'Learn the factor between the expected and the measured counts',
+        architecture='cnn',
+        advanced=True,
     )

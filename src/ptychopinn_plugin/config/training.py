@@ -1,4 +1,4 @@
-"""How a model is trained."""
+"""Settings of a training."""
 
 from typing import Literal
 
@@ -7,59 +7,88 @@ from ptychopinn_plugin.config.grouping import GroupingConfig
 
 
 class TrainingConfig(GroupingConfig):
-    """What a model is trained on, and toward what."""
+    """Epochs, batches, losses and validation of a training."""
 
     epochs: int = setting(20, 'Training epochs', ge=1, le=100_000)
     steps_per_epoch: int = setting(
         40,
-        'unrolled: episodes an epoch, each a short reconstruction of one crop',
+        'Episodes an epoch, each a short reconstruction of one crop',
+        architecture='unrolled',
         ge=1,
         le=100_000,
     )
     update_probe: bool = setting(
         False, "Refine each scan's probe before training, as for a scan whose probe is a guess"
     )
-    batch_size: int = setting(16, 'cnn: groups a step of the optimiser', ge=1, le=100_000)
+    batch_size: int = setting(
+        16, 'Groups a step of the optimiser', architecture='cnn', ge=1, le=100_000
+    )
     overlap: Literal['batch', 'group'] = setting(
         'batch',
-        'cnn: patches that are merged where they overlap, with object_big: those of neighbouring '
+        'Patches that are merged where they overlap, with object_big: those of neighbouring '
         'groups in a batch, or those of each group alone, as published',
+        architecture='cnn',
         advanced=True,
     )
     nphotons: float = setting(
         0.0,
-        'cnn: photons a frame that the Poisson loss counts with, 0 for those of the data',
+        'Photons a frame that the Poisson loss counts with, 0 for those of the data',
+        architecture='cnn',
         unit='photons',
         ge=0,
         le=1e15,
         advanced=True,
     )
-    nll_weight: float = setting(1.0, 'cnn: weight of the Poisson loss', ge=0, le=1e6, advanced=True)
+    nll_weight: float = setting(
+        1.0, 'Weight of the Poisson loss', architecture='cnn', ge=0, le=1e6, advanced=True
+    )
     mae_weight: float = setting(
-        0.0, 'cnn: weight of the mean absolute error of amplitudes', ge=0, le=1e6, advanced=True
+        0.0,
+        'Weight of the mean absolute error of amplitudes',
+        architecture='cnn',
+        ge=0,
+        le=1e6,
+        advanced=True,
     )
     realspace_weight: float = setting(
-        0.0, "cnn: weight of the object's total variation", ge=0, le=1e6, advanced=True
+        0.0,
+        "Weight of the object's total variation",
+        architecture='cnn',
+        ge=0,
+        le=1e6,
+        advanced=True,
     )
     realspace_mae_weight: float = setting(
         0.0,
-        'cnn: weight of the mean absolute error of patches against a given object',
+        'Weight of the mean absolute error of patches against a given object',
+        architecture='cnn',
         ge=0,
         le=1e6,
         advanced=True,
     )
     crop_frames: int = setting(
-        324, 'unrolled: neighbouring frames in a training crop', ge=8, le=100_000, advanced=True
+        324,
+        'Neighbouring frames in a training crop',
+        architecture='unrolled',
+        ge=8,
+        le=100_000,
+        advanced=True,
     )
     sparse_share: float = setting(
         0.4,
-        'unrolled: share of episodes that drop most frames, to learn sparse scans',
+        'Share of episodes that drop most frames, to learn sparse scans',
+        architecture='unrolled',
         ge=0,
         le=1,
         advanced=True,
     )
     reference_passes: int = setting(
-        20, "unrolled: physics passes for each scan's reference", ge=1, le=10_000, advanced=True
+        20,
+        "Physics passes for each scan's reference",
+        architecture='unrolled',
+        ge=1,
+        le=10_000,
+        advanced=True,
     )
     validation_fraction: float = setting(
         0.15,
@@ -69,6 +98,11 @@ class TrainingConfig(GroupingConfig):
         advanced=True,
     )
     validation_episodes: int = setting(
-        12, 'unrolled: held-out episodes that judge every epoch', ge=1, le=10_000, advanced=True
+        12,
+        'Held-out episodes for the validation after every epoch',
+        architecture='unrolled',
+        ge=1,
+        le=10_000,
+        advanced=True,
     )
     seed: int = setting(0, 'Seed of every random choice', ge=0, le=2**31 - 1)

@@ -1,4 +1,4 @@
-"""Plain sentences for values that a field does not take."""
+"""Messages for values that a field does not accept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fault_sentence(fault: ErrorDetails, name: str) -> str:
 
     Args:
         fault: one of `ValidationError.errors()`.
-        name: how the reader knows the field, '' where the sentence names its fields itself.
+        name: of the field, as the user writes it; '' where the sentence names its fields itself.
     """
     reason = fault['msg'].removeprefix('Value error, ')
     if not name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.formats import find_format, find_scan_format
 from ptychopinn_plugin.scan import ScanData, orient
@@ -20,10 +21,8 @@ def load_scan(
     dc: Literal['center', 'corner'] = 'center',
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
-    flip_x: bool = False,
-    flip_y: bool = False,
-    transpose: bool = False,
     true_patches: bool = True,
+    **orientation: bool,
 ) -> ScanData:
     """Read a scan from an .npz, a Ptychodus folder, or one of its two files.
 
@@ -37,10 +36,8 @@ def load_scan(
         photons: .npz only: mean photons a frame that the frames are scaled to.
         probe: in place of the scan's own: an .npz with `probeGuess` or `probe`, an .npy, a
             Ptychodus product, or an array complex (modes, N, N).
-        flip_x: reverse the columns of the positions, after a transpose.
-        flip_y: reverse the rows of the positions, after a transpose.
-        transpose: swap rows and columns of the positions.
         true_patches: .npz only: False leaves `Y`, the true patches, unread.
+        **orientation: fields of `OrientationConfig`: `transpose`, `flip_x`, `flip_y`.
 
     Returns:
         The checked scan; its `decisions` say what was decided on the way and why.
@@ -50,6 +47,7 @@ def load_scan(
         UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
     """
     path = Path(path)
+    axes = OrientationConfig(**orientation)
     options = ScanOptions(
         product=product,
         domain=domain,
@@ -60,7 +58,7 @@ def load_scan(
         true_patches=true_patches,
     )
     scan = find_scan_format(path).read_scan(path, options)
-    return orient(scan, flip_x=flip_x, flip_y=flip_y, transpose=transpose)
+    return orient(scan, axes)
 
 
 def _load_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None:

@@ -26,9 +26,6 @@ logger = logging.getLogger(__name__)
 StageName: TypeAlias = Literal['solver', 'network']
 # Maps (object, preconditioned gradient image, dose), all (H, W), to the updated object.
 Stage: TypeAlias = Callable[[Array, Array, Array], Array]
-# Amplitude misfit that fitting noise with one real number takes away, on average: the variance of
-# the square root of a photon count.
-NOISE_MISFIT = 0.25
 
 
 def plan_stages(inference: InferenceConfig, *, with_stage: bool) -> list[StageName]:
@@ -58,7 +55,7 @@ def build_solver(
     ops: Ops, scan: ScanData, inference: InferenceConfig, monitor: Monitor
 ) -> AcceleratedSolver:
     """Build a solver whose passes raise Cancelled once the monitor asks for a stop."""
-    problem = Problem.of(
+    problem = Problem.for_scan(
         ops,
         scan,
         inference.subsets,
@@ -118,7 +115,7 @@ class _Run:
 
     def start_at(self, initial_object: Array) -> None:
         """Start from the object of a network; record its residual."""
-        self.solver.change_object(lambda _: initial_object)
+        self.solver.set_object(initial_object)
         self._record('network', self.solver.residual())
 
     def execute(self, names: list[StageName], monitor: Monitor) -> None:
@@ -143,8 +140,8 @@ class _Run:
     def _apply_final_stage(self) -> None:
         """Apply the final stage; revert it if the residual rises by more than noise.
 
-        Removing the noise that physics fitted raises the residual by about NOISE_MISFIT for each
-        real number fitted, two a covered pixel; a larger rise is an error of the network.
+        Removing the noise that physics fitted raises the misfit by about that of one parameter for
+        each real number fitted, two a covered pixel; a larger rise is an error of the network.
         """
         solver, problem = self.solver, self.solver.problem
         before, state = solver.finish(), solver.state
@@ -152,7 +149,9 @@ class _Run:
         after = solver.residual()
         dose = problem.ops.numpy(solver.direction()[1])
         covered = np.count_nonzero(dose > LEAST_COVERAGE * dose.max())
-        allowed = NOISE_MISFIT * 2 * covered / max(problem.total_counts, 1e-30)
+        allowed = (
+            problem.noise.misfit_per_parameter * 2 * covered / max(problem.total_counts, 1e-30)
+        )
         if after <= before + allowed:
             self._record('network', after)
         else:
@@ -203,7 +202,7 @@ class _Run:
 def apply_stage(solver: AcceleratedSolver, stage: Stage) -> None:
     """Update the solver's object by a learned stage."""
     direction, dose = solver.direction()
-    solver.change_object(lambda canvas_object: stage(canvas_object, direction, dose))
+    solver.set_object(stage(solver.canvas_object, direction, dose))
 
 
 def _covered(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output, replacing
+from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.scan import Reconstruction
 
 SUFFIXES = ('.png', '.pdf', '.svg', '.jpg')
-_BACKEND_NAMES = {'pytorch': 'PyTorch', 'tensorflow': 'TensorFlow'}
 
 
 def picture(
@@ -60,7 +60,7 @@ def heading(reconstruction: Reconstruction) -> str:
     rows, columns = reconstruction.object_canvas.shape
     parts = [f'{rows} x {columns} px']
     if reconstruction.backend:  # not known of products that other programs made
-        name = _BACKEND_NAMES.get(reconstruction.backend, reconstruction.backend)
+        name = backend_display_name(reconstruction.backend)
         parts = [name, f'{reconstruction.seconds:.1f} s', *parts]
     if reconstruction.pixel_size_m is not None:
         parts.append(f'{reconstruction.pixel_size_m[1] * 1e9:.3g} nm a pixel')

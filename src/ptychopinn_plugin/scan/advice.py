@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.scan.preflight import PreflightReport
+from ptychopinn_plugin.scan.preflight_report import PreflightReport
 
 FEW_PHOTONS = 1_000.0
 NO_PHOTONS = 30.0

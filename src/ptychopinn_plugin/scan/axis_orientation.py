@@ -10,6 +10,7 @@ import dataclasses
 
 import numpy as np
 
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
 
 # A decision, and a line in the comments of a product, begins so; products of earlier versions are
@@ -17,9 +18,7 @@ from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
 ORIENTED = 'positions were turned as asked for: '
 
 
-def orient(
-    scan: ScanData, *, flip_x: bool = False, flip_y: bool = False, transpose: bool = False
-) -> ScanData:
+def orient(scan: ScanData, orientation: OrientationConfig) -> ScanData:
     """Return the scan with its positions transposed and flipped; frames and probe stay.
 
     The transpose comes first, then the flips: `flip_x` reverses the columns and `flip_y` the rows
@@ -32,41 +31,34 @@ def orient(
 
     Args:
         scan: the scan as read.
-        flip_x: reverse the column coordinate.
-        flip_y: reverse the row coordinate.
-        transpose: swap row and column coordinates, before the flips.
+        orientation: which operations to apply.
     """
-    if not (flip_x or flip_y or transpose):
+    if not orientation.operations:
         return scan
     metadata = scan.metadata
-    if transpose:
+    if orientation.transpose:
         center = metadata.object_center_m
         metadata = dataclasses.replace(
             metadata, object_center_m=None if center is None else (center[1], center[0])
         )
-    names = [n for n, on in _named(transpose=transpose, flip_x=flip_x, flip_y=flip_y) if on]
-    decision = ORIENTED + ', '.join(names)
+    decision = ORIENTED + ', '.join(name.replace('_', ' ') for name in orientation.operations)
     if scan.object_guess is not None and np.any(scan.object_guess != 1):
         decision += '; the object guess belonged to the old positions and only its canvas was kept'
-    positions_px = orient_positions(
-        scan.positions_px, flip_x=flip_x, flip_y=flip_y, transpose=transpose
-    )
-    stretch = _stretch(metadata.pixel_size_m) if transpose else np.ones(2)
+    positions_px = orient_positions(scan.positions_px, orientation)
+    stretch = _stretch(metadata.pixel_size_m) if orientation.transpose else np.ones(2)
     return dataclasses.replace(
         scan,
         positions_px=positions_px * stretch,
-        object_guess=_blank(scan.object_guess, transpose, stretch),
+        object_guess=_blank(scan.object_guess, orientation.transpose, stretch),
         metadata=metadata,
         decisions=(*scan.decisions, decision),
     )
 
 
-def orient_positions(
-    positions_px: PositionArray, *, flip_x: bool, flip_y: bool, transpose: bool
-) -> PositionArray:
+def orient_positions(positions_px: PositionArray, orientation: OrientationConfig) -> PositionArray:
     """Return positions (n, 2) transposed first, then flipped within their own bounding box."""
-    oriented = positions_px[:, ::-1].copy() if transpose else positions_px.copy()
-    for axis, flip in ((0, flip_y), (1, flip_x)):
+    oriented = positions_px[:, ::-1].copy() if orientation.transpose else positions_px.copy()
+    for axis, flip in ((0, orientation.flip_y), (1, orientation.flip_x)):
         if flip:
             along = oriented[:, axis]
             oriented[:, axis] = along.min() + along.max() - along
@@ -77,10 +69,6 @@ def orientation_decision(scan: ScanData) -> str:
     """Return the decision to orient a scan's positions, '' where they are as read."""
     found = [decision for decision in scan.decisions if decision.startswith(ORIENTED)]
     return found[-1].partition(';')[0] if found else ''
-
-
-def _named(*, transpose: bool, flip_x: bool, flip_y: bool) -> list[tuple[str, bool]]:
-    return [('transpose', transpose), ('flip x', flip_x), ('flip y', flip_y)]
 
 
 def _stretch(pixel_size_m: tuple[float, float] | None) -> PositionArray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.scan.fields import ScanFields
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.scan.value_checks import (
     count_value_faults,
@@ -14,13 +15,10 @@ from ptychopinn_plugin.scan.value_checks import (
     probe_value_faults,
 )
 
-if TYPE_CHECKING:
-    from ptychopinn_plugin.scan.data import ScanData
-
 Array = npt.NDArray[Any]
 
 
-def scan_faults(scan: ScanData) -> list[str]:
+def scan_faults(scan: ScanFields) -> list[str]:
     """Return every fault of a scan, one sentence each; an empty list for a valid scan.
 
     A check that another fault makes meaningless (values of an array of the wrong shape, say) is
@@ -45,7 +43,7 @@ def _wrong_dtype(name: str, array: Array, dtype: type[np.generic]) -> list[str]:
     return [] if array.dtype == needed else [f'{name} must be {needed}, got {array.dtype}']
 
 
-def _count_form(scan: ScanData) -> list[str]:
+def _count_form(scan: ScanFields) -> list[str]:
     faults = _wrong_dtype('counts', scan.counts, np.float32)
     shape = scan.counts.shape
     if len(shape) != 3:
@@ -71,7 +69,7 @@ def _is_pairs(positions_px: Array) -> bool:
     )
 
 
-def _position_form(scan: ScanData) -> list[str]:
+def _position_form(scan: ScanFields) -> list[str]:
     faults = _wrong_dtype('positions_px', scan.positions_px, np.float64)
     frames = scan.counts.shape[0] if scan.counts.ndim else 0
     if scan.positions_px.shape != (frames, 2):
@@ -82,7 +80,7 @@ def _position_form(scan: ScanData) -> list[str]:
     return faults
 
 
-def _probe_form(scan: ScanData) -> list[str]:
+def _probe_form(scan: ScanFields) -> list[str]:
     faults = _wrong_dtype('probe', scan.probe, np.complex64)
     shape = scan.probe.shape
     if len(shape) != 3 or shape[0] == 0:
@@ -96,7 +94,7 @@ def _probe_form(scan: ScanData) -> list[str]:
     return faults
 
 
-def _mask_form(scan: ScanData) -> list[str]:
+def _mask_form(scan: ScanFields) -> list[str]:
     faults = _wrong_dtype('mask', scan.mask, np.bool_)
     if scan.counts.ndim == 3 and scan.mask.shape != scan.counts.shape[1:]:
         faults.append(
@@ -107,7 +105,7 @@ def _mask_form(scan: ScanData) -> list[str]:
     return faults
 
 
-def _guess_faults(scan: ScanData) -> list[str]:
+def _guess_faults(scan: ScanFields) -> list[str]:
     guess = scan.object_guess
     if guess is None:
         return []
@@ -122,7 +120,7 @@ def _guess_faults(scan: ScanData) -> list[str]:
     return faults
 
 
-def _true_patch_faults(scan: ScanData) -> list[str]:
+def _true_patch_faults(scan: ScanFields) -> list[str]:
     patches = scan.true_patches
     if patches is None:
         return []
@@ -143,7 +141,7 @@ def _true_patch_faults(scan: ScanData) -> list[str]:
     return faults
 
 
-def _index_faults(scan: ScanData) -> list[str]:
+def _index_faults(scan: ScanFields) -> list[str]:
     index = scan.metadata.scan_index
     if index is None or index.shape == scan.counts.shape[:1]:
         return []

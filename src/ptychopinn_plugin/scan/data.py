@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.scan.checks import scan_faults
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 PositionArray: TypeAlias = npt.NDArray[np.float64]
@@ -71,8 +72,6 @@ class ScanData:
 
     def __post_init__(self) -> None:
         """Check the contract; code that takes a scan relies on it."""
-        from ptychopinn_plugin.scan.checks import scan_faults
-
         faults = scan_faults(self)
         if faults:
             raise ScanDataError(faults, self.source)

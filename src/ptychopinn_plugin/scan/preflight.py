@@ -5,90 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from ptychopinn_plugin.scan import statistics as stats
 from ptychopinn_plugin.scan.advice import advise
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
-
-
-class Photons(BaseModel):
-    """Photons a frame, outside the mask."""
-
-    model_config = ConfigDict(frozen=True)
-
-    median: float
-    mean: float
-    minimum: float
-    maximum: float
-
-
-class PreflightReport(BaseModel):
-    """Figures of a scan; every field is plain data and goes into JSON.
-
-    Attributes:
-        source: where the scan came from.
-        decisions: how the reader interpreted the file and why.
-        frames: number of frames n.
-        frame_size: N, pixels.
-        modes: probe modes.
-        photons_per_frame: photons of the frames outside the mask.
-        peak_count: the highest count of any pixel.
-        pixels_at_peak: how many pixels of all frames hold it; many mean saturation.
-        empty_frames: frames without any photon.
-        masked_fraction: of the detector pixels.
-        hot_pixels: (row, column) of pixels far brighter than all around them.
-        zero_frequency: 'center', 'corner' or 'unclear'.
-        scan_extent_px: (height, width) spanned by the positions, object pixels.
-        canvas_shape: (H, W) of the object canvas.
-        canvas_origin_px: (row, column) coordinate of its first pixel.
-        duplicate_positions: frames taken where another one was.
-        neighbour_step_px: median distance to the nearest other position.
-        probe_diameter_px: of the circle that holds 90 % of the probe's photons.
-        overlap: 1 - step / diameter, the linear overlap of neighbouring probes (Bunk et al.,
-            Ultramicroscopy 108, 481, 2008, doi:10.1016/j.ultramic.2007.08.003).
-        probe_photons: sum |P|^2.
-        photon_ratio: photons of the mean frame over those of the probe alone.
-        probe_correlation: of the amplitudes of the mean frame with those of the probe alone.
-        pixel_size_m: (height, width) of an object pixel, None where unknown.
-        photon_energy_ev: None where unknown.
-        detector_distance_m: None where unknown.
-        frames_megabytes: memory of the frames as float32.
-        orientation_hints: from trial reconstructions, where they were made.
-        recommendations: one sentence each; empty where all figures are in the usual range.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    source: str
-    decisions: tuple[str, ...]
-    frames: int
-    frame_size: int
-    modes: int
-    photons_per_frame: Photons
-    peak_count: float
-    pixels_at_peak: int
-    empty_frames: int
-    masked_fraction: float
-    hot_pixels: tuple[tuple[int, int], ...]
-    zero_frequency: stats.ZeroFrequencyPlace
-    scan_extent_px: tuple[float, float]
-    canvas_shape: tuple[int, int]
-    canvas_origin_px: tuple[int, int]
-    duplicate_positions: int
-    neighbour_step_px: float
-    probe_diameter_px: float
-    overlap: float
-    probe_photons: float
-    photon_ratio: float
-    probe_correlation: float
-    pixel_size_m: tuple[float, float] | None
-    photon_energy_ev: float | None
-    detector_distance_m: float | None
-    frames_megabytes: float
-    orientation_hints: tuple[str, ...] = ()
-    recommendations: tuple[str, ...] = ()
+from ptychopinn_plugin.scan.preflight_report import Photons, PreflightReport
 
 
 def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> PreflightReport:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.scan.fields import ScanFields
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.scan.data import ScanData
 
 Array = npt.NDArray[Any]
 
@@ -54,7 +52,7 @@ def probe_value_faults(probe: Array) -> list[str]:
     return []
 
 
-def count_value_faults(scan: ScanData) -> list[str]:
+def count_value_faults(scan: ScanFields) -> list[str]:
     """Return what is wrong with the values of counts outside the mask."""
     kinds: dict[str, Callable[[Array], Array]] = {
         'NaN': np.isnan,

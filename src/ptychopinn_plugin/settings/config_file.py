@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.settings.legacy import translate_legacy
-from ptychopinn_plugin.settings.merge import Source, merged
+from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS
-from ptychopinn_plugin.settings.suggestions import unknown
+from ptychopinn_plugin.settings.suggestions import describe_unknown
 
 if TYPE_CHECKING:
     from yaml import MappingNode
@@ -20,10 +20,11 @@ YAML_ENDINGS = ('.yaml', '.yml')
 
 
 def read_file(path: Path, *sections: str) -> Source:
-    """Read the settings of some sections; all others are checked and left aside.
+    """Read the settings of some sections; the others are checked only.
 
-    A name stands in its section (`[model]`, `[training]`, `[inference]`, `[execution]`) or
-    outside of any; there it holds for every section that has it. `n-groups` is `n_groups`.
+    A name stands in its section (`[model]`, `[training]`, `[inference]`, `[execution]`,
+    `[orientation]`) or outside of any; there it holds for every section that has it.
+    `n-groups` is `n_groups`.
 
     Args:
         path: a .toml, .yaml or .yml file.
@@ -33,15 +34,17 @@ def read_file(path: Path, *sections: str) -> Source:
         ConfigError: with every fault of the file.
     """
     content = _parse(path)
-    by_section = _sorted(content, path)
+    by_section = _split_sections(content, path)
     for section, values in by_section.items():
         if section not in sections:
-            merged({section: SECTIONS[section]}, [Source(path.name, values)], told=False)
+            merge_sources(
+                {section: SECTIONS[section]}, [Source(path.name, values)], log_changes=False
+            )
     wanted = {name: value for section in sections for name, value in by_section[section].items()}
     return Source(path.name, wanted)
 
 
-def _sorted(content: Mapping[str, object], path: Path) -> dict[str, dict[str, object]]:
+def _split_sections(content: Mapping[str, object], path: Path) -> dict[str, dict[str, object]]:
     """Return the values by section."""
     faults: list[str] = []
     flat = _table({k: v for k, v in content.items() if k not in SECTIONS}, path, faults)
@@ -53,7 +56,9 @@ def _sorted(content: Mapping[str, object], path: Path) -> dict[str, dict[str, ob
             continue
         own = _table(stored, path, faults)
         known = config.model_fields
-        faults += [unknown(name, known, f'{path.name} [{section}]') for name in own.keys() - known]
+        faults += [
+            describe_unknown(name, known, f'{path.name} [{section}]') for name in own.keys() - known
+        ]
         outside = {name: value for name, value in flat.items() if name in known}
         faults += [
             f'{path.name}: {name} stands twice, in [{section}] and outside; leave one out'
@@ -61,7 +66,9 @@ def _sorted(content: Mapping[str, object], path: Path) -> dict[str, dict[str, ob
         ]
         found[section] = {**outside, **own}
     every = {name for config in SECTIONS.values() for name in config.model_fields}
-    faults += [unknown(name, every | SECTIONS.keys(), path.name) for name in flat.keys() - every]
+    faults += [
+        describe_unknown(name, every | SECTIONS.keys(), path.name) for name in flat.keys() - every
+    ]
     if faults:
         raise ConfigError(sorted(faults))
     return found
@@ -112,7 +119,8 @@ def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
         """Safe, and strict about keys that stand twice, of which YAML takes the last."""
 
         def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
-            for key in _twice(node):
+            """Return a mapping's names and values, or refuse a name that stands twice."""
+            for key in _duplicate_keys(node):
                 raise yaml.constructor.ConstructorError(
                     None, None, f'{key} stands twice', node.start_mark
                 )
@@ -131,7 +139,7 @@ def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
     return {str(key): value for key, value in content.items()}
 
 
-def _twice(node: MappingNode) -> Iterator[str]:
+def _duplicate_keys(node: MappingNode) -> Iterator[str]:
     seen: set[str] = set()
     for key, _ in node.value:
         if key.value in seen:

@@ -1,4 +1,4 @@
-"""What the data themselves say of the settings, without loading them."""
+"""Settings that follow from the data, read from headers without loading the arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ptychopinn_plugin.scan import ScanData
 Data: TypeAlias = ScanData | str | Path | Sequence[ScanData | str | Path]
 
 
-def scans_of(data: Data) -> list[ScanData | Path]:
+def list_scans(data: Data) -> list[ScanData | Path]:
     """Return the scans and files one by one.
 
     Raises:
@@ -27,12 +27,12 @@ def scans_of(data: Data) -> list[ScanData | Path]:
     return scans
 
 
-def name_of(scan: ScanData | Path) -> str:
+def scan_name(scan: ScanData | Path) -> str:
     """Return how messages name a scan."""
     return (scan.source or 'the scan') if isinstance(scan, ScanData) else str(scan)
 
 
-def frame_size_of(scan: ScanData | Path) -> int:
+def scan_frame_size(scan: ScanData | Path) -> int:
     """Return the side N of a scan's frames, from the header of its probe; no values are read.
 
     Args:

@@ -29,7 +29,7 @@ PROVIDED = 'positions.provided'
 def translate_legacy(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in the names and values used here, for the factories' keywords.
 
-    Each old name or value is told with a `LegacyNameWarning`. Names that are known neither here
+    Each old name or value gives a `LegacyNameWarning`. Names that are known neither here
     nor there are left as they are, so that the factories refuse them.
 
     Args:
@@ -42,16 +42,16 @@ def translate_legacy(values: Mapping[str, Any]) -> dict[str, Any]:
     origin: dict[str, str] = {}
     faults = []
     for old, old_value in values.items():
-        name, value = _translated(old, old_value)
+        name, value = _translate(old, old_value)
         if (name, value) != (old, old_value):
-            told = f'{name} = {value!r}' if name else 'nothing, and may be left out'
+            today = f'{name} = {value!r}' if name else 'nothing, and may be left out'
             warnings.warn(
-                f'{old} = {old_value!r} is written the old way; it is now {told}',
+                f'{old} = {old_value!r} is written the old way; it is now {today}',
                 LegacyNameWarning,
                 stacklevel=2,
             )
         if not name:
-            faults += _refused(old, old_value)
+            faults += _refusals(old, old_value)
         elif name in translated:
             faults.append(f'{old} and {origin[name]} are both {name}; leave one out')
         else:
@@ -86,7 +86,7 @@ def legacy_parameters(run: TrainingRun | InferenceRun) -> dict[str, object]:
     }
 
 
-def _translated(old: str, value: object) -> tuple[str, object]:
+def _translate(old: str, value: object) -> tuple[str, object]:
     """Return name and value used here, the name '' for what has no counterpart."""
     if old == PROVIDED:
         return '', value
@@ -101,7 +101,7 @@ def _translated(old: str, value: object) -> tuple[str, object]:
     return name, value
 
 
-def _refused(old: str, value: object) -> list[str]:
+def _refusals(old: str, value: object) -> list[str]:
     if old == PROVIDED and not value:
         return [f'{PROVIDED} is {value!r}; a scan always comes with its positions here']
     return []

@@ -11,16 +11,18 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, ScanDataError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, load_model
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.settings.config_file import read_file
-from ptychopinn_plugin.settings.from_data import Data, frame_size_of, name_of, scans_of
+from ptychopinn_plugin.settings.from_data import Data, list_scans, scan_frame_size, scan_name
 from ptychopinn_plugin.settings.legacy import translate_legacy
-from ptychopinn_plugin.settings.merge import Source, merged
+from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS, InferenceRun, TrainingRun
 
 _FILES = ('test_data', 'output')
@@ -31,33 +33,38 @@ def create_training_config(
     *,
     execution: ExecutionConfig | None = None,
     config_file: str | Path | None = None,
-    **explicit: Any,  # noqa: ANN401
+    **explicit: object,
 ) -> TrainingRun:
     """Put together the settings of a training.
 
     A setting is taken from the first of these that has it: `explicit`, the fields that were set
     when `execution` was made, the file, the data, the defaults. Each change is logged.
 
-    The data tell `frame_size`, N, by the header of the probe, without loading any values. A single
-    `ScanData` also tells `nphotons`, the mean of its frames; for files it stays 0, which is the
+    The data give `frame_size`, N, by the header of the probe, without loading any values. A single
+    `ScanData` also gives `nphotons`, the mean of its frames; for files it stays 0, which is the
     photons of the data too, counted when they are loaded.
 
     Args:
         data: one or several scans, or files of them.
         execution: only what was set in it counts.
         config_file: .toml or .yaml; sections or plain names.
-        **explicit: fields of `ModelConfig`, `TrainingConfig` and `ExecutionConfig`, and the paths
-            `test_data` and `output`. Names of the research code are translated with a warning.
+        **explicit: fields of `ModelConfig`, `TrainingConfig`, `ExecutionConfig` and
+            `OrientationConfig`, and the paths `test_data` and `output`. Names of the research
+            code are translated with a warning.
 
     Raises:
         ConfigError: with every unknown name and value that a field does not take.
         ScanDataError: the data cannot be read, or have frames of another size than `frame_size`.
     """
-    scans = scans_of(data)
-    given, files = _given(explicit)
-    sizes = {name_of(scan): frame_size_of(scan) for scan in scans}
-    found = _merged(
-        ('model', 'training', 'execution'), _of_data(scans, sizes), config_file, execution, given
+    scans = list_scans(data)
+    given, files = _split_paths(explicit)
+    sizes = {scan_name(scan): scan_frame_size(scan) for scan in scans}
+    found = _merge(
+        ('model', 'training', 'execution', 'orientation'),
+        _data_source(scans, sizes),
+        config_file,
+        execution,
+        given,
     )
     model = cast('ModelConfig', found['model'])
     _check_sizes(model, sizes)
@@ -65,6 +72,7 @@ def create_training_config(
         model=model,
         training=cast('TrainingConfig', found['training']),
         execution=cast('ExecutionConfig', found['execution']),
+        orientation=cast('OrientationConfig', found['orientation']),
         train_data=tuple(scan for scan in scans if isinstance(scan, Path)),
         **files,
     )
@@ -76,7 +84,7 @@ def create_inference_config(
     model_file: str | Path | TrainedModel | None = None,
     execution: ExecutionConfig | None = None,
     config_file: str | Path | None = None,
-    **explicit: Any,  # noqa: ANN401
+    **explicit: object,
 ) -> InferenceRun:
     """Put together the settings of a reconstruction, in the order of `create_training_config`.
 
@@ -86,8 +94,9 @@ def create_inference_config(
         data: the scan or its file.
         model_file: the trained model; None for physics alone.
         execution: only what was set in it counts.
-        config_file: .toml or .yaml; what it says of model and training is left aside.
-        **explicit: fields of `InferenceConfig` and `ExecutionConfig`, and the path `output`.
+        config_file: .toml or .yaml; its model and training are not used.
+        **explicit: fields of `InferenceConfig`, `ExecutionConfig` and `OrientationConfig`, and the
+            path `output`.
 
     Raises:
         ConfigError: with every unknown name and value that a field does not take.
@@ -95,52 +104,53 @@ def create_inference_config(
         ModelMismatchError: a `cnn` model is for frames of another size.
         ScanDataError: the data cannot be read.
     """
-    scan = scans_of(data)[0]
-    given, files = _given(explicit)
+    scan = list_scans(data)[0]
+    given, files = _split_paths(explicit)
     _refuse_fields_of_the_model(given)
-    size = frame_size_of(scan)
+    size = scan_frame_size(scan)
     path = Path(model_file) if isinstance(model_file, str | Path) else None
     model = load_model(path) if path is not None else model_file
     manifest = model.manifest if isinstance(model, TrainedModel) else None
     if manifest is not None:
-        _check_fit(manifest, size, name_of(scan))
-    found = _merged(('inference', 'execution'), None, config_file, execution, given)
+        _check_fit(manifest, size, scan_name(scan))
+    found = _merge(('inference', 'execution', 'orientation'), None, config_file, execution, given)
     return InferenceRun(
         model=manifest.model if manifest else None,
         training=manifest.training if manifest else None,
         inference=cast('InferenceConfig', found['inference']),
         execution=cast('ExecutionConfig', found['execution']),
+        orientation=cast('OrientationConfig', found['orientation']),
         model_file=path,
         **{'test_data': scan if isinstance(scan, Path) else None, **files},
     )
 
 
-def _merged(
+def _merge(
     sections: tuple[str, ...],
-    of_data: Source | None,
+    data: Source | None,
     config_file: str | Path | None,
     execution: ExecutionConfig | None,
     explicit: Mapping[str, object],
 ) -> dict[str, Config]:
     """Return the configs of some sections from all sources."""
-    sources = [] if of_data is None else [of_data]
+    sources = [] if data is None else [data]
     if config_file is not None:
         sources.append(read_file(Path(config_file), *sections))
     if execution is not None:
         named = {name: getattr(execution, name) for name in sorted(execution.model_fields_set)}
         sources.append(Source('execution config', named))
     sources.append(Source('explicit', explicit))
-    return merged({section: SECTIONS[section] for section in sections}, sources)
+    return merge_sources({section: SECTIONS[section] for section in sections}, sources)
 
 
-def _given(explicit: Mapping[str, object]) -> tuple[dict[str, object], dict[str, Any]]:
+def _split_paths(explicit: Mapping[str, object]) -> tuple[dict[str, object], dict[str, Any]]:
     """Return settings and paths among what was given, in the names used here."""
     given = translate_legacy(explicit)
     return given, {name: given.pop(name) for name in _FILES if name in given}
 
 
-def _of_data(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
-    """Return what the data say."""
+def _data_source(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
+    """Return the settings that follow from the data."""
     values: dict[str, object] = {}
     if len(set(sizes.values())) == 1:
         values['frame_size'] = next(iter(sizes.values()))
@@ -151,9 +161,11 @@ def _of_data(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
 
 def _check_sizes(model: ModelConfig, sizes: dict[str, int]) -> None:
     """Refuse data of another frame size than the network's."""
-    if model.architecture == 'cnn' and len(set(sizes.values())) > 1:
+    if ARCHITECTURES[model.architecture].fixed_frame_size and len(set(sizes.values())) > 1:
         found = ', '.join(f'{size} in {name}' for name, size in sizes.items())
-        raise ScanDataError([f'the cnn architecture needs frames of one size, got {found}'])
+        raise ScanDataError(
+            [f'the {model.architecture} architecture needs frames of one size, got {found}']
+        )
     if model.frame_size:
         faults = [
             f'frame_size is {model.frame_size}, but the frames of {name} have {size} pixels a side'
@@ -166,7 +178,8 @@ def _check_sizes(model: ModelConfig, sizes: dict[str, int]) -> None:
 
 def _check_fit(manifest: Manifest, size: int, name: str) -> None:
     """Refuse a scan that the model's network cannot take."""
-    if manifest.model.architecture == 'cnn' and manifest.frame_size != size:
+    fixed = ARCHITECTURES[manifest.model.architecture].fixed_frame_size
+    if fixed and manifest.frame_size != size:
         raise ModelMismatchError(
             f'the model was trained on frames of {manifest.frame_size} pixels a side, those of '
             f'{name} have {size}; train one on such frames'
@@ -175,11 +188,11 @@ def _check_fit(manifest: Manifest, size: int, name: str) -> None:
 
 def _refuse_fields_of_the_model(given: Mapping[str, object]) -> None:
     own = {*InferenceConfig.model_fields, *ExecutionConfig.model_fields}
-    settled = {*ModelConfig.model_fields, *TrainingConfig.model_fields} - own
+    fixed = {*ModelConfig.model_fields, *TrainingConfig.model_fields} - own
     faults = [
         f'{name} is settled when a model is trained; leave it out of the reconstruction'
         for name in given
-        if name in settled
+        if name in fixed
     ]
     if faults:
         raise ConfigError(faults)

@@ -9,6 +9,7 @@ from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 
@@ -17,17 +18,19 @@ SECTIONS: dict[str, type[Config]] = {
     'training': TrainingConfig,
     'inference': InferenceConfig,
     'execution': ExecutionConfig,
+    'orientation': OrientationConfig,
 }
 """The configs by the names of their sections in a file."""
 
 
 class TrainingRun(Config):
-    """What a training is made of.
+    """Settings and paths of a training.
 
     Attributes:
         model: the network.
         training: how it is trained.
-        execution: where.
+        execution: backend and device.
+        orientation: of the scan axes.
         train_data: the scans' files, none for scans from memory.
         test_data: file of the scan to reconstruct later.
         output: folder or file of the result.
@@ -36,19 +39,21 @@ class TrainingRun(Config):
     model: ModelConfig
     training: TrainingConfig
     execution: ExecutionConfig
+    orientation: OrientationConfig = OrientationConfig()
     train_data: tuple[Path, ...] = ()
     test_data: Path | None = None
     output: Path | None = None
 
 
 class InferenceRun(Config):
-    """What a reconstruction is made of.
+    """Settings and paths of a reconstruction.
 
     Attributes:
         model: the network of the model file, None for physics alone.
         training: how it was trained, None for physics alone.
         inference: how the scan is reconstructed.
-        execution: where.
+        execution: backend and device.
+        orientation: of the scan axes.
         model_file: the trained model.
         test_data: file of the scan, None for one from memory.
         output: folder or file of the result.
@@ -58,6 +63,7 @@ class InferenceRun(Config):
     training: TrainingConfig | None
     inference: InferenceConfig
     execution: ExecutionConfig
+    orientation: OrientationConfig = OrientationConfig()
     model_file: Path | None = None
     test_data: Path | None = None
     output: Path | None = None

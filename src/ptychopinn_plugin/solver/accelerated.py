@@ -12,7 +12,6 @@ which averages their noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -164,10 +163,9 @@ class AcceleratedSolver:
             raise ReconstructionError(_NOT_FINITE)
         return misfit / max(self.problem.total_counts, 1e-30)
 
-    def change_object(self, change: Callable[[Array], Array]) -> None:
-        """Change the object by a function of it; its last change, the momentum, stays as it was."""
+    def set_object(self, changed: Array) -> None:
+        """Continue with another object (H, W); its last change, the momentum, stays as it was."""
         now, earlier = self.state.now, self.state.earlier
-        changed = change(now.canvas_object)
         difference = changed - now.canvas_object
         self.state = State(
             now._replace(canvas_object=changed),

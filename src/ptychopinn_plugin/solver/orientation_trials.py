@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.config import InferenceConfig, OrientationConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData, orient
@@ -21,21 +21,7 @@ FEWEST, MOST = 25, 64
 CLEAR_RATIO = 0.8
 
 
-@dataclasses.dataclass(frozen=True)
-class Orientation:
-    """One of the eight ways; the transpose comes before the flips."""
-
-    transpose: bool = False
-    flip_x: bool = False
-    flip_y: bool = False
-
-    def __str__(self) -> str:
-        """Return the flags that ask for it."""
-        chosen = [name for name, on in dataclasses.asdict(self).items() if on]
-        return ' '.join(f'--{name.replace("_", "-")}' for name in chosen) or 'as in the file'
-
-
-def orientation_residuals(scan: ScanData) -> dict[Orientation, float]:
+def orientation_residuals(scan: ScanData) -> dict[OrientationConfig, float]:
     """Reconstruct frames from the middle of a scan in each orientation.
 
     The probe is refined on the way, because a starting probe is rarely good enough to tell.
@@ -52,7 +38,7 @@ def orientation_residuals(scan: ScanData) -> dict[Orientation, float]:
 
 
 def orientation_hints(
-    residuals: dict[Orientation, float], given: Orientation | None = None
+    residuals: dict[OrientationConfig, float], given: OrientationConfig | None = None
 ) -> tuple[str, ...]:
     """Say in a sentence what trials tell.
 
@@ -60,14 +46,21 @@ def orientation_hints(
         residuals: from `orientation_residuals`.
         given: the orientation that the user asked for.
     """
-    given = given or Orientation()
+    given = given or OrientationConfig()
     (best, lowest), (second, next_lowest) = itertools.islice(residuals.items(), 2)
-    found = f'residual {lowest:.3g}, the next ({second}) {next_lowest:.3g}'
+    best_flags = orientation_flags(best)
+    found = f'residual {lowest:.3g}, the next ({orientation_flags(second)}) {next_lowest:.3g}'
     if not lowest < CLEAR_RATIO * next_lowest:
-        return (f'trials cannot tell: {best} fits best, but hardly better ({found})',)
+        return (f'trials cannot tell: {best_flags} fits best, but hardly better ({found})',)
     if best == given:
-        return (f'right as it is: {best} fits best ({found})',)
-    return (f'looks wrong: {best} fits better ({found}, as it is {residuals[given]:.3g})',)
+        return (f'right as it is: {best_flags} fits best ({found})',)
+    return (f'looks wrong: {best_flags} fits better ({found}, as it is {residuals[given]:.3g})',)
+
+
+def orientation_flags(orientation: OrientationConfig) -> str:
+    """Return the command line flags of an orientation, 'as in the file' for none."""
+    flags = [f'--{name.replace("_", "-")}' for name in orientation.operations]
+    return ' '.join(flags) or 'as in the file'
 
 
 def _middle(scan: ScanData) -> ScanData:
@@ -78,9 +71,9 @@ def _middle(scan: ScanData) -> ScanData:
     return dataclasses.replace(scan.subset(nearest), object_guess=None)
 
 
-def _residual(scan: ScanData, way: Orientation) -> float:
-    turned = orient(scan, **dataclasses.asdict(way))
-    problem = Problem.of(NumpyOps(), turned, 4, fixed_probe=False)
+def _residual(scan: ScanData, way: OrientationConfig) -> float:
+    turned = orient(scan, way)
+    problem = Problem.for_scan(NumpyOps(), turned, 4, fixed_probe=False)
     solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
     try:
         return min(solver.one_pass() for _ in range(PASSES))
@@ -88,5 +81,9 @@ def _residual(scan: ScanData, way: Orientation) -> float:
         return float('inf')
 
 
-def _all_orientations() -> list[Orientation]:
-    return [Orientation(*ways) for ways in itertools.product((False, True), repeat=3)]
+def _all_orientations() -> list[OrientationConfig]:
+    switches = itertools.product((False, True), repeat=len(OrientationConfig.model_fields))
+    return [
+        OrientationConfig(**dict(zip(OrientationConfig.model_fields, way, strict=True)))
+        for way in switches
+    ]

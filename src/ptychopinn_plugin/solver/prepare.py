@@ -39,7 +39,7 @@ def prepare_solver(
     if inference.probe_modes > scan.mode_count:
         scan = dataclasses.replace(scan, probe=hermite_modes(scan.probe, inference.probe_modes))
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
-    problem = Problem.of(
+    problem = Problem.for_scan(
         ops,
         scan,
         inference.subsets,

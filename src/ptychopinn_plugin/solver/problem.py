@@ -99,7 +99,7 @@ class Problem:
         self.photon_ratios = np.ones(self.scan.frame_count, np.float32)
 
     @classmethod
-    def of(
+    def for_scan(
         cls,
         ops: Ops,
         scan: ScanData,

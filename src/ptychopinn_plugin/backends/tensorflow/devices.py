@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.registry import check_devices
+from ptychopinn_plugin.backends.registry import check_supported
 from ptychopinn_plugin.backends.tensorflow.quiet_import import quiet
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import BackendUnavailableError
@@ -31,7 +31,7 @@ def select_device(execution: ExecutionConfig) -> str:
         BackendUnavailableError: TensorFlow does not find it here.
         ConfigError: several devices are asked for.
     """
-    check_devices(execution)
+    check_supported(execution)
     found = devices()
     if execution.accelerator == 'auto':
         return _NAMES[found[0]]

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import get_args
 
 from ptychopinn_plugin import __version__
-from ptychopinn_plugin.backends.registry import BackendStatus, backend_status
-from ptychopinn_plugin.cli.console import say
-from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.backends.registry import BACKENDS, BackendStatus, backend_status
+from ptychopinn_plugin.cli.console import echo
+from ptychopinn_plugin.cli.options import Backends
 
 
-def run() -> None:
+def run(_flags: Backends) -> None:
     """Print what is installed."""
-    say(f'ptychopinn {__version__}, Python {platform.python_version()}, {_ptychodus()}')
-    for backend in get_args(Backend):
+    echo(f'ptychopinn {__version__}, Python {platform.python_version()}, {_ptychodus()}')
+    for backend in BACKENDS:
         for line in _lines(backend_status(backend)):
-            say(line)
+            echo(line)
 
 
 def _ptychodus() -> str:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Check
-from ptychopinn_plugin.cli.scan_loading import load, turned
-from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.preflight import PreflightReport, preflight
-from ptychopinn_plugin.solver.orientation_trials import (
-    Orientation,
-    orientation_hints,
-    orientation_residuals,
-)
+from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.scan import orient
+from ptychopinn_plugin.scan.preflight import preflight
+from ptychopinn_plugin.scan.preflight_report import PreflightReport
+from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
 
 
 def run(flags: Check) -> None:
     """Print what a scan holds and what to look at."""
-    unturned = load(flags.scan, flags, turn=False)
-    hints = _orientation_hints(unturned, flags) if flags.trials else ()
-    report = preflight(turned(unturned, flags), hints)
+    orientation = flags.extract(OrientationConfig)
+    as_in_file = load(flags.scan, flags, OrientationConfig())
+    residuals = orientation_residuals(as_in_file) if flags.trials else {}
+    hints = orientation_hints(residuals, orientation) if residuals else ()
+    report = preflight(orient(as_in_file, orientation), hints)
     if flags.as_json:
-        say(report.model_dump_json(indent=2))
+        echo(report.model_dump_json(indent=2))
         return
     for line in report_lines(report):
-        say(line)
+        echo(line)
 
 
 def report_lines(report: PreflightReport) -> list[str]:
@@ -62,11 +62,6 @@ def report_lines(report: PreflightReport) -> list[str]:
     lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
     lines += [f'{"look at:":<16}{advice}' for advice in report.recommendations]
     return lines if report.recommendations else [*lines, 'nothing to remark']
-
-
-def _orientation_hints(unturned: ScanData, flags: Check) -> tuple[str, ...]:
-    given = Orientation(flags.transpose, flags.flip_x, flags.flip_y)
-    return orientation_hints(orientation_residuals(unturned), given)
 
 
 def _instrument(report: PreflightReport) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ptychopinn_plugin.api import reconstruct, train
 from ptychopinn_plugin.cli.commands.check import report_lines
-from ptychopinn_plugin.cli.console import CommandMonitor, say
+from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Demo
 from ptychopinn_plugin.cli.usage_error import UsageError
@@ -36,39 +36,39 @@ def run(flags: Demo) -> None:
     """Go the whole way on a simulated scan."""
     folder = _folder(flags.output)
     execution = flags.execution()
-    say(f'1. simulate a scan: {folder / "demo.npz"}')
+    echo(f'1. simulate a scan: {folder / "demo.npz"}')
     save_simulated(folder / 'demo.npz', simulate(SCAN))
-    say('2. check it')
+    echo('2. check it')
     scan = load_scan(folder / 'demo.npz')
     for line in report_lines(preflight(scan)):
-        say(f'   {line}')
-    truth = scan.object_guess
-    assert truth is not None  # the simulator stores it
-    # The reconstruction shall not know the object.
-    scan = dataclasses.replace(scan, object_guess=np.ones_like(truth))
-    say(f'3. train a small network on it: {folder / "model.safetensors"}')
+        echo(f'   {line}')
+    ground_truth = scan.object_guess
+    assert ground_truth is not None  # the simulator stores it
+    # The reconstruction must not start from the object.
+    scan = dataclasses.replace(scan, object_guess=np.ones_like(ground_truth))
+    echo(f'3. train a small network on it: {folder / "model.safetensors"}')
     save_model(folder / 'model.safetensors', _train(scan, execution, quiet=flags.quiet))
-    say(f'4. reconstruct: {folder / "object.h5"} for Ptychodus, {folder / "object.npz"}')
+    echo(f'4. reconstruct: {folder / "object.h5"} for Ptychodus, {folder / "object.npz"}')
     model = load_model(folder / 'model.safetensors')
     alone = _reconstruct(scan, None, execution, quiet=flags.quiet)
     result = _reconstruct(scan, model, execution, quiet=flags.quiet)
     save_reconstruction(folder / 'object.h5', result, scan)
     save_reconstruction(folder / 'object.npz', result, scan)
-    say(f'5. draw it: {folder / "object.png"}')
+    echo(f'5. draw it: {folder / "object.png"}')
     picture(result, folder / 'object.png', title='demo')
-    say('6. compare with the known object (error 0 and similarity 1 are perfect)')
+    echo('6. compare with the known object (error 0 and similarity 1 are perfect)')
     for name, each in (('physics alone', alone), ('with the network', result)):
-        say(f'   {name:<17}{score_line(each, scan, truth)}')
-    say(f'Done. Next: ptychopinn check YOUR-SCAN.npz; see also {folder / "object.png"}')
+        echo(f'   {name:<17}{score_line(each, scan, ground_truth)}')
+    echo(f'Done. Next: ptychopinn check YOUR-SCAN.npz; see also {folder / "object.png"}')
 
 
 def score_line(
-    result: Reconstruction, scan: ScanData, truth: np.ndarray[tuple[int, ...], np.dtype]
+    result: Reconstruction, scan: ScanData, ground_truth: np.ndarray[tuple[int, ...], np.dtype]
 ) -> str:
-    """Return how well a result agrees with the truth, as a line for people."""
+    """Return how well a result agrees with the ground truth, as a line for people."""
     rows, columns = scanned_core(scan.positions_px)
     inner = scanned_core(scan.positions_px, result.origin_px)
-    found = score(result.object_canvas[inner], truth[rows, columns])
+    found = score(result.object_canvas[inner], ground_truth[rows, columns])
     return (
         f'relative error {found.nrmse:.4f}, similarity of the phase {found.phase_ssim:.3f}, '
         f'of the amplitude {found.amplitude_ssim:.3f}; {result.seconds:.1f} s'

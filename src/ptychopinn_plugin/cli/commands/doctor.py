@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.console import echo
+from ptychopinn_plugin.cli.options import Doctor
 from ptychopinn_plugin.errors import UnavailableError
 from ptychopinn_plugin.hosts.ptychodus.installation import examine
 
 
-def run() -> None:
+def run(_flags: Doctor) -> None:
     """Print what was found, and fail if Ptychodus will not offer the plugin.
 
     Raises:
@@ -16,11 +17,11 @@ def run() -> None:
     findings = examine()
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
-        say(f'{"ok" if finding.good else "--":<3} {finding.what:<{width}}  {finding.found}')
+        echo(f'{"ok" if finding.good else "--":<3} {finding.what:<{width}}  {finding.found}')
     faults = [finding.advice for finding in findings if finding.advice and finding.needed]
     for finding in findings:
         if finding.advice and not finding.needed:
-            say(finding.advice)
+            echo(finding.advice)
     if faults:
         raise UnavailableError('; '.join(faults))
-    say('Ptychodus will offer PtychoPINN-Plugin_PINN under Processing, Algorithm.')
+    echo('Ptychodus will offer PtychoPINN-Plugin_PINN under Processing, Algorithm.')

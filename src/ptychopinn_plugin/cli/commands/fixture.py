@@ -7,10 +7,12 @@ import os
 from datetime import UTC, datetime
 
 from ptychopinn_plugin.atomic import replacing
-from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Fixture
-from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
+from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
+from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.fixture import cut_fixture, describe, save_fixture
 from ptychopinn_plugin.io.formats import find_scan_format
 
@@ -19,30 +21,31 @@ def run(flags: Fixture) -> None:
     """Cut a fixture out of a scan, write it and say what it is."""
     _check_files(flags)
     created = _now()
-    fixture = cut_fixture(flags.load(flags.source, true_patches=True), flags.subset_size)
+    scan = load(flags.source, flags, flags.extract(OrientationConfig), true_patches=True)
+    fixture = cut_fixture(scan, flags.subset_size)
     save_fixture(flags.output, fixture)
     record = describe(fixture, flags.source, flags.output, created)
     found = record['validation']
     size = fixture.scan.frame_size
-    say(
+    echo(
         f'{flags.output}: {len(fixture.frames)} of {fixture.source_frames} frames of {size} x '
         f'{size} pixels, over {found["spread_fraction_x"]:.0%} of the scan in x and '
         f'{found["spread_fraction_y"]:.0%} in y, amplitudes up to {found["largest_amplitude"]:.4g}'
     )
-    say(f'sha256: {record["result_sha256"]}')
+    echo(f'sha256: {record["result_sha256"]}')
     if flags.metadata_out is not None:
         with replacing(flags.metadata_out) as temporary:
             temporary.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-        say(f'metadata: {flags.metadata_out}')
+        echo(f'metadata: {flags.metadata_out}')
 
 
 def _check_files(flags: Fixture) -> None:
     """Refuse names that will not do, before anything is read."""
     inputs = [flags.source, *filter(None, (flags.probe, flags.product))]
-    writable(flags.output, ('.npz',))
+    check_writable(flags.output, ('.npz',))
     if flags.metadata_out is not None:
-        writable(flags.metadata_out, ('.json',))
-    apart([flags.output, flags.metadata_out], [readable(path) for path in inputs])
+        check_writable(flags.metadata_out, ('.json',))
+    check_distinct([flags.output, flags.metadata_out], [check_exists(path) for path in inputs])
     if find_scan_format(flags.source).is_folder:
         raise UsageError(
             f'{flags.source} is no .npz file; a fixture is cut out of one file with its checksum'

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptychopinn_plugin.cli.console import say
+from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Inspect
 from ptychopinn_plugin.config import Config
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model
 
 
 def run(flags: Inspect) -> None:
-    """Print what a model file says of itself."""
+    """Print the description in a model file."""
     for line in model_lines(load_model(flags.model_file)):
-        say(line)
+        echo(line)
 
 
 def model_lines(model: TrainedModel) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 
 from ptychopinn_plugin.api import reconstruct
-from ptychopinn_plugin.cli.console import CommandMonitor, say
+from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
-from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
 from ptychopinn_plugin.cli.run_settings import inference_run
+from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.formats import result_endings
 from ptychopinn_plugin.io.model_file import load_model
@@ -26,7 +27,7 @@ def run(flags: Reconstruct) -> None:
     _check_files(flags)
     model = load_model(flags.model) if flags.model else None
     settings = inference_run(flags, model)
-    scan = flags.load(flags.scan)
+    scan = load(flags.scan, flags, settings.orientation)
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             result = reconstruct(
@@ -39,17 +40,17 @@ def run(flags: Reconstruct) -> None:
         except Cancelled as error:
             raise Cancelled('interrupted; nothing was written') from error
     save_reconstruction(flags.output, result, scan)
-    say(f'object: {flags.output}')
-    say(heading(result).replace('  ·  ', ', '))
+    echo(f'object: {flags.output}')
+    echo(heading(result).replace('  ·  ', ', '))
     if flags.picture is not None:
         picture(result, flags.picture, title=flags.output.name)
-        say(f'picture: {flags.picture}')
+        echo(f'picture: {flags.picture}')
 
 
 def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
     inputs = [flags.scan, *filter(None, (flags.model, flags.probe, flags.product))]
-    writable(flags.output, result_endings())
+    check_writable(flags.output, result_endings())
     if flags.picture is not None:
-        writable(flags.picture, PICTURES)
-    apart([flags.output, flags.picture], [readable(path) for path in inputs])
+        check_writable(flags.picture, PICTURES)
+    check_distinct([flags.output, flags.picture], [check_exists(path) for path in inputs])

@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 
 from ptychopinn_plugin.api import train
-from ptychopinn_plugin.cli.console import CommandMonitor, say
+from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Train
-from ptychopinn_plugin.cli.paths import apart, readable, writable
+from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
 from ptychopinn_plugin.cli.run_settings import training_run
+from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import save_model
@@ -20,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 def run(flags: Train) -> None:
     """Train a network and save it; after Ctrl-C the best so far."""
-    writable(flags.model, ('.safetensors',))
-    apart([flags.model], [readable(path) for path in flags.scan])
+    check_writable(flags.model, ('.safetensors',))
+    check_distinct([flags.model], [check_exists(path) for path in flags.scan])
     if len(flags.scan) > 1 and flags.product is not None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
     folder = _training_folder(flags)
     settings = training_run(flags)
-    scans = [flags.load(path, true_patches=True) for path in flags.scan]
+    scans = [load(path, flags, settings.orientation, true_patches=True) for path in flags.scan]
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             model = train(
@@ -41,7 +42,7 @@ def run(flags: Train) -> None:
         except Cancelled as error:
             raise Cancelled('interrupted before there was a model to save') from error
     save_model(flags.model, model)
-    say(f'model: {flags.model}')
+    echo(f'model: {flags.model}')
     if monitor.stopped:
         raise Cancelled('interrupted; the best model so far was saved')
 

@@ -1,7 +1,7 @@
-"""What can be typed: one class a command, its flags inherited from the configs.
+"""The commands and their flags: one class a command, its flags inherited from the configs.
 
-A flag is a field; those of the configs are declared there and nowhere else. Commands are imported
-when they run, so that `--help` is quick.
+A flag is a field; those of the configs are declared there and nowhere else. What a command does is
+in the module of its name in `cli.commands`, which `cli.main` imports when the command runs.
 """
 
 from ptychopinn_plugin.cli.options.common import (

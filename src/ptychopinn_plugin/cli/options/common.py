@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -14,12 +14,10 @@ from ptychopinn_plugin.config import (
     GroupingConfig,
     InferenceConfig,
     ModelConfig,
+    OrientationConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.simulation.config import SimulationConfig
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.scan import ScanData
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
 
@@ -27,7 +25,7 @@ POSITIONAL = ('scan', 'result', 'model_file', 'out')
 
 
 class Command(BaseModel):
-    """What every command takes."""
+    """Flags of every command."""
 
     model_config = ConfigDict(frozen=True, extra='forbid', protected_namespaces=())
 
@@ -36,30 +34,19 @@ class Command(BaseModel):
 
     @field_validator('*', mode='before')
     @classmethod
-    def _typed_choice(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
-        """Take a choice for what it says: what is typed is text, some choices are numbers."""
+    def _typed_choice(cls, value: object, info: ValidationInfo) -> object:
+        """Return the number that a typed text stands for where a field has numbers as choices."""
         choices = get_args(cls.model_fields[str(info.field_name)].annotation)
         return next((c for c in choices if isinstance(c, int) and str(c) == value), value)
 
-    def cli_cmd(self) -> None:
-        """Set up what the command says and run it."""
-        from ptychopinn_plugin.cli.console import set_up_logging
-
-        set_up_logging(quiet=self.quiet, debug=self.debug)
-        self.run()
-
-    def run(self) -> None:
-        """Run the command."""
-        raise NotImplementedError
-
-    def part(self, config: type[AnyConfig]) -> AnyConfig:
+    def extract(self, config: type[AnyConfig]) -> AnyConfig:
         """Return the config that some of the flags belong to."""
         named = {name: getattr(self, name) for name in config.model_fields}
         return config.model_validate(named)
 
 
-class ScanFlags(Command):
-    """How scans are to be read."""
+class ScanFlags(Command, OrientationConfig):
+    """Flags on how a scan is read."""
 
     domain: Literal['counts', 'amplitude'] | None = Field(
         None, description='What the frames hold; read from the file where not given'
@@ -79,26 +66,17 @@ class ScanFlags(Command):
     product: Path | None = Field(
         None, description='Ptychodus product, where it does not lie beside the diffraction file'
     )
-    flip_x: bool = Field(False, description='Turn the positions round along x')
-    flip_y: bool = Field(False, description='Turn the positions round along y')
-    transpose: bool = Field(False, description='Swap x and y of the positions, before the flips')
-
-    def load(self, path: Path, *, true_patches: bool = False) -> ScanData:
-        """Read a scan as the flags say, and tell what was decided on the way."""
-        from ptychopinn_plugin.cli.scan_loading import load
-
-        return load(path, self, true_patches=true_patches)
 
 
 class EngineFlags(ExecutionConfig):
-    """Where the work runs."""
+    """Flags of backend, device and training."""
 
     backend: Backend | None = Field(  # type: ignore[assignment]
         None, description='Framework that computes; the installed one where not given'
     )
 
-    def typed(self, *configs: type[Config]) -> dict[str, Any]:
-        """Return what was typed of some configs."""
+    def typed_settings(self, *configs: type[Config]) -> dict[str, Any]:
+        """Return the fields of some configs that were typed."""
         return {
             name: getattr(self, name)
             for config in configs
@@ -110,15 +88,15 @@ class EngineFlags(ExecutionConfig):
         """Return the execution config, with the installed backend where none was named."""
         from ptychopinn_plugin.backends.registry import with_backend
 
-        typed = self.typed(ExecutionConfig)
+        typed = self.typed_settings(ExecutionConfig)
         return with_backend(ExecutionConfig.model_validate(typed), None)
 
 
 class ConfigFileFlags(EngineFlags):
-    """Settings from a file, which those that are typed beat."""
+    """Settings from a file; typed flags override them."""
 
     config: Path | None = Field(
-        None, description='Settings in a .toml or .yaml file; flags that are typed beat it'
+        None, description='Settings in a .toml or .yaml file; typed flags override it'
     )
 
 
@@ -129,6 +107,7 @@ GROUPS: dict[type[BaseModel], str] = {
     ModelConfig: 'network',
     GroupingConfig: 'groups of frames',
     ScanFlags: 'reading the scan',
+    OrientationConfig: 'reading the scan',
     ExecutionConfig: 'execution',
     Command: 'messages',
 }

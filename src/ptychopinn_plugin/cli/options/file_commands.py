@@ -15,7 +15,7 @@ class Simulate(Command, SimulationConfig):
     """Simulate a scan with a known object.
 
     The object is stored with the scan as `objectGuess` of an .npz file; an .h5 file is for the
-    window of Ptychodus and does not tell the object.
+    window of Ptychodus and does not contain the object.
 
     Examples:
       ptychopinn simulate star.npz --object-kind siemens --rows 20 --columns 20 --seed 1
@@ -23,11 +23,6 @@ class Simulate(Command, SimulationConfig):
     """
 
     out: CliPositionalArg[Path] = Field(description='The scan, a new .npz or .h5 file')
-
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.simulate import run
-
-        run(self)
 
 
 class Fixture(ScanFlags):
@@ -46,11 +41,6 @@ class Fixture(ScanFlags):
         None, description='Write what was done, with checksums, into this .json file'
     )
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.fixture import run
-
-        run(self)
-
 
 class Show(Command):
     """Draw a result: object, probe, coverage, residual curve.
@@ -62,22 +52,12 @@ class Show(Command):
     result: CliPositionalArg[Path] = Field(description='.h5 or .npz file of a reconstruction')
     picture: Path = Field(description='The picture, a new .png, .pdf or .svg file')
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.show import run
-
-        run(self)
-
 
 class Inspect(Command):
-    """Print what a model file says of itself, after checking all of it.
+    """Print the description in a model file, after checking all of it.
 
     Example:
       ptychopinn inspect model.safetensors
     """
 
     model_file: CliPositionalArg[Path] = Field(alias='model', description='.safetensors file')
-
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.inspect import run
-
-        run(self)

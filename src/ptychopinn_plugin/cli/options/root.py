@@ -7,11 +7,9 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
-    CliApp,
     CliSubCommand,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    get_subcommand,
 )
 
 from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
@@ -27,7 +25,7 @@ class Ptychopinn(BaseSettings):
       ptychopinn check scan.npz                            is the scan what it should be?
       ptychopinn reconstruct scan.npz --output object.h5 --picture object.png
 
-    `ptychopinn COMMAND --help` tells more.
+    `ptychopinn COMMAND --help` lists the options.
     """
 
     model_config = SettingsConfigDict(
@@ -50,7 +48,7 @@ class Ptychopinn(BaseSettings):
     reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
     fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
-    inspect: CliSubCommand[Inspect] = Field(description='print what a model file says of itself')
+    inspect: CliSubCommand[Inspect] = Field(description='print the description in a model file')
     demo: CliSubCommand[Demo] = Field(description='see all of it work on a simulated scan')
     doctor: CliSubCommand[Doctor] = Field(description='will Ptychodus offer the plugin?')
     ptychodus: CliSubCommand[Ptychodus] = Field(description='start Ptychodus with the plugin')
@@ -66,19 +64,6 @@ class Ptychopinn(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what is typed, and nothing from the environment or from files."""
         return (init_settings,)
-
-    def cli_cmd(self) -> None:
-        """Run the command that was named."""
-        if self.version:
-            from ptychopinn_plugin import __version__
-
-            print(f'ptychopinn {__version__}')
-            return
-        if get_subcommand(self, is_required=False) is None:
-            from ptychopinn_plugin.cli.usage_error import UsageError
-
-            raise UsageError('name a command, such as reconstruct; see ptychopinn --help')
-        CliApp.run_subcommand(self)
 
 
 def command_class(name: str) -> type[Any]:

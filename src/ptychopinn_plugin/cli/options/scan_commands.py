@@ -26,11 +26,6 @@ class Check(ScanFlags):
     trials: bool = Field(True, description='Tell the orientation from short reconstructions')
     as_json: bool = Field(False, alias='json', description='Print JSON, for other programs')
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.check import run
-
-        run(self)
-
 
 class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
     """Train a network on scans; no object needs to be known.
@@ -53,11 +48,6 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
         False, description='Go on with the training that was interrupted beside the same --model'
     )
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.train import run
-
-        run(self)
-
 
 class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
     """Reconstruct a scan, by a trained network and physics or by physics alone.
@@ -75,11 +65,6 @@ class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
     model: Path | None = Field(None, description='Trained model, a .safetensors file')
     picture: Path | None = Field(None, description='Draw the result into this .png, .pdf or .svg')
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.reconstruct import run
-
-        run(self)
-
 
 class Demo(Command, EngineFlags):
     """Simulate, check, train, reconstruct, draw and score, in about a minute.
@@ -89,8 +74,3 @@ class Demo(Command, EngineFlags):
     """
 
     output: Path = Field(Path('demo-output'), description='Folder for the files')
-
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.demo import run
-
-        run(self)

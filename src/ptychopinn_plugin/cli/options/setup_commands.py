@@ -10,11 +10,6 @@ from ptychopinn_plugin.cli.options.common import Command
 class Backends(Command):
     """Show what is installed: backends, versions, devices."""
 
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.backends import run
-
-        run()
-
 
 class Doctor(Command):
     """Say whether Ptychodus will offer the plugin, and if not, why.
@@ -22,11 +17,6 @@ class Doctor(Command):
     Example:
       ptychopinn doctor
     """
-
-    def run(self) -> None:  # noqa: D102
-        from ptychopinn_plugin.cli.commands.doctor import run
-
-        run()
 
 
 class Ptychodus(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar, cast
 
 from annotated_types import Ge, Le
 from ptychodus.api.observer import Observable, Observer
@@ -19,6 +19,7 @@ from ptychodus.api.parameters import (
 from ptychodus.api.settings import SettingsRegistry
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from ptychopinn_plugin.backends.registry import installed_backends
 from ptychopinn_plugin.config import (
@@ -29,6 +30,8 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.base import field_choices
+from ptychopinn_plugin.config.validation_messages import fault_sentence
 from ptychopinn_plugin.errors import SettingsValueError
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
@@ -40,14 +43,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunConfigs:
-    """Everything that a run needs to know.
+    """The settings of a run.
 
     Attributes:
         model: the network.
         training: how it is trained.
         inference: how a scan is reconstructed.
         execution: backend, device, threads.
-        orientation: how the positions are turned.
+        orientation: orientation of the scan axes.
     """
 
     model: ModelConfig
@@ -88,7 +91,7 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
         self._group = group
 
     def read(self) -> AnyConfig:
-        """Return the config that the settings say.
+        """Return the config with the values of the settings.
 
         Raises:
             SettingsValueError: with every value that its field does not take.
@@ -101,7 +104,7 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
                 '; '.join(self._sentence(fault) for fault in error.errors(include_url=False))
             ) from error
 
-    def _value(self, name: str) -> Any:  # noqa: ANN401
+    def _value(self, name: str) -> object:
         parameter, field = self.parameters[name], self.config_class.model_fields[name]
         value = parameter.get_value()
         if isinstance(parameter, IntegerParameter | RealParameter):
@@ -115,16 +118,14 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
                     value,
                 )
         elif isinstance(value, str):
-            return next((c for c in choices_of(field) if str(c) == value), value or None)
+            return next((c for c in field_choices(field) if str(c) == value), value or None)
         return value
 
-    def _sentence(self, fault: Any) -> str:  # noqa: ANN401
+    def _sentence(self, fault: ErrorDetails) -> str:
         name = '.'.join(str(part) for part in fault['loc'])
-        reason = fault['msg'].removeprefix('Value error, ')
         if not name:
-            return f'settings {self.group_name}: {reason}'
-        reason = reason[:1].lower() + reason[1:]
-        return f'setting {self.group_name}.{name}: {reason}, got {fault["input"]!r}'
+            return f'settings {self.group_name}: {fault_sentence(fault, "")}'
+        return fault_sentence(fault, f'setting {self.group_name}.{name}')
 
     def _update(self, observable: Observable) -> None:
         if observable is self._group:
@@ -139,7 +140,7 @@ class PluginSettings:
         training: how it is trained.
         inference: how a scan is reconstructed.
         execution: backend, device, threads; starts on an installed backend.
-        orientation: how the positions are turned.
+        orientation: orientation of the scan axes.
     """
 
     def __init__(self, registry: SettingsRegistry) -> None:
@@ -156,7 +157,7 @@ class PluginSettings:
         return iter((self.execution, self.model, self.inference, self.training, self.orientation))
 
     def read(self) -> RunConfigs:
-        """Return what the settings say now.
+        """Return the current settings.
 
         Raises:
             SettingsValueError: a value that its field does not take.
@@ -170,40 +171,28 @@ class PluginSettings:
         )
 
 
-def choices_of(field: FieldInfo) -> tuple[Any, ...]:
-    """Return what a field can be chosen from, () where it is no choice."""
-    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-
-
-def architecture_of(field: FieldInfo) -> str:
-    """Return the architecture that a field means something for, '' where for any."""
-    head, colon, _ = str(field.description).partition(':')
-    architectures = get_args(ModelConfig.model_fields['architecture'].annotation)
-    return head if colon and head in architectures else ''
-
-
 def _create_parameter(
     group: ParameterGroup,
     name: str,
     field: FieldInfo,
-    default: Any,  # noqa: ANN401
+    default: object,
 ) -> Parameter[Any]:
     if field.annotation is bool:
-        boolean: BooleanParameter = group.create_boolean_parameter(name, default)
+        boolean: BooleanParameter = group.create_boolean_parameter(name, cast('bool', default))
         return boolean
     # An exclusive bound is left to the config, which refuses what lies on it.
     minimum: Any = next((limit.ge for limit in field.metadata if isinstance(limit, Ge)), None)
     maximum: Any = next((limit.le for limit in field.metadata if isinstance(limit, Le)), None)
     if field.annotation is int:
         integer: IntegerParameter = group.create_integer_parameter(
-            name, default, minimum=minimum, maximum=maximum
+            name, cast('int', default), minimum=minimum, maximum=maximum
         )
         return integer
     if field.annotation is float:
         # Ptychodus gives the bound itself for a value on it, which is to be a float too.
         real: RealParameter = group.create_real_parameter(
             name,
-            default,
+            cast('float', default),
             minimum=None if minimum is None else float(minimum),
             maximum=None if maximum is None else float(maximum),
         )

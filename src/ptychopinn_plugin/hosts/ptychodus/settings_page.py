@@ -25,8 +25,9 @@ from ptychodus.controller.processing import ReconstructorViewControllerFactory
 from pydantic.fields import FieldInfo
 from PyQt5.QtWidgets import QWidget
 
-from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings, architecture_of, choices_of
-from ptychopinn_plugin.hosts.ptychodus.supervised import SETTLED
+from ptychopinn_plugin.config.base import field_choices, field_traits, help_text
+from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
+from ptychopinn_plugin.hosts.ptychodus.supervised import FIXED_SETTINGS
 from ptychopinn_plugin.hosts.ptychodus.widgets import (
     ArchitectureRows,
     BackendViewController,
@@ -56,7 +57,7 @@ class PluginViewControllerFactory(ReconstructorViewControllerFactory):
     def create_view_controller(self, reconstructor_name: str) -> QWidget:
         """Return the page of a reconstructor, with the fields of the chosen architecture."""
         if reconstructor_name.casefold() == 'supervised':
-            return _page(self._settings, SETTLED['architecture'], without=SETTLED)
+            return _page(self._settings, FIXED_SETTINGS['architecture'], without=FIXED_SETTINGS)
         return _page(self._settings, self._settings.model.parameters['architecture'])
 
 
@@ -67,8 +68,8 @@ def _page(
 
     Args:
         settings: shown and changed.
-        architecture: whose fields are shown; the parameter that says it, or a text.
-        without: names of fields of the model that are settled.
+        architecture: whose fields are shown; the parameter that holds it, or its name.
+        without: fields of the model that have a fixed value.
     """
     builder, advanced = ParameterViewBuilder(), ParameterViewBuilder()
     architectures: dict[QWidget, str] = {}
@@ -77,11 +78,11 @@ def _page(
         for name, field in group.config_class.model_fields.items():
             if group is settings.model and name in without:
                 continue
-            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            traits = field_traits(field)
             controller = _controller(name, group.parameters[name], field)
-            place = advanced if extra.get('advanced') else builder
+            place = advanced if traits.advanced else builder
             place.add_view_controller(controller, _label(name, field), group=title)
-            architectures[controller.get_widget()] = architecture_of(field)
+            architectures[controller.get_widget()] = traits.architecture or ''
     folded = advanced.build_widget(add_stretch=False)
     builder.add_view_controller_to_bottom(FoldedViewController('Advanced', folded))
     page: QWidget = builder.build_widget()
@@ -92,18 +93,18 @@ def _page(
 
 
 def _label(name: str, field: FieldInfo) -> str:
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    unit = f' [{extra["unit"]}]' if extra.get('unit') else ''
+    unit = field_traits(field).unit
+    unit = f' [{unit}]' if unit else ''
     return f'{name[:1].upper()}{name[1:].replace("_", " ")}{unit}:'
 
 
 def _controller(name: str, parameter: Parameter[Any], field: FieldInfo) -> ParameterViewController:
     """Return the widget that fits a field, with the field's help as its tool tip."""
-    tip = str(field.description)
+    tip = help_text(field)
     if name == 'backend':
         return BackendViewController(parameter, tip)
-    if choices_of(field):
-        choices = map(str, choices_of(field))
+    choices = [str(choice) for choice in field_choices(field)]
+    if choices:
         return ComboBoxParameterViewController(parameter, choices, tool_tip=tip)
     if isinstance(parameter, BooleanParameter):
         return CheckBoxParameterViewController(parameter, '', tool_tip=tip)

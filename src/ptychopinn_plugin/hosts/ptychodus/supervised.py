@@ -10,7 +10,7 @@ from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableR
 from ptychopinn_plugin.networks.cnn.ground_truth import check_ground_truth
 from ptychopinn_plugin.scan import ScanData
 
-SETTLED = {'architecture': 'cnn', 'model_type': 'supervised'}
+FIXED_SETTINGS = {'architecture': 'cnn', 'model_type': 'supervised'}
 
 
 class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
@@ -28,7 +28,7 @@ class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
 
     def _configs(self) -> RunConfigs:
         configs = super()._configs()
-        return dataclasses.replace(configs, model=configs.model.model_copy(update=SETTLED))
+        return dataclasses.replace(configs, model=configs.model.model_copy(update=FIXED_SETTINGS))
 
     def _check_training(self, scans: Sequence[ScanData]) -> None:
         for scan in scans:

@@ -1,10 +1,10 @@
-"""Parts of the settings page that Ptychodus does not have."""
+"""Widgets of the settings page that Ptychodus does not have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from ptychodus.api.observer import Observable, Observer
 from ptychodus.api.parameters import Parameter
@@ -20,10 +20,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from ptychopinn_plugin.backends.registry import installed_backends
-from ptychopinn_plugin.config import Backend
-
-BACKEND_NAMES: dict[Backend, str] = {'tensorflow': 'TensorFlow', 'pytorch': 'PyTorch'}
+from ptychopinn_plugin.backends.registry import BACKENDS, installed_backends
 
 LABEL_CHARACTERS = 24
 
@@ -43,9 +40,9 @@ class BackendViewController(ParameterViewController, Observer):
         self._widget.setObjectName('ptychopinn_backend')
         self._widget.setToolTip(tool_tip)
         installed = installed_backends()
-        for backend in get_args(Backend):
+        for backend, spec in BACKENDS.items():
             mark = '' if backend in installed else ' (not installed)'
-            self._widget.addItem(BACKEND_NAMES[backend] + mark, backend)
+            self._widget.addItem(spec.display_name + mark, backend)
         self._show()
         self._widget.activated.connect(self._take)
         parameter.add_observer(self)
@@ -121,7 +118,7 @@ class ArchitectureRows(Observer):
     Args:
         page: holds the rows, in the forms of group boxes.
         architectures: the architecture of each widget that belongs to one.
-        chosen: the parameter that says which; a text where it is settled.
+        chosen: the parameter that holds its name, or the name where it is fixed.
     """
 
     def __init__(

@@ -130,14 +130,14 @@ def scan_from_input(
     elif 0 not in product.object_.get_array().shape:
         builder.object_guess = product.object_.get_layer(0).astype(np.complex64)
     builder.metadata = _metadata(product)
-    flags = {} if orientation is None else orientation.model_dump()
-    if any(flags.values()) and ORIENTED in product.metadata.comments:
-        flags = {}
+    orientation = orientation or OrientationConfig()
+    if orientation.operations and ORIENTED in product.metadata.comments:
+        orientation = OrientationConfig()
         builder.decisions.append(
             'positions were turned when this product was reconstructed, as its comments say; they '
             'are not turned again'
         )
-    return orient(builder.build(), **flags)
+    return orient(builder.build(), orientation)
 
 
 def photon_energy_ev(metadata: ProductMetadata) -> float:

@@ -30,7 +30,7 @@ class EpisodeRun:
 
     def __init__(self, ops: Ops, episode: Episode, check: Callable[[], None]) -> None:
         self.ops = ops
-        problem = Problem.of(ops, episode.crop, 4, fixed_probe=True, check=check)
+        problem = Problem.for_scan(ops, episode.crop, 4, fixed_probe=True, check=check)
         self.solver = AcceleratedSolver(problem, InferenceConfig())
         self.held_out = HeldOutFrames.from_scan(ops, episode.held_out_scan)
         reference = ops.array(episode.reference)
@@ -51,7 +51,7 @@ class EpisodeRun:
 
     def set_object(self, canvas_object: Array) -> None:
         """Continue from another object."""
-        self.solver.change_object(lambda _: canvas_object)
+        self.solver.set_object(canvas_object)
 
     def deviance_ratios(self, update: Callable[[StageInput, float], Array]) -> list[float]:
         """Return the remaining share of the excess for an update times each of FACTORS.

@@ -45,7 +45,7 @@ class HeldOutFrames:
     @classmethod
     def from_scan(cls, ops: Ops, scan: ScanData) -> HeldOutFrames:
         """Bring held-out frames to the device."""
-        problem = Problem.of(ops, scan, 1, fixed_probe=True)
+        problem = Problem.for_scan(ops, scan, 1, fixed_probe=True)
         probe = ops.array(scan.probe)
         batches = tuple(
             HeldOutBatch(

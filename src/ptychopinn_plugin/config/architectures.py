@@ -1,0 +1,33 @@
+"""The network architectures and how they differ for settings and data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Architecture: TypeAlias = Literal['unrolled', 'cnn']
+
+
+@dataclass(frozen=True)
+class ArchitectureTraits:
+    """What the rest of the package needs to know of an architecture.
+
+    Attributes:
+        display_name: for the description of the setting `architecture`.
+        fixed_frame_size: whether one network takes frames of one size only.
+    """
+
+    display_name: str
+    fixed_frame_size: bool
+
+
+ARCHITECTURES: dict[Architecture, ArchitectureTraits] = {
+    'unrolled': ArchitectureTraits('a learned solver on the object', fixed_frame_size=False),
+    'cnn': ArchitectureTraits('PtychoPINN as published', fixed_frame_size=True),
+}
+
+
+def describe_architectures() -> str:
+    """Return the help of the setting `architecture`."""
+    rows = [f'{name} ({traits.display_name})' for name, traits in ARCHITECTURES.items()]
+    return f'Network: {" or ".join(rows)}'
