@@ -22,6 +22,11 @@ class InferenceConfig(GroupingConfig):
         ge=0,
         le=100_000,
     )
+    auto: bool = setting(
+        False,
+        'Choose from the data what is estimated beside the object: probe, its modes and drift, '
+        'positions, flux and background; settings that differ from their defaults are kept',
+    )
     update_probe: bool = setting(False, 'Refine the probe together with the object')
     stages: int = setting(
         1,

@@ -12,10 +12,11 @@ from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseMode
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver, Estimator
+from ptychopinn_plugin.solver.automatic import resolve_automatic
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
-from ptychopinn_plugin.solver.probe_modes import hermite_modes
+from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.problem import Problem
 
 
@@ -36,8 +37,9 @@ def prepare_solver(
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
     """
-    if inference.probe_modes > scan.mode_count:
-        scan = dataclasses.replace(scan, probe=hermite_modes(scan.probe, inference.probe_modes))
+    inference = resolve_automatic(inference)
+    given = scan.mode_count
+    scan = _with_modes(scan, inference.probe_modes)
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.for_scan(
         ops,
@@ -50,14 +52,22 @@ def prepare_solver(
     solver = AcceleratedSolver(
         problem,
         inference,
-        estimators=tuple(_estimators(inference)),
+        estimators=tuple(_estimators(inference, given)),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
     if inference.update_background:
-        size = scan.frame_size
-        zeros = ops.array(np.zeros((size, size), np.float32))
+        zeros = ops.array(np.zeros((scan.frame_size, scan.frame_size), np.float32))
         solver.transform(lambda unknowns: unknowns._replace(background=zeros))
     return solver
+
+
+def _with_modes(scan: ScanData, count: int) -> ScanData:
+    """Return a scan whose probe has at least some modes, and as many photons as before."""
+    if count <= scan.mode_count:
+        return scan
+    probe = hermite_modes(scan.probe, count)
+    factor = np.linalg.norm(scan.probe) / max(float(np.linalg.norm(probe)), 1e-30)
+    return dataclasses.replace(scan, probe=(probe * factor).astype(np.complex64))
 
 
 def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
@@ -69,11 +79,13 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
     return models[name]
 
 
-def _estimators(inference: InferenceConfig) -> list[Estimator]:
+def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]:
     """Return what is estimated between passes, in this order."""
     found: list[Estimator] = []
     if inference.update_flux:
         found.append(FluxEstimator())
+    if inference.auto:
+        found.append(ModeSelection(given_modes))
     if inference.opr_modes:
-        found.append(DriftEstimator(inference.opr_modes))
+        found.append(DriftEstimator(inference.opr_modes, selects=inference.auto))
     return found

@@ -1,0 +1,38 @@
+"""What is estimated where the data decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ptychopinn_plugin.config import InferenceConfig
+
+# Modes and drift are tried, and dropped again where the frames do not need them.
+TRIED_MODES = 3
+TRIED_DRIFT_MODES = 2
+
+AUTOMATIC: dict[str, Any] = {
+    'update_probe': True,
+    'probe_modes': TRIED_MODES,
+    'update_flux': True,
+    'update_background': True,
+    'opr_modes': TRIED_DRIFT_MODES,
+}
+
+
+def resolve_automatic(inference: InferenceConfig) -> InferenceConfig:
+    """Return a config with everything to be estimated that `auto` leaves to the data.
+
+    Settings that differ from their defaults are kept: they were asked for.
+
+    Args:
+        inference: as given.
+    """
+    if not inference.auto:
+        return inference
+    fields = InferenceConfig.model_fields
+    chosen = {
+        name: value
+        for name, value in AUTOMATIC.items()
+        if getattr(inference, name) == fields[name].default
+    }
+    return inference.model_copy(update=chosen)
