@@ -19,7 +19,8 @@ from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
-from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver import AcceleratedSolver
+from ptychopinn_plugin.solver.prepare import prepare_solver
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +53,23 @@ def stop_check(monitor: Monitor) -> Callable[[], None]:
 
 
 def build_solver(
-    ops: Ops, scan: ScanData, inference: InferenceConfig, monitor: Monitor
+    ops: Ops,
+    scan: ScanData,
+    inference: InferenceConfig,
+    monitor: Monitor,
+    *,
+    with_model: bool = False,
 ) -> AcceleratedSolver:
-    """Build a solver whose passes raise Cancelled once the monitor asks for a stop."""
-    problem = Problem.for_scan(
-        ops,
-        scan,
-        inference.subsets,
-        fixed_probe=not inference.update_probe,
-        check=stop_check(monitor),
-    )
-    return AcceleratedSolver(problem, inference)
+    """Build a solver whose passes raise Cancelled once the monitor asks for a stop.
+
+    Args:
+        ops: the framework.
+        scan: the scan.
+        inference: what to estimate, and how.
+        monitor: may ask for a stop.
+        with_model: whether a network takes part, or learns from the passes.
+    """
+    return prepare_solver(ops, scan, inference, stop_check(monitor), with_model=with_model)
 
 
 def run_reconstruction(
@@ -94,7 +101,9 @@ def run_reconstruction(
         ReconstructionError: the numbers did not stay finite.
     """
     started = time.perf_counter()
-    run = _Run(build_solver(ops, scan, inference, monitor), stage, model, backend, started)
+    with_model = stage is not None or initial_object is not None
+    solver = build_solver(ops, scan, inference, monitor, with_model=with_model)
+    run = _Run(solver, stage, model, backend, started)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
@@ -186,7 +195,7 @@ class _Run:
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
             probe=(probe * scale).astype(np.complex64),
-            positions_px=problem.scan.positions_px,
+            positions_px=problem.positions_px,
             coverage=coverage,
             residual=np.asarray(self.residuals, np.float64),
             stages=tuple(self.names),
@@ -196,6 +205,7 @@ class _Run:
             model_name='' if self.model is None else weights_fingerprint(self.model),
             losses=() if self.model is None else _training_losses(self.model),
             residual_name=problem.noise.residual_name,
+            remarks=self.solver.remarks(),
         )
 
 

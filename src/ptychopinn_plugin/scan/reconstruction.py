@@ -33,6 +33,7 @@ class Reconstruction:
         losses: the training history of the model, positive, () without a model.
         residual_name: formula of `residual` in matplotlib's mathtext, by default
             sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
+        remarks: what was estimated beside the object, and what is probably wrong, a sentence each.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -48,3 +49,4 @@ class Reconstruction:
     model_name: str = ''
     losses: tuple[float, ...] = ()
     residual_name: str = AMPLITUDE_RESIDUAL
+    remarks: tuple[str, ...] = ()

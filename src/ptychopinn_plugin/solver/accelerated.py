@@ -23,7 +23,7 @@ from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.constraints import ProbeConstraint
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.regularizers import Regularizer
-from ptychopinn_plugin.solver.background import updated_background
+from ptychopinn_plugin.solver.background import background_remarks, updated_background
 from ptychopinn_plugin.solver.drift import VARIATION_SHARE, free_variation
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.problem import Problem, Sweep
@@ -56,6 +56,10 @@ class Estimator(Protocol):
 
     def after_pass(self, solver: AcceleratedSolver) -> None:
         """Update the estimate, and with it the solver's problem or state."""
+        ...
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what was found, a sentence each, in lower case and without a full stop."""
         ...
 
 
@@ -184,6 +188,15 @@ class AcceleratedSolver:
             raise ValueError('there is no direction before the first pass; call one_pass()')
         direction, dose = self._pass_sums
         return self.problem.ops.compiled(gradient_image)(direction, dose), dose
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what was found beside the object, a sentence each."""
+        found = [remark for estimator in self.estimators for remark in estimator.remarks()]
+        background = self.state.now.background
+        if background is not None:
+            values = self.problem.ops.numpy(background)
+            found += background_remarks(values, self.problem.scan)
+        return tuple(found)
 
     @property
     def last_misfit(self) -> float:

@@ -6,11 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photons import mean_photons
 
 Image = npt.NDArray[np.float32]
 # Fixed-point iterations of mean and spread; they change little after two.
 ITERATIONS = 4
 TINY = 1e-30
+# Share of a frame's photons above which a background is worth a remark.
+LEAST_SHARE = 1e-3
 
 
 def updated_background(background: Image, score: Image, scan: ScanData) -> Image:
@@ -36,6 +39,17 @@ def updated_background(background: Image, score: Image, scan: ScanData) -> Image
     mean, spread = mean_and_spread(estimate[good], variance[good])
     shrunk = (estimate * spread + mean * variance) / (spread + variance)
     return np.where(good, np.maximum(shrunk, 0), 0).astype(np.float32)
+
+
+def background_remarks(background: Image, scan: ScanData) -> list[str]:
+    """Return a sentence on a background that is not negligible beside the frames' photons."""
+    good = np.fft.ifftshift(~scan.mask)
+    counts = float(np.sum(background[good], dtype=np.float64))
+    if counts < LEAST_SHARE * mean_photons(scan):
+        return []
+    mean = counts / max(int(np.count_nonzero(good)), 1)
+    share = counts / mean_photons(scan)
+    return [f'the detector has a background of {mean:.3g} counts a pixel ({share:.1%} of a frame)']
 
 
 def mean_and_spread(

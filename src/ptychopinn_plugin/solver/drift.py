@@ -68,6 +68,12 @@ class DriftEstimator:
             else:
                 remove_tilt(solver)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return whether the probe varies along the scan."""
+        if not self.active:
+            return ()
+        return (f'the probe varies along the scan ({self.rank} modes of variation)',)
+
     def _start(self, solver: AcceleratedSolver) -> None:
         problem = solver.problem
         frames, size = problem.scan.frame_count, problem.scan.frame_size

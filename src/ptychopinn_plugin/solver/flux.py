@@ -17,6 +17,8 @@ FIRST_PASS = 2
 # Of the polynomial in the position that the object's amplitude takes over from the flux: a smooth
 # flux and a smooth amplitude of the object give the same frames.
 SMOOTH_DEGREE = 2
+# Relative spread of the flux that is worth a remark.
+LEAST_REMARKED = 1e-3
 # Variance of the square root of a Poisson count.
 AMPLITUDE_VARIANCE = 0.25
 
@@ -54,6 +56,12 @@ class FluxEstimator:
         problem.flux_trust = trust.astype(np.float32)
         if variance > 0:
             self._fix_scale(solver, terms)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return the spread of the flux."""
+        if self.spread < LEAST_REMARKED:
+            return ()
+        return (f'the flux varies by {self.spread:.1%} from frame to frame',)
 
     def _noise(self, solver: AcceleratedSolver) -> Floats:
         """Return the variance of each frame's ratio by photon noise and the present misfit."""

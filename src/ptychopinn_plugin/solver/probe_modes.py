@@ -88,10 +88,12 @@ class ModeSelection:
     Attributes:
         given: modes of the user's probe, which are kept.
         growth: float64 (modes,), of the share of each mode's power between two passes.
+        kept: modes that were kept; 0 before the decision.
     """
 
     given: int = 1
     growth: npt.NDArray[np.float64] | None = None
+    kept: int = 0
     _shares: npt.NDArray[np.float64] | None = None
 
     def after_pass(self, solver: AcceleratedSolver) -> None:
@@ -106,6 +108,7 @@ class ModeSelection:
             return
         self.growth = shares / np.maximum(self._shares, 1e-30)
         needed = (self.growth > LEAST_GROWTH) | (np.arange(len(shares)) < self.given)
+        self.kept = int(np.count_nonzero(needed))
         if needed.all():
             return
         ops = solver.problem.ops
@@ -115,3 +118,9 @@ class ModeSelection:
             return unknowns._replace(probe=ops.array(ops.numpy(unknowns.probe)[kept]))
 
         solver.transform(keep)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return how many modes the frames need, where they need more than were given."""
+        if self.kept <= self.given:
+            return ()
+        return (f'the probe needs {self.kept} modes, {self.given} were given',)

@@ -42,6 +42,8 @@ def run(flags: Reconstruct) -> None:
     save_reconstruction(flags.output, result, scan)
     echo(f'object: {flags.output}')
     echo(heading(result).replace('  ·  ', ', '))
+    for remark in result.remarks:
+        echo(f'found: {remark}')
     if flags.picture is not None:
         picture(result, flags.picture, title=flags.output.name)
         echo(f'picture: {flags.picture}')

@@ -42,3 +42,5 @@ def log_result(result: Reconstruction) -> None:
         result.seconds,
         f'{result.residual[-1]:.4g}' if len(result.residual) else 'unknown',
     )
+    for remark in result.remarks:
+        package_logger.info('Found: %s', remark)

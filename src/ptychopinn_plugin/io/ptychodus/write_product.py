@@ -14,6 +14,9 @@ from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 from ptychopinn_plugin.scan.data import ScanData
 
+# Begins the lines of a product's comments that say what was found.
+REMARK = 'found: '
+
 
 def save_product(
     path: Path,
@@ -59,6 +62,7 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     ]
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
+    lines += [f'{REMARK}{remark}' for remark in reconstruction.remarks]
     if orientation_decision(scan) not in comments:
         lines.append(orientation_decision(scan))
     return '\n'.join(

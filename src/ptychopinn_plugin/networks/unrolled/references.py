@@ -24,7 +24,7 @@ def reconstruct_reference(
     inference = InferenceConfig(
         refine_iterations=training.reference_passes, update_probe=training.update_probe
     )
-    solver = build_solver(ops, scan, inference, monitor)
+    solver = build_solver(ops, scan, inference, monitor, with_model=True)
     for _ in range(inference.refine_iterations):
         solver.one_pass()
     residual = solver.finish()
