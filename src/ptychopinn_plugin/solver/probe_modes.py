@@ -123,4 +123,4 @@ class ModeSelection:
         """Return how many modes the frames need, where they need more than were given."""
         if self.kept <= self.given:
             return ()
-        return (f'the probe needs {self.kept} modes, {self.given} were given',)
+        return (f'the frames need {self.kept} probe modes, the given probe has {self.given}',)
