@@ -15,6 +15,7 @@ from ptychopinn_plugin.solver.accelerated import AcceleratedSolver, Estimator
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
+from ptychopinn_plugin.solver.positions import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.probe_modes import hermite_modes
 from ptychopinn_plugin.solver.problem import Problem
 
@@ -38,14 +39,16 @@ def prepare_solver(
     """
     if inference.probe_modes > scan.mode_count:
         scan = dataclasses.replace(scan, probe=hermite_modes(scan.probe, inference.probe_modes))
+    moves = inference.update_positions != 'off'
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.of(
         ops,
         scan,
         inference.subsets,
-        fixed_probe=not (inference.update_probe or estimates),
+        fixed_probe=not (inference.update_probe or estimates or moves),
         check=check,
         noise=noise_model(inference, with_model=with_model),
+        margin_px=MARGIN_PX if moves else 0,
     )
     solver = AcceleratedSolver(
         problem,
@@ -76,4 +79,6 @@ def _estimators(inference: InferenceConfig) -> list[Estimator]:
         found.append(FluxEstimator())
     if inference.opr_modes:
         found.append(DriftEstimator(inference.opr_modes))
+    if inference.update_positions != 'off':
+        found.append(PositionRefiner(inference.update_positions))
     return found
