@@ -19,9 +19,6 @@ DARK_SHARE = 1e-10
 # but no bias, since counts - expected has mean zero over any divisor; below it momentum restarts
 # more and more often.
 DIVISOR_FLOOR = 0.02
-# Of the expected misfit of amplitudes, by the power of sqrt(E): twice E near 0, 1/4 far out.
-_MISFIT_NUMERATOR = (2.0, -1.53, 1.101, -0.597, 0.204)
-_MISFIT_DENOMINATOR = (1.0, 0.188, 1.296, -1.682, 3.327, -2.345, 4 * 0.204)
 # Keeps the division finite for a frame that expects no photon at all.
 TINY = 1e-30
 
@@ -57,24 +54,6 @@ def poisson_deviance(ops: Ops, expected: Array, counts: Array, good: Array | Non
     ratio = (counts + COUNT_FLOOR) / (expected + COUNT_FLOOR)
     deviance = expected - counts + (counts + COUNT_FLOOR) * ops.log(ratio)
     return ops.sum(deviance if good is None else deviance * good)
-
-
-def expected_amplitude_misfit(ops: Ops, modulus: Array) -> Array:
-    """Return the mean of (sqrt(n) - sqrt(E))^2 over Poisson counts n of mean E, at each pixel.
-
-    It is 2 E at few counts and 1/4 at many. A rational function in sqrt(E) fitted to the sum over
-    n for sqrt(E) up to 15, right to 0.2 % there and beyond.
-
-    Args:
-        ops: the framework.
-        modulus: sqrt(E), float32 of any shape.
-    """
-    above, below = _MISFIT_NUMERATOR[-1], _MISFIT_DENOMINATOR[-1]
-    for factor in reversed(_MISFIT_NUMERATOR[:-1]):
-        above = above * modulus + factor
-    for factor in reversed(_MISFIT_DENOMINATOR[:-1]):
-        below = below * modulus + factor
-    return modulus * modulus * (above / below)
 
 
 class NoiseModel(Protocol):

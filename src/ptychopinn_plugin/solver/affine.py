@@ -99,16 +99,14 @@ def look_affine(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> Affin
     score = matrix = spread = 0.0
     for batch in chosen:
         problem.check()
-        columns, residual = (
-            ops.numpy(x)
-            for x in ops.compiled(affine_columns)(
-                now, slopes, problem.to_device(batch, now), problem.good, geometry
-            )
+        columns, residual = ops.compiled(affine_columns)(
+            now, slopes, problem.to_device(batch, now), problem.good, geometry
         )
-        flat, rest = columns.reshape(len(columns), -1), residual.ravel()
-        score = score + (flat @ rest).astype(np.float64)
+        flat = np.stack([ops.numpy(column).ravel() for column in columns])
+        scores = flat * ops.numpy(residual).ravel()
+        score = score + np.sum(scores, axis=1, dtype=np.float64)
         matrix = matrix + (flat @ flat.T).astype(np.float64)
-        spread = spread + (flat**2 @ rest**2).astype(np.float64)
+        spread = spread + np.einsum('ij,ij->i', scores, scores).astype(np.float64)
     asked = sum(len(batch.frames) for batch in chosen)
     share = asked / problem.scan.frame_count
     return _solved(np.asarray(score), np.asarray(matrix), np.asarray(spread), share)

@@ -1,8 +1,10 @@
 """How the modulus at the detector changes with the positions, as functions of one batch.
 
-The residual of a frame is r = sqrt(n) - sqrt(E), whose variance is about 1/4 at any dose; a column
-is the derivative of sqrt(E) along one unknown. A frame that moves by s over the object sees the
-object's gradient: the exit wave changes by probe * (s . gradient), up to a phase of its wave.
+The residual of n counts where E are expected is (n - E) / 2 sqrt(E), whose variance is 1/4 at any
+dose, and a column is the derivative of sqrt(E) along one unknown: their product is half the score
+of the Poisson likelihood, without the bias that sqrt(n) - sqrt(E) has at few counts. A frame that
+moves by s over the object sees the object's gradient: the exit wave changes by
+probe * (s . gradient), up to a phase of the wave at the detector.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ptychopinn_plugin.physics.forward import over_modes, propagate
-from ptychopinn_plugin.physics.noise_models import DARK_SHARE, TINY, expected_amplitude_misfit
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, Prediction, predict
 from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# Counts added to E in the divisors: one photon where hardly any is expected weighs no more than a
+# few do elsewhere. Of 0.05 and 0.5 the smaller told faulty positions apart more clearly.
+COUNT_FLOOR = 0.05
 
 
 class FrameSums(NamedTuple):
@@ -62,13 +67,13 @@ class _View(NamedTuple):
     Attributes:
         found: the prediction.
         conjugate: complex64 (b, modes, N, N), conj(wave) * flux / sqrt(E), 0 at bad pixels.
-        modulus: float32 (b, N, N), sqrt(E).
+        root: float32 (b, N, N), sqrt(E) with the floor.
         residual: float32 (b, N, N), 0 at bad pixels.
     """
 
     found: Prediction
     conjugate: Array
-    modulus: Array
+    root: Array
     residual: Array
 
 
@@ -99,7 +104,7 @@ def frame_sums(
     """
     view = _view(ops, unknowns, batch, good)
     row, column = (_column(ops, view, patches) for patches in _patches(ops, slopes, batch))
-    noise = expected_amplitude_misfit(ops, view.modulus)
+    noise = 0.25 * view.found.counts / (view.root * view.root)
     squares = view.residual * view.residual
     row_squares, column_squares = row * row, column * column
     images = (
@@ -122,7 +127,7 @@ def affine_columns(
     batch: DeviceBatch,
     good: Array | None,
     geometry: Geometry,
-) -> tuple[Array, Array]:
+) -> tuple[tuple[Array, ...], Array]:
     """Return the columns of an affine change of all positions that the object follows.
 
     Inside a frame, the object is then scaled, turned and sheared about the frame's position. The
@@ -138,7 +143,7 @@ def affine_columns(
         geometry: coordinates.
 
     Returns:
-        float32 (11, b, N, N): scale, rotation, aspect, shear and the seven others; the residual,
+        Eleven of float32 (b, N, N): scale, rotation, aspect, shear and the others; the residual,
         float32 (b, N, N).
     """
     view = _view(ops, unknowns, batch, good)
@@ -155,27 +160,23 @@ def affine_columns(
     for index in range(3):
         probes = ops.ifft2(spectra * geometry.phases[index])
         images.append(_column(ops, view, view.found.patches, probes))
-    modulus = view.modulus if good is None else view.modulus * good
-    images += [modulus, modulus * geometry.falloff]
-    columns = images[0][None]
-    for image in images[1:]:
-        columns = ops.join(columns, image[None], axis=0)
-    return columns, view.residual
+    root = view.root if good is None else view.root * good
+    images += [root, root * geometry.falloff]
+    return tuple(images), view.residual
 
 
 def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> _View:
     """Predict a batch and take its residual."""
     found = predict(ops, unknowns, batch, good)
-    modulus = ops.sqrt(found.counts)
-    floor = DARK_SHARE * ops.sum(found.counts, (1, 2))[:, None, None] + TINY
-    weight = 1 / ops.sqrt(found.counts + floor)
-    residual = batch.amplitudes - modulus
+    root = ops.sqrt(found.counts + COUNT_FLOOR)
+    weight = 1 / root
+    residual = (batch.amplitudes * batch.amplitudes - found.counts) * (0.5 * weight)
     if found.flux is not None:
         weight = weight * found.flux
     if good is not None:
         weight, residual = weight * good, residual * good
     conjugate = ops.conj(ops.scale(found.waves, weight[:, None]))
-    return _View(found, conjugate, modulus, residual)
+    return _View(found, conjugate, root, residual)
 
 
 def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple[Array, Array]:

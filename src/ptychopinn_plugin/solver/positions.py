@@ -29,18 +29,20 @@ MARGIN_PX = 8
 FIRST_PASS = 4
 # Looks of `auto`, as long as it is not convinced; other passes cost nothing.
 LOOKS = (4, 6, 9, 13)
-# Passes up to which the affine change is looked for: it has converged or is not there.
-LAST_AFFINE = 11
+# Passes up to which frames are looked at after every pass; then after every second one.
+LAST_OF_EACH = 11
 # Least share of the misfit above noise that moves must promise: faulty positions give 0.10 or more,
 # even with wrong modes and flux beside them, other faults 0.054 or less.
 FRAME_SHARE = 0.08
 # The same where NOISY of the misfit is noise: an object finished but for noise promises less.
 QUIET_SHARE, NOISY = 0.05, 2 / 3
-# Least share of the whole misfit that one number of the affine change must promise: 0.037 or more
-# where it is wrong, 0.0045 or less elsewhere.
-AFFINE_SHARE = 0.012
-# The affine change being there, its other numbers and its later steps are believed for less.
-LATER_AFFINE_SHARE, LATER_SCALE_SHARE = AFFINE_SHARE / 4, AFFINE_SHARE / 6
+# Least share of the whole misfit that one number of the affine change must promise at the first
+# look, where a wrong one gives 0.0177 or more and other faults 0.0024 or less, and at later ones,
+# where a probe that varies looks like a scale (0.010).
+AFFINE_SHARE, LATE_AFFINE_SHARE = 0.008, 0.02
+# The same for a scale once an affine change was seen, for its further steps, and for the other
+# numbers once positions are refined.
+NEXT_SCALE, FURTHER_SCALE, OTHERS = 0.004, 0.0006, 0.003
 # Standard deviations above noise.
 CLEAR = 5.0
 # Half of a scale hides in an object and probe that adapted to it: measured at all passes.
@@ -118,7 +120,9 @@ class PositionRefiner:
     frame_share: float = 0.0
     affine_share: float = 0.0
     _errors: Floats | None = None
+    _affine_seen: bool = False
     _scale_moves: bool = False
+    _affine_moves: bool = False
 
     def after_pass(self, solver: AcceleratedSolver) -> None:
         """Look at the frames and move them."""
@@ -126,10 +130,11 @@ class PositionRefiner:
             return
         slopes = solver.problem.ops.compiled(object_slopes)(solver.canvas_object)
         look = _look(solver, slopes)
-        affine = look_affine(solver, slopes) if solver.passes <= LAST_AFFINE else None
+        affine = look_affine(solver, slopes) if self._is_affine_due(solver.passes) else None
         self.frame_share = look.share()
         if affine is not None:
             self.affine_share = float(np.max(affine.gain)) / max(look.misfit, TINY)
+            self._affine_seen |= self.affine_share > _affine_needed(solver.passes)
         if not self.active:
             self._decide(look, solver.passes)
         if not self.active:
@@ -141,19 +146,24 @@ class PositionRefiner:
 
     def _is_due(self, passes: int) -> bool:
         if self.active or self.mode == 'on':
-            return passes >= FIRST_PASS
+            beyond = max(passes - LAST_OF_EACH, 0)
+            return passes >= FIRST_PASS and beyond % 2 == 0
         return passes in LOOKS
+
+    def _is_affine_due(self, passes: int) -> bool:
+        """Return whether the affine change still moved, or may not have shown yet."""
+        return self._affine_moves or passes in LOOKS
 
     def _decide(self, look: _Look, passes: int) -> None:
         """Start where positions, and not something else, explain the misfit."""
         quiet = passes > FIRST_PASS and look.is_noisy()
         enough = QUIET_SHARE if quiet else FRAME_SHARE
         single = self.frame_share > enough and look.is_clear()
-        self.active = self.mode == 'on' or single or self.affine_share > AFFINE_SHARE
+        self.active = self.mode == 'on' or single or self._affine_seen
         found = (
             f'after pass {passes} errors of single frames explain {self.frame_share:.1%} of the '
             f'misfit above noise ({enough:.0%} needed) and a common scale, rotation or shear '
-            f'{self.affine_share:.1%} of the misfit ({AFFINE_SHARE:.1%} needed)'
+            f'{self.affine_share:.1%} of the misfit ({_affine_needed(passes):.1%} needed)'
         )
         verdict = 'positions are refined' if self.active else 'positions are left alone'
         self.reason = 'positions are refined as asked' if self.mode == 'on' else (
@@ -166,14 +176,15 @@ class PositionRefiner:
         # As much above chance as the Bayesian information criterion asks for one number more, and
         # no trace of what else is wrong with the model: modes, for one, mimic an aspect.
         significant = affine.significance > 4 * np.log(len(look.score))
-        kept = significant & ((shares > LATER_AFFINE_SHARE) | look.is_noisy())
+        kept = significant & ((shares > OTHERS) | look.is_noisy())
         starts = not self._scale_moves
-        kept[0] = shares[0] > (AFFINE_SHARE if starts else LATER_SCALE_SHARE)
-        self._scale_moves = bool(kept[0])
+        kept[0] = self._affine_seen and shares[0] > (NEXT_SCALE if starts else FURTHER_SCALE)
+        self._scale_moves |= bool(kept[0])
         step = np.where(kept, affine.step, 0.0)
         if starts:
             step[0] *= HIDDEN_SCALE
-        if step.any():
+        self._affine_moves = bool(kept.any())
+        if self._affine_moves:
             self._warp(solver, self.affine.add(step))
 
     def _warp(self, solver: AcceleratedSolver, change: Floats) -> None:
@@ -202,6 +213,10 @@ class PositionRefiner:
 
 def _centre(solver: AcceleratedSolver) -> Floats:
     return np.asarray(solver.problem.scan.positions_px.mean(axis=0))
+
+
+def _affine_needed(passes: int) -> float:
+    return AFFINE_SHARE if passes == FIRST_PASS else LATE_AFFINE_SHARE
 
 
 def _look(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> _Look:
