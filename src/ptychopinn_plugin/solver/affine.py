@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Frames that are asked: four numbers need no more than a quarter of some hundred (measured), and
 # the noise of this many is far below any change that matters.
 SHARE_OF_FRAMES, MOST_FRAMES = 0.25, 512
+# Unknowns of a look, those that are only kept out of the way among them.
+COLUMNS = 11
 # Relative ridge of the normal equations, above the rounding of float32 columns.
 RIDGE = 1e-6
 TINY = 1e-30
@@ -96,7 +98,8 @@ def look_affine(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> Affin
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     geometry = _geometry(problem, now.probe)
     chosen = _some_batches(problem, solver.passes)
-    score = matrix = spread = 0.0
+    score, spread = np.zeros(COLUMNS), np.zeros(COLUMNS)
+    matrix = np.zeros((COLUMNS, COLUMNS))
     for batch in chosen:
         problem.check()
         columns, residual = ops.compiled(affine_columns)(
@@ -104,12 +107,12 @@ def look_affine(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> Affin
         )
         flat = np.stack([ops.numpy(column).ravel() for column in columns])
         scores = flat * ops.numpy(residual).ravel()
-        score = score + np.sum(scores, axis=1, dtype=np.float64)
-        matrix = matrix + (flat @ flat.T).astype(np.float64)
-        spread = spread + np.einsum('ij,ij->i', scores, scores).astype(np.float64)
+        score += np.sum(scores, axis=1, dtype=np.float64)
+        matrix += flat @ flat.T
+        spread += np.einsum('ij,ij->i', scores, scores)
     asked = sum(len(batch.frames) for batch in chosen)
     share = asked / problem.scan.frame_count
-    return _solved(np.asarray(score), np.asarray(matrix), np.asarray(spread), share)
+    return _solved(score, matrix, spread, share)
 
 
 def warp(image: npt.NDArray[np.complex64], change: Floats, centre: Floats) -> Array:

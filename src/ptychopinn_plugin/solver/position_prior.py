@@ -20,9 +20,7 @@ TINY = 1e-30
 Floats = npt.NDArray[np.float64]
 
 
-def posterior_errors(
-    estimates: Floats, information: Floats, noise: float
-) -> tuple[Floats, float]:
+def posterior_errors(estimates: Floats, information: Floats, noise: float) -> tuple[Floats, float]:
     """Return the errors of the positions and the width of their prior.
 
     Args:

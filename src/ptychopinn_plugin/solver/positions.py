@@ -9,6 +9,7 @@ of the misfit that other faults do not mimic.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -31,18 +32,19 @@ FIRST_PASS = 4
 LOOKS = (4, 6, 9, 13)
 # Passes up to which frames are looked at after every pass; then after every second one.
 LAST_OF_EACH = 11
-# Least share of the misfit above noise that moves must promise: faulty positions give 0.10 or more,
-# even with wrong modes and flux beside them, other faults 0.054 or less.
-FRAME_SHARE = 0.08
-# The same where NOISY of the misfit is noise: an object finished but for noise promises less.
-QUIET_SHARE, NOISY = 0.05, 2 / 3
-# Least share of the whole misfit that one number of the affine change must promise at the first
-# look, where a wrong one gives 0.0177 or more and other faults 0.0024 or less, and at later ones,
-# where a probe that varies looks like a scale (0.010).
+# Least share of the misfit above noise that moves of single frames must promise: at the first look,
+# the unfinished object of a small scan gives up to 0.084 and errors of 0.5 px 0.199 or more; later,
+# errors of 0.1 px give 0.057 or more, also beside wrong modes and flux, other faults 0.047 or less.
+FIRST_FRAME_SHARE, FRAME_SHARE = 0.1, 0.055
+# Least share of the whole misfit that one number of the affine change must promise: at the first
+# look, a wrong one gives 0.0177 or more and other faults 0.0041 or less; at later looks, a probe
+# that varies looks like a scale (0.010).
 AFFINE_SHARE, LATE_AFFINE_SHARE = 0.008, 0.02
 # The same for a scale once an affine change was seen, for its further steps, and for the other
 # numbers once positions are refined.
 NEXT_SCALE, FURTHER_SCALE, OTHERS = 0.004, 0.0006, 0.003
+# Share of noise in the misfit above which any clear change of the other numbers is believed.
+NOISY = 2 / 3
 # Standard deviations above noise.
 CLEAR = 5.0
 # Half of a scale hides in an object and probe that adapted to it: measured at all passes.
@@ -52,7 +54,7 @@ LARGEST_STEP_PX = 0.5
 # Relative to a frame's information: a frame without structure along an axis has none there.
 RIDGE = 1e-3
 # Misfit that is never taken for explained by noise.
-LEAST_EXCESS = 0.02
+LEAST_EXCESS = 0.04
 TINY = 1e-30
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +89,7 @@ class _Look(NamedTuple):
 
     def is_clear(self) -> bool:
         """Return whether the moves promise more than noise would."""
-        return self._gain() > CLEAR * 2 * self.variance * np.sqrt(len(self.score))
+        return self._gain() > CLEAR * 2 * self.variance * math.sqrt(len(self.score))
 
     def is_noisy(self) -> bool:
         """Return whether most of the misfit is noise."""
@@ -156,18 +158,18 @@ class PositionRefiner:
 
     def _decide(self, look: _Look, passes: int) -> None:
         """Start where positions, and not something else, explain the misfit."""
-        quiet = passes > FIRST_PASS and look.is_noisy()
-        enough = QUIET_SHARE if quiet else FRAME_SHARE
+        enough = FIRST_FRAME_SHARE if passes == FIRST_PASS else FRAME_SHARE
         single = self.frame_share > enough and look.is_clear()
         self.active = self.mode == 'on' or single or self._affine_seen
-        found = (
-            f'after pass {passes} errors of single frames explain {self.frame_share:.1%} of the '
-            f'misfit above noise ({enough:.0%} needed) and a common scale, rotation or shear '
-            f'{self.affine_share:.1%} of the misfit ({_affine_needed(passes):.1%} needed)'
-        )
+        if self.mode == 'on':
+            self.reason = 'positions are refined as asked'
+            return
         verdict = 'positions are refined' if self.active else 'positions are left alone'
-        self.reason = 'positions are refined as asked' if self.mode == 'on' else (
-            f'{verdict}: {found}'
+        self.reason = (
+            f'{verdict}: after pass {passes}, errors of single frames explain '
+            f'{max(self.frame_share, 0):.1%} of the misfit above noise ({enough:.1%} needed), '
+            f'a common scale, rotation or shear {self.affine_share:.2%} of the misfit '
+            f'({_affine_needed(passes):.2%} needed)'
         )
 
     def _move_all(self, solver: AcceleratedSolver, affine: AffineLook, look: _Look) -> None:
