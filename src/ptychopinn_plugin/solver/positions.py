@@ -32,8 +32,8 @@ LOOKS = (4, 6, 9, 13)
 # Passes up to which frames are looked at after every pass; then after every second one.
 LAST_OF_EACH = 11
 # Least share of the misfit above noise that moves of single frames must promise: at the first look,
-# the unfinished object of a small scan gives up to 0.084 and errors of 0.5 px 0.199 or more; later,
-# errors of 0.1 px give 0.057 or more, also beside wrong modes and flux, other faults 0.047 or less.
+# the unfinished object of a small scan gives up to 0.084, errors of 0.5 px 0.199 or more; later,
+# 0.1 px gives 0.077, 0.5 px beside wrong modes and flux 0.057, other faults give 0.042 or less.
 FIRST_FRAME_SHARE, FRAME_SHARE = 0.1, 0.055
 # Least share of the whole misfit that one number of the affine change must promise: at the first
 # look, a wrong one gives 0.0177 or more and other faults 0.0041 or less; at later looks, a probe
@@ -45,8 +45,8 @@ NEXT_SCALE, FURTHER_SCALE, OTHERS = 0.004, 0.0006, 0.003
 # Share of noise in the misfit above which any clear change of the other numbers is believed.
 NOISY = 2 / 3
 # Least gain of the moves beyond chance, relative to what chance gives: an unfinished object of 64
-# frames gives up to 2.3, errors of 0.1 px 8.8 or more. Where residuals have the variance of noise,
-# 1/4, nothing else is unfinished: right positions give less than 1, errors in dim scans 1.7 or more.
+# frames gives up to 2.3, errors of 0.1 px 8.8 or more. Where residuals vary no more than noise,
+# by 1/4, nothing else is unfinished: errors in dim scans give 1.7 or more.
 CLEAR, QUIET_CLEAR, QUIET_VARIANCE = 3.0, 1.5, 0.3
 # Half of a scale hides in an object and probe that adapted to it: measured at all passes.
 HIDDEN_SCALE = 2.0
