@@ -70,6 +70,11 @@ class InferenceConfig(GroupingConfig):
     opr_modes: int = setting(
         0, 'Modes of a slow variation of the probe along the scan, 0 for none', ge=0, le=4
     )
+    update_positions: Literal['off', 'auto', 'on'] = setting(
+        'off',
+        'Refine the scan positions, one by one and by a common scale, rotation and shear: on, or '
+        'auto (only where the frames show that positions are wrong)',
+    )
     subsets: int = setting(
         4, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
     )

@@ -182,6 +182,16 @@ class AcceleratedSolver:
         """Apply a linear map to the unknowns and to those before, so that momentum follows it."""
         self.state = self.state.mapped(function)
 
+    def move_object(self, function: Callable[[Array], Array]) -> None:
+        """Apply a linear map to the object, now, before and where the solver may return to."""
+
+        def moved(unknowns: Unknowns) -> Unknowns:
+            return unknowns._replace(canvas_object=function(unknowns.canvas_object))
+
+        self.transform(moved)
+        misfit, best = self._best
+        self._best = (misfit, best.mapped(moved))
+
     def direction(self) -> tuple[Array, Array]:
         """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
         if self._pass_sums is None:

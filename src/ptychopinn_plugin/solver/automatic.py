@@ -15,6 +15,7 @@ AUTOMATIC: dict[str, Any] = {
     'probe_modes': TRIED_MODES,
     'update_flux': True,
     'update_background': True,
+    'update_positions': 'auto',
     'opr_modes': TRIED_DRIFT_MODES,
 }
 

@@ -16,6 +16,7 @@ from ptychopinn_plugin.solver.automatic import resolve_automatic
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
+from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.problem import Problem
 
@@ -40,14 +41,16 @@ def prepare_solver(
     inference = resolve_automatic(inference)
     given = scan.mode_count
     scan = _with_modes(scan, inference.probe_modes)
+    moves = inference.update_positions != 'off'
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.for_scan(
         ops,
         scan,
         inference.subsets,
-        fixed_probe=not (inference.update_probe or estimates),
+        fixed_probe=not (inference.update_probe or estimates or moves),
         check=check,
         noise=noise_model(inference, with_model=with_model),
+        margin_px=MARGIN_PX if moves else 0,
     )
     solver = AcceleratedSolver(
         problem,
@@ -88,4 +91,6 @@ def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]
         found.append(ModeSelection(given_modes))
     if inference.opr_modes:
         found.append(DriftEstimator(inference.opr_modes, selects=inference.auto))
+    if inference.update_positions != 'off':
+        found.append(PositionRefiner(inference.update_positions))
     return found

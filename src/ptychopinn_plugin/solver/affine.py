@@ -1,0 +1,174 @@
+"""One affine change of all positions: scale, rotation, aspect and shear.
+
+Found with the object moving along. An object that stays where it is holds the positions back, and
+frames that move one by one would never show it; inside each frame, however, the object is then
+scaled, turned or sheared against the probe, and all frames say the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import affine_transform
+
+from ptychopinn_plugin.physics.ops import Array, fourier_frequencies
+from ptychopinn_plugin.solver.batches import FrameBatch
+from ptychopinn_plugin.solver.position_columns import Geometry, affine_columns
+
+if TYPE_CHECKING:
+    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+    from ptychopinn_plugin.solver.problem import Problem
+
+# Frames that are asked: four numbers need no more than a quarter of some hundred (measured), and
+# the noise of this many is far below any change that matters.
+SHARE_OF_FRAMES, MOST_FRAMES = 0.25, 512
+# Unknowns of a look, those that are only kept out of the way among them.
+COLUMNS = 11
+# Relative ridge of the normal equations, above the rounding of float32 columns.
+RIDGE = 1e-6
+TINY = 1e-30
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class AffineLook:
+    """What the frames say of the four numbers scale, rotation, aspect and shear.
+
+    Attributes:
+        step: float64 (4,), each to be added.
+        significance: float64 (4,), chi-squared of each, above 1 by chance only.
+        gain: float64 (4,), misfit of all frames that each one would take away.
+    """
+
+    step: Floats
+    significance: Floats
+    gain: Floats
+
+
+@dataclass(eq=False)
+class AffineChange:
+    """The change so far: a position p, from the centre, lies at p + matrix p.
+
+    Attributes:
+        matrix: float64 (2, 2), (row, column).
+    """
+
+    matrix: Floats = field(default_factory=lambda: np.zeros((2, 2)))
+
+    def add(self, step: Floats) -> Floats:
+        """Add scale, rotation, aspect and shear, (4,); return the step as a matrix, (2, 2)."""
+        scale, rotation, aspect, shear = step
+        change = np.array([[scale + aspect, shear + rotation], [shear - rotation, scale - aspect]])
+        self.matrix = change + self.matrix + change @ self.matrix
+        return change
+
+    @property
+    def scale(self) -> float:
+        """Factor of all distances."""
+        return 1 + float(self.matrix[0, 0] + self.matrix[1, 1]) / 2
+
+    @property
+    def rotation_deg(self) -> float:
+        """Angle from the axis of the columns to that of the rows, degrees."""
+        return math.degrees(float(self.matrix[0, 1] - self.matrix[1, 0]) / 2)
+
+    @property
+    def aspect(self) -> float:
+        """Half the relative difference of the scales along rows and columns."""
+        return float(self.matrix[0, 0] - self.matrix[1, 1]) / 2
+
+    @property
+    def shear(self) -> float:
+        """Half the loss of the angle between the axes, radians."""
+        return float(self.matrix[0, 1] + self.matrix[1, 0]) / 2
+
+
+def look_affine(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> AffineLook:
+    """Ask a part of the frames for the affine change.
+
+    Args:
+        solver: at its present state.
+        slopes: from `object_slopes`.
+    """
+    problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
+    geometry = _geometry(problem, now.probe)
+    chosen = _some_batches(problem, solver.passes)
+    score, spread = np.zeros(COLUMNS), np.zeros(COLUMNS)
+    matrix = np.zeros((COLUMNS, COLUMNS))
+    for batch in chosen:
+        problem.check()
+        columns, residual = ops.compiled(affine_columns)(
+            now, slopes, problem.to_device(batch, now), problem.good, geometry
+        )
+        flat = np.stack([ops.numpy(column).ravel() for column in columns])
+        scores = flat * ops.numpy(residual).ravel()
+        score += np.sum(scores, axis=1, dtype=np.float64)
+        matrix += flat @ flat.T
+        spread += np.einsum('ij,ij->i', scores, scores)
+    asked = sum(len(batch.frames) for batch in chosen)
+    share = asked / problem.scan.frame_count
+    return _solved(score, matrix, spread, share)
+
+
+def warp(image: npt.NDArray[np.complex64], change: Floats, centre: Floats) -> Array:
+    """Return an image whose content moves with positions, complex64 (H, W), by cubic splines.
+
+    Args:
+        image: complex64 (H, W).
+        change: float64 (2, 2), from `AffineChange.add`.
+        centre: float64 (2,), the pixel that stays.
+    """
+    inverse = np.linalg.inv(np.eye(2) + change)
+    offset = centre - inverse @ centre
+    moved = affine_transform(image, inverse, offset, order=3, mode='nearest')
+    return np.asarray(moved, np.complex64)
+
+
+def _geometry(problem: Problem, probe: Array) -> Geometry:
+    """Return the coordinates from the probe's centre of light."""
+    ops = problem.ops
+    light = np.sum(np.abs(ops.numpy(probe)).astype(np.float64) ** 2, axis=0)
+    pixels = np.arange(len(light))
+    total = max(float(light.sum()), TINY)
+    centre = [float(light.sum(axis=axis) @ pixels) / total for axis in (1, 0)]
+    f = fourier_frequencies(len(light)).astype(np.float64)
+    squares, mixed = np.broadcast_to(f[:, None] ** 2, light.shape), f[:, None] * f
+    phases = 1j * np.stack([squares, squares.T, mixed])
+    return Geometry(
+        ops.array((pixels - centre[0]).astype(np.float32)[:, None]),
+        ops.array((pixels - centre[1]).astype(np.float32)[None]),
+        ops.array(phases.astype(np.complex64)),
+        ops.array((squares + squares.T).astype(np.float32)),
+    )
+
+
+def _some_batches(problem: Problem, seed: int) -> list[FrameBatch]:
+    """Return batches at random until they hold enough frames, others after each pass."""
+    count = problem.scan.frame_count
+    wanted = min(SHARE_OF_FRAMES * count, MOST_FRAMES)
+    batches = list(problem.batches())
+    chosen: list[FrameBatch] = []
+    for index in np.random.default_rng(seed).permutation(len(batches)):
+        # The nearest number of frames to that wanted, and one batch at least.
+        held = sum(len(batch.frames) for batch in chosen)
+        if chosen and held + len(batches[index].frames) / 2 > wanted:
+            break
+        chosen.append(batches[index])
+    return chosen
+
+
+def _solved(score: Floats, matrix: Floats, spread: Floats, share: float) -> AffineLook:
+    """Solve the normal equations of a share of the frames."""
+    unit = 1 / np.sqrt(np.maximum(np.diag(matrix), TINY))
+    noise = float(np.mean(spread * unit**2))
+    inverse = np.linalg.inv(matrix * unit[:, None] * unit + RIDGE * np.eye(len(unit)))
+    step = ((inverse @ (score * unit)) * unit)[:4]
+    variance = (np.diag(inverse) * unit**2)[:4]
+    taken = step**2 / np.maximum(variance, TINY)
+    gain = np.maximum(taken - noise, 0) / share
+    return AffineLook(step, taken / max(noise, TINY), gain)

@@ -1,0 +1,192 @@
+"""How the modulus at the detector changes with the positions, as functions of one batch.
+
+The residual of n counts where E are expected is (n - E) / 2 sqrt(E), whose variance is 1/4 at any
+dose, and a column is the derivative of sqrt(E) along one unknown: their product is half the score
+of the Poisson likelihood, without the bias that sqrt(n) - sqrt(E) has at few counts. A frame that
+moves by s over the object sees the object's gradient: the exit wave changes by
+probe * (s . gradient), up to a phase of the wave at the detector.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ptychopinn_plugin.physics.forward import over_modes, propagate
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.solver.sweeps import DeviceBatch, Prediction, predict
+from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# Counts added to E in the divisors: one photon where hardly any is expected weighs no more than a
+# few do elsewhere. Of 0.05 and 0.5 the smaller told faulty positions apart more clearly.
+COUNT_FLOOR = 0.05
+
+
+class FrameSums(NamedTuple):
+    """Sums over the detector pixels of each frame, float32 (b,).
+
+    Attributes:
+        score_row: of column times residual, for a move along the rows.
+        score_column: for a move along the columns.
+        information_row: of the squared column.
+        information_column: of the squared column.
+        information_mixed: of the product of the two columns.
+        spread: of both squared columns times the squared residual.
+        misfit: of the squared residual.
+        noise: of what the squared residual is on average if the model is right.
+    """
+
+    score_row: Array
+    score_column: Array
+    information_row: Array
+    information_column: Array
+    information_mixed: Array
+    spread: Array
+    misfit: Array
+    noise: Array
+
+
+class Geometry(NamedTuple):
+    """Coordinates for the columns of an affine change.
+
+    Attributes:
+        rows: float32 (N, 1), object pixels from the probe's centre of light.
+        columns: float32 (1, N).
+        phases: complex64 (3, N, N), i times fy^2, fx^2 and fy fx, cycles a pixel.
+        falloff: float32 (N, N), fy^2 + fx^2.
+    """
+
+    rows: Array
+    columns: Array
+    phases: Array
+    falloff: Array
+
+
+class _View(NamedTuple):
+    """A batch as predicted, ready for columns.
+
+    Attributes:
+        found: the prediction.
+        conjugate: complex64 (b, modes, N, N), conj(wave) * flux / sqrt(E), 0 at bad pixels.
+        root: float32 (b, N, N), sqrt(E) with the floor.
+        residual: float32 (b, N, N), 0 at bad pixels.
+    """
+
+    found: Prediction
+    conjugate: Array
+    root: Array
+    residual: Array
+
+
+def object_slopes(ops: Ops, canvas_object: Array) -> tuple[Array, Array]:
+    """Return the central differences of an object along rows and columns, complex64 (H, W)."""
+    first, second = (
+        ops.roll(canvas_object, before) - ops.roll(canvas_object, behind)
+        for before, behind in (((-1, 0), (1, 0)), ((0, -1), (0, 1)))
+    )
+    return first * 0.5, second * 0.5
+
+
+def frame_sums(
+    ops: Ops,
+    unknowns: Unknowns,
+    slopes: tuple[Array, Array],
+    batch: DeviceBatch,
+    good: Array | None,
+) -> FrameSums:
+    """Return what each frame of a batch says of its own position.
+
+    Args:
+        ops: the framework.
+        unknowns: object, probe and the rest.
+        slopes: from `object_slopes`.
+        batch: the frames.
+        good: float32 (N, N), 1 where a detector pixel is used; None where all are.
+    """
+    view = _view(ops, unknowns, batch, good)
+    row, column = (_column(ops, view, patches) for patches in _patches(ops, slopes, batch))
+    noise = 0.25 * view.found.counts / (view.root * view.root)
+    squares = view.residual * view.residual
+    row_squares, column_squares = row * row, column * column
+    images = (
+        row * view.residual,
+        column * view.residual,
+        row_squares,
+        column_squares,
+        row * column,
+        (row_squares + column_squares) * squares,
+        squares,
+        noise if good is None else noise * good,
+    )
+    return FrameSums(*(ops.sum(image, (1, 2)) for image in images))
+
+
+def affine_columns(
+    ops: Ops,
+    unknowns: Unknowns,
+    slopes: tuple[Array, Array],
+    batch: DeviceBatch,
+    good: Array | None,
+    geometry: Geometry,
+) -> tuple[tuple[Array, ...], Array]:
+    """Return the columns of an affine change of all positions that the object follows.
+
+    Inside a frame, the object is then scaled, turned and sheared about the frame's position. The
+    columns of what may look alike stand beside them, so that they are not taken for it: a common
+    shift, a quadratic phase in the probe's Fourier transform, a gain and its fall-off.
+
+    Args:
+        ops: the framework.
+        unknowns: object, probe and the rest.
+        slopes: from `object_slopes`.
+        batch: the frames.
+        good: float32 (N, N) or None.
+        geometry: coordinates.
+
+    Returns:
+        Eleven of float32 (b, N, N): scale, rotation, aspect, shear and the others; the residual,
+        float32 (b, N, N).
+    """
+    view = _view(ops, unknowns, batch, good)
+    row, column = _patches(ops, slopes, batch)
+    y = geometry.rows - batch.shifts_px[:, 0][:, None, None]
+    x = geometry.columns - batch.shifts_px[:, 1][:, None, None]
+    yy, xx, yx, xy = (
+        _column(ops, view, ops.scale(patches, place))
+        for patches, place in ((row, y), (column, x), (row, x), (column, y))
+    )
+    images = [-yy - xx, xy - yx, xx - yy, -yx - xy]
+    images += [_column(ops, view, patches) for patches in (row, column)]
+    spectra = ops.fft2(view.found.probes)
+    for index in range(3):
+        probes = ops.ifft2(spectra * geometry.phases[index])
+        images.append(_column(ops, view, view.found.patches, probes))
+    root = view.root if good is None else view.root * good
+    images += [root, root * geometry.falloff]
+    return tuple(images), view.residual
+
+
+def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> _View:
+    """Predict a batch and take its residual."""
+    found = predict(ops, unknowns, batch, good)
+    root = ops.sqrt(found.counts + COUNT_FLOOR)
+    weight = 1 / root
+    residual = (batch.amplitudes * batch.amplitudes - found.counts) * (0.5 * weight)
+    if found.flux is not None:
+        weight = weight * found.flux
+    if good is not None:
+        weight, residual = weight * good, residual * good
+    conjugate = ops.conj(ops.scale(found.waves, weight[:, None]))
+    return _View(found, conjugate, root, residual)
+
+
+def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple[Array, Array]:
+    """Return the gradient of the object under each frame, two of complex64 (b, N, N)."""
+    size = batch.amplitudes.shape[-1]
+    row, column = (ops.cut(slope, batch.corners, size) for slope in slopes)
+    return row, column
+
+
+def _column(ops: Ops, view: _View, patches: Array, probes: Array | None = None) -> Array:
+    """Return the derivative of sqrt(E) where the exit waves change by probe * patch, (b, N, N)."""
+    waves = propagate(ops, view.found.probes if probes is None else probes, patches)
+    return over_modes(ops, ops.real(view.conjugate * waves))
