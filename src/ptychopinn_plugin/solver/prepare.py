@@ -11,11 +11,16 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.accelerated import AcceleratedSolver, Estimator
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
 from ptychopinn_plugin.solver.drift import DriftEstimator
+from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
+from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.probe_modes import hermite_modes
+from ptychopinn_plugin.solver.probe_start import start_probe
+from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
 
 
@@ -36,8 +41,12 @@ def prepare_solver(
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
     """
+    if inference.update_probe:
+        scan = dataclasses.replace(scan, probe=start_probe(scan))
     if inference.probe_modes > scan.mode_count:
         scan = dataclasses.replace(scan, probe=hermite_modes(scan.probe, inference.probe_modes))
+    noise = noise_model(inference, with_model=with_model)
+    bounded = inference.update_probe and noise is POISSON
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.of(
         ops,
@@ -45,12 +54,12 @@ def prepare_solver(
         inference.subsets,
         fixed_probe=not (inference.update_probe or estimates),
         check=check,
-        noise=noise_model(inference, with_model=with_model),
+        noise=AMPLITUDE if bounded else noise,
     )
     solver = AcceleratedSolver(
         problem,
         inference,
-        estimators=tuple(_estimators(inference)),
+        estimators=tuple(_estimators(inference, noise)),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
     if inference.update_background:
@@ -69,11 +78,13 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
     return models[name]
 
 
-def _estimators(inference: InferenceConfig) -> list[Estimator]:
+def _estimators(inference: InferenceConfig, noise: NoiseModel) -> list[Estimator]:
     """Return what is estimated between passes, in this order."""
-    found: list[Estimator] = []
+    found: list[Estimator] = [AmplitudeStart(noise)] if inference.update_probe else []
     if inference.update_flux:
         found.append(FluxEstimator())
     if inference.opr_modes:
         found.append(DriftEstimator(inference.opr_modes))
+    if inference.update_probe:
+        found += [LatticeGauge(), ProbeTilt()]
     return found

@@ -58,7 +58,7 @@ def remove_tilt(solver: AcceleratedSolver) -> None:
 
 
 def _frame_tilts(parts: Complex, weights: Floats) -> Floats:
-    """Return the phase step of each frame's probe, their mean taken off, radians a pixel, (n, 2)."""
+    """Return the phase step of each frame's probe, less their mean, radians a pixel, (n, 2)."""
     tilts = []
     for ahead, here in ((parts[:, 1:], parts[:, :-1]), (parts[:, :, 1:], parts[:, :, :-1])):
         steps = np.einsum('ayx,byx->ab', ahead, here.conj())
