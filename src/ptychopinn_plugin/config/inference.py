@@ -50,7 +50,7 @@ class InferenceConfig(GroupingConfig):
         0, 'Modes of a slow variation of the probe along the scan, 0 for none', ge=0, le=4
     )
     subsets: int = setting(
-        4, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
+        8, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
     )
     momentum: float = setting(
         0.9, 'Nesterov momentum of object and probe', ge=0, lt=1, advanced=True

@@ -194,7 +194,7 @@ class AcceleratedSolver:
         """
         changed = self.state.mapped(function)
         misfit = self._misfit_of(changed)
-        good = np.count_nonzero(~self.problem.scan.mask) * self.problem.scan.frame_count
+        good = int(np.count_nonzero(~self.problem.scan.mask)) * self.problem.scan.frame_count
         free = misfit <= self._misfit * (1 + math.sqrt(2 / max(good, 1)))
         if free:
             self.state, self._misfit = changed, misfit

@@ -149,7 +149,7 @@ def root_error(mean: npt.NDArray[np.floating]) -> Floats:
     Exact up to rounding, by interpolation: 2 mean near 0, up to 0.42 near 0.7, towards 1/4.
     """
     means, errors = _root_errors()
-    return np.interp(np.minimum(mean, MANY_COUNTS), means, errors)
+    return np.asarray(np.interp(np.minimum(mean, MANY_COUNTS), means, errors))
 
 
 @functools.cache
@@ -190,7 +190,7 @@ def edge_share(probe: npt.NDArray[np.complex64]) -> float:
     Args:
         probe: complex64 (modes, N, N).
     """
-    power = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64)
+    power = np.asarray(np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64))
     width = max(1, round(EDGE * len(power)))
     inner = float(power[width:-width, width:-width].sum())
     return 1 - inner / max(float(power.sum()), TINY)

@@ -124,7 +124,7 @@ class Harmonics:
     @classmethod
     def of(cls, raster: Raster, shape: tuple[int, int]) -> Harmonics:
         """Return the harmonics that a canvas can hold."""
-        reciprocal = np.linalg.inv(raster.basis_px).T
+        reciprocal = np.asarray(np.linalg.inv(raster.basis_px).T, np.float64)
         most = math.ceil(float(np.abs(raster.basis_px).sum())) + 1
         orders = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * 2), axis=-1).reshape(-1, 2)
         k = orders @ reciprocal
@@ -181,7 +181,7 @@ class Harmonics:
 
 
 def _waves(
-    k: Floats, shape: tuple[int, int], corner_px: Floats | None = None
+    k: npt.NDArray[np.floating], shape: tuple[int, int], corner_px: Floats | None = None
 ) -> tuple[Complex, Complex]:
     """Return exp(2 pi i k r) along rows (H, count) and columns (W, count)."""
     corner = np.zeros(2) if corner_px is None else corner_px

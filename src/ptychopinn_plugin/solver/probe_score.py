@@ -32,5 +32,5 @@ def probe_score(solver: AcceleratedSolver) -> float:
         power = power + ops.numpy(sweep.object_power)
     lit = power > LEAST_POWER * power.max()
     gain = float(np.sum(np.abs(gradient[:, lit]) ** 2 / power[lit]))
-    parameters = max(1, np.count_nonzero(lit) * len(gradient))
+    parameters = max(1, int(np.count_nonzero(lit)) * len(gradient))
     return gain / (problem.noise.misfit_per_parameter * parameters)

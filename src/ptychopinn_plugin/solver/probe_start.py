@@ -53,14 +53,16 @@ class Moments:
     @classmethod
     def of(cls, scan: ScanData) -> Moments:
         """Return the moments of a scan's frames, 0 at bad pixels."""
-        mean = sum(chunk.sum(axis=0) for chunk in _chunks(scan)) / scan.frame_count
+        mean = np.zeros((scan.frame_size, scan.frame_size))
+        for chunk in _chunks(scan):
+            mean += chunk.sum(axis=0) / scan.frame_count
         sums = np.zeros((3, *mean.shape))
         for chunk in _chunks(scan):
             chunk -= mean
             square = chunk * chunk
             sums += [square.sum(axis=0), (square * chunk).sum(axis=0), (square**2).sum(axis=0)]
-        found = [np.fft.ifftshift(one) for one in (mean, *sums / scan.frame_count)]
-        return cls(*found, scan.frame_count)
+        second, third, fourth = (np.fft.ifftshift(one) for one in sums / scan.frame_count)
+        return cls(np.fft.ifftshift(mean), second, third, fourth, scan.frame_count)
 
     def unscattered_modulus(self) -> Image:
         """Return the modulus of the part of the wave that is the same in all frames, (N, N).

@@ -56,7 +56,7 @@ def probe_tilt(probe: Probe) -> tuple[float, float]:
     Args:
         probe: complex64 (modes, N, N).
     """
-    power = np.sum(np.abs(np.fft.fft2(probe)) ** 2, axis=0, dtype=np.float64)
+    power = np.asarray(np.sum(np.abs(np.fft.fft2(probe)) ** 2, axis=0, dtype=np.float64))
     turn = np.exp(2j * np.pi * np.arange(len(power)) / len(power))
     rows, columns = power.sum(axis=1) @ turn, power.sum(axis=0) @ turn
     return float(np.angle(rows)), float(np.angle(columns))
@@ -79,4 +79,4 @@ def _ramp(shape: tuple[int, ...], steps: list[float]) -> npt.NDArray[np.complex6
     rows, columns = (
         np.exp(1j * step * np.arange(side)) for step, side in zip(steps, shape, strict=True)
     )
-    return (rows[:, None] * columns).astype(np.complex64)
+    return np.asarray(rows[:, None] * columns, np.complex64)
