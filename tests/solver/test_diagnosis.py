@@ -128,5 +128,5 @@ def test_power_spread_evenly_has_its_share_at_the_edge() -> None:
 def test_the_same_on_every_framework(other_ops: Ops) -> None:
     scan = with_probe(known_scan(side=6).scan, lambda probe: probe)
     wanted, found = (diagnose(solver_of(ops, scan, 3)) for ops in (NumpyOps(), other_ops))
-    assert found.unexplained == pytest.approx(wanted.unexplained, rel=1e-2, abs=1e-3)
+    assert found.unexplained == pytest.approx(wanted.unexplained, rel=0.05, abs=1e-3)
     assert found.verdict == wanted.verdict
