@@ -14,7 +14,7 @@ from ptychopinn_plugin.metrics import Score, scanned_core, score
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from tests.helpers import KnownScan, make_known_scan, make_scan
+from tests.helpers import KnownScan, expected_counts, make_known_scan, make_scan
 
 Values = npt.NDArray[Any]
 
@@ -118,3 +118,14 @@ HARD_SCANS: dict[str, Callable[[], ScanData]] = {
     'frames in reverse order': lambda: with_counts(make_scan(), lambda counts: counts[::-1]),
     'all at one place': lambda: with_positions(make_scan(), _one_place),
 }
+
+
+def raster_scan(side: int = 9, step_px: float = 5.0, photons: float = 1e6) -> KnownScan:
+    """Make a noise-free scan whose positions lie on an exact raster."""
+    known = make_known_scan(side=side, step_px=step_px, noise=False, photons=photons)
+    nodes = np.indices((side, side)).reshape(2, -1).T.astype(np.float64)
+    size = known.scan.frame_size
+    positions = nodes * step_px + size // 2 + 3
+    counts = expected_counts(known.truth, known.scan.probe, positions).astype(np.float32)
+    scan = dataclasses.replace(known.scan, positions_px=positions, counts=counts)
+    return KnownScan(scan, known.truth)

@@ -76,7 +76,7 @@ class InferenceConfig(GroupingConfig):
         'auto (only where the frames show that positions are wrong)',
     )
     subsets: int = setting(
-        4, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
+        8, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
     )
     momentum: float = setting(
         0.9, 'Nesterov momentum of object and probe', ge=0, lt=1, advanced=True

@@ -55,6 +55,7 @@ _FIELDS = {
     'pixel_size_m': _StoredField('f', 1, np.float64, is_tuple=True, optional=True),
     'residual_name': _StoredField('U', 0, np.str_, optional=True),
     'remarks': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
+    'warning': _StoredField('U', 0, np.str_, optional=True),
 }
 # The two columns of `positions_px` under the names that they have in a scan's file.
 _ROWS, _COLUMNS = 'ycoords', 'xcoords'

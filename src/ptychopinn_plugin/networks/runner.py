@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -20,6 +21,7 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.solver import AcceleratedSolver
+from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.prepare import prepare_solver
 
 logger = logging.getLogger(__name__)
@@ -107,7 +109,14 @@ def run_reconstruction(
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
-    return run.result()
+    return _with_diagnosis(run.result(), diagnose(solver))
+
+
+def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:
+    """Return a result that says what the frames say of it."""
+    if diagnosis.verdict in ('poor', 'failed'):
+        return dataclasses.replace(result, warning=diagnosis.advice)
+    return dataclasses.replace(result, remarks=(*result.remarks, diagnosis.advice))
 
 
 @dataclass(eq=False)

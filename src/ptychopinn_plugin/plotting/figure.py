@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output, replacing
@@ -9,6 +10,7 @@ from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.scan import Reconstruction
 
 SUFFIXES = ('.png', '.pdf', '.svg', '.jpg')
+WARNING_WIDTH = 100  # characters of a line above the picture
 
 
 def picture(
@@ -50,7 +52,9 @@ def picture(
     panels.draw_probe(first, reconstruction)
     panels.draw_coverage(second, reconstruction)
     panels.draw_residual(third, reconstruction)
-    figure.suptitle('\n'.join(filter(None, (title, heading(reconstruction)))))
+    warning = f'Probably wrong: {reconstruction.warning}' if reconstruction.warning else ''
+    lines = (title, heading(reconstruction), *textwrap.wrap(warning, WARNING_WIDTH))
+    figure.suptitle('\n'.join(filter(None, lines)), color='darkred' if warning else None)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

@@ -33,7 +33,8 @@ class Reconstruction:
         losses: the training history of the model, positive, () without a model.
         residual_name: formula of `residual` in matplotlib's mathtext, by default
             sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
-        remarks: what was estimated beside the object, and what is probably wrong, a sentence each.
+        remarks: what was found beside the object, a sentence each.
+        warning: why the object is probably wrong, and what to try; '' where nothing says so.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -50,3 +51,4 @@ class Reconstruction:
     losses: tuple[float, ...] = ()
     residual_name: str = AMPLITUDE_RESIDUAL
     remarks: tuple[str, ...] = ()
+    warning: str = ''

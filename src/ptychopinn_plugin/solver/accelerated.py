@@ -14,17 +14,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.constraints import ProbeConstraint
+from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.regularizers import Regularizer
 from ptychopinn_plugin.solver.background import background_remarks, updated_background
 from ptychopinn_plugin.solver.drift import VARIATION_SHARE, free_variation
+from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.problem import Problem, Sweep
 from ptychopinn_plugin.solver.unknowns import State, Unknowns, extrapolate
@@ -49,18 +50,6 @@ _NOT_FINITE = (
     'the reconstruction is not finite from its first pass on; look at the scan with '
     '`ptychopinn check`'
 )
-
-
-class Estimator(Protocol):
-    """Estimates what the frames depend on beside object and probe, between passes."""
-
-    def after_pass(self, solver: AcceleratedSolver) -> None:
-        """Update the estimate, and with it the solver's problem or state."""
-        ...
-
-    def remarks(self) -> tuple[str, ...]:
-        """Return what was found, a sentence each, in lower case and without a full stop."""
-        ...
 
 
 @dataclass(eq=False)
@@ -128,7 +117,7 @@ class AcceleratedSolver:
         Raises:
             ReconstructionError: the numbers are not finite and no earlier pass was.
         """
-        with_probe = self.config.update_probe and self.passes > 0
+        with_probe = self.config.update_probe
         entry, ops, shape = self.state, self.problem.ops, self.problem.canvas.shape
         self._pass_sums = (ops.zeros(shape, 'complex64'), ops.zeros(shape, 'float32'))
         misfits = [
@@ -159,6 +148,13 @@ class AcceleratedSolver:
         Raises:
             ReconstructionError: no state is finite.
         """
+        self._take_best()
+        for estimator in self.estimators:
+            estimator.at_end(self)
+        return self._misfit / max(self.problem.total_counts, 1e-30)
+
+    def _take_best(self) -> None:
+        """Take the state of least misfit among the last, the best and the first."""
         misfit = self._misfit_of(self.state)
         if not misfit <= min(self._best[0], SAFE_SHARE * self._first[0]):
             earlier = [state.without_momentum() for _, state in (self._best, self._first)]
@@ -166,7 +162,7 @@ class AcceleratedSolver:
             misfit, self.state = min(states, key=lambda one: one[0])
         if not math.isfinite(misfit):
             raise ReconstructionError(_NOT_FINITE)
-        return misfit / max(self.problem.total_counts, 1e-30)
+        self._misfit = misfit
 
     def set_object(self, changed: Array) -> None:
         """Continue with another object (H, W); its last change, the momentum, stays as it was."""
@@ -191,6 +187,27 @@ class AcceleratedSolver:
         self.transform(moved)
         misfit, best = self._best
         self._best = (misfit, best.mapped(moved))
+
+    def use_noise(self, noise: NoiseModel) -> None:
+        """Go on with another noise model: misfits so far are of another kind."""
+        self.problem.noise = noise
+        self._misfit = self._misfit_of(self.state)
+        self._best = self._first = (self._misfit, self.state)
+        self._best_since_merge = math.inf
+        self._reset_misfits()
+
+    def transform_if_free(self, function: Callable[[Unknowns], Unknowns]) -> bool:
+        """Apply a linear map to the result if the frames leave it open; return whether they do.
+
+        They do if the misfit rises by less than a standard deviation of its own noise.
+        """
+        changed = self.state.mapped(function)
+        misfit = self._misfit_of(changed)
+        good = int(np.count_nonzero(~self.problem.scan.mask)) * self.problem.scan.frame_count
+        free = misfit <= self._misfit * (1 + math.sqrt(2 / max(good, 1)))
+        if free:
+            self.state, self._misfit = changed, misfit
+        return free
 
     def direction(self) -> tuple[Array, Array]:
         """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
@@ -279,14 +296,15 @@ class AcceleratedSolver:
         ops = self.problem.ops
         size = self._scalar(self.config.probe_step * self._step_scale)
         step = ops.compiled(update_probe)
-        probe = step(ahead.probe, sweep.probe_direction, sweep.object_power, size)
+        power = ops.max(sweep.object_power)
+        probe = step(ahead.probe, sweep.probe_direction, power, size)
         for constraint in self.constraints:
             probe = constraint.project(ops, probe)
         if sweep.variation_direction is None:
             return ahead._replace(probe=probe)
         direction = free_variation(ops, sweep.variation_direction, ahead.probe)
         half = self._scalar(VARIATION_SHARE * self.config.probe_step * self._step_scale)
-        variation = step(ahead.variation, direction, sweep.object_power, half)
+        variation = step(ahead.variation, direction, power, half)
         return ahead._replace(probe=probe, variation=variation)
 
     def _scalar(self, value: float) -> Array:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ambiguities import fourier_coordinates
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.tilt import remove_tilt
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(eq=False)
-class DriftEstimator:
+class DriftEstimator(Estimator):
     """Adds the variation of the probe, keeps its rank low and its undecided parts out.
 
     Attributes:

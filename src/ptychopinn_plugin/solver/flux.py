@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.solver.estimator import Estimator
+
 if TYPE_CHECKING:
     from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
     from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -26,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(eq=False)
-class FluxEstimator:
+class FluxEstimator(Estimator):
     """Estimates how far each frame's photon ratio is to be trusted as its flux.
 
     Attributes:

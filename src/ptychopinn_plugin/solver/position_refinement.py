@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.solver.affine import AffineChange, AffineLook, look_affine, warp
+from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.position_columns import FrameSums, frame_sums, object_slopes
 from ptychopinn_plugin.solver.position_prior import posterior_errors, without_affine
 
@@ -103,7 +104,7 @@ class _Look(NamedTuple):
 
 
 @dataclass(eq=False)
-class PositionRefiner:
+class PositionRefiner(Estimator):
     """Moves frames to where they were measured.
 
     Attributes:
@@ -147,6 +148,17 @@ class PositionRefiner:
             self._move_all(solver, affine, look)
         self._move_each(solver, look)
         solver.problem.move_frames(self._positions(solver))
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return the common change of the positions and the errors of single frames."""
+        if not self.active:
+            return ()
+        change = self.affine
+        return (
+            f'positions were refined: scale {change.scale:.4f}, '
+            f'rotation {change.rotation_deg:+.2f} deg, aspect {change.aspect:+.4f}, '
+            f'shear {change.shear:+.4f}, errors of single frames {self.sigma_px:.2f} px',
+        )
 
     def _is_due(self, passes: int) -> bool:
         if self.active or self.mode == 'on':

@@ -11,13 +11,18 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.accelerated import AcceleratedSolver, Estimator
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
 from ptychopinn_plugin.solver.automatic import resolve_automatic
 from ptychopinn_plugin.solver.drift import DriftEstimator
+from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
+from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
+from ptychopinn_plugin.solver.probe_start import start_probe
+from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
 
 
@@ -40,7 +45,11 @@ def prepare_solver(
     """
     inference = resolve_automatic(inference)
     given = scan.mode_count
+    if inference.update_probe:
+        scan = dataclasses.replace(scan, probe=start_probe(scan))
     scan = _with_modes(scan, inference.probe_modes)
+    noise = noise_model(inference, with_model=with_model)
+    bounded = inference.update_probe and noise is POISSON
     moves = inference.update_positions != 'off'
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.for_scan(
@@ -49,13 +58,13 @@ def prepare_solver(
         inference.subsets,
         fixed_probe=not (inference.update_probe or estimates or moves),
         check=check,
-        noise=noise_model(inference, with_model=with_model),
+        noise=AMPLITUDE if bounded else noise,
         margin_px=MARGIN_PX if moves else 0,
     )
     solver = AcceleratedSolver(
         problem,
         inference,
-        estimators=tuple(_estimators(inference, given)),
+        estimators=tuple(_estimators(inference, noise, given)),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
     if inference.update_background:
@@ -82,9 +91,11 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
     return models[name]
 
 
-def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]:
+def _estimators(inference: InferenceConfig, noise: NoiseModel, given_modes: int) -> list[Estimator]:
     """Return what is estimated between passes, in this order."""
     found: list[Estimator] = []
+    if inference.update_probe and noise is POISSON:
+        found.append(AmplitudeStart(noise))
     if inference.update_flux:
         found.append(FluxEstimator())
     if inference.auto:
@@ -93,4 +104,6 @@ def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]
         found.append(DriftEstimator(inference.opr_modes, selects=inference.auto))
     if inference.update_positions != 'off':
         found.append(PositionRefiner(inference.update_positions))
+    if inference.update_probe:
+        found += [LatticeGauge(), ProbeTilt()]
     return found

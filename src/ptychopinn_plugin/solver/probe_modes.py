@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.solver.estimator import Estimator
+
 if TYPE_CHECKING:
     from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
     from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -82,7 +84,7 @@ def _polynomials(mode: npt.NDArray[np.complex128]) -> list[npt.NDArray[np.float6
 
 
 @dataclass(eq=False)
-class ModeSelection:
+class ModeSelection(Estimator):
     """Drops the modes that were added and that the frames do not need.
 
     Attributes:

@@ -39,7 +39,7 @@ class Sweep:
         direction: complex64 (H, W), gradient image of the object, not yet preconditioned.
         dose: float32 (H, W), summed |probe|^2.
         probe_direction: complex64 (modes, N, N), gradient image of the probe.
-        object_power: largest summed |patch|^2 over the probe's pixels.
+        object_power: float32 (N, N), |patch|^2 summed over frames.
         variation_direction: complex64 (functions, N, N), gradient image of the variation.
         background_score: float32 (3, N, N), see `Sums`.
     """
@@ -170,7 +170,7 @@ class Problem:
             sums.direction,
             dose,
             None if spectrum is None else ops.ifft2(spectrum),
-            None if sums.object_power is None else ops.max(sums.object_power),
+            sums.object_power,
             None if varied is None else ops.ifft2(varied),
             sums.background_score,
         )

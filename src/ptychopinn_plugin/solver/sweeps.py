@@ -138,6 +138,11 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
     return Prediction(probes, patches, waves, counts, flux, ratios)
 
 
+def batch_expected(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> Array:
+    """Return the expected counts of a batch, float32 (b, N, N)."""
+    return predict(ops, unknowns, batch, good).counts
+
+
 def batch_misfit(
     ops: Ops, noise: NoiseModel, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
 ) -> Array:

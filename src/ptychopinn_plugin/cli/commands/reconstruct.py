@@ -44,6 +44,8 @@ def run(flags: Reconstruct) -> None:
     echo(heading(result).replace('  ·  ', ', '))
     for remark in result.remarks:
         echo(f'found: {remark}')
+    if result.warning:
+        echo(f'warning: the object is probably wrong: {result.warning}')
     if flags.picture is not None:
         picture(result, flags.picture, title=flags.output.name)
         echo(f'picture: {flags.picture}')

@@ -9,11 +9,11 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
-from ptychopinn_plugin.io.ptychodus.write_product import REMARK, product_comments
+from ptychopinn_plugin.io.ptychodus.write_product import REMARK, WARNING, product_comments
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 
-_OURS = ('ptychopinn-plugin ', 'residual ', REMARK)
+_OURS = ('ptychopinn-plugin ', 'residual ', REMARK, WARNING)
 
 
 def build_output_product(

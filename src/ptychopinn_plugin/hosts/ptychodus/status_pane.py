@@ -44,3 +44,5 @@ def log_result(result: Reconstruction) -> None:
     )
     for remark in result.remarks:
         package_logger.info('Found: %s', remark)
+    if result.warning:
+        package_logger.warning('Probably wrong: %s', result.warning)

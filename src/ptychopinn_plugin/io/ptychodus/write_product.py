@@ -15,7 +15,7 @@ from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 from ptychopinn_plugin.scan.data import ScanData
 
 # Begins the lines of a product's comments that say what was found.
-REMARK = 'found: '
+REMARK, WARNING = 'found: ', 'probably wrong: '
 
 
 def save_product(
@@ -63,6 +63,8 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
     lines += [f'{REMARK}{remark}' for remark in reconstruction.remarks]
+    if reconstruction.warning:
+        lines.append(f'{WARNING}{reconstruction.warning}')
     if orientation_decision(scan) not in comments:
         lines.append(orientation_decision(scan))
     return '\n'.join(

@@ -1,0 +1,40 @@
+"""First passes with the noise model of amplitudes, whose steps are bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ptychopinn_plugin.physics.noise_models import NoiseModel
+from ptychopinn_plugin.solver.estimator import Estimator
+
+if TYPE_CHECKING:
+    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+
+# A Poisson step divides by the expected counts. A probe that still has to be found expects nearly
+# none at pixels that hold many: two passes bring the expectation near enough.
+PASSES = 2
+
+
+@dataclass(eq=False)
+class AmplitudeStart(Estimator):
+    """Goes on to the noise model that was asked for after the first passes.
+
+    Attributes:
+        noise: the noise model to end with; the solver's problem starts with that of amplitudes.
+    """
+
+    noise: NoiseModel
+
+    def after_pass(self, solver: AcceleratedSolver) -> None:
+        """Change to the noise model once, after the first passes."""
+        if solver.passes == PASSES:
+            self._change(solver)
+
+    def at_end(self, solver: AcceleratedSolver) -> None:
+        """Change to it where there were fewer passes, so that the residual is of its kind."""
+        self._change(solver)
+
+    def _change(self, solver: AcceleratedSolver) -> None:
+        if solver.problem.noise is not self.noise:
+            solver.use_noise(self.noise)

@@ -1,0 +1,188 @@
+"""A start for a probe that is refined: its modulus at the detector comes from the frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.problem import Problem
+
+# Share of the guess's largest Fourier modulus below which its phase is left to a centred wave.
+PHASE_FLOOR = 1e-6
+# Values of the frames, as float64, that are held at a time: 32 MiB.
+CHUNK_VALUES = 2**22
+TINY = 1e-30
+# Defoci that are tried where there is no guess: how far light at the edge of the pupil is moved, in
+# shares of the frame size, to either side.
+DEFOCUS_SHARES = (1 / 64, 1 / 32, 1 / 16, 3 / 32, 1 / 8, 3 / 16, 1 / 4)
+# A trial: enough to tell defoci apart, at a fraction of the work of a reconstruction.
+TRIAL_PASSES, TRIAL_FRAMES, TRIAL_SUBSETS = 3, 121, 4
+
+Image = npt.NDArray[np.float64]
+Probe = npt.NDArray[np.complex64]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Moments of the counts of each detector pixel over the frames, zero frequency at index 0.
+
+    Attributes:
+        mean: float64 (N, N).
+        variance: float64 (N, N).
+        third: float64 (N, N), the third central moment.
+        fourth: float64 (N, N), the fourth central moment.
+        frames: how many.
+    """
+
+    mean: Image
+    variance: Image
+    third: Image
+    fourth: Image
+    frames: int
+
+    @classmethod
+    def of(cls, scan: ScanData) -> Moments:
+        """Return the moments of a scan's frames, 0 at bad pixels."""
+        mean = np.zeros((scan.frame_size, scan.frame_size))
+        for chunk in _chunks(scan):
+            mean += chunk.sum(axis=0) / scan.frame_count
+        sums = np.zeros((3, *mean.shape))
+        for chunk in _chunks(scan):
+            chunk -= mean
+            square = chunk * chunk
+            sums += [square.sum(axis=0), (square * chunk).sum(axis=0), (square**2).sum(axis=0)]
+        second, third, fourth = (np.fft.ifftshift(one) for one in sums / scan.frame_count)
+        return cls(np.fft.ifftshift(mean), second, third, fourth, scan.frame_count)
+
+    def unscattered_modulus(self) -> Image:
+        """Return the modulus of the part of the wave that is the same in all frames, (N, N).
+
+        A pixel gets a steady wave F, the probe under the mean of the object, and a scattered wave
+        of mean power s that differs from frame to frame. If that is circular and Gaussian, counts
+        have mean I = F^2 + s and variance V = I + 2 F^2 s + s^2 (Goodman, Speckle Phenomena in
+        Optics, 2007, section 3.2, and Poisson noise), so F^4 = I^2 - (V - I). The scattering,
+        which blurs the mean frame, is out of it. What does not rise above its own standard error
+        is shrunk.
+        """
+        mean, variance = self.mean, self.variance
+        power = np.maximum(mean**2 - np.maximum(variance - mean, 0), 0)
+        error = 4 * mean**2 * variance + self.fourth - variance**2 - 4 * mean * self.third
+        power *= np.maximum(1 - error / self.frames / (power**2 + TINY), 0)
+        return np.asarray(power**0.25)
+
+
+def start_probe(scan: ScanData) -> Probe:
+    """Return the start of a probe that is refined.
+
+    Its modulus at the detector is that of the frames' unscattered wave, with the photons of the
+    mean frame; phases and shares of the modes are those of the guess. Bad pixels keep the guess.
+
+    Args:
+        scan: frames and guess.
+
+    Returns:
+        complex64 (modes, N, N).
+    """
+    modulus = _scaled_modulus(scan)
+    guess = _spectrum(scan.probe)
+    guess[0] += PHASE_FLOOR * float(np.abs(guess).max()) * _centred_sign(scan.frame_size)
+    size = np.sqrt(np.sum(np.abs(guess) ** 2, axis=0))
+    bad = np.fft.ifftshift(scan.mask)
+    factor = np.where(bad, 1, modulus / np.maximum(size, TINY))
+    return _probe_of(guess * factor)
+
+
+def probe_without_guess(ops: Ops, scan: ScanData, check: Callable[[], None]) -> Probe:
+    """Return a probe from the frames alone: the defocus of fifteen that fits best.
+
+    Args:
+        ops: the framework.
+        scan: its probe is not looked at.
+        check: called before every batch; raises to stop the work.
+
+    Returns:
+        complex64 (1, N, N).
+    """
+    few = _middle(scan)
+    modulus = _scaled_modulus(scan)
+    radii = [0.0] + [s * share * scan.frame_size for share in DEFOCUS_SHARES for s in (1, -1)]
+    probes = [_defocused(modulus, radius) for radius in radii]
+    residuals = [_trial(ops, dataclasses.replace(few, probe=probe), check) for probe in probes]
+    return probes[int(np.argmin(residuals))]
+
+
+def _trial(ops: Ops, scan: ScanData, check: Callable[[], None]) -> float:
+    """Return the residual that a short reconstruction ends at, infinite where it diverged."""
+    problem = Problem.for_scan(ops, scan, TRIAL_SUBSETS, fixed_probe=False, check=check)
+    solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
+    try:
+        return [solver.one_pass() for _ in range(TRIAL_PASSES)][-1]
+    except ReconstructionError:
+        return math.inf
+
+
+def _middle(scan: ScanData) -> ScanData:
+    """Return the frames around the middle of a scan, on a canvas of their own."""
+    distance = np.abs(scan.positions_px - np.median(scan.positions_px, axis=0)).max(axis=1)
+    nearest = np.sort(np.argsort(distance, kind='stable')[:TRIAL_FRAMES])
+    return dataclasses.replace(scan.subset(nearest), object_guess=None)
+
+
+def _defocused(modulus: Image, radius_px: float) -> Probe:
+    """Return a centred probe of a modulus at the detector, spread by a defocus.
+
+    Args:
+        modulus: float64 (N, N), zero frequency at index 0.
+        radius_px: how far the defocus moves light at the edge of the pupil.
+    """
+    k = np.fft.fftfreq(len(modulus))
+    weight = modulus**2 / max(float(np.sum(modulus**2)), TINY)
+    turn = np.exp(2j * np.pi * k)
+    row, column = (np.angle(weight.sum(axis=axis) @ turn) / (2 * np.pi) for axis in (1, 0))
+    square = (k[:, None] - row) ** 2 + (k - column) ** 2
+    # The radius of a disc with the same second moment.
+    edge = math.sqrt(max(2 * float(np.sum(weight * square)), TINY))
+    # The slope of this phase at the edge moves light by the radius.
+    phase = np.pi * radius_px / edge * square
+    return _probe_of((modulus * _centred_sign(len(modulus)) * np.exp(1j * phase))[None])
+
+
+def _scaled_modulus(scan: ScanData) -> Image:
+    """Return the unscattered modulus with the photons of the mean frame, 0 at bad pixels."""
+    moments = Moments.of(scan)
+    modulus = moments.unscattered_modulus()
+    photons, power = float(moments.mean.sum()), float(np.sum(modulus**2))
+    if power <= 0:  # Too few photons to tell the scattered wave from the other.
+        return np.sqrt(moments.mean)
+    return np.asarray(modulus * math.sqrt(photons / power))
+
+
+def _chunks(scan: ScanData) -> Iterator[Image]:
+    """Return the counts of some frames at a time, float64 (b, N, N), 0 at bad pixels."""
+    together = max(1, CHUNK_VALUES // scan.frame_size**2)
+    for first in range(0, scan.frame_count, together):
+        yield np.where(scan.mask, 0, scan.counts[first : first + together]).astype(np.float64)
+
+
+def _spectrum(probe: Probe) -> npt.NDArray[np.complex128]:
+    return np.fft.fft2(probe.astype(np.complex128), norm='ortho')
+
+
+def _probe_of(spectrum: npt.NDArray[np.complex128]) -> Probe:
+    return np.asarray(np.fft.ifft2(spectrum, norm='ortho'), np.complex64)
+
+
+def _centred_sign(size: int) -> Image:
+    """Return the Fourier transform of a point at pixel (N//2, N//2) over its modulus, (N, N)."""
+    k = np.arange(size)
+    return np.where((k[:, None] + k) % 2, -1.0, 1.0)

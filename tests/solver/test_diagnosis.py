@@ -1,0 +1,132 @@
+"""The unexplained share is 0 at the noise and 1 for an empty object; the verdict follows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.diagnosis import (
+    Misfits,
+    amplitude_misfits,
+    diagnose,
+    edge_share,
+    root_error,
+)
+from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.unknowns import Unknowns
+from tests.solver.scans import HARD_SCANS, Values, known_scan, with_probe
+
+
+def solver_of(
+    ops: Ops, scan: ScanData, passes: int, *, update_probe: bool = False
+) -> AcceleratedSolver:
+    config = InferenceConfig(update_probe=update_probe)
+    solver = prepare_solver(ops, scan, config, lambda: None)
+    for _ in range(passes):
+        solver.one_pass()
+    return solver
+
+
+def with_object(solver: AcceleratedSolver, change: Callable[[Values], Values]) -> AcceleratedSolver:
+    ops = solver.problem.ops
+
+    def changed(unknowns: Unknowns) -> Unknowns:
+        image = change(ops.numpy(unknowns.canvas_object)).astype(np.complex64)
+        return unknowns._replace(canvas_object=ops.array(image))
+
+    solver.transform(changed)
+    return solver
+
+
+@pytest.mark.parametrize('mean', [0.01, 0.7, 5.0, 40.0])
+def test_the_error_of_the_root_is_that_of_poisson_counts(mean: float) -> None:
+    counts = np.random.default_rng(0).poisson(mean, 400_000)
+    measured = np.mean((np.sqrt(counts) - math.sqrt(mean)) ** 2)
+    assert float(root_error(np.array(mean))) == pytest.approx(measured, rel=0.03)
+
+
+def test_a_right_reconstruction_is_good(ops: Ops) -> None:
+    scan = known_scan(side=8, noise=True, photons=1e5).scan
+    diagnosis = diagnose(solver_of(ops, scan, 16))
+    assert diagnosis.verdict == 'good'
+    assert -0.2 < diagnosis.unexplained < 0.1
+
+
+def test_an_empty_object_leaves_all_unexplained() -> None:
+    scan = known_scan(side=8, noise=True, photons=1e5).scan
+    solver = solver_of(NumpyOps(), scan, 0)
+    assert diagnose(solver).unexplained > 0.9
+    assert diagnose(solver).verdict == 'failed'
+    assert 'ptychopinn check' in diagnose(solver).advice
+
+
+def test_the_expected_noise_is_that_of_the_true_object() -> None:
+    known = known_scan(side=8, noise=True, photons=1e4)
+    solver = with_object(solver_of(NumpyOps(), known.scan, 0), lambda _: known.truth)
+    misfits = amplitude_misfits(solver)
+    assert misfits.found == pytest.approx(misfits.noise, rel=0.05)
+    assert abs(misfits.unexplained) < 0.05
+
+
+def test_frames_that_differ_by_noise_tell_nothing() -> None:
+    solver = solver_of(NumpyOps(), HARD_SCANS['a photon a frame'](), 2)
+    diagnosis = diagnose(solver)
+    assert diagnosis.verdict == 'unknown'
+    assert math.isnan(diagnosis.unexplained)
+
+
+def test_a_wrong_probe_that_is_held_is_not_good() -> None:
+    scan = HARD_SCANS['random probe']()
+    assert diagnose(solver_of(NumpyOps(), scan, 8)).verdict in ('poor', 'failed')
+
+
+def test_a_dark_or_flat_object_is_a_failure() -> None:
+    scan = known_scan(side=8, noise=True, photons=1e5).scan
+    for change in (lambda image: image * _few(image), lambda image: np.ones_like(image)):
+        solver = with_object(solver_of(NumpyOps(), scan, 8), change)
+        diagnosis = diagnose(solver)
+        assert diagnosis.verdict == 'failed'
+        assert 'dark or flat' in diagnosis.advice
+
+
+def _few(image: Values) -> Values:
+    """Return 1 at a few pixels in the middle and 0 elsewhere."""
+    rows, columns = (np.abs(np.arange(side) - side // 2) < 3 for side in image.shape)
+    return np.outer(rows, columns)
+
+
+def test_a_probe_that_ran_to_the_edges_is_poor(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = known_scan(side=8, noise=True, photons=1e5).scan
+    solver = solver_of(NumpyOps(), scan, 12)
+    rng = np.random.default_rng(0)
+
+    def spread(unknowns: Unknowns) -> Unknowns:
+        probe = unknowns.probe
+        noise = rng.normal(size=probe.shape) * np.linalg.norm(probe) / scan.frame_size
+        return unknowns._replace(probe=(0.05 * probe + noise).astype(np.complex64))
+
+    assert diagnose(solver).verdict == 'good'
+    monkeypatch.setattr(Misfits, 'unexplained', 0.1)
+    solver.transform(spread)
+    diagnosis = diagnose(solver)
+    assert diagnosis.verdict == 'poor'
+    assert 'edges' in diagnosis.advice
+
+
+def test_power_spread_evenly_has_its_share_at_the_edge() -> None:
+    assert edge_share(np.ones((2, 32, 32), np.complex64)) == pytest.approx(1 - (28 / 32) ** 2)
+
+
+def test_the_same_on_every_framework(other_ops: Ops) -> None:
+    scan = with_probe(known_scan(side=6).scan, lambda probe: probe)
+    wanted, found = (diagnose(solver_of(ops, scan, 3)) for ops in (NumpyOps(), other_ops))
+    assert found.unexplained == pytest.approx(wanted.unexplained, rel=0.05, abs=1e-3)
+    assert found.verdict == wanted.verdict
