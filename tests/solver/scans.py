@@ -14,6 +14,7 @@ from ptychopinn_plugin.metrics import Score, scanned_core, score
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, make_known_scan, make_scan
 
 Values = npt.NDArray[Any]
@@ -37,6 +38,11 @@ def solve(ops: Ops, scan: ScanData, passes: int, **settings: Any) -> Accelerated
         solver.one_pass()
     solver.finish()
     return solver
+
+
+def place(ops: Ops, canvas_object: Values, probe: Values) -> Unknowns:
+    """Bring an object and a probe to the device."""
+    return Unknowns(ops.array(canvas_object), ops.array(probe))
 
 
 def object_of(solver: AcceleratedSolver) -> Values:
