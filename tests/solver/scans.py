@@ -14,6 +14,7 @@ from ptychopinn_plugin.metrics import Score, scanned_core, score
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, make_known_scan, make_scan
 
@@ -29,6 +30,15 @@ def make_solver(ops: Ops, scan: ScanData, **settings: Any) -> AcceleratedSolver:
     config = InferenceConfig(**settings)
     problem = Problem.for_scan(ops, scan, config.subsets, fixed_probe=not config.update_probe)
     return AcceleratedSolver(problem, config)
+
+
+def prepared(ops: Ops, scan: ScanData, passes: int, **settings: Any) -> AcceleratedSolver:
+    """Do some passes of the solver that an inference config asks for."""
+    config = InferenceConfig(**{'update_probe': True} | settings)
+    solver = prepare_solver(ops, scan, config, lambda: None)
+    for _ in range(passes):
+        solver.one_pass()
+    return solver
 
 
 def solve(ops: Ops, scan: ScanData, passes: int, **settings: Any) -> AcceleratedSolver:
