@@ -34,11 +34,11 @@ def test_moved_frames_are_those_of_a_moved_scan(ops: Ops, fixed_probe: bool) -> 
         np.testing.assert_array_equal(found.corners, other.corners)
         np.testing.assert_array_equal(found.shifts_px, other.shifts_px)
     # What was kept of the probe and the dose is no longer true.
-    found, other = (one.sweep(placed, 0, with_probe=False) for one in (problem, wanted))
-    assert found.misfit == pytest.approx(other.misfit, rel=1e-5)
-    assert found.misfit != pytest.approx(before.misfit, rel=1e-2)
-    dose = ops.numpy(other.dose)
-    np.testing.assert_allclose(ops.numpy(found.dose), dose, atol=1e-5 * dose.max())
+    swept, expected = (one.sweep(placed, 0, with_probe=False) for one in (problem, wanted))
+    assert swept.misfit == pytest.approx(expected.misfit, rel=1e-5)
+    assert swept.misfit != pytest.approx(before.misfit, rel=1e-2)
+    dose = ops.numpy(expected.dose)
+    np.testing.assert_allclose(ops.numpy(swept.dose), dose, atol=1e-5 * dose.max())
     np.testing.assert_array_equal(scan.positions_px, make_scan(side=4, modes=2).positions_px)
 
 
