@@ -139,6 +139,56 @@ def test_array_functions_are_their_formulas(ops: Ops, name: str) -> None:
     assert relative(found, wanted) < 1e-5
 
 
+def real_numbers(*shape: int, seed: int = 0) -> Values:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_combine_sums_images_with_real_weights(ops: Ops) -> None:
+    weights, images = real_numbers(5, 3), complex_numbers(3, 4, 6)
+    found = ops.numpy(ops.combine(ops.array(weights), ops.array(images)))
+    assert found.dtype == np.complex64
+    assert relative(found, np.einsum('bk,khw->bhw', weights, images)) < 1e-6
+
+
+def test_join_shares_a_first_axis_of_one(ops: Ops) -> None:
+    many, one = complex_numbers(4, 2, 3), complex_numbers(1, 5, 3, seed=1)
+    shared = np.repeat(one, 4, axis=0)
+    for first, second, wanted in (
+        (many, one, np.concatenate([many, shared], axis=1)),
+        (one, many, np.concatenate([shared, many], axis=1)),
+    ):
+        found = ops.numpy(ops.join(ops.array(first), ops.array(second)))
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_join_along_the_first_axis(ops: Ops) -> None:
+    first, second = complex_numbers(1, 2, 3), complex_numbers(4, 2, 3, seed=1)
+    found = ops.numpy(ops.join(ops.array(first), ops.array(second), axis=0))
+    np.testing.assert_array_equal(found, np.concatenate([first, second]))
+
+
+def test_transpose_swaps_the_axes(ops: Ops) -> None:
+    matrix = real_numbers(3, 5)
+    np.testing.assert_array_equal(ops.numpy(ops.transpose(ops.array(matrix))), matrix.T)
+
+
+def test_positive_cuts_at_zero(ops: Ops) -> None:
+    values = np.array([-2, -1e-9, 0, 1e-9, 3], np.float32)
+    wanted = np.array([0, 0, 0, 1e-9, 3], np.float32)
+    np.testing.assert_array_equal(ops.numpy(ops.positive(ops.array(values))), wanted)
+
+
+@pytest.mark.parametrize('shift', [(0, 0), (2, -3), (-1, 6)])
+def test_roll_moves_pixels_round_the_edges(ops: Ops, shift: tuple[int, int]) -> None:
+    image = complex_numbers(5, 7)
+    found = ops.numpy(ops.roll(ops.array(image), shift))
+    wanted = np.empty_like(image)
+    for row in range(5):
+        for column in range(7):
+            wanted[(row + shift[0]) % 5, (column + shift[1]) % 7] = image[row, column]
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_arrays_come_back_as_they_went(ops: Ops) -> None:
     kinds: list[Values] = [complex_numbers(2, 3), np.arange(4), np.ones(2, np.float32)]
     for values in kinds:

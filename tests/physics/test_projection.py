@@ -21,7 +21,7 @@ from ptychopinn_plugin.physics.projection import (
     illumination,
     object_direction,
     preconditioned,
-    probe_direction,
+    probe_spectra,
 )
 from tests.physics.world import (
     Values,
@@ -70,7 +70,7 @@ def directions(ops: Ops, world: World, amplitudes: Values, good: Values | None) 
     residual = exit_residual(ops, AMPLITUDE, waves, expected, ops.array(amplitudes), placed)
     return Directions(
         ops.add(canvas_object * 0, object_direction(ops, probes, residual), corners),
-        ops.ifft2(probe_direction(ops, patches, residual, ramps)),
+        ops.ifft2(ops.sum(probe_spectra(ops, patches, residual, ramps), (0,))),
         ops.add(ops.real(canvas_object) * 0, illumination(ops, probes), corners),
     )
 

@@ -14,6 +14,8 @@ from ptychopinn_plugin.metrics import Score, scanned_core, score
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, expected_counts, make_known_scan, make_scan
 
 Values = npt.NDArray[Any]
@@ -30,6 +32,15 @@ def make_solver(ops: Ops, scan: ScanData, **settings: Any) -> AcceleratedSolver:
     return AcceleratedSolver(problem, config)
 
 
+def prepared(ops: Ops, scan: ScanData, passes: int, **settings: Any) -> AcceleratedSolver:
+    """Do some passes of the solver that an inference config asks for."""
+    config = InferenceConfig(**{'update_probe': True} | settings)
+    solver = prepare_solver(ops, scan, config, lambda: None)
+    for _ in range(passes):
+        solver.one_pass()
+    return solver
+
+
 def solve(ops: Ops, scan: ScanData, passes: int, **settings: Any) -> AcceleratedSolver:
     """Do some passes and finish."""
     solver = make_solver(ops, scan, **settings)
@@ -37,6 +48,11 @@ def solve(ops: Ops, scan: ScanData, passes: int, **settings: Any) -> Accelerated
         solver.one_pass()
     solver.finish()
     return solver
+
+
+def place(ops: Ops, canvas_object: Values, probe: Values) -> Unknowns:
+    """Bring an object and a probe to the device."""
+    return Unknowns(ops.array(canvas_object), ops.array(probe))
 
 
 def object_of(solver: AcceleratedSolver) -> Values:

@@ -13,6 +13,7 @@ from ptychopinn_plugin.metrics import scanned_core
 from ptychopinn_plugin.physics.ambiguities import aligned, without_ramp
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, expected_counts
 from tests.solver.scans import (
     Values,
@@ -189,11 +190,13 @@ def test_object_and_probe_are_extrapolated_along_their_change(ops: Ops, known: K
     solver = make_solver(ops, known.scan, subsets=1, update_probe=True)
     for _ in range(3):
         solver.one_pass()
-    state = solver.state
+    now, earlier = solver.state.now, solver.state.earlier
     # The fourth update since the start adds three quarters of the last change.
-    ahead = state.canvas_object + 0.75 * (state.canvas_object - state.earlier_object)
-    probe_ahead = state.probe + 0.75 * (state.probe - state.earlier_probe)
-    wanted = solver.problem.misfit(0, ahead, probe_ahead) / solver.problem.total_counts
+    ahead = Unknowns(
+        now.canvas_object + 0.75 * (now.canvas_object - earlier.canvas_object),
+        now.probe + 0.75 * (now.probe - earlier.probe),
+    )
+    wanted = solver.problem.misfit(0, ahead) / solver.problem.total_counts
     assert solver.one_pass() == pytest.approx(wanted, rel=1e-4)
     assert solver.resets == 0
 

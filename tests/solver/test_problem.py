@@ -13,14 +13,15 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import expected_counts, make_known_scan, make_object, make_probe, make_scan
-from tests.solver.scans import Values, known_scan, make_solver, object_of, with_positions
+from tests.solver.scans import Values, known_scan, make_solver, object_of, place, with_positions
 
 
 def whole_misfit(problem: Problem, canvas_object: Values, probe: Values) -> float:
     ops = problem.ops
-    placed = (ops.array(canvas_object), ops.array(probe))
-    return sum(problem.misfit(index, *placed) for index in range(len(problem.subsets)))
+    placed = place(ops, canvas_object, probe)
+    return sum(problem.misfit(index, placed) for index in range(len(problem.subsets)))
 
 
 @pytest.mark.parametrize('modes', [1, 3])
@@ -30,7 +31,7 @@ def test_the_truth_explains_the_counts(ops: Ops, modes: int) -> None:
     assert problem.canvas.shape == known.truth.shape
     misfit = whole_misfit(problem, known.truth, known.scan.probe)
     assert misfit < 1e-9 * problem.total_counts
-    sweep = problem.sweep(ops.array(known.truth), ops.array(known.scan.probe), 0, with_probe=True)
+    sweep = problem.sweep(place(ops, known.truth, known.scan.probe), 0, with_probe=True)
     peak = np.abs(ops.numpy(sweep.dose)).max()
     assert np.abs(ops.numpy(sweep.direction)).max() < 1e-4 * peak
 
@@ -44,8 +45,8 @@ def test_misfit_is_that_of_the_formula(ops: Ops) -> None:
     problem = Problem.for_scan(ops, scan, 3, fixed_probe=False)
     assert problem.total_counts == pytest.approx(float(scan.counts[:, ~scan.mask].sum()), rel=1e-5)
     assert whole_misfit(problem, guess, probe) == pytest.approx(wanted, rel=1e-4)
-    placed = (ops.array(guess), ops.array(probe))
-    swept = sum(problem.sweep(*placed, index, with_probe=True).misfit for index in range(3))
+    placed = place(ops, guess, probe)
+    swept = sum(problem.sweep(placed, index, with_probe=True).misfit for index in range(3))
     assert swept == pytest.approx(wanted, rel=1e-4)
 
 
@@ -60,12 +61,11 @@ def test_patches_beyond_the_guess_move_the_origin_only(ops: Ops) -> None:
     assert whole_misfit(problem, placed, moved.probe) < 1e-9 * problem.total_counts
 
 
-def sweep_parts(problem: Problem, canvas_object: Array, probe: Array) -> list[Values]:
+def sweep_parts(problem: Problem, unknowns: Unknowns) -> list[Values]:
     """Return the sums over all subsets: direction, dose, probe direction."""
     ops = problem.ops
     sweeps = [
-        problem.sweep(canvas_object, probe, index, with_probe=True)
-        for index in range(len(problem.subsets))
+        problem.sweep(unknowns, index, with_probe=True) for index in range(len(problem.subsets))
     ]
     parts = [(sweep.direction, sweep.dose, sweep.probe_direction) for sweep in sweeps]
     return [np.sum([ops.numpy(part) for part in same], axis=0) for same in zip(*parts, strict=True)]
@@ -79,8 +79,8 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(
     monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
     problems.append(Problem.for_scan(ops, scan, 3, fixed_probe=False))
     assert len(problems[2].subsets[0]) > len(problems[0].subsets[0])
-    placed = (ops.array(make_object(problems[0].canvas.shape)), ops.array(scan.probe))
-    wanted, *others = (sweep_parts(problem, *placed) for problem in problems)
+    placed = place(ops, make_object(problems[0].canvas.shape), scan.probe)
+    wanted, *others = (sweep_parts(problem, placed) for problem in problems)
     for found in others:
         for image, truth in zip(found, wanted, strict=True):
             np.testing.assert_allclose(image, truth, atol=1e-5 * np.abs(truth).max())
@@ -92,9 +92,9 @@ def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
     parted = Problem.for_scan(ops, scan, 2, fixed_probe=False)
     assert len(whole.subsets[0]) < len(parted.subsets[0])
-    placed = (ops.array(make_object(whole.canvas.shape)), ops.array(scan.probe))
+    placed = place(ops, make_object(whole.canvas.shape), scan.probe)
     for index in range(2):
-        wanted, found = (one.sweep(*placed, index, with_probe=True) for one in (whole, parted))
+        wanted, found = (one.sweep(placed, index, with_probe=True) for one in (whole, parted))
         assert found.misfit == pytest.approx(wanted.misfit, rel=1e-4)
         power, wanted_power = (ops.number(ops.max(sweep.object_power)) for sweep in (found, wanted))
         assert power == pytest.approx(wanted_power, rel=1e-5)
@@ -105,16 +105,16 @@ def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -
 def test_only_doses_that_are_known_are_merged(ops: Ops) -> None:
     scan = make_scan(side=4)
     problem = Problem.for_scan(ops, scan, 4, fixed_probe=True)
-    placed = (ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe))
+    placed = place(ops, make_object(problem.canvas.shape), scan.probe)
     for index in (0, 1, 2):
-        problem.sweep(*placed, index, with_probe=False)
+        problem.sweep(placed, index, with_probe=False)
     while len(problem.subsets) > 1:
         problem.merge_subsets()
         fresh = Problem.for_scan(ops, scan, 4, fixed_probe=False)
         fresh.subsets = problem.subsets
         for index in range(len(problem.subsets)):
             found, wanted = (
-                ops.numpy(one.sweep(*placed, index, with_probe=False).dose)
+                ops.numpy(one.sweep(placed, index, with_probe=False).dose)
                 for one in (problem, fresh)
             )
             np.testing.assert_allclose(found, wanted, atol=1e-5 * wanted.max())
@@ -165,10 +165,10 @@ def test_the_shifted_probes_are_made_once_where_they_fit(monkeypatch: pytest.Mon
 def test_dose_is_that_of_all_frames(ops: Ops) -> None:
     scan = make_scan(side=4, modes=2, photons=1e4)
     problem = Problem.for_scan(ops, scan, 3, fixed_probe=False)
-    probe = ops.array(scan.probe)
-    dose = ops.numpy(problem.dose(probe))
+    placed = place(ops, make_object(problem.canvas.shape), scan.probe)
+    dose = ops.numpy(problem.dose(placed.probe))
     assert dose.sum() == pytest.approx(16 * 1e4, rel=1e-4)
-    swept = sweep_parts(problem, ops.array(make_object(problem.canvas.shape)), probe)[1]
+    swept = sweep_parts(problem, placed)[1]
     np.testing.assert_allclose(dose, swept, atol=1e-5 * dose.max())
 
 
@@ -176,13 +176,13 @@ def test_a_fixed_dose_is_not_summed_again(ops: Ops) -> None:
     checks: list[None] = []
     scan = make_scan(side=4, photons=1e4)
     problem = Problem.for_scan(ops, scan, 3, fixed_probe=True, check=lambda: checks.append(None))
-    canvas_object, probe = ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe)
-    wanted = ops.numpy(problem.dose(probe))
+    placed = place(ops, make_object(problem.canvas.shape), scan.probe)
+    wanted = ops.numpy(problem.dose(placed.probe))
     assert checks
     for index in range(3):
-        problem.sweep(canvas_object, probe, index, with_probe=False)
+        problem.sweep(placed, index, with_probe=False)
     checks.clear()
-    found = ops.numpy(problem.dose(probe))
+    found = ops.numpy(problem.dose(placed.probe))
     assert not checks
     np.testing.assert_allclose(found, wanted, atol=1e-5 * wanted.max())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver
+from ptychopinn_plugin.solver.unknowns import State
 from tests.helpers import make_scan
 from tests.solver.scans import (
     HARD_SCANS,
@@ -225,16 +225,18 @@ def test_finish_can_go_back_to_the_first_state(ops: Ops) -> None:
 
 def test_what_changes_the_object_leaves_its_velocity(solver: AcceleratedSolver) -> None:
     ops, before = solver.problem.ops, solver.state
-    velocity = ops.numpy(before.canvas_object - before.earlier_object)
+    velocity = ops.numpy(before.now.canvas_object - before.earlier.canvas_object)
     assert np.abs(velocity).max() > 1e-4
     solver.set_object(solver.canvas_object + 0.5j)
     after = solver.state
-    np.testing.assert_allclose(object_of(solver), ops.numpy(before.canvas_object) + 0.5j, atol=1e-6)
     np.testing.assert_allclose(
-        ops.numpy(after.canvas_object - after.earlier_object), velocity, atol=1e-6
+        object_of(solver), ops.numpy(before.now.canvas_object) + 0.5j, atol=1e-6
     )
-    np.testing.assert_array_equal(ops.numpy(after.probe), ops.numpy(before.probe))
-    np.testing.assert_array_equal(ops.numpy(after.earlier_probe), ops.numpy(before.earlier_probe))
+    np.testing.assert_allclose(
+        ops.numpy(after.now.canvas_object - after.earlier.canvas_object), velocity, atol=1e-6
+    )
+    np.testing.assert_array_equal(ops.numpy(after.now.probe), ops.numpy(before.now.probe))
+    np.testing.assert_array_equal(ops.numpy(after.earlier.probe), ops.numpy(before.earlier.probe))
 
 
 def test_a_changed_object_is_not_held_against_earlier_misfits(solver: AcceleratedSolver) -> None:
@@ -248,12 +250,12 @@ def test_a_wild_velocity_is_dropped_within_the_pass(ops: Ops) -> None:
     solver = make_solver(ops, known_scan(side=5).scan, subsets=1)
     for _ in range(4):
         solver.one_pass()
-    state = solver.state
-    solver.state = dataclasses.replace(state, earlier_object=state.canvas_object - 1.0)
+    now = solver.state.now
+    solver.state = State(now, now._replace(canvas_object=now.canvas_object - 1.0))
     before = solver.residual()
     assert solver.one_pass() == pytest.approx(before, rel=1e-4)
     assert solver.resets == 1
-    moved = object_of(solver) - ops.numpy(state.canvas_object)
+    moved = object_of(solver) - ops.numpy(now.canvas_object)
     np.testing.assert_allclose(moved, 0.5 * ops.numpy(solver.direction()[0]), atol=1e-5)
 
 

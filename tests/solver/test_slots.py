@@ -13,7 +13,7 @@ from ptychopinn_plugin.physics.noise_models import AMPLITUDE
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.regularizers import TotalVariation
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from tests.solver.scans import known_scan
+from tests.solver.scans import known_scan, place
 
 
 class HalfStep:
@@ -34,12 +34,11 @@ def test_misfit_and_step_are_those_of_the_noise_model(ops: Ops) -> None:
     scan = known_scan(side=4, bad_pixels=9).scan
     given = Problem.for_scan(ops, scan, 1, fixed_probe=True, noise=HalfStep())
     usual = Problem.for_scan(ops, scan, 1, fixed_probe=True)
-    canvas_object = ops.array(np.ones(usual.canvas.shape, np.complex64))
-    probe = ops.array(scan.probe)
-    half = given.sweep(canvas_object, probe, 0, with_probe=True)
-    full = usual.sweep(canvas_object, probe, 0, with_probe=True)
+    placed = place(ops, np.ones(usual.canvas.shape, np.complex64), scan.probe)
+    half = given.sweep(placed, 0, with_probe=True)
+    full = usual.sweep(placed, 0, with_probe=True)
     assert half.misfit == pytest.approx(2 * full.misfit, rel=1e-5)
-    assert given.misfit(0, canvas_object, probe) == pytest.approx(half.misfit, rel=1e-4)
+    assert given.misfit(0, placed) == pytest.approx(half.misfit, rel=1e-4)
     np.testing.assert_allclose(
         ops.numpy(half.direction), 0.5 * ops.numpy(full.direction), rtol=1e-3, atol=1e-3
     )

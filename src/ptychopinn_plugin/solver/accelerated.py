@@ -302,7 +302,7 @@ class AcceleratedSolver:
             probe = constraint.project(ops, probe)
         if sweep.variation_direction is None:
             return ahead._replace(probe=probe)
-        direction = free_variation(ops, sweep.variation_direction, ahead.probe)
+        direction = ops.compiled(free_variation)(sweep.variation_direction, ahead.probe)
         half = self._scalar(VARIATION_SHARE * self.config.probe_step * self._step_scale)
         variation = step(ahead.variation, direction, power, half)
         return ahead._replace(probe=probe, variation=variation)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ambiguities import fourier_coordinates
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -33,9 +32,6 @@ LOOK_PASS = 6
 # Ratio of the first singular value to the first one left out that a real drift has.
 LEAST_CONTRAST = 2.0
 TINY = 1e-30
-
-Complex = npt.NDArray[np.complex64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -111,28 +107,33 @@ def free_variation(ops: Ops, direction: Array, probe: Array) -> Array:
     """Return a gradient image of the variation without what else can do the same.
 
     A scale of the probe that varies is a flux, a phase nothing at all, a shift a position and a
-    ramp a part of the object.
+    ramp a part of the object. Their real multiples are taken off one after the other, and each
+    off those after it (modified Gram-Schmidt).
 
     Args:
         ops: the framework.
         direction: complex64 (functions, N, N).
         probe: complex64 (modes, N, N); the first one is the main mode.
     """
-    main = ops.numpy(probe)[0].astype(np.complex128)
-    rows, columns = fourier_coordinates(len(main))
-    y, x = (np.arange(len(main)) - len(main) // 2)[:, None], np.arange(len(main)) - len(main) // 2
-    spectrum = np.fft.fft2(main)
-    others = [main, 1j * main, 1j * y * main, 1j * x * main]
-    others += [np.fft.ifft2(2j * np.pi * axis * spectrum) for axis in (rows, columns)]
-    matrix = np.stack([_as_real(one) for one in others], axis=1)
-    basis, _ = np.linalg.qr(matrix)
-    images = ops.numpy(direction)
-    flat = np.stack([_as_real(image.astype(np.complex128)) for image in images])
-    free = flat - (flat @ basis) @ basis.T
-    found = np.ascontiguousarray(free).view(np.complex128).reshape(images.shape)
-    return ops.array(found.astype(np.complex64))
+    others = _other_changes(ops, probe[:1])
+    count, size = others.shape[0], others.shape[-1]
+    images = ops.join(others, direction, axis=0)
+    images = ops.join(ops.real(images), ops.imag(images))
+    for index in range(count):
+        one = images[index][None]
+        overlaps = ops.sum(one * images, (1, 2)) / (ops.sum(one * one) + TINY)
+        images = images - one * overlaps[:, None, None]
+    return ops.complex(images[count:, :size], images[count:, size:])
 
 
-def _as_real(image: npt.NDArray[np.complex128]) -> Floats:
-    """Return real and imaginary parts, one after the other, float64 (2 N^2,)."""
-    return np.ascontiguousarray(image).ravel().view(np.float64)
+def _other_changes(ops: Ops, main: Array) -> Array:
+    """Return how scale, phase, ramps and shifts change a mode (1, N, N), complex64 (6, N, N)."""
+    size = main.shape[-1]
+    pixels = np.arange(size) - size // 2
+    # In units of the frame and of a cycle a pixel, so that all are about as long as the mode.
+    factors = np.stack(np.broadcast_arrays(1, 1j, 1j * pixels[:, None] / size, 1j * pixels / size))
+    rows, columns = fourier_coordinates(size)
+    slopes = np.stack(np.broadcast_arrays(2j * np.pi * rows, 2j * np.pi * columns))
+    ramps = main * ops.array(factors.astype(np.complex64))
+    shifts = ops.ifft2(ops.fft2(main) * ops.array(slopes.astype(np.complex64)))
+    return ops.join(ramps, shifts, axis=0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.estimator import Estimator
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class FluxEstimator(Estimator):
 
     spread: float = 0.0
     flux: Floats | None = None
+    _photons: Floats | None = None
+    _lit: float = 0.0
 
     def after_pass(self, solver: AcceleratedSolver) -> None:
         """Estimate the spread; give the smooth part of the flux to the object."""
@@ -67,18 +70,23 @@ class FluxEstimator(Estimator):
 
     def _noise(self, solver: AcceleratedSolver) -> Floats:
         """Return the variance of each frame's ratio by photon noise and the present misfit."""
-        problem = solver.problem
-        good = ~problem.scan.mask
-        photons = problem.scan.counts[:, good].sum(axis=1, dtype=np.float64)
+        if self._photons is None:
+            self._count(solver.problem.scan)
+        assert self._photons is not None
+        photons = light = self._photons
         background = solver.state.now.background
-        light = photons
         if background is not None:
-            per_frame = float(problem.ops.numpy(background).sum(dtype=np.float64))
+            per_frame = float(solver.problem.ops.numpy(background).sum(dtype=np.float64))
             light = photons - per_frame
-        lit = float(np.minimum(problem.scan.counts[:, good], 1).sum(dtype=np.float64))
-        expected = AMPLITUDE_VARIANCE * max(lit, 1.0)
+        expected = AMPLITUDE_VARIANCE * max(self._lit, 1.0)
         excess = max(1.0, solver.last_misfit / expected)
         return np.asarray(excess * np.maximum(photons, 1) / np.maximum(light, 1) ** 2)
+
+    def _count(self, scan: ScanData) -> None:
+        """Count the photons of each frame, and the pixels of all frames that hold any."""
+        counts = np.where(scan.mask, 0, scan.counts)
+        self._photons = counts.sum(axis=(1, 2), dtype=np.float64)
+        self._lit = float(np.minimum(counts, 1).sum(dtype=np.float64))
 
     def _fix_scale(self, solver: AcceleratedSolver, terms: Floats) -> None:
         """Give the mean of the flux to the probe and its smooth part to the object."""

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.physics.ops import Array, Ops
+
 if TYPE_CHECKING:
     from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
     from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Second-order terms y^2, y x, x^2 of the phase, by their powers of (y, x).
 POWERS = ((2, 0), (1, 1), (0, 2))
-# Frames whose probes are made together.
-FRAMES_TOGETHER = 64
 # Pixels beyond the scanned field where the phase is still continued.
 EDGE_PX = 4.0
 
@@ -41,8 +41,9 @@ def remove_tilt(solver: AcceleratedSolver) -> None:
     coefficients = _quadratic_phase(where, tilt, scale)
     fitted = _gradient(where, coefficients) / scale
     phase = ops.array(np.exp(1j * _phase(solver, coefficients, centre, scale)).astype(np.complex64))
-    change = _untilted(parts.astype(np.complex128), weights, fitted) - parts
-    first, rest = (ops.array(part.astype(np.complex64)) for part in (change[:1], change[1:]))
+    placed = ops.array(parts)
+    change = _untilted(ops, placed, weights, fitted) - placed
+    first, rest = change[:1], change[1:]
 
     def move(unknowns: Unknowns) -> Unknowns:
         probe = unknowns.probe
@@ -94,16 +95,34 @@ def _phase(solver: AcceleratedSolver, coefficients: Floats, centre: Floats, scal
     return np.asarray(sum(c * y**a * x**b for c, (a, b) in zip(coefficients, POWERS, strict=True)))
 
 
-def _untilted(parts: Complex, weights: Floats, tilt: Floats) -> Complex:
-    """Return mean and variation of the probes after each frame's tilt was taken off."""
+def _untilted(ops: Ops, parts: Array, weights: Floats, tilt: Floats) -> Array:
+    """Return mean and variation of the probes after each frame's tilt was taken off.
+
+    Args:
+        ops: the framework.
+        parts: complex64 (1 + functions, N, N), mean and variation.
+        weights: float64 (n, 1 + functions), of the parts in each frame's probe.
+        tilt: float64 (n, 2), (row, column), radians a pixel.
+    """
     size = parts.shape[-1]
-    r = np.arange(size) - size // 2
+    angles = -tilt[:, :, None] * (np.arange(size) - size // 2)
     inverse = np.linalg.pinv(weights)
-    found = np.zeros_like(parts)
-    for first in range(0, len(weights), FRAMES_TOGETHER):
-        some = slice(first, first + FRAMES_TOGETHER)
-        probes = np.tensordot(weights[some], parts, 1)
-        probes *= np.exp(-1j * tilt[some, :1] * r)[:, :, None]
-        probes *= np.exp(-1j * tilt[some, 1:] * r)[:, None, :]
-        found += np.tensordot(inverse[:, some], probes, 1)
+    together = max(1, ops.batch_pixels // size**2)
+    found = parts * 0
+    for first in range(0, len(weights), together):
+        some = slice(first, first + together)
+        rows, columns = (_ramps(ops, angles[some, axis]) for axis in (0, 1))
+        probes = ops.combine(_placed(ops, weights[some]), parts)
+        probes = probes * rows[:, :, None] * columns[:, None, :]
+        found = found + ops.combine(_placed(ops, inverse[:, some]), probes)
     return found
+
+
+def _ramps(ops: Ops, angles: Floats) -> Array:
+    """Return exp(i angles), complex64, on the device."""
+    return ops.polar(_placed(ops, angles))
+
+
+def _placed(ops: Ops, values: npt.NDArray[np.floating]) -> Array:
+    """Bring numbers to the device as float32."""
+    return ops.array(np.ascontiguousarray(values, np.float32))

@@ -171,8 +171,13 @@ class TensorFlowOps:
         return canvas + tf.reshape(sums, shape)
 
 
-def _root_of_pixels(x: tf.Tensor) -> float:
-    return math.sqrt(x.shape[-1] * x.shape[-2])
+def _root_of_pixels(x: tf.Tensor) -> float | tf.Tensor:
+    """Return the root of an image's pixels; a tensor in a graph that takes images of any size."""
+    rows, columns = x.shape[-2:]
+    if rows is None or columns is None:
+        pixels = tf.reduce_prod(tf.shape(x)[-2:])
+        return tf.cast(tf.sqrt(tf.cast(pixels, tf.float32)), x.dtype)
+    return math.sqrt(rows * columns)
 
 
 def _ends_with_lines(x: tf.Tensor, axes: tuple[int, ...] | None) -> bool:

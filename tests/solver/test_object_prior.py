@@ -1,0 +1,59 @@
+"""The prior of the object damps what the photons do not determine, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.solver.object_prior import FIRST_PASS, ObjectPrior
+from tests.helpers import make_object
+from tests.solver.scans import Values
+
+SHAPE = (96, 80)
+
+
+def noise_of(variance: float) -> Values:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=SHAPE) + 1j * rng.normal(size=SHAPE)
+    return np.asarray((np.sqrt(variance / 2) * values).astype(np.complex64))
+
+
+def applied(ops: Ops, image: Values, dose: float, step: float, passes: int = FIRST_PASS) -> Values:
+    """Estimate the prior from an image under constant light, and apply it to the same image."""
+    prior = ObjectPrior()
+    placed, light = ops.array(image), ops.array(np.full(SHAPE, dose, np.float32))
+    for _ in range(passes):
+        prior.estimate(ops, placed, light)
+    return ops.numpy(prior.apply(ops, placed, step))
+
+
+def test_many_photons_need_no_prior(ops: Ops) -> None:
+    image = make_object(SHAPE)
+    bright, dim = (np.abs(applied(ops, image, dose, 0.5) - image).max() for dose in (1e8, 10.0))
+    assert bright < 1e-4
+    assert dim > 0.01
+
+
+@pytest.mark.parametrize('step', [0.5, 1.0])
+def test_noise_of_a_flat_object_is_damped_by_the_spectrum(ops: Ops, step: float) -> None:
+    dose = 25.0
+    image = 1 + noise_of(1 / dose)
+    found = applied(ops, image, dose, step)
+    # What was observed, 1 / dose, and half of it still unknown: 1.5 / dose.
+    wanted = 1 / (1 + step / (2 * 1.5))
+    assert found.std() / image.std() == pytest.approx(wanted, rel=0.01)
+
+
+def test_the_mean_stays(ops: Ops) -> None:
+    image = make_object(SHAPE) + noise_of(0.1)
+    found = applied(ops, image, 10.0, 1.0)
+    assert np.abs(found - image).max() > 0.05
+    assert found.mean() == pytest.approx(image.mean(), abs=1e-5)
+
+
+def test_the_first_passes_are_left_alone(ops: Ops) -> None:
+    image = 1 + noise_of(0.1)
+    for passes in range(FIRST_PASS):
+        np.testing.assert_array_equal(applied(ops, image, 10.0, 1.0, passes), image)
+    assert np.abs(applied(ops, image, 10.0, 1.0, FIRST_PASS) - image).max() > 0.01

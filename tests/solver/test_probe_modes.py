@@ -1,0 +1,92 @@
+"""Further modes of a probe: orthogonal, of the same light, and dropped where nothing needs them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.solver.probe_modes import (
+    FIRST_LOOK,
+    LAST_LOOK,
+    STARTING_SHARE,
+    ModeSelection,
+    hermite_modes,
+    orthogonal_modes,
+)
+from ptychopinn_plugin.solver.unknowns import Unknowns
+from tests.helpers import make_probe, make_scan
+from tests.solver.scans import Values, make_solver, with_probe
+
+
+def powers(probe: Values) -> Values:
+    return np.asarray(np.sum(np.abs(probe) ** 2, axis=(1, 2), dtype=np.float64))
+
+
+def products(probe: Values) -> Values:
+    """Return the scalar products of all modes, (modes, modes)."""
+    flat = probe.reshape(len(probe), -1).astype(np.complex128)
+    return np.asarray(flat.conj() @ flat.T)
+
+
+@pytest.mark.parametrize('given', [1, 2])
+def test_added_modes_are_weak_and_orthogonal(given: int) -> None:
+    probe = orthogonal_modes(make_probe(32, given))
+    found = hermite_modes(probe, 6)
+    assert found.shape == (6, 32, 32)
+    assert found.dtype == np.complex64
+    np.testing.assert_array_equal(found[:given], probe)
+    np.testing.assert_allclose(
+        powers(found)[given:], STARTING_SHARE * powers(probe).sum(), rtol=1e-4
+    )
+    size = np.sqrt(powers(found))
+    cosines = np.abs(products(found)) / np.outer(size, size)
+    np.testing.assert_allclose(cosines, np.eye(6), atol=1e-5)
+
+
+def test_enough_modes_are_kept_as_they_are() -> None:
+    probe = make_probe(32, 3)
+    for count in (0, 1, 3):
+        assert hermite_modes(probe, count) is probe
+
+
+def test_orthogonal_modes_are_the_same_light() -> None:
+    probe = make_probe(24, 3)
+    found = orthogonal_modes(probe)
+    flat, made = (one.reshape(3, -1).astype(np.complex128) for one in (probe, found))
+    mutual = flat.T @ flat.conj()
+    np.testing.assert_allclose(made.T @ made.conj(), mutual, atol=1e-5 * np.abs(mutual).max())
+    before, after = (np.sum(np.abs(np.fft.fft2(one)) ** 2, axis=0) for one in (probe, found))
+    np.testing.assert_allclose(after, before, atol=1e-5 * before.max())
+    overlap = products(found)
+    off = overlap - np.diag(np.diag(overlap))
+    assert np.abs(off).max() < 1e-5 * overlap[0, 0].real
+    assert np.abs(products(probe)[0, 1]) > 1e-3 * overlap[0, 0].real
+    assert (np.diff(powers(found)) < 0).all()
+
+
+def test_orthogonal_modes_stay_as_they_are() -> None:
+    probe = orthogonal_modes(make_probe(24, 3))
+    np.testing.assert_allclose(orthogonal_modes(probe), probe, atol=1e-4 * np.abs(probe).max())
+
+
+def test_modes_that_do_not_grow_are_dropped() -> None:
+    ops = NumpyOps()
+    scan = with_probe(make_scan(side=3), lambda probe: hermite_modes(probe, 4))
+    solver = make_solver(ops, scan, update_probe=True)
+    selection = ModeSelection(given=2)
+    growth = np.array([1, 0.1, 1.5, 1.0], np.float32)
+
+    def grow(unknowns: Unknowns) -> Unknowns:
+        return unknowns._replace(probe=unknowns.probe * growth[:, None, None])
+
+    for solver.passes in range(1, LAST_LOOK):
+        selection.after_pass(solver)
+    assert len(solver.probe) == 4
+    solver.transform(grow)
+    kept = solver.probe[:3]
+    solver.passes = LAST_LOOK
+    selection.after_pass(solver)
+    np.testing.assert_array_equal(solver.probe, kept)
+    np.testing.assert_array_equal(solver.state.earlier.probe, kept)
+    assert FIRST_LOOK < LAST_LOOK
