@@ -33,7 +33,7 @@ def nodes(side: int) -> Values:
 def lattice_solver(ops: Ops, *, gauge: bool = True, passes: int = 0) -> AcceleratedSolver:
     """Return a solver of a raster whose probe starts out of focus."""
     scan = with_probe(raster_scan().scan, defocused)
-    problem = Problem.of(ops, scan, 4, fixed_probe=False)
+    problem = Problem.for_scan(ops, scan, 4, fixed_probe=False)
     estimators = (LatticeGauge(),) if gauge else ()
     solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True), estimators=estimators)
     for _ in range(passes):
@@ -116,7 +116,7 @@ def test_a_raster_is_better_reconstructed() -> None:
 
 
 def test_a_jittered_scan_is_left_alone(ops: Ops) -> None:
-    problem = Problem.of(ops, known_scan(side=6).scan, 1, fixed_probe=False)
+    problem = Problem.for_scan(ops, known_scan(side=6).scan, 1, fixed_probe=False)
     solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
     solver.one_pass()
     gauge, state = LatticeGauge(), solver.state

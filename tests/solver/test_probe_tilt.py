@@ -17,7 +17,7 @@ TILT = (0.11, -0.07)
 
 
 def test_a_tilt_of_the_probe_goes_back_to_the_object(ops: Ops) -> None:
-    problem = Problem.of(ops, known_scan(side=5).scan, 1, fixed_probe=False)
+    problem = Problem.for_scan(ops, known_scan(side=5).scan, 1, fixed_probe=False)
     solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
     solver.one_pass()
     ProbeTilt().at_end(solver)

@@ -178,6 +178,11 @@ class AcceleratedSolver:
         """Apply a linear map to the unknowns and to those before, so that momentum follows it."""
         self.state = self.state.mapped(function)
 
+    def change_unknowns(self, function: Callable[[Unknowns], Unknowns]) -> None:
+        """Continue with other unknowns, more or fewer: no earlier state has the same ones."""
+        self.transform(function)
+        self._best = (math.inf, self.state)
+
     def move_object(self, function: Callable[[Array], Array]) -> None:
         """Apply a linear map to the object, now, before and where the solver may return to."""
 

@@ -79,7 +79,7 @@ class DriftEstimator(Estimator):
         basis = math.sqrt(2) * np.cos(math.pi * orders * along[:, None])
         problem.basis = basis.astype(np.float32)
         zeros = problem.ops.zeros((FUNCTIONS, size, size), 'complex64')
-        solver.transform(lambda unknowns: unknowns._replace(variation=zeros))
+        solver.change_unknowns(lambda unknowns: unknowns._replace(variation=zeros))
         self.active = True
 
     def _condense(self, solver: AcceleratedSolver) -> float:
@@ -98,7 +98,7 @@ class DriftEstimator(Estimator):
         return float(values[0]) / float(np.linalg.norm(ops.numpy(solver.probe)))
 
     def _give_up(self, solver: AcceleratedSolver) -> None:
-        solver.transform(lambda unknowns: unknowns._replace(variation=None))
+        solver.change_unknowns(lambda unknowns: unknowns._replace(variation=None))
         solver.problem.basis = None
         self.active = False
 

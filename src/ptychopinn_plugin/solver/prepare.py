@@ -69,7 +69,7 @@ def prepare_solver(
     )
     if inference.update_background:
         zeros = ops.array(np.zeros((scan.frame_size, scan.frame_size), np.float32))
-        solver.transform(lambda unknowns: unknowns._replace(background=zeros))
+        solver.change_unknowns(lambda unknowns: unknowns._replace(background=zeros))
     return solver
 
 

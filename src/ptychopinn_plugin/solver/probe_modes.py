@@ -119,7 +119,7 @@ class ModeSelection(Estimator):
         def keep(unknowns: Unknowns) -> Unknowns:
             return unknowns._replace(probe=ops.array(ops.numpy(unknowns.probe)[kept]))
 
-        solver.transform(keep)
+        solver.change_unknowns(keep)
 
     def remarks(self) -> tuple[str, ...]:
         """Return how many modes the frames need, where they need more than were given."""
