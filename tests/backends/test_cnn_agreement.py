@@ -18,7 +18,7 @@ from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 from ptychopinn_plugin.scan import ScanData
 from tests.conftest import BACKENDS
 from tests.helpers import make_known_scan

@@ -13,7 +13,7 @@ from ptychopinn_plugin.errors import BackendUnavailableError, ModelMismatchError
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_probe, make_scan
 

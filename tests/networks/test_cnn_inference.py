@@ -12,7 +12,7 @@ from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.ground_truth import ground_truth_patches
-from ptychopinn_plugin.networks.cnn.inference import (
+from ptychopinn_plugin.networks.cnn.patch_inference import (
     Prediction,
     inference_batches,
     predict_patches,

@@ -27,7 +27,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     has_border,
     weight_shapes,
 )
-from ptychopinn_plugin.networks.weights import Shapes, Weights, check_weights
+from ptychopinn_plugin.networks.weight_arrays import Shapes, Weights, check_weights
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     'sigmoid': torch.sigmoid,

@@ -9,7 +9,7 @@ from torch.nn import functional
 from ptychopinn_plugin.backends.pytorch.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
 BLOCK = 2

@@ -19,7 +19,7 @@ from ptychopinn_plugin.networks.checkpoint_errors import (
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 CHECKPOINT_NAME = 'last.safetensors'
 _NETWORK, _BEST, _OPTIMIZER = 'network/', 'best/', 'optimizer/'

@@ -26,7 +26,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     encoder_filters,
     weight_shapes,
 )
-from ptychopinn_plugin.networks.weights import Weights, check_weights
+from ptychopinn_plugin.networks.weight_arrays import Weights, check_weights
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     'sigmoid': tf.sigmoid,
