@@ -72,6 +72,7 @@ class StageNetwork(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map features (b, INPUT_CHANNELS, H, W) to (b, OUTPUT_CHANNELS, H, W), any H and W."""
         height, width = features.shape[-2:]
+        # Each level halves both sides: padded to a multiple, and cut off again at the end.
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         x = functional.pixel_unshuffle(functional.pad(features, padding), BLOCK)
         x = self.outlet(functional.silu(self.pyramid(self.inlet(x))))

@@ -126,6 +126,7 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
         weights[GATE_NAME] = tensors['trust']
     history.weights, history.best = weights or None, best
     history.losses = [(float(loss), float(validation)) for loss, validation in losses]
+    # The state of the schedule follows from the losses, so no checkpoint holds it.
     for _, validation_loss in history.losses:
         training.schedule.end_epoch(validation_loss)
     return len(losses)

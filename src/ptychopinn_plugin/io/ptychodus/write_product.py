@@ -59,6 +59,7 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     ]
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
+    # A product that is written again has the line already.
     if orientation_decision(scan) not in comments:
         lines.append(orientation_decision(scan))
     return '\n'.join(
