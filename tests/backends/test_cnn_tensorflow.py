@@ -1,4 +1,4 @@
-"""What the published network needs of TensorFlow alone: few traces, Keras' numbers."""
+"""The published network in TensorFlow alone: few traces, Keras' numbers."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def probe_of(solver: AcceleratedSolver) -> Values:
 def core_score(solver: AcceleratedSolver, known: KnownScan) -> Score:
     """Compare the object with the truth between the outermost positions."""
     core = scanned_core(known.scan.positions_px)
-    return score(object_of(solver)[core], known.truth[core])
+    return score(object_of(solver)[core], known.ground_truth[core])
 
 
 def defocused(probe: Values, radians: float = 30.0) -> Values:

@@ -137,8 +137,7 @@ def _scale_counts(
     domain, reason = decide_domain(stored, declared, asked, export)
     builder.decisions.append(reason)
     if builder.mask is not None:
-        # Bad pixels may hold anything; they must not decide what the frames hold, nor count as
-        # photons.
+        # Bad pixels may hold anything; they must not count as photons.
         stored.values[:, builder.mask] = 0
     are_counts = domain == 'counts'
     if domain == 'amplitude':
