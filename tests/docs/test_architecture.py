@@ -65,5 +65,5 @@ def test_every_name_in_the_table_of_changes_is_in_its_file() -> None:
             r'`((?:config|physics|networks|io|backends|plotting|hosts)/[\w/]+\.py)`', row
         )
         text = '\n'.join((structure.PACKAGE / name).read_text() for name in files)
-        for name in re.findall(r'`([A-Z]\w+)[`.(]', row):
+        for name in re.findall(r'`(\w+)[`(=]', row):
             assert name in text, row
