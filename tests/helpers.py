@@ -1,4 +1,4 @@
-"""Small scans with known truth, made by plain NumPy, apart from the package's own physics."""
+"""Small scans with known objects, made by plain NumPy, without the package's own physics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class KnownScan:
     """A scan and the object that it was made from, on the scan's canvas."""
 
     scan: ScanData
-    truth: Complex
+    ground_truth: Complex
 
 
 def make_probe(frame_size: int, modes: int = 1, photons: float = 1e5) -> Complex:
@@ -94,7 +94,7 @@ def make_known_scan(
     with_guess: bool = True,
     seed: int = 0,
 ) -> KnownScan:
-    """Make a scan of side**2 frames with its truth.
+    """Make a scan of side**2 frames with its true object.
 
     Args:
         frame_size: N.
@@ -104,7 +104,7 @@ def make_known_scan(
         photons: expected photons a frame through empty space.
         noise: True draws Poisson counts, False keeps the expected values.
         bad_pixels: how many detector pixels are masked, with counts 0 there.
-        with_guess: True gives an object guess of ones on the truth's canvas.
+        with_guess: True gives an object guess of ones on the true object's canvas.
         seed: of object, positions and noise.
     """
     rng = np.random.default_rng(seed + 1)
@@ -113,8 +113,8 @@ def make_known_scan(
     # Unequal borders and an oblong canvas, so that swapped axes do not pass.
     bottom = np.ceil(positions.max(axis=0)).astype(int) + frame_size // 2 + 1
     shape = (int(bottom[0]) + 3, int(bottom[1]) + 8)
-    truth = make_object(shape, seed)
-    counts = expected_counts(truth, probe, positions)
+    ground_truth = make_object(shape, seed)
+    counts = expected_counts(ground_truth, probe, positions)
     if noise:
         counts = rng.poisson(counts).astype(np.float64)
     mask = np.zeros((frame_size, frame_size), dtype=bool)
@@ -129,9 +129,9 @@ def make_known_scan(
         metadata=ScanMetadata(),
         source='made for a test',
     )
-    return KnownScan(scan, truth)
+    return KnownScan(scan, ground_truth)
 
 
 def make_scan(**options: Any) -> ScanData:
-    """Make the scan of `make_known_scan` without its truth."""
+    """Make the scan of `make_known_scan` without its true object."""
     return make_known_scan(**options).scan

@@ -94,7 +94,7 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Monk
         pp.run_pipeline(make_scan(side=6), output_dir=tmp_path, backend='pytorch', **settings)
 
 
-def test_what_is_wrong_is_told_before_anything_is_done(tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_before_anything_is_done(tmp_path: Path) -> None:
     with pytest.raises(pp.ConfigError, match="'epoch'; did you mean epochs"):
         pp.run_pipeline(make_scan(), output_dir=tmp_path / 'out', epoch=3)
     with pytest.raises(pp.ConfigError, match='stages: input should be greater'):

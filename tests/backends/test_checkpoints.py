@@ -13,7 +13,7 @@ from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfi
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import unrolled_schedule
-from ptychopinn_plugin.networks.manifest import build_manifest
+from ptychopinn_plugin.networks.model_manifest import build_manifest
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME, DoseGate, join_gate
 from tests.helpers import make_scan
 

@@ -18,7 +18,7 @@ from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 from ptychopinn_plugin.scan import ScanData
 from tests.conftest import BACKENDS
 from tests.helpers import make_known_scan
@@ -31,7 +31,7 @@ LOSSES = TrainingConfig(
 CASES: dict[str, tuple[dict[str, Any], TrainingConfig]] = {
     'default': ({}, TrainingConfig(batch_size=3)),
     'groups': ({'gridsize': 2, 'probe_trainable': True, 'probe_mask': True}, LOSSES),
-    'groups apart': (
+    'groups alone': (
         {'gridsize': 2, 'object_big': False, 'gaussian_smoothing_sigma': 0.8},
         TrainingConfig(batch_size=3, nll_weight=0, mae_weight=1),
     ),
@@ -50,7 +50,7 @@ TRAINING = TrainingConfig(epochs=2, batch_size=4)
 @pytest.fixture(scope='module')
 def scan() -> ScanData:
     known = make_known_scan(side=4, frame_size=64, step_px=5.0, modes=2, bad_pixels=20)
-    return dataclasses.replace(known.scan, object_guess=known.truth)
+    return dataclasses.replace(known.scan, object_guess=known.ground_truth)
 
 
 @pytest.fixture(scope='module')
@@ -126,8 +126,8 @@ class Both:
             name: np.zeros(value.shape, np.float32) if value.grad is None else value.grad.numpy()
             for name, value in self.pytorch.network.named_parameters()
         }
-        drawn, highest = (one.detach().numpy() for one in (patches, torch.cat(peaks)))
-        return float(loss.detach()), drawn, highest, gradients
+        predicted, highest = (one.detach().numpy() for one in (patches, torch.cat(peaks)))
+        return float(loss.detach()), predicted, highest, gradients
 
 
 def relative(found: Any, wanted: Any) -> float:
@@ -157,10 +157,10 @@ def test_both_take_the_same_steps(models: dict[str, TrainedModel]) -> None:
     np.testing.assert_allclose(found.losses, wanted.losses, rtol=1e-4)
     start = initial_weights(wanted.manifest.model, 64, wanted.probe, TRAINING.seed)
     # Adam makes a step of like size of any gradient, also of one that is rounding and no more.
-    assert apart(found.weights, wanted.weights, start) < 1e-2
+    assert relative_distance(found.weights, wanted.weights, start) < 1e-2
 
 
-def apart(found: Weights, wanted: Weights, start: Weights) -> float:
+def relative_distance(found: Weights, wanted: Weights, start: Weights) -> float:
     """Return how far two trainings ended from each other, relative to how far they went."""
     between = sum(float(np.sum((found[name] - wanted[name]) ** 2)) for name in start)
     went = sum(float(np.sum((wanted[name] - start[name]) ** 2)) for name in start)

@@ -96,21 +96,21 @@ def test_a_saved_model_reconstructs_the_same(
 def test_the_network_reports_progress_and_physics_may_follow(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
-    class Listener(Monitor):
-        heard: list[Progress]
+    class Recorder(Monitor):
+        received: list[Progress]
 
         def on_progress(self, progress: Progress) -> None:
-            self.heard.append(progress)
+            self.received.append(progress)
 
-    listener = Listener()
-    listener.heard = []
+    recorder = Recorder()
+    recorder.received = []
     plain = engine.reconstruct(scan, InferenceConfig(), model, Monitor())
-    refined = engine.reconstruct(scan, InferenceConfig(cnn_refine_iterations=3), model, listener)
+    refined = engine.reconstruct(scan, InferenceConfig(cnn_refine_iterations=3), model, recorder)
     assert refined.stages == ('network', *['solver'] * 4)
     assert refined.residual[0] == pytest.approx(plain.residual[0], rel=1e-4)
     assert refined.residual[-1] < 0.5 * plain.residual[-1]
-    assert [one.stage for one in listener.heard] == ['network', 'solver', 'solver', 'solver']
-    assert listener.heard[0].loss > 0
+    assert [one.stage for one in recorder.received] == ['network', 'solver', 'solver', 'solver']
+    assert recorder.received[0].loss > 0
 
 
 def test_batches_of_any_size_give_the_same_object(
@@ -218,7 +218,7 @@ TRAINING_FIELDS: list[dict[str, Any]] = [
 @pytest.fixture(scope='module')
 def known_scan() -> ScanData:
     known = make_known_scan(frame_size=64, side=4, step_px=6.0)
-    return dataclasses.replace(known.scan, object_guess=known.truth)
+    return dataclasses.replace(known.scan, object_guess=known.ground_truth)
 
 
 def losses_with(scan: ScanData, **changed: Any) -> Any:
@@ -259,23 +259,23 @@ class Stopping(Monitor):
     """Stops a job once it has taken some steps."""
 
     def __init__(self, steps: int) -> None:
-        self.heard: list[Progress] = []
+        self.received: list[Progress] = []
         self.steps = steps
 
     def on_progress(self, progress: Progress) -> None:
-        self.heard.append(progress)
+        self.received.append(progress)
 
     def should_stop(self) -> bool:
-        return len(self.heard) >= self.steps
+        return len(self.received) >= self.steps
 
 
-def test_a_stop_is_heard_within_a_batch(
+def test_a_stop_takes_effect_within_a_batch(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
     monitor = Stopping(1)
     with pytest.raises(Cancelled):
         engine.fit([scan], cnn(), training(batch_size=2), monitor)
-    assert len(monitor.heard) == 1
+    assert len(monitor.received) == 1
     with pytest.raises(Cancelled):
         engine.reconstruct(scan, InferenceConfig(cnn_refine_iterations=2), model, Stopping(1))
 
@@ -284,8 +284,8 @@ def test_a_training_stopped_later_gives_its_best_model(engine: Engine, scan: Sca
     monitor = Stopping(3)
     model = engine.fit([scan], cnn(), training(epochs=50), monitor)
     assert model.losses.shape == (1, 2)
-    assert [one.total for one in monitor.heard] == [50] * 3
-    assert monitor.heard[1].validation_loss == pytest.approx(model.losses[0, 1])
+    assert [one.total for one in monitor.received] == [50] * 3
+    assert monitor.received[1].validation_loss == pytest.approx(model.losses[0, 1])
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What the published network needs of TensorFlow alone: few traces, Keras' numbers."""
+"""The published network in TensorFlow alone: few traces, Keras' numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
-from ptychopinn_plugin.networks.manifest import build_manifest
+from ptychopinn_plugin.networks.model_manifest import build_manifest
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_scan
 

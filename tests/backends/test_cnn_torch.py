@@ -13,7 +13,7 @@ from ptychopinn_plugin.errors import BackendUnavailableError, ModelMismatchError
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.architecture import initial_weights
 from ptychopinn_plugin.networks.learning_rate import cnn_schedule
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_probe, make_scan
 
@@ -36,7 +36,7 @@ def network_of(model: ModelConfig, weights: Weights | None = None) -> PatchNetwo
     return PatchNetwork(model, 64, 2, initial if weights is None else weights)
 
 
-def drawn(model: ModelConfig, factor: float = 1.0, groups: int = 2) -> Any:
+def predict(model: ModelConfig, factor: float = 1.0, groups: int = 2) -> Any:
     """Return patches of random frames; `factor` multiplies the last convolutions."""
     import torch
 
@@ -59,24 +59,24 @@ def drawn(model: ModelConfig, factor: float = 1.0, groups: int = 2) -> Any:
     ],
 )
 def test_a_group_gives_a_patch_a_frame_or_its_own(fields: dict[str, Any], patches: int) -> None:
-    found = drawn(cnn(**fields))
+    found = predict(cnn(**fields))
     assert found.shape == (patches, 64, 64)
     assert found.dtype == np.complex64
 
 
 @pytest.mark.parametrize('fields', [{}, {'pad_object': False}, {'amp_activation': 'swish'}])
 def test_objects_start_near_one(fields: dict[str, Any]) -> None:
-    found = drawn(cnn(**fields))
+    found = predict(cnn(**fields))
     assert np.abs(found - 1).mean() < 0.3
     assert np.std(found) > 1e-3
 
 
 def test_padding_leaves_the_border_empty_unless_channels_fill_it() -> None:
-    empty = drawn(cnn(probe_big=False))
+    empty = predict(cnn(probe_big=False))
     assert np.abs(empty[CENTRE]).min() > 0.1
     empty[CENTRE] = 0
     assert not empty.any()
-    filled = drawn(cnn())
+    filled = predict(cnn())
     filled[CENTRE] = 1
     assert np.abs(filled).min() > 0.1
 
@@ -101,7 +101,7 @@ def test_the_head_draws_the_centre_and_other_channels_the_border() -> None:
 
 @pytest.mark.parametrize('activation', ['sigmoid', 'swish', 'softplus', 'relu'])
 def test_amplitudes_have_the_range_of_their_activation(activation: str) -> None:
-    found = drawn(cnn(amp_activation=activation, probe_scale=3.0), factor=200)
+    found = predict(cnn(amp_activation=activation, probe_scale=3.0), factor=200)
     amplitude = np.abs(found)
     assert amplitude.max() > 2.5
     assert (amplitude.max() <= 3.0001) == (activation == 'sigmoid')
@@ -109,13 +109,13 @@ def test_amplitudes_have_the_range_of_their_activation(activation: str) -> None:
 
 
 def test_probe_scale_is_the_unit_of_the_amplitude() -> None:
-    two, four = (np.abs(drawn(cnn(probe_scale=scale), factor=1e3)).max() for scale in (2.0, 4.0))
+    two, four = (np.abs(predict(cnn(probe_scale=scale), factor=1e3)).max() for scale in (2.0, 4.0))
     assert two == pytest.approx(2, rel=1e-3)
     assert four == pytest.approx(4, rel=1e-3)
 
 
 def test_phases_reach_all_around_and_no_further() -> None:
-    found = np.angle(drawn(cnn(), factor=1e3))
+    found = np.angle(predict(cnn(), factor=1e3))
     assert found.max() > 3
     assert found.min() < -3
 

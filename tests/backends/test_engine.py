@@ -1,4 +1,4 @@
-"""What every engine promises, on every backend."""
+"""The contract of every engine, on every backend."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ BRIEF = InferenceConfig(refine_iterations=3, stages=1)
 
 
 class Recorder(Monitor):
-    """Hears everything; asks for a stop after some steps."""
+    """Keeps what it receives; requests a stop after some steps."""
 
     def __init__(self, stop_after: int = 10**9) -> None:
-        self.heard: list[Progress] = []
+        self.received: list[Progress] = []
         self.previews: list[Reconstruction] = []
         self.stop_after = stop_after
 
     def on_progress(self, progress: Progress) -> None:
-        self.heard.append(progress)
+        self.received.append(progress)
 
     def should_stop(self) -> bool:
-        return len(self.heard) >= self.stop_after
+        return len(self.received) >= self.stop_after
 
     def wants_preview(self) -> bool:
         return True
@@ -124,10 +124,10 @@ def test_every_step_is_reported_and_can_be_looked_at(
     recorder = Recorder()
     result = engine.reconstruct(scan, BRIEF, model, recorder)
 
-    stages = [progress.stage for progress in recorder.heard]
+    stages = [progress.stage for progress in recorder.received]
     assert stages == ['solver', 'solver', 'network', 'solver', 'solver', 'solver', 'network']
-    assert [progress.step for progress in recorder.heard] == list(range(1, 8))
-    assert {progress.total for progress in recorder.heard} == {7}
+    assert [progress.step for progress in recorder.received] == list(range(1, 8))
+    assert {progress.total for progress in recorder.received} == {7}
     assert len(recorder.previews) == 6
     assert np.isfinite(recorder.previews[0].object_canvas[30, 30])
     assert result.stages[-1] == 'network'
@@ -137,7 +137,7 @@ def test_a_stop_is_met_within_a_reconstruction(engine: Engine, scan: ScanData) -
     recorder = Recorder(stop_after=2)
     with pytest.raises(Cancelled):
         engine.reconstruct(scan, InferenceConfig(refine_iterations=50), None, recorder)
-    assert len(recorder.heard) == 2
+    assert len(recorder.received) == 2
 
 
 def test_an_untrained_network_changes_nothing(

@@ -1,4 +1,4 @@
-"""What only TensorFlow needs: few traces, quiet imports, no say over the user's Keras."""
+"""Requirements of TensorFlow alone: few traces, quiet imports, no change of the user's Keras."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_memory_of_a_gpu_is_taken_as_it_is_needed(monkeypatch: pytest.MonkeyPatc
     assert asked == [('first', True), ('second', True)]
 
 
-def test_settings_that_come_too_late_are_told(
+def test_settings_that_come_too_late_are_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     import tensorflow as tf
@@ -125,9 +125,9 @@ def test_settings_that_come_too_late_are_told(
     monkeypatch.setattr(tf.config.threading, 'get_intra_op_parallelism_threads', lambda: 0)
     monkeypatch.setattr(tf.config.threading, 'set_intra_op_parallelism_threads', refuse)
     configure_runtime(ExecutionConfig(backend='tensorflow', accelerator='cpu', threads=3))
-    (told,) = caplog.messages
-    assert 'already at work' in told
-    assert 'initialization: 3' in told
+    (message,) = caplog.messages
+    assert 'already at work' in message
+    assert 'initialization: 3' in message
 
 
 @pytest.mark.slow
@@ -160,7 +160,9 @@ def test_errors_are_not_kept_away(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err.encode() == b''.join(lines[3:])
 
 
-def test_what_was_said_before_an_import_failed_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_was_said_before_an_import_failed_is_reported(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     from ptychopinn_plugin.backends.tensorflow.quiet_import import quiet
 
     def fail() -> None:

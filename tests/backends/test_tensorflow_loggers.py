@@ -55,9 +55,9 @@ def test_tensorboard_holds_the_history_of_the_model(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path / 'logs'))
     events.Reload()
     for column, name in enumerate(('train_loss', 'val_loss')):
-        told = events.Tensors(name)
-        assert [event.step for event in told] == [0, 1]
-        values = [make_ndarray(event.tensor_proto) for event in told]
+        logged = events.Tensors(name)
+        assert [event.step for event in logged] == [0, 1]
+        values = [make_ndarray(event.tensor_proto) for event in logged]
         np.testing.assert_allclose(values, model.losses[:, column], rtol=1e-6)
 
 
@@ -74,8 +74,8 @@ def test_mlflow_holds_the_history_of_the_model(
     experiment = client.get_experiment_by_name('ptychopinn').experiment_id
     (run,) = client.search_runs([experiment])
     for column, name in enumerate(('train_loss', 'val_loss')):
-        told = sorted(client.get_metric_history(run.info.run_id, name), key=lambda one: one.step)
-        values = np.maximum([one.value for one in told], LEAST_LOSS)
+        logged = sorted(client.get_metric_history(run.info.run_id, name), key=lambda one: one.step)
+        values = np.maximum([one.value for one in logged], LEAST_LOSS)
         np.testing.assert_allclose(values, model.losses[:, column], rtol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What each command does, with an engine that computes nothing."""
+"""Each command, with an engine that computes nothing."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def test_simulate_writes_a_scan_that_can_be_read(run: Run, folder: Path) -> None
     assert load_scan(folder / 's.npz').mode_count == 2
 
 
-def test_check_tells_what_was_found(run: Run) -> None:
+def test_check_reports_what_was_found(run: Run) -> None:
     shown = run('check', 'scan.npz')
     assert shown.code == 0
     assert 'frames:         30 of 64 x 64' in shown.out
@@ -253,7 +253,7 @@ def test_demo_goes_the_whole_way(run: Run, folder: Path, monkeypatch: pytest.Mon
     assert 'relative error' in shown.out
 
 
-def test_the_demo_s_engine_never_sees_the_truth(
+def test_the_demo_s_engine_never_sees_the_ground_truth(
     run: Run, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ptychopinn_plugin.cli.commands import demo
@@ -264,7 +264,7 @@ def test_the_demo_s_engine_never_sees_the_truth(
     assert similarity < 0.5
 
 
-def test_backends_tells_what_is_there(run: Run) -> None:
+def test_backends_lists_what_is_there(run: Run) -> None:
     shown = run('backends')
     assert shown.code == 0
     assert 'Ptychodus' in shown.out

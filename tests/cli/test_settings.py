@@ -63,7 +63,7 @@ def test_a_file_gives_the_orientation(run: Run, folder: Path) -> None:
 @pytest.mark.parametrize(
     'words', [TRAIN, ('reconstruct', 'scan.npz', '--output', 'o.npz')], ids=['train', 'reconstruct']
 )
-def test_a_bad_file_is_told_in_a_sentence_and_nothing_is_written(
+def test_a_bad_file_is_reported_in_a_sentence_and_nothing_is_written(
     run: Run, folder: Path, words: tuple[str, ...], text: str, sentence: str
 ) -> None:
     (folder / 's.toml').write_text(text)
@@ -74,7 +74,7 @@ def test_a_bad_file_is_told_in_a_sentence_and_nothing_is_written(
     assert sorted(path.name for path in folder.iterdir()) == ['s.toml', 'scan.npz']
 
 
-def test_old_names_in_a_file_are_told(run: Run, folder: Path) -> None:
+def test_old_names_in_a_file_are_reported(run: Run, folder: Path) -> None:
     (folder / 's.toml').write_text('nepochs = 2\n')
     shown = run(*TRAIN, '--config', 's.toml', '--quiet')
     assert shown.err == 'warning: nepochs = 2 is written the old way; it is now epochs = 2\n'

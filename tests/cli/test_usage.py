@@ -1,4 +1,4 @@
-"""What is typed wrongly is told in one sentence, before anything is computed."""
+"""Typing errors are reported in one sentence, before anything is computed."""
 
 import importlib
 import inspect
@@ -100,7 +100,7 @@ def test_version(run: Run) -> None:
     ],
 )
 @pytest.mark.usefixtures('fake_engine')
-def test_bad_input_is_told_in_one_sentence(
+def test_bad_input_is_reported_in_one_sentence(
     run: Run, folder: Path, words: str, message: str
 ) -> None:
     shown = run(*words.split())
@@ -113,7 +113,7 @@ def test_bad_input_is_told_in_one_sentence(
     assert [path.name for path in folder.iterdir()] == ['scan.npz']
 
 
-def test_all_wrong_flags_are_told_at_once(run: Run) -> None:
+def test_all_wrong_flags_are_reported_at_once(run: Run) -> None:
     shown = run('simulate', 's.npz', '--rows', '1', '--object-kind', 'cat')
     assert '--rows' in shown.err
     assert '--object-kind' in shown.err

@@ -62,6 +62,7 @@ def test_the_python_shown_compiles_and_names_what_is_there() -> None:
 
 
 def test_links_and_pictures_are_there() -> None:
-    for page in [*PAGES, ROOT / 'docs' / 'configuration.md']:
+    others = [ROOT / 'CONTRIBUTING.md', *(ROOT / 'docs').rglob('*.md')]
+    for page in {*PAGES, *others}:
         for target in re.findall(r'\]\(([^)#]+)\)', page.read_text()):
             assert target.startswith('https://') or (page.parent / target).exists(), target

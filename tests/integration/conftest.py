@@ -1,4 +1,4 @@
-"""The regression's runs, shared by its tests, and their durations, told at the end."""
+"""The regression's runs, shared by its tests, and their durations, reported at the end."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Program:
-    """What a program said, and what it took."""
+    """Output of a program, and its duration."""
 
     code: int
     out: str
@@ -85,7 +85,7 @@ def go_the_way(folder: Path, backend: Backend, architecture: str, output: str) -
     return Way(folder, backend, architecture, output, (trained, reconstructed))
 
 
-def judge_duration(seconds: float) -> None:
+def check_duration(seconds: float) -> None:
     """Warn of a slow regression, fail a far too slow one."""
     if seconds > FAILURE_SECONDS:
         pytest.fail(f'the regression took {seconds:.0f} s, more than {FAILURE_SECONDS:.0f} s')

@@ -14,7 +14,7 @@ from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 from tests.integration.conftest import DURATION
-from tests.integration.programs import FIXTURE, MODEL, PICTURE, PLACE, Way, judge_duration
+from tests.integration.programs import FIXTURE, MODEL, PICTURE, PLACE, Way, check_duration
 from tests.integration.programs import run_program as run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -27,13 +27,13 @@ def test_it_takes_its_time_and_no_more(
     way: Way, record_property: Callable[[str, object], None]
 ) -> None:
     train, reconstruct = (program.seconds for program in way.programs)
-    told = (
+    durations = (
         f'{way.backend:<10} {way.architecture:<8} {way.seconds:5.1f} s '
         f'({train:.1f} + {reconstruct:.1f}), processor {way.cpu_seconds:.1f} s'
     )
-    record_property(DURATION, told)
+    record_property(DURATION, durations)
     record_property('seconds', way.seconds)
-    judge_duration(way.seconds)
+    check_duration(way.seconds)
 
 
 def test_it_leaves_a_model_an_object_and_a_picture(way: Way) -> None:

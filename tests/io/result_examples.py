@@ -11,7 +11,7 @@ from tests.helpers import make_known_scan
 def known_reconstruction(modes: int = 1, origin: tuple[int, int] = (0, 0)):  # type: ignore[no-untyped-def]  # noqa: ANN201
     """Return a scan and the reconstruction that a perfect engine would give."""
     known = make_known_scan(modes=modes)
-    return known.scan, perfect_reconstruction(known.scan, known.truth, origin)
+    return known.scan, perfect_reconstruction(known.scan, known.ground_truth, origin)
 
 
 def perfect_reconstruction(

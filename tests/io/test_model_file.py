@@ -83,7 +83,7 @@ def test_a_saved_model_comes_back_unchanged(path: Path) -> None:
 
 
 @pytest.mark.parametrize('name', ['counts', 'positions_px', 'mask', 'true_patches'])
-def test_the_fingerprint_of_data_tells_everything_apart_that_is_learned_from(name: str) -> None:
+def test_the_fingerprint_of_data_depends_on_all_that_is_learned_from(name: str) -> None:
     scan = make_scan(frame_size=16, side=2)
     size = scan.frame_size
     scan = dataclasses.replace(
@@ -98,10 +98,10 @@ def test_the_fingerprint_of_data_tells_everything_apart_that_is_learned_from(nam
     assert data_fingerprint([scan, other]) != data_fingerprint([other, scan])
 
 
-def test_fingerprints_tell_weights_apart_and_ignore_their_order() -> None:
+def test_fingerprints_depend_on_weights_and_ignore_their_order() -> None:
     model = small_model()
-    turned = dataclasses.replace(model, weights=dict(reversed(model.weights.items())))
-    assert weights_fingerprint(turned) == weights_fingerprint(model)
+    reordered = dataclasses.replace(model, weights=dict(reversed(model.weights.items())))
+    assert weights_fingerprint(reordered) == weights_fingerprint(model)
     assert weights_fingerprint(small_model(1)) != weights_fingerprint(model)
     renamed = {name.replace('gain', 'pain'): array for name, array in model.weights.items()}
     assert weights_fingerprint(dataclasses.replace(model, weights=renamed)) != weights_fingerprint(

@@ -129,16 +129,21 @@ def test_a_domain_nobody_knows(tmp_path: Path, scan: ScanData) -> None:
     assert "must be 'counts' or 'amplitude', got 'phase'" in fault
 
 
-def test_frames_on_the_last_axis_are_turned(tmp_path: Path, scan: ScanData) -> None:
-    turned = np.moveaxis(scan.counts, 0, 2)
-    for name, stored in (('c', np.ascontiguousarray(turned)), ('f', np.asfortranarray(turned))):
+def test_frames_on_the_last_axis_are_transposed(tmp_path: Path, scan: ScanData) -> None:
+    transposed = np.moveaxis(scan.counts, 0, 2)
+    for name, stored in (
+        ('c', np.ascontiguousarray(transposed)),
+        ('f', np.asfortranarray(transposed)),
+    ):
         path = write(tmp_path / f'{name}.npz', canonical(scan), diffraction=stored)
         read = load_npz(path)
         assert_same(read, scan)
         assert any('on its last axis' in d for d in read.decisions)
 
 
-def test_a_turned_stack_of_another_number_is_told_as_such(tmp_path: Path, scan: ScanData) -> None:
+def test_a_transposed_stack_of_another_number_is_reported_as_such(
+    tmp_path: Path, scan: ScanData
+) -> None:
     members = canonical(scan)
     members['diffraction'] = np.moveaxis(members['diffraction'], 0, 2)
     members['xcoords'], members['ycoords'] = members['xcoords'][:8], members['ycoords'][:8]
@@ -155,10 +160,10 @@ def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
     (fault,) = faults_of(path)
     assert '--axis-order' in fault
     assert_same(load_npz(path, axis_order='nhw'), scan)
-    turned = write(
+    transposed = write(
         tmp_path / 't.npz', canonical(scan), diffraction=np.moveaxis(np.sqrt(scan.counts), 0, 2)
     )
-    assert_same(load_npz(turned, axis_order='hwn'), scan)
+    assert_same(load_npz(transposed, axis_order='hwn'), scan)
     declared = write(tmp_path / 'd.npz', canonical(scan), measurement_domain=np.array('amplitude'))
     assert_same(load_npz(declared), scan)
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, a reader gives a scan or a ScanDataError."""
+"""A reader returns a scan or raises ScanDataError for any content of a file."""
 
 from __future__ import annotations
 

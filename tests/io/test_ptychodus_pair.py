@@ -1,4 +1,4 @@
-"""Ptychodus' own files: what is written reads back, what Ptychodus pairs is told."""
+"""Ptychodus' own files: files are read back as written, pairing is reported."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_counts_under_bad_pixels_are_left_out(folder: Path, scan: ScanData) -> N
     np.testing.assert_array_equal(load_ptychodus_folder(folder).counts, scan.counts)
 
 
-def test_pairing_is_told(folder: Path) -> None:
+def test_pairing_is_reported(folder: Path) -> None:
     data, product = pair(folder)
     points = list(product.probe_positions)
     doubled = dataclasses.replace(points[10], x_m=points[10].x_m + 2e-8)
@@ -257,7 +257,7 @@ def test_frames_that_are_not_square_are_refused(folder: Path) -> None:
         scan_from_input(inputs)
 
 
-def test_missing_and_broken_files_are_told_together(tmp_path: Path) -> None:
+def test_missing_and_broken_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / 'product.h5').write_bytes(b'no HDF5')
     faults = faults_of(tmp_path)
     assert f'there is no diffraction file {tmp_path / "diffraction.h5"}' in faults

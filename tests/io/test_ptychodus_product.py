@@ -100,13 +100,13 @@ def test_world_coordinates_of_a_pair_are_kept(
 
 
 @pytest.mark.parametrize('transpose', [False, True])
-def test_turned_scans_are_registered_too(tmp_path: Path, scan: ScanData, transpose: bool) -> None:
+def test_oriented_scans_are_registered_too(tmp_path: Path, scan: ScanData, transpose: bool) -> None:
     metadata = ScanMetadata(pixel_size_m=PIXEL_M, object_center_m=CENTER_M)
     orientation = OrientationConfig(flip_x=True, transpose=transpose)
-    turned = orient(dataclasses.replace(scan, metadata=metadata), orientation)
-    product = saved(tmp_path / 'p.h5', reconstruction(turned), turned)
+    oriented = orient(dataclasses.replace(scan, metadata=metadata), orientation)
+    product = saved(tmp_path / 'p.h5', reconstruction(oriented), oriented)
     half = 0.5 if scan.frame_size % 2 == 0 else 0.0
-    np.testing.assert_allclose(host_pixels(product), turned.positions_px - half, atol=1e-6)
+    np.testing.assert_allclose(host_pixels(product), oriented.positions_px - half, atol=1e-6)
 
 
 def test_contents(tmp_path: Path, scan: ScanData) -> None:

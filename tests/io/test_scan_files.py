@@ -54,10 +54,12 @@ def test_a_product_elsewhere(folder: Path, tmp_path: Path, scan: ScanData) -> No
         load_scan(folder)
 
 
-def test_positions_are_turned_for_every_kind(folder: Path, scan: ScanData) -> None:
-    turned = load_scan(folder, flip_x=True, transpose=True)
-    assert turned.decisions[-1].startswith('positions were turned as asked for: transpose, flip x')
-    assert turned.positions_px[:, 0].min() == pytest.approx(scan.positions_px[:, 1].min())
+def test_positions_are_oriented_for_every_kind(folder: Path, scan: ScanData) -> None:
+    oriented = load_scan(folder, flip_x=True, transpose=True)
+    assert oriented.decisions[-1].startswith(
+        'positions were turned as asked for: transpose, flip x'
+    )
+    assert oriented.positions_px[:, 0].min() == pytest.approx(scan.positions_px[:, 1].min())
 
 
 def test_the_probe_of_a_product(folder: Path, tmp_path: Path, scan: ScanData) -> None:

@@ -55,7 +55,7 @@ def test_a_subset_keeps_its_own(scan: ScanData) -> None:
     np.testing.assert_array_equal(part.true_patches, scan.true_patches[[5, 2]])
 
 
-def test_turned_positions_leave_them(scan: ScanData) -> None:
+def test_oriented_positions_leave_them(scan: ScanData) -> None:
     """They lie on the detector's axes, as the frames do."""
     orientation = OrientationConfig(transpose=True, flip_x=True)
     assert orient(scan, orientation).true_patches is scan.true_patches
@@ -108,9 +108,9 @@ def test_as_many_frames_as_pixels(tmp_path: Path) -> None:
     read = load_npz(path)
     assert read.true_patches is not None
     np.testing.assert_array_equal(read.true_patches, patches)
-    turned = load_npz(path, axis_order='hwn')
-    assert turned.true_patches is not None
-    np.testing.assert_array_equal(turned.true_patches, np.moveaxis(patches, 2, 0))
+    transposed = load_npz(path, axis_order='hwn')
+    assert transposed.true_patches is not None
+    np.testing.assert_array_equal(transposed.true_patches, np.moveaxis(patches, 2, 0))
 
 
 def test_they_cross_to_the_worker_where_they_are_needed(scan: ScanData) -> None:

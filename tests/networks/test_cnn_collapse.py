@@ -34,7 +34,7 @@ def known() -> KnownScan:
 def true_patches(known: KnownScan) -> np.ndarray[tuple[int, ...], np.dtype[np.complex64]]:
     size = known.scan.frame_size
     corners = np.rint(known.scan.positions_px).astype(int) - size // 2
-    return np.stack([known.truth[r : r + size, c : c + size] for r, c in corners])
+    return np.stack([known.ground_truth[r : r + size, c : c + size] for r, c in corners])
 
 
 def illumination(scan: ScanData) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -79,7 +79,7 @@ def test_patches_that_are_exactly_alike_are_no_fresh_network() -> None:
         detector.check(equal)
 
 
-def test_going_flat_again_is_told_at_once_but_not_at_the_first_sign() -> None:
+def test_going_flat_again_is_reported_at_once_but_not_at_the_first_sign() -> None:
     detector = CollapseDetector(0.3, 4)
     check(detector, SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1), SOUND, *[FLAT] * (PATIENCE_EPOCHS - 1))
     with pytest.raises(CollapseError, match='flat'):
@@ -112,7 +112,7 @@ def test_signs_that_take_turns_do_not_add_up() -> None:
     check(CollapseDetector(0.3, 100), SOUND, *[FLAT, DEAD] * 10)
 
 
-def test_two_lasting_signs_are_both_told() -> None:
+def test_two_lasting_signs_are_both_reported() -> None:
     detector = CollapseDetector(0.3, 1000)
     with pytest.raises(CollapseError, match=r'flat.*dead'):
         check(detector, SOUND, *[CollapseIndicators(0.0, 0.9, 1.0)] * PATIENCE_EPOCHS)
@@ -145,8 +145,8 @@ def test_noise_is_not_taken_for_differing_frames() -> None:
 
 def test_the_phase_of_a_whole_patch_is_no_spread(known: KnownScan) -> None:
     patch = true_patches(known)[0]
-    turned = patch * np.exp(1j * np.arange(5.0))[:, None, None]
-    assert patch_spread(turned.astype(np.complex64), illumination(known.scan)) < 1e-6
+    rotated = patch * np.exp(1j * np.arange(5.0))[:, None, None]
+    assert patch_spread(rotated.astype(np.complex64), illumination(known.scan)) < 1e-6
 
 
 def test_what_the_probe_does_not_reach_is_no_spread(known: KnownScan) -> None:

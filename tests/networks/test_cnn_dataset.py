@@ -156,24 +156,24 @@ def test_a_tiny_scan_is_used_for_training_and_validation(scan: ScanData) -> None
 
 
 def test_grouping_fields_reach_the_groups(scan: ScanData) -> None:
-    def drawn(**fields: object) -> np.ndarray:
+    def groups_for(**fields: object) -> np.ndarray:
         return training_groups(scan.positions_px, PAIRS, TrainingConfig.model_validate(fields))[0]
 
-    plain = drawn()
-    assert len(drawn(n_groups=7)) == 7
-    assert len(drawn(n_groups=200)) == 200
-    assert len(np.unique(drawn(n_subsample=20))) <= 20
-    assert np.unique(drawn(n_subsample=20, sequential_sampling=True)).max() < 20
-    assert np.array_equal(drawn(subsample_seed=1), plain), 'the nearest ones are not random'
-    assert np.array_equal(drawn(neighbor_count=3), plain)
-    drawn_ones = drawn(neighbor_count=8)
-    assert not np.array_equal(drawn_ones, plain)
-    assert not np.array_equal(drawn(neighbor_count=8, subsample_seed=1), drawn_ones)
-    assert np.array_equal(drawn(), plain)
-    wide = scan.positions_px[drawn(neighbor_count=20)]
+    plain = groups_for()
+    assert len(groups_for(n_groups=7)) == 7
+    assert len(groups_for(n_groups=200)) == 200
+    assert len(np.unique(groups_for(n_subsample=20))) <= 20
+    assert np.unique(groups_for(n_subsample=20, sequential_sampling=True)).max() < 20
+    assert np.array_equal(groups_for(subsample_seed=1), plain), 'the nearest ones are not random'
+    assert np.array_equal(groups_for(neighbor_count=3), plain)
+    random_groups = groups_for(neighbor_count=8)
+    assert not np.array_equal(random_groups, plain)
+    assert not np.array_equal(groups_for(neighbor_count=8, subsample_seed=1), random_groups)
+    assert np.array_equal(groups_for(), plain)
+    wide = scan.positions_px[groups_for(neighbor_count=20)]
     assert np.ptp(wide, axis=1).mean() > np.ptp(scan.positions_px[plain], axis=1).mean()
     with pytest.raises(PatchError, match='neighbor_count'):
-        drawn(neighbor_count=2)
+        groups_for(neighbor_count=2)
 
 
 def test_each_sampled_frame_has_a_group_of_its_own(scan: ScanData) -> None:
@@ -247,7 +247,7 @@ def test_batches_of_scans_alternate(scan: ScanData) -> None:
 
 def test_true_patches_are_cut_from_the_given_object() -> None:
     known = make_known_scan(frame_size=SIZE, side=6)
-    with_ground_truth = dataclasses.replace(known.scan, object_guess=known.truth)
+    with_ground_truth = dataclasses.replace(known.scan, object_guess=known.ground_truth)
     groups = np.array([[7, 8, 13, 14]])
     batch = GroupedScan.from_scan(with_ground_truth, PAIRS, [groups], with_ground_truth=True).batch(
         groups
@@ -255,7 +255,7 @@ def test_true_patches_are_cut_from_the_given_object() -> None:
     assert batch.ground_truth is not None
     for patch, position in zip(batch.ground_truth, batch.positions_px, strict=True):
         row, column = np.rint(position).astype(int) - SIZE // 2
-        assert np.array_equal(patch, known.truth[row : row + SIZE, column : column + SIZE])
+        assert np.array_equal(patch, known.ground_truth[row : row + SIZE, column : column + SIZE])
 
 
 def test_learning_from_an_object_needs_one(scan: ScanData) -> None:

@@ -17,11 +17,11 @@ from tests.helpers import make_known_scan
 def scan() -> ScanData:
     """Return a scan whose object guess is the truth."""
     known = make_known_scan(frame_size=32, side=4, photons=1e6, noise=False)
-    return dataclasses.replace(known.scan, object_guess=known.truth)
+    return dataclasses.replace(known.scan, object_guess=known.ground_truth)
 
 
 def test_cut_patches_explain_the_frames(scan: ScanData) -> None:
-    """With the probe shifted by what is left of the position, apart from the package's physics."""
+    """With the probe shifted by what is left of the position, without the package's physics."""
     check_ground_truth(scan)
     patches = ground_truth_patches(scan, np.arange(scan.frame_count))
     assert patches.dtype == np.complex64

@@ -12,7 +12,7 @@ from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.ground_truth import ground_truth_patches
-from ptychopinn_plugin.networks.cnn.inference import (
+from ptychopinn_plugin.networks.cnn.patch_inference import (
     Prediction,
     inference_batches,
     predict_patches,
@@ -36,7 +36,7 @@ class PerfectPredictor:
     """Returns the true patches of a batch, each with a phase of its own."""
 
     def __init__(self, known: KnownScan) -> None:
-        self.truth = known.truth
+        self.ground_truth = known.ground_truth
         self.random = np.random.default_rng(0)
         self.sizes: list[int] = []
 
@@ -44,7 +44,7 @@ class PerfectPredictor:
         self.sizes.append(len(batch.inputs))
         corners, _ = patch_placement(batch.positions_px, SIZE)
         phases = np.exp(1j * self.random.normal(0, 0.3, (len(corners), 1, 1)))
-        patches = (cut_patches(self.truth, corners, SIZE) * phases).astype(np.complex64)
+        patches = (cut_patches(self.ground_truth, corners, SIZE) * phases).astype(np.complex64)
         return Prediction(patches, 0.25 * float(np.vdot(batch.amplitudes, batch.amplitudes)))
 
 
@@ -77,9 +77,9 @@ def test_true_patches_give_the_true_object(known: KnownScan, batch_size: int) ->
     found = stitch_patches(known.scan, known.scan.probe, patches)
     lit = np.isfinite(found)
     assert lit.mean() > 0.5
-    found, truth = found[lit], known.truth[lit]
-    product = np.vdot(found, truth)
-    error = np.linalg.norm(found * product / abs(product) - truth) / np.linalg.norm(truth)
+    found, wanted = found[lit], known.ground_truth[lit]
+    product = np.vdot(found, wanted)
+    error = np.linalg.norm(found * product / abs(product) - wanted) / np.linalg.norm(wanted)
     assert error < 0.05
     assert [one.step for one in monitor.all] == list(range(1, len(predictor.sizes) + 1))
     assert monitor.all[-1].loss == pytest.approx(0.25)
@@ -96,9 +96,9 @@ def test_a_batch_holds_all_that_a_network_needs(known: KnownScan) -> None:
     batch = batches_for(known, 5)[0]
     np.testing.assert_array_equal(batch.probe, known.scan.probe)
     np.testing.assert_array_equal(np.fft.fftshift(batch.good), ~known.scan.mask)
-    scan = dataclasses.replace(known.scan, object_guess=known.truth)
+    scan = dataclasses.replace(known.scan, object_guess=known.ground_truth)
     frames = np.arange(3)
     corners, _ = patch_placement(scan.positions_px[frames], SIZE)
     np.testing.assert_array_equal(
-        ground_truth_patches(scan, frames), cut_patches(known.truth, corners, SIZE)
+        ground_truth_patches(scan, frames), cut_patches(known.ground_truth, corners, SIZE)
     )

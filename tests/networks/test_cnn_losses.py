@@ -113,26 +113,26 @@ def test_total_variation_is_the_mean_length_of_the_gradient(ops: Ops) -> None:
 
 
 def test_losses_of_patches_are_what_they_say(ops: Ops) -> None:
-    found, truth = patches(0), patches(10)
+    found, ground_truth = patches(0), patches(10)
     rng = np.random.default_rng(0)
     dose = rng.random((16, 16)).astype(np.float32)
     which = weights(realspace_weight=2, realspace_mae_weight=3)
-    error = np.average(np.abs(found - truth).mean(axis=0), weights=dose)
+    error = np.average(np.abs(found - ground_truth).mean(axis=0), weights=dose)
     variation = total_variation(NUMPY, found)
-    got = patches_loss(ops, which, ops.array(found), ops.array(truth), ops.array(dose))
+    got = patches_loss(ops, which, ops.array(found), ops.array(ground_truth), ops.array(dose))
     assert ops.number(got) == pytest.approx(2 * variation + 3 * error, rel=1e-4)
-    only_truth = weights(realspace_mae_weight=1)
-    assert patches_loss(NUMPY, only_truth, truth, truth, dose) < 1e-4
+    only_ground_truth = weights(realspace_mae_weight=1)
+    assert patches_loss(NUMPY, only_ground_truth, ground_truth, ground_truth, dose) < 1e-4
     assert weights().needs_ground_truth is False
-    assert only_truth.needs_ground_truth is True
+    assert only_ground_truth.needs_ground_truth is True
 
 
 def test_supervised_training_learns_from_the_object_alone() -> None:
     model = ModelConfig(architecture='cnn', model_type='supervised')
     assert LossWeights.from_config(model, TrainingConfig(), PHOTONS) == LossWeights(0, 0, 0, 1)
-    told = TrainingConfig(realspace_mae_weight=0.3, nll_weight=5, realspace_weight=1)
-    assert LossWeights.from_config(model, told, PHOTONS) == LossWeights(0, 0, 0, 0.3)
-    assert not LossWeights.from_config(model, told, PHOTONS).needs_counts
+    supervised = TrainingConfig(realspace_mae_weight=0.3, nll_weight=5, realspace_weight=1)
+    assert LossWeights.from_config(model, supervised, PHOTONS) == LossWeights(0, 0, 0, 0.3)
+    assert not LossWeights.from_config(model, supervised, PHOTONS).needs_counts
 
 
 @pytest.mark.pytorch
@@ -144,13 +144,13 @@ def test_gradients_agree_with_finite_differences() -> None:
     ops = TorchOps(torch.device('cpu'))
     which = weights(mae_weight=1, realspace_weight=1, realspace_mae_weight=1)
     expected, amplitudes = (torch.tensor(one, dtype=torch.float64) for one in frames())
-    found, truth = (torch.tensor(patches(seed), dtype=torch.complex128) for seed in (0, 10))
+    found, ground_truth = (torch.tensor(patches(seed), dtype=torch.complex128) for seed in (0, 10))
     dose = torch.ones(16, 16, dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda x: counts_loss(ops, which, x, amplitudes, None), expected.requires_grad_()
     )
     assert torch.autograd.gradcheck(
-        lambda x: patches_loss(ops, which, x[:1], truth[:1], dose), found.requires_grad_()
+        lambda x: patches_loss(ops, which, x[:1], ground_truth[:1], dose), found.requires_grad_()
     )
 
 

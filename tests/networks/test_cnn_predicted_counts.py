@@ -49,7 +49,7 @@ def grouped(
 ) -> GroupBatch:
     """Return a batch with the ground truth of the true object."""
     model = ModelConfig.model_validate({'architecture': 'cnn', 'gridsize': 2, **fields})
-    scan = dataclasses.replace(known.scan, object_guess=known.truth)
+    scan = dataclasses.replace(known.scan, object_guess=known.ground_truth)
     made = GroupedScan.from_scan(scan, model, [groups], with_ground_truth=True, overlap=overlap)
     return made.batch(groups)
 

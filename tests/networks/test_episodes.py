@@ -24,7 +24,7 @@ CONFIG = TrainingConfig(crop_frames=16, sparse_share=0.0)
 def scan() -> TrainingScan:
     known = make_known_scan(side=8, frame_size=32, step_px=4.0, photons=2e4)
     canvas = Canvas.for_scan(known.scan)
-    return TrainingScan.from_scan(known.scan, known.truth, canvas, 0.25)
+    return TrainingScan.from_scan(known.scan, known.ground_truth, canvas, 0.25)
 
 
 def test_the_same_stream_draws_the_same_episode(scan: TrainingScan) -> None:

@@ -236,7 +236,7 @@ def test_samples_are_spread_evenly() -> None:
 
 @pytest.mark.parametrize('n_groups', [81, 81 * 8])
 def test_members_are_drawn_evenly_from_all_neighbours(n_groups: int) -> None:
-    # 81 groups take one combination of 35 a frame; 8 times as many must be told apart.
+    # 81 groups take one combination of 35 a frame; 8 times as many must be distinguished.
     positions_px = raster(9)
     near = nearest(positions_px, 7)
     uses = np.zeros(7)

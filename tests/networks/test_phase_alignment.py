@@ -17,9 +17,9 @@ PROBE = make_probe(SIZE, modes=2)
 def cut_patches(side: int, step_px: float = 4.0) -> tuple[Complex, npt.NDArray[np.float64]]:
     positions = make_positions(side, step_px, SIZE)
     shape = np.ceil(positions.max(axis=0)).astype(int) + SIZE
-    truth = make_object((int(shape[0]), int(shape[1])))
+    ground_truth = make_object((int(shape[0]), int(shape[1])))
     corners = np.rint(positions).astype(int) - SIZE // 2
-    windows = np.lib.stride_tricks.sliding_window_view(truth, (SIZE, SIZE))
+    windows = np.lib.stride_tricks.sliding_window_view(ground_truth, (SIZE, SIZE))
     return windows[corners[:, 0], corners[:, 1]], positions
 
 

@@ -34,7 +34,7 @@ def known() -> KnownScan:
             metadata=metadata,
             source='sample.npz',
         ),
-        made.truth,
+        made.ground_truth,
     )
 
 

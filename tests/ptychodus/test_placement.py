@@ -50,7 +50,7 @@ def offset_px(known: KnownScan, given: Product, product: Product) -> npt.NDArray
     rows, columns = np.mgrid[first[0] : last[0], first[1] : last[1]]
     y_m = geometry.center_y_m + (rows - (geometry.height_px - 1) / 2) * geometry.pixel_height_m
     x_m = geometry.center_x_m + (columns - (geometry.width_px - 1) / 2) * geometry.pixel_width_m
-    truth = known.truth[first[0] : last[0], first[1] : last[1]]
+    truth = known.ground_truth[first[0] : last[0], first[1] : last[1]]
     found = in_the_world(product, y_m, x_m)
     found *= np.exp(-1j * np.angle(np.vdot(truth, found)))
     flat = [each - each.mean() for each in (truth, found)]

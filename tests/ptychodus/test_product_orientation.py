@@ -1,4 +1,4 @@
-"""A scan whose stage axes lie otherwise than its detector's, turned by the settings.
+"""A scan whose stage axes lie otherwise than its detector's, oriented by the settings.
 
 The law: what comes back explains the frames. Ptychodus' own geometry puts the positions of the
 product on its object, and the patches there give the measured frames.
@@ -42,28 +42,28 @@ PIXEL_SIZE = (1.1e-8, 1.3e-8)
 def known() -> KnownScan:
     made = make_known_scan(frame_size=32, side=6, step_px=4.0, photons=1e6)
     metadata = ScanMetadata(PIXEL_SIZE, 8800.0, 1.9, (3.2e-6, -7.1e-6))
-    return KnownScan(dataclasses.replace(made.scan, metadata=metadata), made.truth)
+    return KnownScan(dataclasses.replace(made.scan, metadata=metadata), made.ground_truth)
 
 
 @pytest.fixture(scope='module')
 def stored(known: KnownScan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp('turned')
+    folder = tmp_path_factory.mktemp('oriented')
     save_ptychodus_pair(folder, known.scan)
     return folder
 
 
 def spoilt(product: Product, way: OrientationConfig) -> Product:
-    """Return the product as a stage writes it whose axes have to be turned by `way`.
+    """Return the product as a stage writes it whose axes have to be oriented by `way`.
 
     Its object of ones lies around its positions, as Ptychodus makes it.
     """
     metres = np.array([(p.y_m, p.x_m) for p in product.probe_positions])
     flips = OrientationConfig(flip_x=way.flip_x, flip_y=way.flip_y)
-    turned = orient_positions(metres, flips)
-    turned = orient_positions(turned, OrientationConfig(transpose=way.transpose))
+    oriented = orient_positions(metres, flips)
+    oriented = orient_positions(oriented, OrientationConfig(transpose=way.transpose))
     positions = [
         ProbePosition(p.index, float(x), float(y))
-        for p, (y, x) in zip(product.probe_positions, turned, strict=True)
+        for p, (y, x) in zip(product.probe_positions, oriented, strict=True)
     ]
     object_ = product.object_
     if way.transpose:
@@ -114,7 +114,7 @@ def offset_px(product: Product, known: KnownScan) -> npt.NDArray[np.float64]:
     array = product.object_.get_layer(0)
     real, imaginary = (map_coordinates(part, places, order=3) for part in (array.real, array.imag))
     found = real + 1j * imaginary
-    truth = known.truth[low[0] : high[0], low[1] : high[1]]
+    truth = known.ground_truth[low[0] : high[0], low[1] : high[1]]
     found *= np.exp(-1j * np.angle(np.vdot(truth, found)))
     flat = [each - each.mean() for each in (truth, found)]
     shift = phase_cross_correlation(*flat, upsample_factor=100, normalization=None)[0]
@@ -137,10 +137,10 @@ def test_what_comes_back_explains_the_frames(
     *_, last = made.reconstruct(parameters)
     save_product(tmp_path / 'result.h5', last.product)
     product = load_product(tmp_path / 'result.h5')
-    turned = any(way.model_dump().values())
+    oriented = any(way.model_dump().values())
     assert misfit(product, known) < 2e-3
     assert np.abs(offset_px(product, known)).max() < 0.1
-    assert ('positions were turned as asked for' in product.metadata.comments) == turned
+    assert ('positions were turned as asked for' in product.metadata.comments) == oriented
     indexes = [p.index for p in product.probe_positions]
     assert indexes == [p.index for p in parameters.product.probe_positions]
     geometry = product.object_.get_geometry()
@@ -164,7 +164,7 @@ def test_a_reoriented_product_is_not_reoriented_again(
     spacing = [np.diff(scan.positions_px, axis=0) for scan in scans]
     np.testing.assert_allclose(spacing[0], np.diff(known.scan.positions_px, axis=0), atol=1e-6)
     np.testing.assert_allclose(spacing[1], spacing[0], atol=1e-6)
-    assert any('not turned again' in decision for decision in scans[1].decisions)
+    assert any('not oriented again' in decision for decision in scans[1].decisions)
     assert second.product.metadata.comments.count('were turned as asked for') == 1
     assert second.product.probe_positions is first.product.probe_positions
 

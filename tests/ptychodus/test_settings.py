@@ -92,19 +92,19 @@ def test_the_file_of_a_user_is_read_whatever_the_case(tmp_path: Path) -> None:
     assert settings.inference.read() == InferenceConfig(refine_iterations=7, update_probe=True)
 
 
-def test_changes_are_heard_of() -> None:
+def test_observers_are_notified_of_changes() -> None:
     from ptychodus.api.observer import Observable, Observer
 
-    class Ear(Observer):
-        heard = 0
+    class Counter(Observer):
+        changes = 0
 
         def _update(self, observable: Observable) -> None:
-            self.heard += 1
+            self.changes += 1
 
-    settings, ear = PluginSettings(SettingsRegistry()).training, Ear()
-    settings.add_observer(ear)
+    settings, counter = PluginSettings(SettingsRegistry()).training, Counter()
+    settings.add_observer(counter)
     settings.parameters['epochs'].set_value(3)
-    assert ear.heard == 1
+    assert counter.changes == 1
     assert settings.read().epochs == 3
 
 
@@ -124,7 +124,7 @@ def test_a_backend_that_is_not_installed_stays_chosen() -> None:
     assert settings.read().backend == 'tensorflow'
 
 
-def test_values_out_of_range_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_values_out_of_range_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     settings = PluginSettings(SettingsRegistry()).training
     settings.parameters['epochs'].set_value(0)
     assert settings.read().epochs == 1
@@ -159,7 +159,7 @@ def test_fields_say_the_architecture_that_they_are_for() -> None:
     assert field_traits(ExecutionConfig.model_fields['accelerator']).architecture is None
 
 
-def test_settings_that_do_not_go_together_are_told_without_a_name() -> None:
+def test_settings_that_do_not_go_together_are_reported_without_a_name() -> None:
     settings = PluginSettings(SettingsRegistry()).execution
     settings.parameters['accelerator'].set_value('mps')
     settings.parameters['devices'].set_value(2)

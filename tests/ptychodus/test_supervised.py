@@ -45,35 +45,35 @@ def make(engine_type: type[SlowEngine], **options: Any) -> SupervisedReconstruct
 
 
 @pytest.fixture
-def with_truth(parameters: ReconstructInput, known: KnownScan) -> ReconstructInput:
+def with_ground_truth(parameters: ReconstructInput, known: KnownScan) -> ReconstructInput:
     """Return the input with the true object in its product."""
     given = parameters.product.object_
-    truth = Object(known.truth, given.get_pixel_geometry(), given.get_center())
+    truth = Object(known.ground_truth, given.get_pixel_geometry(), given.get_center())
     product = dataclasses.replace(parameters.product, object_=truth)
     return dataclasses.replace(parameters, product=product)
 
 
 def test_the_network_and_its_training_are_settled(
     engine_type: type[SlowEngine],
-    with_truth: ReconstructInput,
+    with_ground_truth: ReconstructInput,
     known: KnownScan,
     tmp_path: Path,
 ) -> None:
     made = make(engine_type)
     assert made.name == 'Supervised'
-    made.export_training_data(tmp_path / 'train_data.npz', with_truth)
+    made.export_training_data(tmp_path / 'train_data.npz', with_ground_truth)
     guess = load_npz(tmp_path / 'train_data.npz').object_guess
     assert guess is not None
-    np.testing.assert_array_equal(guess, known.truth)
+    np.testing.assert_array_equal(guess, known.ground_truth)
     *_, last = made.train(tmp_path, tmp_path / 'out')
     assert len(last.training_loss) == 4
     (call,) = engine_type.made[0].calls
     settled = MODEL.model_copy(update={'architecture': 'cnn', 'model_type': 'supervised'})
     assert call['model'] == settled
     assert load_model(tmp_path / 'out' / 'model.safetensors').manifest.model == settled
-    *_, output = made.reconstruct(with_truth)
+    *_, output = made.reconstruct(with_ground_truth)
     assert engine_type.made[0].calls[-1]['model'] is not None
-    assert output.product.probe_positions is with_truth.product.probe_positions
+    assert output.product.probe_positions is with_ground_truth.product.probe_positions
 
 
 def test_a_flat_object_is_refused_with_a_sentence(
@@ -94,10 +94,10 @@ def test_a_flat_object_is_refused_with_a_sentence(
 
 
 def test_a_folder_with_the_true_product_is_enough(
-    engine_type: type[SlowEngine], with_truth: ReconstructInput, folder: Path, tmp_path: Path
+    engine_type: type[SlowEngine], with_ground_truth: ReconstructInput, folder: Path, tmp_path: Path
 ) -> None:
     product = load_product(folder / 'product.h5')
-    truth = dataclasses.replace(product, object_=with_truth.product.object_)
+    truth = dataclasses.replace(product, object_=with_ground_truth.product.object_)
     save_product(folder / 'product.h5', truth)
     outputs = list(make(engine_type).train(folder, tmp_path / 'out'))
     assert len(outputs) == 5
@@ -105,7 +105,7 @@ def test_a_folder_with_the_true_product_is_enough(
 
 def test_both_reconstructors_of_the_library_share_a_worker_and_not_a_model(
     engine_type: type[SlowEngine],
-    with_truth: ReconstructInput,
+    with_ground_truth: ReconstructInput,
     folder: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -118,7 +118,7 @@ def test_both_reconstructors_of_the_library_share_a_worker_and_not_a_model(
     pinn, supervised = cast('tuple[SupervisedReconstructor, ...]', tuple(library))
     assert (pinn.name, supervised.name) == ('PINN', 'Supervised')
     list(pinn.train(folder, tmp_path))
-    list(supervised.reconstruct(with_truth))
+    list(supervised.reconstruct(with_ground_truth))
     (engine,) = engine_type.made
     assert engine.calls[0]['model'].architecture == 'unrolled'
     assert engine.calls[1]['model'] is None
@@ -126,7 +126,9 @@ def test_both_reconstructors_of_the_library_share_a_worker_and_not_a_model(
     assert engine.closed
 
 
-def test_stop_reaches_it(engine_type: type[SlowEngine], with_truth: ReconstructInput) -> None:
+def test_stop_reaches_it(
+    engine_type: type[SlowEngine], with_ground_truth: ReconstructInput
+) -> None:
     class Stopped:
         def should_stop(self) -> bool:
             return True
@@ -138,7 +140,7 @@ def test_stop_reaches_it(engine_type: type[SlowEngine], with_truth: ReconstructI
     library.settings.execution.parameters['backend'].set_value('pytorch')
     library.connect_host(Stopped())
     for reconstructor in library:
-        assert list(reconstructor.reconstruct(with_truth)) == []
+        assert list(reconstructor.reconstruct(with_ground_truth)) == []
 
 
 @pytest.mark.slow
@@ -146,7 +148,7 @@ def test_stop_reaches_it(engine_type: type[SlowEngine], with_truth: ReconstructI
 def test_it_learns_the_known_object_in_its_worker(backend: Backend, tmp_path: Path) -> None:
     """Through the worker process, at the default learning rate, on the scan it was trained on."""
     known = make_known_scan(frame_size=64, side=7, step_px=6.0, photons=1e5)
-    scan = dataclasses.replace(known.scan, object_guess=known.truth)
+    scan = dataclasses.replace(known.scan, object_guess=known.ground_truth)
     save_ptychodus_pair(tmp_path, scan)
     made = SupervisedReconstructor(
         backend=backend,
@@ -166,6 +168,6 @@ def test_it_learns_the_known_object_in_its_worker(backend: Backend, tmp_path: Pa
     low, high = (np.rint(each).astype(int) for each in (
         scan.positions_px.min(axis=0), scan.positions_px.max(axis=0)))  # fmt: skip
     seen = slice(low[0], high[0]), slice(low[1], high[1])
-    found, truth = output.product.object_.get_layer(0)[seen], known.truth[seen]
+    found, truth = output.product.object_.get_layer(0)[seen], known.ground_truth[seen]
     found = found * np.exp(-1j * np.angle(np.vdot(truth, found)))
     assert np.corrcoef(np.angle(found).ravel(), np.angle(truth).ravel())[0, 1] > 0.5

@@ -43,7 +43,7 @@ def test_bad_counts_name_frame_and_pixel(scan: ScanData, value: float, kind: str
     assert 'frame 4, pixel row 7, column 11' in fault
 
 
-def test_each_kind_of_bad_count_is_told_with_its_number(scan: ScanData) -> None:
+def test_each_kind_of_bad_count_is_reported_with_its_number(scan: ScanData) -> None:
     counts = scan.counts.copy()
     counts[2, 3, 4:7] = np.nan
     counts[5, 0, 0] = -1

@@ -110,7 +110,7 @@ def test_a_probe_of_about_the_right_scale_is_not_touched(tmp_path: Path) -> None
     np.testing.assert_array_equal(read.probe, scan.probe * np.float32(1.2))
 
 
-def test_the_gauge(tmp_path: Path) -> None:
+def test_the_scale_of_counts_and_probe_leaves_the_object(tmp_path: Path) -> None:
     """Four times the counts and twice the probe leave the object where it is."""
     known = make_known_scan(frame_size=16, side=3, noise=False)
     brighter = write(
@@ -122,7 +122,7 @@ def test_the_gauge(tmp_path: Path) -> None:
     read = load_npz(brighter)
     np.testing.assert_allclose(
         read.counts,
-        expected_counts(known.truth, read.probe, read.positions_px),
+        expected_counts(known.ground_truth, read.probe, read.positions_px),
         rtol=1e-3,
         atol=1e-3 * float(read.counts.max()) ** 0.5,
     )

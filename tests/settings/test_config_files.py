@@ -79,7 +79,7 @@ def test_both_kinds_of_files_say_the_same(tmp_path: Path, name: str, text: str) 
         ('s.ini', 'epochs = 1', "ends in '.ini'; a configuration file ends in .toml, .yaml"),
     ],
 )
-def test_what_a_file_should_not_hold_is_told(
+def test_what_a_file_should_not_hold_is_reported(
     tmp_path: Path, name: str, text: str, sentence: str
 ) -> None:
     path = tmp_path / name
@@ -109,10 +109,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_old_names_in_a_file_are_translated(tmp_path: Path) -> None:
     path = tmp_path / 's.yaml'
     path.write_text('nepochs: 3\nmodel:\n  object.big: false\n')
-    with pytest.warns(LegacyNameWarning) as told:
+    with pytest.warns(LegacyNameWarning) as warned:
         run = create_training_config(SCAN, config_file=path)
     assert (run.training.epochs, run.model.object_big) == (3, False)
-    assert len(told) == 2
+    assert len(warned) == 2
     path.write_text('nepochs: 3\nepochs: 3\n')
     with pytest.raises(ConfigError, match='are both epochs'), pytest.warns(LegacyNameWarning):
         create_training_config(SCAN, config_file=path)

@@ -55,7 +55,7 @@ def test_values_are_not_looked_at(
     assert most < 300_000  # the probe alone has 4 MB
 
 
-def test_without_a_probe_the_frames_tell(tmp_path: Path) -> None:
+def test_without_a_probe_the_frames_give_it(tmp_path: Path) -> None:
     # The probe may come from a file of its own.
     np.savez(tmp_path / 's.npz', diff3d=np.zeros((48, 48, 9)))
     assert create_training_config(tmp_path / 's.npz').model.frame_size == 48
@@ -64,7 +64,7 @@ def test_without_a_probe_the_frames_tell(tmp_path: Path) -> None:
         create_training_config(tmp_path / 's.npz')
 
 
-def test_files_of_ptychodus_tell_it_too(tmp_path: Path) -> None:
+def test_files_of_ptychodus_give_it_too(tmp_path: Path) -> None:
     with h5py.File(tmp_path / 'product.h5', 'w') as file:
         file['probe'] = np.zeros((1, 2, 48, 48), np.complex64)
     for path in (tmp_path, tmp_path / 'product.h5', tmp_path / 'diffraction.h5'):
@@ -75,7 +75,7 @@ def test_files_of_ptychodus_tell_it_too(tmp_path: Path) -> None:
     assert create_training_config(tmp_path).model.frame_size == 48
 
 
-def test_what_is_no_scan_is_told(tmp_path: Path) -> None:
+def test_what_is_no_scan_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ScanDataError, match='there is no file'):
         create_training_config(tmp_path / 'none.npz')
     with pytest.raises(ScanDataError, match='there is no probe in'):

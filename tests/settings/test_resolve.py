@@ -152,7 +152,7 @@ def test_other_data_than_asked_for_are_refused(scan_file: Path) -> None:
         create_training_config(scan_file, frame_size=64)
 
 
-def test_all_faults_are_told_at_once(scan_file: Path) -> None:
+def test_all_faults_are_reported_at_once(scan_file: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         create_training_config(scan_file, epochs=0, learning_rat=1e-3, xyz=1, gridsize='big')
     assert len(caught.value.faults) == 4

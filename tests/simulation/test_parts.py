@@ -121,7 +121,7 @@ class TestSamples:
         assert power[frequency > 0.48].sum() < 1e-3 * power.sum()
 
     @pytest.mark.parametrize('kind', get_args(ObjectKind))
-    def test_amplitude_and_phase_are_drawn_apart_save_for_the_star(self, kind: ObjectKind) -> None:
+    def test_amplitude_and_phase_are_independent_save_for_the_star(self, kind: ObjectKind) -> None:
         sample = make_object(kind, (150, 120), generator())
         together = abs(np.corrcoef(np.abs(sample).ravel(), np.angle(sample).ravel())[0, 1])
         assert (together < 0.8) == (kind != 'siemens')

@@ -63,9 +63,9 @@ def test_noise_is_that_of_photons() -> None:
 def test_modes_add_incoherently() -> None:
     made = simulate(small(probe_modes=3))
     positions = made.scan.positions_px
-    apart = [expected_counts(made.ground_truth, mode[None], positions) for mode in made.probe]
+    modes = [expected_counts(made.ground_truth, mode[None], positions) for mode in made.probe]
     together = expected_counts(made.ground_truth, made.probe, positions)
-    np.testing.assert_allclose(np.sum(apart, axis=0), together, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(np.sum(modes, axis=0), together, rtol=1e-4, atol=1e-3)
 
 
 def test_a_fraction_of_a_pixel_moves_the_probe_over_the_sample() -> None:

@@ -66,7 +66,7 @@ def probe_of(solver: AcceleratedSolver) -> Values:
 def core_score(solver: AcceleratedSolver, known: KnownScan) -> Score:
     """Compare the object with the truth between the outermost positions."""
     core = scanned_core(known.scan.positions_px)
-    return score(object_of(solver)[core], known.truth[core])
+    return score(object_of(solver)[core], known.ground_truth[core])
 
 
 def defocused(probe: Values, radians: float = 30.0) -> Values:
@@ -142,6 +142,6 @@ def raster_scan(side: int = 9, step_px: float = 5.0, photons: float = 1e6) -> Kn
     nodes = np.indices((side, side)).reshape(2, -1).T.astype(np.float64)
     size = known.scan.frame_size
     positions = nodes * step_px + size // 2 + 3
-    counts = expected_counts(known.truth, known.scan.probe, positions).astype(np.float32)
+    counts = expected_counts(known.ground_truth, known.scan.probe, positions).astype(np.float32)
     scan = dataclasses.replace(known.scan, positions_px=positions, counts=counts)
-    return KnownScan(scan, known.truth)
+    return KnownScan(scan, known.ground_truth)

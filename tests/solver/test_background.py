@@ -16,7 +16,7 @@ def with_background(background: Values, bad_pixels: int = 0) -> ScanData:
     """Return a noisy scan with a background (N, N) of counts, zero frequency at its centre."""
     known = known_scan(side=7, photons=2e4, bad_pixels=bad_pixels)
     scan = known.scan
-    counts = expected_counts(known.truth, scan.probe, scan.positions_px) + background
+    counts = expected_counts(known.ground_truth, scan.probe, scan.positions_px) + background
     noisy = np.random.default_rng(4).poisson(counts).astype(np.float32)
     noisy[:, scan.mask] = 0
     return ScanData(counts=noisy, positions_px=scan.positions_px, probe=scan.probe, mask=scan.mask)

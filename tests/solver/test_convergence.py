@@ -110,11 +110,11 @@ def test_the_object_lies_where_the_positions_say(
     scan = with_positions(known.scan, lambda positions: positions + offset_px)
     solver = solve(ops, scan, 20)
     core = scanned_core(known.scan.positions_px, margin=2)
-    found, wanted = object_of(solver)[core], move(known.truth, offset_px)[core]
+    found, wanted = object_of(solver)[core], move(known.ground_truth, offset_px)[core]
     np.testing.assert_allclose(distance(found, wanted), 0, atol=0.02)
     assert np.linalg.norm(aligned(found, wanted) - wanted) < 0.02 * np.linalg.norm(wanted)
     if any(offset_px):
-        assert np.abs(distance(found, known.truth[core])).max() > 0.1
+        assert np.abs(distance(found, known.ground_truth[core])).max() > 0.1
 
 
 def test_the_scale_of_the_counts_stays_with_the_probe(ops: Ops) -> None:
@@ -130,7 +130,7 @@ def test_the_scale_of_the_counts_stays_with_the_probe(ops: Ops) -> None:
 
 def test_empty_space_is_one(ops: Ops, known: KnownScan) -> None:
     positions = known.scan.positions_px
-    empty = np.ones_like(known.truth)
+    empty = np.ones_like(known.ground_truth)
     counts = expected_counts(empty, known.scan.probe, positions).astype(np.float32)
     solver = make_solver(ops, dataclasses.replace(known.scan, counts=counts))
     assert solver.one_pass() < 1e-9

@@ -70,7 +70,7 @@ def test_an_empty_object_leaves_all_unexplained() -> None:
 
 def test_the_expected_noise_is_that_of_the_true_object() -> None:
     known = known_scan(side=8, noise=True, photons=1e4)
-    solver = with_object(solver_of(NumpyOps(), known.scan, 0), lambda _: known.truth)
+    solver = with_object(solver_of(NumpyOps(), known.scan, 0), lambda _: known.ground_truth)
     misfits = amplitude_misfits(solver)
     assert misfits.found == pytest.approx(misfits.noise, rel=0.05)
     assert abs(misfits.unexplained) < 0.05

@@ -102,7 +102,7 @@ def tilts_of(solver: AcceleratedSolver) -> Values:
 def test_a_tilt_goes_to_the_object(ops: Ops) -> None:
     known = known_scan(side=6)
     solver = make_solver(ops, known.scan, update_probe=True)
-    solver.set_object(ops.array(known.truth))
+    solver.set_object(ops.array(known.ground_truth))
     solver.passes = 1
     DriftEstimator().after_pass(solver)
     basis = solver.problem.basis
@@ -134,14 +134,14 @@ def drifting(known: KnownScan) -> KnownScan:
     counts = np.concatenate(
         [
             expected_counts(
-                known.truth,
+                known.ground_truth,
                 np.fft.ifft2(np.fft.fft2(probe) * np.exp(1j * where * lens)).astype(np.complex64),
                 position[None],
             )
             for where, position in zip(along, known.scan.positions_px, strict=True)
         ]
     )
-    return KnownScan(with_counts(known.scan, lambda _: counts), known.truth)
+    return KnownScan(with_counts(known.scan, lambda _: counts), known.ground_truth)
 
 
 def test_a_drifting_probe_is_followed(ops: Ops) -> None:

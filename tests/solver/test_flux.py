@@ -37,7 +37,7 @@ def rough(known: KnownScan, values: Values) -> Values:
 
 def scaled(known: KnownScan, factors: Values) -> KnownScan:
     scan = with_counts(known.scan, lambda counts: counts * factors[:, None, None])
-    return KnownScan(scan, known.truth)
+    return KnownScan(scan, known.ground_truth)
 
 
 def test_known_factors_come_back(ops: Ops) -> None:

@@ -44,8 +44,8 @@ def _at_truth(ops: Ops, known: KnownScan, **settings: Any) -> AcceleratedSolver:
     solver = _prepared(ops, known.scan, **settings)
     top, left = -np.asarray(solver.problem.canvas.origin_px)
     canvas_object = np.ones(solver.problem.canvas.shape, np.complex64)
-    height, width = known.truth.shape
-    canvas_object[top : top + height, left : left + width] = known.truth
+    height, width = known.ground_truth.shape
+    canvas_object[top : top + height, left : left + width] = known.ground_truth
     placed = ops.array(canvas_object)
     solver.transform(lambda unknowns: unknowns._replace(canvas_object=placed))
     return solver

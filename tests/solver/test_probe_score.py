@@ -17,7 +17,7 @@ def test_the_score_tells_a_right_probe_from_one_out_of_focus(ops: Ops) -> None:
     wrong = with_probe(known.scan, out_of_focus)
 
     def score_of(scan: ScanData) -> float:
-        return probe_score(with_object(make_solver(ops, scan), lambda _: known.truth))
+        return probe_score(with_object(make_solver(ops, scan), lambda _: known.ground_truth))
 
     # With the true object only noise is left: one for each of the probe's pixels, less where
     # detector pixels hold few counts.

@@ -28,10 +28,10 @@ def whole_misfit(problem: Problem, canvas_object: Values, probe: Values) -> floa
 def test_the_truth_explains_the_counts(ops: Ops, modes: int) -> None:
     known = known_scan(side=4, modes=modes, bad_pixels=20)
     problem = Problem.for_scan(ops, known.scan, 3, fixed_probe=True)
-    assert problem.canvas.shape == known.truth.shape
-    misfit = whole_misfit(problem, known.truth, known.scan.probe)
+    assert problem.canvas.shape == known.ground_truth.shape
+    misfit = whole_misfit(problem, known.ground_truth, known.scan.probe)
     assert misfit < 1e-9 * problem.total_counts
-    sweep = problem.sweep(place(ops, known.truth, known.scan.probe), 0, with_probe=True)
+    sweep = problem.sweep(place(ops, known.ground_truth, known.scan.probe), 0, with_probe=True)
     peak = np.abs(ops.numpy(sweep.dose)).max()
     assert np.abs(ops.numpy(sweep.direction)).max() < 1e-4 * peak
 
@@ -39,7 +39,7 @@ def test_the_truth_explains_the_counts(ops: Ops, modes: int) -> None:
 def test_misfit_is_that_of_the_formula(ops: Ops) -> None:
     known = make_known_scan(side=4, modes=2, bad_pixels=100)
     scan = known.scan
-    guess, probe = make_object(known.truth.shape, seed=9), make_probe(32, 2, photons=8e4)
+    guess, probe = make_object(known.ground_truth.shape, seed=9), make_probe(32, 2, photons=8e4)
     difference = np.sqrt(expected_counts(guess, probe, scan.positions_px)) - np.sqrt(scan.counts)
     wanted = float(np.sum(difference[:, ~scan.mask] ** 2))
     problem = Problem.for_scan(ops, scan, 3, fixed_probe=False)
@@ -57,7 +57,7 @@ def test_patches_beyond_the_guess_move_the_origin_only(ops: Ops) -> None:
     row = -problem.canvas.origin_px[0]
     assert row > 0
     placed = np.ones(problem.canvas.shape, np.complex64)
-    placed[: known.truth.shape[0] - 9 + row] = known.truth[9 - row :]
+    placed[: known.ground_truth.shape[0] - 9 + row] = known.ground_truth[9 - row :]
     assert whole_misfit(problem, placed, moved.probe) < 1e-9 * problem.total_counts
 
 

@@ -214,7 +214,7 @@ def test_finish_before_any_pass_keeps_the_start(ops: Ops) -> None:
 
 def test_finish_can_go_back_to_the_first_state(ops: Ops) -> None:
     solver = make_solver(ops, known_scan(side=5).scan, object_step=2.0, subsets=16)
-    begun = known_scan(side=5).truth
+    begun = known_scan(side=5).ground_truth
     solver.set_object(ops.array(begun))
     first = solver.residual()
     solver.one_pass()

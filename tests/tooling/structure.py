@@ -14,10 +14,14 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 PACKAGE = Path(__file__).parents[2] / 'src' / 'ptychopinn_plugin'
+Documented: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # Parallel rooms hold the same subject for another framework or network under the same name.
 PARALLEL = ({'backends/pytorch', 'backends/tensorflow'}, {'networks/unrolled', 'networks/cnn'})
+# A protocol has the name of the modules that implement it.
+SAME_SUBJECT = {'ops': {'physics', 'backends/pytorch', 'backends/tensorflow'}}
 
 
 def sources() -> list[Path]:
@@ -26,7 +30,10 @@ def sources() -> list[Path]:
 
 
 def shared_names() -> dict[str, list[str]]:
-    """Return the module names that stand in several rooms which are not parallel to each other."""
+    """Return the module names that mean different things in several rooms.
+
+    A name may stand in rooms that are parallel to each other, or in those of `SAME_SUBJECT`.
+    """
     rooms: dict[str, set[str]] = defaultdict(set)
     for path in sources():
         if not path.stem.startswith('__'):
@@ -34,7 +41,9 @@ def shared_names() -> dict[str, list[str]]:
     return {
         name: sorted(places)
         for name, places in rooms.items()
-        if len(places) > 1 and not any(places <= parallel for parallel in PARALLEL)
+        if len(places) > 1
+        and not any(places <= parallel for parallel in PARALLEL)
+        and not places <= SAME_SUBJECT.get(name, set())
     }
 
 
@@ -54,13 +63,32 @@ def function_lengths() -> list[int]:
 
 def documented_share() -> float:
     """Return the share of public functions and classes that have a docstring."""
-    found = [
-        ast.get_docstring(node) is not None
-        for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith('_')
-    ]
+    found = [ast.get_docstring(node) is not None for _, node in public_names()]
     return sum(found) / len(found)
+
+
+def undocumented() -> list[str]:
+    """Return the public functions and classes that have no docstring."""
+    return [
+        f'{path.relative_to(PACKAGE).as_posix()}:{node.lineno} {node.name}'
+        for path, node in public_names()
+        if ast.get_docstring(node) is None
+    ]
+
+
+def public_names() -> Iterator[tuple[Path, Documented]]:
+    """Yield public functions, classes and methods; what is defined inside a function is private."""
+    for path in sources():
+        for node in _definitions(ast.parse(path.read_text()).body):
+            yield path, node
+
+
+def _definitions(body: list[ast.stmt]) -> Iterator[Documented]:
+    for node in body:
+        if isinstance(node, Documented) and not node.name.startswith('_'):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from _definitions(node.body)
 
 
 def comments_per_100_lines() -> float:

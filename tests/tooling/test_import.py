@@ -1,4 +1,4 @@
-"""What `import ptychopinn_plugin` must not load, and what it may cost."""
+"""Modules that `import ptychopinn_plugin` must not load, and its duration."""
 
 import json
 import statistics
@@ -37,7 +37,7 @@ def test_import_costs_little_more_than_numpy() -> None:
 
 
 @pytest.mark.pytorch
-def test_lightning_and_the_compiler_wait_until_they_are_needed() -> None:
+def test_lightning_and_the_compiler_are_imported_when_needed() -> None:
     code = (
         'import sys\n'
         'from ptychopinn_plugin.config import ExecutionConfig\n'

@@ -1,4 +1,4 @@
-"""What is unpacked equals what was packed."""
+"""Unpacked objects equal the packed ones."""
 
 import dataclasses
 import inspect

@@ -166,8 +166,10 @@ def with_backend(execution: ExecutionConfig, backend: Backend | None) -> Executi
     """
     if backend is None and 'backend' not in execution.model_fields_set:
         backend = default_backend()
+    # A backend that was named is taken or refused, never replaced by another.
     if backend is not None:
         named = {**execution.model_dump(), 'backend': backend_spec(backend).name}
+        # Not `model_copy`, which validates nothing.
         execution = ExecutionConfig.model_validate(named)
     check_supported(execution)
     return execution
@@ -213,6 +215,7 @@ def _install_command(spec: BackendSpec) -> str:
 
 def _is_installed(backend: Backend) -> bool:
     spec = BACKENDS[backend]
+    # Importing a framework takes seconds.
     return all(importlib.util.find_spec(name) is not None for name in (spec.module, *spec.packages))
 
 

@@ -56,7 +56,7 @@ def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRu
 
 
 def _create(create: Callable[[], Run]) -> Run:
-    """Return a run with its backend, after telling of old names in the file."""
+    """Return a run with its backend, after warning of old names in the file."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter('always', LegacyNameWarning)
         run = create()

@@ -10,7 +10,7 @@ Architecture: TypeAlias = Literal['unrolled', 'cnn']
 
 @dataclass(frozen=True)
 class ArchitectureTraits:
-    """What the rest of the package needs to know of an architecture.
+    """Properties of an architecture that the rest of the package uses.
 
     Attributes:
         display_name: for the description of the setting `architecture`.

@@ -26,7 +26,7 @@ class FieldTraits:
 
     Attributes:
         unit: of the value, '' for a plain number.
-        advanced: whether help and a graphical page show the field apart from the common ones.
+        advanced: whether help and a graphical page show the field separately from the common ones.
         architecture: the only architecture that uses the field, None if all do.
     """
 

@@ -70,7 +70,7 @@ class ExecutionConfig(Config):
     )
 
     @model_validator(mode='after')
-    def _agree(self) -> Self:
+    def _check_combinations(self) -> Self:
         """Refuse devices, machines and strategies that do not go together."""
         together = self.devices * self.num_nodes
         if self.strategy == 'fsdp' and self.accelerator not in ('auto', 'cuda'):

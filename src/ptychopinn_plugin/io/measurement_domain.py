@@ -69,6 +69,7 @@ def negative_amplitudes(amplitude: FloatArray, key: str) -> list[str]:
 
 def square_in_place(amplitude: FloatArray) -> None:
     """Square amplitudes to intensities without a second copy."""
+    # An overflow becomes infinite, which the check of the scan reports.
     with np.errstate(over='ignore'):
         np.multiply(amplitude, amplitude, out=amplitude)
 
@@ -76,6 +77,7 @@ def square_in_place(amplitude: FloatArray) -> None:
 def are_whole_numbers(intensity: FloatArray) -> bool:
     """Return whether squared amplitudes are whole numbers within float32's accuracy."""
     for _, some in frame_chunks(intensity):
+        # NaN and infinite values count as not whole; the check of the scan reports them.
         with np.errstate(invalid='ignore'):
             off = np.abs(some - np.rint(some))
         if not np.all(off <= SQUARE_TOLERANCE * some):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+# Bounds the memory beside that of the array itself.
 CHUNK_BYTES = 4 * 2**20
 
 
@@ -40,6 +41,7 @@ def read_header(stream: IO[bytes]) -> ArrayHeader:
         return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
     if version == (2, 0):
         return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
+    # Version 3.0 is for names of fields in structured arrays.
     raise ValueError(f'array format version {version} is not a plain array of numbers')
 
 

@@ -116,6 +116,7 @@ class NpzArchive:
         member = f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
         try:
             info = self._zip.getinfo(member)
+            # NumPy writes no others, and these need modules that may be missing.
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f'compression method {info.compress_type} is not that of .npz')
             with self._zip.open(info) as stream:
@@ -129,6 +130,7 @@ class NpzArchive:
                         ],
                         str(self.path),
                     )
+                # Before the array is allocated: a damaged header may promise any size.
                 if info.file_size < header.nbytes:
                     raise ValueError(f'{header.nbytes} bytes were promised, {info.file_size} held')
                 yield stream, header

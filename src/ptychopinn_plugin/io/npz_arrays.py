@@ -14,6 +14,7 @@ from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray
 
 Array = npt.NDArray[Any]
 
+# The name in scans, then that in reconstructions.
 PROBE_KEYS = ('probeGuess', 'probe')
 
 

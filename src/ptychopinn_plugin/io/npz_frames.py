@@ -15,6 +15,7 @@ from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 AxisOrder: TypeAlias = Literal['nhw', 'hwn']
 
+# The canonical name first; `diff3d` is that of older files and of Ptychodus' exports.
 FRAME_KEYS = ('diffraction', 'diff3d')
 
 
@@ -95,6 +96,7 @@ def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray
     Returns:
         The mask, if there is one, centred likewise.
     """
+    # In place, a few frames at a time: no second copy of the stack.
     for _, some in frame_chunks(frames):
         some[...] = np.fft.fftshift(some, axes=(1, 2))
     return None if mask is None else np.fft.fftshift(mask)

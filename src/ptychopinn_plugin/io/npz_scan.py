@@ -78,6 +78,7 @@ def load_npz(
             )
         metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
         builder.metadata = metadata or ScanMetadata()
+        # Only Ptychodus, from 1.7 on, writes both.
         export = stored.key == 'diff3d' and 'bad_pixels' in archive
     if export:
         _shift_exported_positions(builder, stored.values.shape[2])
@@ -136,13 +137,16 @@ def _scale_counts(
     domain, reason = decide_domain(stored, declared, asked, export)
     builder.decisions.append(reason)
     if builder.mask is not None:
+        # Bad pixels may hold anything; they must not count as photons.
         stored.values[:, builder.mask] = 0
     are_counts = domain == 'counts'
     if domain == 'amplitude':
         builder.faults += negative_amplitudes(stored.values, stored.key)
+        # After the cast to float32: small integers would wrap around.
         square_in_place(stored.values)
         if are_whole_numbers(stored.values):
             are_counts = True
+            # Squares of float32 roots miss whole numbers by rounding.
             np.rint(stored.values, out=stored.values)
             builder.decisions.append('the squares are whole numbers, so they are photon counts')
     return scale_to_photons(stored.values, photons, nphotons, are_counts, builder.decisions)

@@ -71,6 +71,7 @@ def _instrument(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         'detector_distance_m': known.detector_distance_m,
     }
     if known.pixel_size_m and known.photon_energy_ev and known.detector_distance_m:
+        # In the far field an object pixel is wavelength * distance / (N * detector pixel).
         wavelength_m = EV_METRE / known.photon_energy_ev
         extent_m = known.pixel_size_m[1] * scan.frame_size
         scalars['detector_pixel_size_m'] = wavelength_m * known.detector_distance_m / extent_m

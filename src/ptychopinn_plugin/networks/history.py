@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 # An episode's loss falls below 0 where an object fits held-out frames better than the reference
 # does; reported losses stay positive, for logarithmic axes.

@@ -85,5 +85,6 @@ def _blank(
     if guess is None:
         return None
     shape = guess.shape[::-1] if transpose else guess.shape
+    # Rounded first: 100.0000001 pixels are 100.
     rows, columns = (int(side) for side in np.ceil(np.round(shape * stretch, 6)))
     return np.ones((rows, columns), dtype=np.complex64)

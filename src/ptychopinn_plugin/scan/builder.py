@@ -75,6 +75,7 @@ class ScanBuilder:
             self._raise_without_frames()
         shape = self.counts.shape[1:]
         mask = np.zeros(shape, dtype=np.bool_) if self.mask is None else self.mask
+        # A mask of another shape is reported by the check of the scan.
         if mask.any() and mask.shape == shape:
             self.counts[:, mask] = 0
         if self.probe is not None and not probe_value_faults(self.probe):

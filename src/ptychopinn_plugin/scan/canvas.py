@@ -59,6 +59,7 @@ def patch_placement(
         The coordinate of each patch's pixel (0, 0), round(position) - N//2, int64 (n, 2); the
         sub-pixel rest, by which its probe is shifted, float32 (n, 2).
     """
+    # In float64: float32 would lose the sub-pixel rest far from the origin.
     nearest = np.rint(positions_px)
     corners = nearest.astype(np.int64) - size // 2
     return corners, (positions_px - nearest).astype(np.float32)

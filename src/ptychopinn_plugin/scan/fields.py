@@ -1,4 +1,4 @@
-"""The fields of a scan that its checks read, apart from `ScanData`, which runs the checks."""
+"""The fields of a scan that its checks read, separate from `ScanData`, which runs the checks."""
 
 from __future__ import annotations
 

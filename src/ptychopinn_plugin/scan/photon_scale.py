@@ -46,6 +46,7 @@ def scale_to_photons(
         return 1.0
     factor = wanted / mean
     if photons is None:
+        # Counts are photons whatever the file says of their mean.
         if photon_counts:
             if _differs(factor, PHOTON_TOLERANCE):
                 decisions.append(
@@ -84,6 +85,7 @@ def match_probe(
         return probe
     if not _differs(power / mean, PROBE_TOLERANCE):
         return probe
+    # A probe that fitted the stored frames is scaled as they were.
     if not _differs(power * factor / mean, PROBE_TOLERANCE):
         decisions.append(f'the probe was scaled with the frames, to {power * factor:.4g} photons')
         return _scaled(probe, factor)

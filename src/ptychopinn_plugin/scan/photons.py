@@ -20,10 +20,12 @@ def frame_photons(counts: FloatArray, mask: BoolArray | None = None) -> npt.NDAr
         float64 (n,).
     """
     totals = np.empty(len(counts))
+    # No copy of the frames where no pixel is bad.
     if mask is not None and not mask.any():
         mask = None
     for start, some in frame_chunks(counts):
         good = some if mask is None else np.where(mask, np.float32(0), some)
+        # float32 counts single photons up to 2^24 only.
         totals[start : start + len(some)] = good.sum(axis=(1, 2), dtype=np.float64)
     return totals
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend
 
+# That of files that do not name their residual: all were written with this noise model.
 AMPLITUDE_RESIDUAL = r'$\sum(|\Psi|-\sqrt{I})^2 / \sum I$'
 
 

@@ -70,9 +70,11 @@ def zero_frequency_place(mean_frame: Image) -> ZeroFrequencyPlace:
 def hot_pixels(mean_frame: Image, mask: BoolArray) -> list[tuple[int, int]]:
     """Return (row, column) of pixels far brighter than all around them, except the direct beam."""
     around = median_filter(mean_frame, size=5, mode='nearest')
+    # Where the neighbours hold no photon, a pixel is compared with the mean of the frame.
     floor = 0.1 * float(mean_frame.mean())
     hot = (mean_frame > HOT_FACTOR * (around + floor)) & ~mask
     middle = mean_frame.shape[0] // 2
+    # The direct beam may be as narrow as a hot pixel.
     beam = slice(max(0, middle - 2), middle + 3)
     hot[beam, beam] = False
     return [(int(row), int(column)) for row, column in np.argwhere(hot)]
@@ -93,6 +95,7 @@ def probe_diameter_px(probe: ComplexArray, fraction: float = 0.9) -> float:
 
 def neighbour_step_px(positions_px: PositionArray) -> float:
     """Return the median distance from a position to the nearest other one."""
+    # A repeated position would be its own nearest neighbour.
     distinct = np.unique(positions_px, axis=0)
     distances, _ = KDTree(distinct).query(distinct, k=2)
     return float(np.median(distances[:, 1]))
@@ -100,6 +103,7 @@ def neighbour_step_px(positions_px: PositionArray) -> float:
 
 def empty_object_frame(probe: ComplexArray) -> Image:
     """Return the frame that the probe alone would give, float64 (N, N), DC at N//2."""
+    # The transform has its origin at index 0, the probe at N//2.
     waves = np.fft.ifftshift(probe.astype(np.complex128), axes=(1, 2))
     spectra = np.fft.fftshift(np.fft.fft2(waves, norm='ortho'), axes=(1, 2))
     return np.asarray(np.sum(np.abs(spectra) ** 2, axis=0))
@@ -107,6 +111,7 @@ def empty_object_frame(probe: ComplexArray) -> Image:
 
 def correlation(first: Image, second: Image, good: BoolArray) -> float:
     """Return Pearson's correlation of the amplitudes of two frames over the good pixels."""
+    # The noise of the square root is about the same at any count.
     a, b = np.sqrt(first[good]), np.sqrt(second[good])
     a, b = a - a.mean(), b - b.mean()
     length = float(np.linalg.norm(a) * np.linalg.norm(b))

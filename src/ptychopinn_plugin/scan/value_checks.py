@@ -65,6 +65,7 @@ def count_value_faults(scan: ScanFields) -> list[str]:
     good = ~scan.mask
     for start, frames in frame_chunks(scan.counts):
         low, high = frames.min(), frames.max(axis=0)
+        # False with NaN too: one test for all kinds, so that sound frames are looked at once.
         if low >= 0 and high.max() < np.inf:
             total += float(high[good].max())
             continue

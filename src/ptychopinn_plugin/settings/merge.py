@@ -45,15 +45,15 @@ def merge_sources(
     Raises:
         ConfigError: with every unknown name and every value that its field does not take.
     """
-    section_of = section_by_field(sections)
+    owners = section_by_field(sections)
     given: dict[str, dict[str, object]] = {section: {} for section in sections}
     faults = []
     for source in sources:
         for name, raw in source.values.items():
-            if name not in section_of:
-                faults.append(describe_unknown(name, section_of, source.name))
+            if name not in owners:
+                faults.append(describe_unknown(name, owners, source.name))
                 continue
-            section = section_of[name]
+            section = owners[name]
             try:
                 value = _validate_value(sections[section], name, raw)
             except ValidationError as error:

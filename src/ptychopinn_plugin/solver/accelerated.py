@@ -179,9 +179,11 @@ class AcceleratedSolver:
         self.state = self.state.mapped(function)
 
     def change_unknowns(self, function: Callable[[Unknowns], Unknowns]) -> None:
-        """Continue with other unknowns, more or fewer: no earlier state has the same ones."""
+        """Continue with other unknowns, more or fewer; forget the best state, which lacks them."""
         self.transform(function)
         self._best = (math.inf, self.state)
+        misfit, first = self._first
+        self._first = (misfit, first.mapped(function))
 
     def move_object(self, function: Callable[[Array], Array]) -> None:
         """Apply a linear map to the object, now, before and where the solver may return to."""

@@ -73,6 +73,7 @@ def find_checkpoint(folder: Path | None, network: nn.Module) -> Path:
     if path is None or not path.is_file():
         raise missing_checkpoint(path)
     try:
+        # On the CPU, whichever device it was written on.
         content = torch.load(path, map_location='cpu', weights_only=True)
         shapes = {
             name.removeprefix('network.'): tuple(value.shape)

@@ -27,7 +27,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     has_border,
     weight_shapes,
 )
-from ptychopinn_plugin.networks.weights import Shapes, Weights, check_weights
+from ptychopinn_plugin.networks.weight_arrays import Shapes, Weights, check_weights
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     'sigmoid': torch.sigmoid,
@@ -89,7 +89,10 @@ class PatchNetwork(nn.Module):
         for block in self.encoder:
             x = functional.max_pool2d(_run(block, x, peaks), 2)
         activation = ACTIVATIONS[self.model.amp_activation]
+        # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
+        # empty sample.
         amplitude = self._decode('amplitude', x, peaks, activation) * self.model.probe_scale
+        # Phases in (-pi, pi), as published.
         phase = self._decode('phase', x, peaks, torch.tanh) * math.pi
         patches = torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
         return patches.contiguous().flatten(0, 1)
@@ -126,11 +129,15 @@ class PatchNetwork(nn.Module):
         """Run a decoder; return (b, C or 1, N, N), 0 at an empty border."""
         blocks = dict(cast('nn.ModuleDict', self.decoder[part]).items())
         head, border = blocks.pop('head'), blocks.pop('border', None)
+        # Convolutions first, so that the coarsest ones see the whole frame; the side doubles
+        # afterwards.
         for block in blocks.values():
             x = _upsample(_run(block, x, peaks))
         if not self.model.pad_object:
             return activation(head(x))
         q = self.quarter
+        # As published: without coarse channels the border stays 0 and is left out of the
+        # stitching.
         if border is None:
             return functional.pad(activation(head(x)), (q, q, q, q))
         whole = border(_upsample(x[:, -BORDER_CHANNELS:]))
@@ -173,6 +180,7 @@ def _run(block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None) ->
     for conv in cast('nn.ModuleList', block):
         x = functional.relu(conv(x), inplace=True)
         if peaks is not None:
+            # A channel that stays at 0 is dead, which indicates a collapse.
             peaks.append(x.amax((0, 2, 3)))
     return x
 

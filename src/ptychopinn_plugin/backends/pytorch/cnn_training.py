@@ -98,6 +98,7 @@ class PatchTraining(Training):
             CollapseError: the network has collapsed to a state without useful gradients.
         """
         history.add_epoch(epoch, self.epoch_losses, self.validation.loss(), self.network.weights)
+        # After the epoch was added: the monitor gets it also where the training is stopped here.
         self._detector.check(self.validation.indicators())
 
     def evaluate(

@@ -71,6 +71,7 @@ def computing(execution: ExecutionConfig) -> Iterator[None]:
         if execution.threads:
             torch.set_num_threads(execution.threads)
         if execution.deterministic:
+            # Some operations have no deterministic form on a GPU; these run, with a warning.
             torch.set_deterministic_debug_mode('warn')
         yield
     finally:

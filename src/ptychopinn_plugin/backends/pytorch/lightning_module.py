@@ -84,6 +84,7 @@ class Training(lightning.LightningModule):
             last: whether it is the last loss of this epoch: then a step is taken in any case.
         """
         optimizer = cast('torch.optim.Optimizer', self.optimizers())
+        # The mean of the accumulated batches: a step does not grow with their number.
         self.manual_backward(loss / self.execution.accum_steps)
         self._accumulated += 1
         if self._accumulated < self.execution.accum_steps and not last:
@@ -91,6 +92,7 @@ class Training(lightning.LightningModule):
         self._accumulated = 0
         for group in optimizer.param_groups:
             group['lr'] = rate
+        # Clipped once, after all gradients of the step were summed.
         self.clip_gradients(optimizer, self.execution.gradient_clip_val, 'norm')
         optimizer.step()
         optimizer.zero_grad()

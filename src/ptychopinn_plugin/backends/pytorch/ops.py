@@ -30,6 +30,7 @@ class TorchOps:
 
     def array(self, values: npt.NDArray[Any]) -> torch.Tensor:
         """Bring a NumPy array to the device; on the CPU the memory is shared."""
+        # PyTorch warns of shared memory that is read-only.
         if not values.flags.writeable:
             values = values.copy()
         return torch.from_numpy(values).to(self.device, non_blocking=True)
@@ -133,6 +134,7 @@ class TorchOps:
 
     def cut(self, canvas: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:
         """Cut patches out of a canvas."""
+        # The gradient of the windows below would be as large as all windows that the canvas has.
         if canvas.requires_grad:
             flat = canvas.reshape(-1).index_select(0, self._pixels(canvas.shape[1], corners, size))
             return flat.view(-1, size, size)
@@ -149,6 +151,7 @@ class TorchOps:
 
     def _pixels(self, width: int, corners: torch.Tensor, size: int) -> torch.Tensor:
         """Return the flat canvas index of every patch pixel, int32 (n size size,)."""
+        # An index for each pixel of each patch: int32 takes half the memory.
         side = torch.arange(size, dtype=torch.int32, device=self.device)
         offsets = (side[:, None] * width + side).reshape(-1)
         first = (corners[:, 0] * width + corners[:, 1]).to(torch.int32)

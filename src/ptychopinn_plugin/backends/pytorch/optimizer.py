@@ -10,6 +10,7 @@ from torch import nn
 from ptychopinn_plugin.networks.cnn.architecture import INTENSITY, PROBE_IMAG, PROBE_REAL
 from ptychopinn_plugin.networks.learning_rate import WEIGHT_DECAY
 
+# Decay would pull these physical quantities, the probe to 0 and the photon scale to 1.
 UNDECAYED = (INTENSITY, PROBE_REAL, PROBE_IMAG)
 
 

@@ -68,6 +68,7 @@ class HistoryCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the history, and the schedule that follows from it."""
         restore_history(self.history, state_dict)
+        # The state of the schedule follows from the losses, so no checkpoint holds it.
         for _, validation_loss in self.history.losses:
             self.schedule.end_epoch(validation_loss)
 
@@ -107,9 +108,11 @@ def run_training(
             trainer.fit(
                 training,
                 ckpt_path=find_checkpoint(folder, training.network) if resume else None,
+                # So that a checkpoint cannot run code.
                 weights_only=True,
             )
         except Cancelled:
+            # A stopped training gives its best model so far.
             if history.weights is None:
                 raise
     if history.weights is None:
@@ -136,6 +139,7 @@ def _build_trainer(
         enable_checkpointing=with_checkpoints,
         enable_progress_bar=False,
         enable_model_summary=False,
+        # Lightning's validation before the first epoch would enter the history as an epoch.
         num_sanity_val_steps=0,
         # Each epoch has batches of its own.
         reload_dataloaders_every_n_epochs=1,

@@ -9,7 +9,7 @@ from torch.nn import functional
 from ptychopinn_plugin.backends.pytorch.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
 BLOCK = 2
@@ -72,6 +72,7 @@ class StageNetwork(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map features (b, INPUT_CHANNELS, H, W) to (b, OUTPUT_CHANNELS, H, W), any H and W."""
         height, width = features.shape[-2:]
+        # Each level halves both sides: padded to a multiple, and cut off again at the end.
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         x = functional.pixel_unshuffle(functional.pad(features, padding), BLOCK)
         x = self.outlet(functional.silu(self.pyramid(self.inlet(x))))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 
 def export_weights(module: nn.Module) -> Weights:

@@ -19,7 +19,7 @@ from ptychopinn_plugin.networks.checkpoint_errors import (
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 CHECKPOINT_NAME = 'last.safetensors'
 _NETWORK, _BEST, _OPTIMIZER = 'network/', 'best/', 'optimizer/'
@@ -126,6 +126,7 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
         weights[GATE_NAME] = tensors['trust']
     history.weights, history.best = weights or None, best
     history.losses = [(float(loss), float(validation)) for loss, validation in losses]
+    # The state of the schedule follows from the losses, so no checkpoint holds it.
     for _, validation_loss in history.losses:
         training.schedule.end_epoch(validation_loss)
     return len(losses)

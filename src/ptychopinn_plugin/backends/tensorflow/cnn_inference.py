@@ -14,8 +14,8 @@ from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.batch_loss import BatchTensors, expected_batch_counts
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
-from ptychopinn_plugin.networks.cnn.inference import Prediction, reconstruct_with_network
 from ptychopinn_plugin.networks.cnn.model_probe import with_model_probe
+from ptychopinn_plugin.networks.cnn.patch_inference import Prediction, reconstruct_with_network
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
 from ptychopinn_plugin.physics.noise_models import amplitude_deviance
 from ptychopinn_plugin.scan import Reconstruction, ScanData

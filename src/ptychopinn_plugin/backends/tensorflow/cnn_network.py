@@ -26,7 +26,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     encoder_filters,
     weight_shapes,
 )
-from ptychopinn_plugin.networks.weights import Weights, check_weights
+from ptychopinn_plugin.networks.weight_arrays import Weights, check_weights
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     'sigmoid': tf.sigmoid,
@@ -80,13 +80,17 @@ class PatchNetwork:
         Returns:
             complex64 (b * C, N, N), or (b, N, N) where a group gives one patch only.
         """
+        # TensorFlow's convolutions on CPUs need the channels last.
         x = tf.transpose(inputs, (0, 2, 3, 1))
         for block in range(len(encoder_filters(self.model, self.frame_size))):
             x = tf.nn.max_pool2d(self._block(f'encoder.{block}', x, peaks), 2, 2, 'VALID')
+        # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
+        # empty sample.
         scale = self.model.probe_scale
         amplitude = self._decode(
             DECODERS[0], x, peaks, lambda y: scale * ACTIVATIONS[self.model.amp_activation](y)
         )
+        # Phases in (-pi, pi), as published.
         phase = self._decode(DECODERS[1], x, peaks, lambda y: math.pi * tf.tanh(y))
         patches = tf.complex(amplitude * tf.cos(phase), amplitude * tf.sin(phase))
         return tf.reshape(tf.transpose(patches, (0, 3, 1, 2)), (-1, *patches.shape[1:3]))
@@ -137,6 +141,7 @@ class PatchNetwork:
         for index in (0, 1):
             x = tf.nn.relu(self.convolutions[f'{name}.{index}'](x))
             if peaks is not None:
+                # A channel that stays at 0 is dead, which indicates a collapse.
                 peaks.append(tf.reduce_max(x, (0, 1, 2)))
         return x
 
@@ -148,15 +153,20 @@ class PatchNetwork:
         activation: Callable[[tf.Tensor], tf.Tensor],
     ) -> tf.Tensor:
         """Run a decoder; return (b, N, N, C or 1), 0 at an empty border."""
+        # Convolutions first, so that the coarsest ones see the whole frame; the side doubles
+        # afterwards.
         for block in range(len(decoder_filters(self.model, self.frame_size))):
             x = _upsample(self._block(f'{part}.{block}', x, peaks))
         head, border = self.convolutions[f'{part}.head'], self.convolutions.get(f'{part}.border')
         quarter = self.frame_size // 4 if self.model.pad_object else 0
         margins = ((0, 0), (quarter, quarter), (quarter, quarter), (0, 0))
+        # As published: without coarse channels the border stays 0 and is left out of the
+        # stitching.
         if border is None:
             return tf.pad(activation(head(x)), margins)
         inner = head(x[..., :-BORDER_CHANNELS])
         outer = border(_upsample(x[..., -BORDER_CHANNELS:]))
+        # A tensor has no assignment to a part of it: the inner part and the border are summed.
         around = tf.pad(tf.zeros_like(inner), margins, constant_values=1)
         return activation(tf.pad(inner, margins) + outer * around)
 

@@ -61,6 +61,7 @@ class PatchTraining:
         self.optimizer = build_optimizer(
             execution, self.network.variables(), self.network.probe_variables()
         )
+        # Batches differ in size: compiled with XLA, each size would compile anew.
         self._ops = TensorFlowOps(device, fused=False)
         self._optics = Optics.from_config(self._ops, model, size)
         self._compile(batch_signature(batch_arrays(split.validation_batches()[0])))
@@ -89,6 +90,7 @@ class PatchTraining:
             self._apply_pending(tf.constant(missing, tf.int32))
         validation = self.validate()
         history.add_epoch(epoch, losses, validation.loss(), self.network.weights)
+        # After the epoch was added: the monitor gets it also where the training is stopped here.
         self._detector.check(validation.indicators())
 
     def train(self, batch: GroupBatch, number: int) -> float:

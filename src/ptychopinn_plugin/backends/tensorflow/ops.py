@@ -72,6 +72,7 @@ class TensorFlowOps:
 
     def fft2(self, x: tf.Tensor) -> tf.Tensor:
         """Unitary Fourier transform over the last two axes."""
+        # TensorFlow's transform has no unitary norm.
         return tf.signal.fft2d(x) * (1 / _root_of_pixels(x))
 
     def ifft2(self, x: tf.Tensor) -> tf.Tensor:
@@ -100,6 +101,7 @@ class TensorFlowOps:
 
     def scale(self, x: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
         """Multiply complex numbers by real ones."""
+        # TensorFlow multiplies equal dtypes only, and a complex factor would double the work.
         return tf.complex(tf.math.real(x) * factor, tf.math.imag(x) * factor)
 
     def sqrt(self, x: tf.Tensor) -> tf.Tensor:
@@ -203,6 +205,7 @@ def _pixels(width: tf.Tensor, corners: tf.Tensor, size: int) -> tf.Tensor:
     """Return the flat canvas index of every patch pixel, int32 (n, size size)."""
     side = tf.range(size)
     offsets = tf.reshape(side[:, None] * width + side, [-1])
+    # TensorFlow's shapes and ranges are int32, and it adds equal dtypes only.
     corners = tf.cast(corners, tf.int32)
     first = corners[:, 0] * width + corners[:, 1]
     return first[:, None] + offsets

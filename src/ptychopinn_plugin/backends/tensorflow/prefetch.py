@@ -38,6 +38,7 @@ def prefetch(items: Items[Item], workers: int = 0) -> Generator[Item, None, None
             computed[int(index)] = source[0][int(index)]
         return index
 
+    # Only numbers pass through the pipeline; a GPU would gain nothing.
     with tf.device('/CPU:0'):
         numbers = tf.data.Dataset.range(len(items))
         numbers = numbers.map(

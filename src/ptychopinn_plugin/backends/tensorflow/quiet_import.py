@@ -14,6 +14,7 @@ from pathlib import Path
 _BANNER = re.compile(rb'[IW]\d{4} |WARNING: All log messages before absl::InitializeLog')
 # Printed as an error on every machine without an NVIDIA GPU.
 _NO_GPU = re.compile(rb'E\d{4} .*failed call to cuInit')
+# Read once, at the import: level 1 leaves out remarks, and Keras may be set to another framework.
 _SETTINGS = {'TF_CPP_MIN_LOG_LEVEL': '1', 'KERAS_BACKEND': 'tensorflow'}
 
 

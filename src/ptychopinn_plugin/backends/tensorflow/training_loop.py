@@ -59,6 +59,7 @@ def run_training(
             if history.epochs_without_improvement() >= execution.early_stop_patience:
                 break
     except Cancelled:
+        # A stopped training gives its best model so far.
         if history.weights is None:
             raise
     if history.weights is None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from ptychopinn_plugin.backends.tensorflow.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 # The finest level works on 2 x 2 blocks of pixels: a quarter of the cost, twice the reach.
 BLOCK = 2
@@ -47,6 +47,7 @@ class StageNetwork:
         """Map features (b, H, W, INPUT_CHANNELS) to (b, H, W, OUTPUT_CHANNELS), any H and W."""
         shape = tf.shape(features)
         height, width = shape[1], shape[2]
+        # Each level halves both sides: padded to a multiple, and cut off again at the end.
         below, right = -height % self.multiple, -width % self.multiple
         padded = tf.pad(features, ((0, 0), (0, below), (0, right), (0, 0)))
         x = self._level(0, self.convolutions['inlet'](pixels_to_channels(padded)))
@@ -83,6 +84,7 @@ class StageNetwork:
         kind = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
         side = 3 if stride == 1 else 2
         kernel_seed, bias_seed = (int(seed) for seed in self._seeds.spawn(1)[0].generate_state(2))
+        # PyTorch's default, which counts the outputs of a transposed convolution.
         bound = 1 / math.sqrt((outputs if transposed else inputs) * side**2)
         layer = kind(
             outputs,
@@ -112,6 +114,7 @@ class StageNetwork:
 
 
 def _prefix(level: int) -> str:
+    # The names of PyTorch's nested modules: one model file serves both backends.
     return 'pyramid.' + 'inner.' * level
 
 
@@ -119,6 +122,7 @@ def pixels_to_channels(x: tf.Tensor) -> tf.Tensor:
     """Fold blocks of BLOCK x BLOCK pixels into channels: (channel, row, column) in that order."""
     batch, height, width, channels = _sides(x)
     x = tf.reshape(x, (batch, height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels))
+    # The order of PyTorch's pixel_unshuffle: one model file serves both backends.
     x = tf.transpose(x, (0, 1, 3, 5, 2, 4))
     return tf.reshape(x, (batch, height // BLOCK, width // BLOCK, channels * BLOCK**2))
 

@@ -13,7 +13,7 @@ from ptychopinn_plugin.networks.unrolled.features import (
     compute_features,
     mean_log10_dose,
 )
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 
 class LearnedStage:

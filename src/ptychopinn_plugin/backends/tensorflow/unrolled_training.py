@@ -84,6 +84,7 @@ class StageTraining:
             autograph=False,
         )
         self._device = device
+        # Crops differ in shape: compiled with XLA, each shape would compile anew.
         ops = TensorFlowOps(device, fused=False)
         self._stage = LearnedStage(ops, self.network, DoseGate.open())
         self._compiled: dict[int, _CompiledStep] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 # From the axes of a model file to those of Keras, and back; the same for transposed convolutions.
 _TO_KERAS, _FROM_KERAS = (2, 3, 1, 0), (3, 2, 0, 1)

@@ -23,7 +23,7 @@ class Check(ScanFlags):
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
-    trials: bool = Field(True, description='Tell the orientation from short reconstructions')
+    trials: bool = Field(True, description='Find the orientation by short reconstructions')
     as_json: bool = Field(False, alias='json', description='Print JSON, for other programs')
 
 

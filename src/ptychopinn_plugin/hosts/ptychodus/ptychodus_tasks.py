@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class TaskMonitor(Protocol):
-    """What is used of `ptychodus.model.processing.monitor.ProcessingTaskMonitor`."""
+    """The used part of `ptychodus.model.processing.monitor.ProcessingTaskMonitor`."""
 
     @property
     def is_processing(self) -> bool:
@@ -24,7 +24,7 @@ class TaskMonitor(Protocol):
 
 
 class TaskManager(Protocol):
-    """What is used of `ptychodus.model.task_manager.TaskManager`."""
+    """The used part of `ptychodus.model.task_manager.TaskManager`."""
 
     @property
     def is_stopping(self) -> bool:

@@ -17,6 +17,7 @@ def fingerprint(arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> str:
     """Return the SHA-256 of named arrays: names, dtypes, shapes and little-endian values."""
     digest = hashlib.sha256()
     for name, array in arrays:
+        # The same bytes on every machine.
         array = np.asarray(array, order='C', dtype=array.dtype.newbyteorder('<'))
         digest.update(f'{name}|{array.dtype.str}|{array.shape}|'.encode())
         digest.update(array.tobytes())
@@ -25,6 +26,7 @@ def fingerprint(arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> str:
 
 def weights_fingerprint(model: TrainedModel) -> str:
     """Return the fingerprint of a model's weights; it names the model in results."""
+    # Sorted, because the order of the arrays is no part of a model.
     return fingerprint(sorted(model.weights.items()))
 
 

@@ -20,6 +20,7 @@ from ptychopinn_plugin.io.model_file.manifest import (
 )
 from ptychopinn_plugin.io.model_file.tensors import WEIGHTS, checksum, tensor_faults
 
+# First bytes of files that are not opened, for some of them can run code.
 _FOREIGN = (
     (b'PK\x03\x04', 'a zip archive, as PyTorch (.pt, .ckpt) and Keras (.keras) write'),
     (b'\x80', 'a Python pickle'),

@@ -11,7 +11,9 @@ from pydantic import Field
 
 from ptychopinn_plugin.config import Backend, Config, ExecutionConfig, ModelConfig, TrainingConfig
 
+# 2: the manifest records the execution config.
 FORMAT_VERSION = 2
+# Written into every file: a model that was trained on another scale is refused.
 SCALE_CONTRACT = (
     'counts in photons; sum |probe|^2 over modes and pixels is the photons a frame through empty '
     'space; unitary FFT, zero frequency at N//2; object near 1 where the sample is empty'

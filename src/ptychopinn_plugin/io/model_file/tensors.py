@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.io.model_file.fingerprints import fingerprint
 from ptychopinn_plugin.io.model_file.manifest import TrainedModel
 
+# A prefix, so that no weight has the name of another array of the file.
 WEIGHTS = 'weights/'
 
 

@@ -87,6 +87,7 @@ def build_product(
         center_y_m=center_y_m,
     )
     pixels = PixelGeometry(width_m=width_m, height_m=height_m)
+    # 1, an empty sample, where no probe reached.
     filled = np.where(np.isfinite(object_canvas), object_canvas, np.complex64(1))
     return Product(
         metadata=_metadata(name, comments, instrument, probe),
@@ -135,6 +136,7 @@ def _canvas_center(
     if known is None:
         return 0.0, 0.0
     old = (0, 0) if scan.object_guess is None else scan.object_guess.shape
+    # The known centre is that of the guess; the middle of the canvas may lie elsewhere.
     moved_px = [origin_px[axis] + (shape[axis] - old[axis]) / 2 for axis in (0, 1)]
     return known[0] + moved_px[0] * height_m, known[1] + moved_px[1] * width_m
 
@@ -147,6 +149,7 @@ def _world_positions(
 ) -> ProbePositionSequence:
     index = scan.metadata.scan_index
     numbers: npt.NDArray[np.int64] = np.arange(scan.frame_count) if index is None else index
+    # Ptychodus' object starts at pixel (0, 0), ours at the origin of the canvas.
     pixels = to_host(positions_px, scan.frame_size) - np.asarray(origin_px)
     return ProbePositionSequence(
         [

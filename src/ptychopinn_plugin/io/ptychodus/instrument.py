@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ptychopinn_plugin.scan.data import ScanData
 
+# A product needs a geometry; notes in its comments say which values are nominal.
 NOMINAL_PIXEL_M = 1e-9
 NOMINAL_ENERGY_EV = 10_000.0
 NOMINAL_DISTANCE_M = 1.0

@@ -20,6 +20,7 @@ from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Canvas, Reconstruction
 
 STORED_LOSS = 'stored loss'
+# The line that `product_comments` writes.
 _MADE_BY = re.compile(r'backend (\w+), .* steps in ([\d.]+) s')
 
 

@@ -23,7 +23,7 @@ from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData, S
 
 Content = TypeVar('Content')
 
-# What h5py and the host's readers raise for a damaged file or one of another kind.
+# Errors that h5py and the host's readers raise for a damaged file or one of another kind.
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 
 
@@ -134,8 +134,8 @@ def scan_from_input(
     if orientation.operations and ORIENTED in product.metadata.comments:
         orientation = OrientationConfig()
         builder.decisions.append(
-            'positions were turned when this product was reconstructed, as its comments say; they '
-            'are not turned again'
+            'positions were oriented when this product was reconstructed, as its comments say; '
+            'they are not oriented again'
         )
     return orient(builder.build(), orientation)
 

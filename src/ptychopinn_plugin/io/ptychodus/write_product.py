@@ -65,6 +65,7 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     lines += [f'{REMARK}{remark}' for remark in reconstruction.remarks]
     if reconstruction.warning:
         lines.append(f'{WARNING}{reconstruction.warning}')
+    # A product that is written again has the line already.
     if orientation_decision(scan) not in comments:
         lines.append(orientation_decision(scan))
     return '\n'.join(

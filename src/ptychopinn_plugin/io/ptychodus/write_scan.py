@@ -65,6 +65,7 @@ def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
     data = _diffraction_data(scan)
     parameters = prepare_reconstruct_input(data, _starting_product(scan))
     with replacing(Path(path)) as temporary:
+        # Counts as measured; the mask says which pixels to leave out.
         save(temporary, parameters, inpaint_bad_pixels=False)
 
 
@@ -90,6 +91,7 @@ def _starting_product(scan: ScanData) -> Product:
 def _diffraction_data(scan: ScanData) -> AssembledDiffractionData:
     instrument = find_instrument(scan)
     wavelength_m = energy_eV_to_wavelength_m(instrument.photon_energy_ev)
+    # In the far field an object pixel is wavelength * distance / (N * detector pixel).
     extent = wavelength_m * instrument.detector_distance_m / scan.frame_size
     height_m, width_m = instrument.pixel_size_m
     index = scan.metadata.scan_index
@@ -106,6 +108,7 @@ def _as_stored(counts: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     if not all(np.array_equal(some, np.rint(some)) for _, some in frame_chunks(counts)):
         return counts
     peak = max(float(some.max()) for _, some in frame_chunks(counts))
+    # Readers take an integer dtype for counts.
     for dtype in (np.uint16, np.uint32):
         if peak <= np.iinfo(dtype).max:
             return counts.astype(dtype)

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.errors import ModelMismatchError
-from ptychopinn_plugin.networks.weights import Weights
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 # Channels of the encoder's blocks by the frame's side.
 FILTERS = {

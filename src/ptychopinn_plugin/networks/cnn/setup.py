@@ -11,7 +11,7 @@ from ptychopinn_plugin.networks.cnn.losses import LossWeights
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, cnn_schedule
-from ptychopinn_plugin.networks.manifest import build_manifest
+from ptychopinn_plugin.networks.model_manifest import build_manifest
 from ptychopinn_plugin.scan import ScanData
 
 

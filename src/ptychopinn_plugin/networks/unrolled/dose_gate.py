@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.networks.weights import Shapes, Weights, check_weights
+from ptychopinn_plugin.networks.weight_arrays import Shapes, Weights, check_weights
 
 # log10 of the mean dose, photons an object pixel; one bin a decade, for a training validates on a
 # few episodes only.

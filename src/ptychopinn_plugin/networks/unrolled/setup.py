@@ -9,7 +9,7 @@ from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfi
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, unrolled_schedule
-from ptychopinn_plugin.networks.manifest import build_manifest
+from ptychopinn_plugin.networks.model_manifest import build_manifest
 from ptychopinn_plugin.networks.unrolled.episodes import TrainingScan
 from ptychopinn_plugin.networks.unrolled.references import reconstruct_reference
 from ptychopinn_plugin.physics.ops import Ops
