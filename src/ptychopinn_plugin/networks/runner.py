@@ -190,7 +190,8 @@ class _Run:
         coverage = dose / max(float(dose.max()), 1e-30)
         canvas_object = ops.numpy(self.solver.canvas_object)
         probe = ops.numpy(self.solver.probe)
-        scale = _probe_rescaling(problem.scan.probe, probe)
+        given = problem.scan.probe
+        scale = _probe_rescaling(given, probe)
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
@@ -206,6 +207,7 @@ class _Run:
             losses=() if self.model is None else _training_losses(self.model),
             residual_name=problem.noise.residual_name,
             remarks=self.solver.remarks(),
+            probe_refined=self.solver.refines_probe and not np.array_equal(probe, given),
         )
 
 

@@ -33,6 +33,7 @@ class Reconstruction:
         losses: the training history of the model, positive, () without a model.
         residual_name: formula of `residual` in matplotlib's mathtext, by default
             sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
+        probe_refined: whether the reconstruction changed the probe that it was given.
         remarks: what was estimated beside the object, and what is probably wrong, a sentence each.
     """
 
@@ -50,3 +51,4 @@ class Reconstruction:
     losses: tuple[float, ...] = ()
     residual_name: str = AMPLITUDE_RESIDUAL
     remarks: tuple[str, ...] = ()
+    probe_refined: bool = False

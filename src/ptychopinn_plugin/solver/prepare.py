@@ -12,7 +12,7 @@ from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseMode
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver, Estimator
-from ptychopinn_plugin.solver.automatic import resolve_automatic
+from ptychopinn_plugin.solver.automatic import refines_probe, resolve_automatic
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
@@ -37,7 +37,9 @@ def prepare_solver(
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
     """
-    inference = resolve_automatic(inference)
+    refines = refines_probe(inference, scan, with_model=with_model)
+    switched = {'update_probe': 'on' if refines else 'off'}
+    inference = resolve_automatic(inference).model_copy(update=switched)
     given = scan.mode_count
     scan = _with_modes(scan, inference.probe_modes)
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
@@ -45,7 +47,7 @@ def prepare_solver(
         ops,
         scan,
         inference.subsets,
-        fixed_probe=not (inference.update_probe or estimates),
+        fixed_probe=not (refines or estimates),
         check=check,
         noise=noise_model(inference, with_model=with_model),
     )
