@@ -344,3 +344,37 @@ def test_a_switch_may_stand_bare(
     typed = [*words.split(), *rest] if first else [*rest, *words.split()]
     assert run('reconstruct', *typed).code == 0
     assert [one.update_probe for one in seen] == [meant]
+
+
+@pytest.mark.parametrize('suffix', ['.npz', '.h5'])
+def test_a_result_is_continued(
+    run: Run,
+    folder: Path,
+    fake_engine: type[FakeEngine],
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+) -> None:
+    first = f'first{suffix}'
+    assert run('reconstruct', 'scan.npz', '--output', first).code == 0
+    seen: dict[str, Any] = {}
+    original = fake_engine.reconstruct
+
+    def spy(self, scan, inference, model, monitor):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        seen.update(inference=inference, scan=scan)
+        return original(self, scan, inference, model, monitor)
+
+    monkeypatch.setattr(fake_engine, 'reconstruct', spy)
+    words = ('--output', 'more.npz', '--continue-from', first)
+    assert run('reconstruct', 'scan.npz', *words).code == 0
+    assert seen['inference'].initial == 'product'
+    result = load_result(folder / first)
+    np.testing.assert_allclose(seen['scan'].positions_px, result.positions_px, atol=1e-6)
+    np.testing.assert_array_equal(seen['scan'].probe, result.probe)
+    reached = np.isfinite(result.object_canvas)
+    np.testing.assert_array_equal(
+        seen['scan'].object_guess[reached], result.object_canvas[reached]
+    )
+    run('simulate', 'other.npz', '--rows', 2, '--columns', 3)
+    shown = run('reconstruct', 'other.npz', *words[:2], words[2], first)
+    assert shown.code == 2
+    assert f'{first} has 30 positions, the scan has 6 frames' in shown.err

@@ -32,6 +32,9 @@ class InferenceConfig(GroupingConfig):
         'Refine the probe together with the object: on, off, or auto (on; off with a model, and '
         'where the probe comes from an earlier reconstruction)',
     )
+    initial: Literal['empty', 'product'] = setting(
+        'empty', "Object at the start: empty, or the scan's own, of a product or another result"
+    )
     stages: int = setting(
         1,
         'Learned stages at the start; one more ends the reconstruction',

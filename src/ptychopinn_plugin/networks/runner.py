@@ -87,14 +87,14 @@ def run_reconstruction(
 
     Args:
         ops: the framework.
-        scan: the scan; of its object guess only the shape is used.
+        scan: the scan; of its object guess only the shape is used, unless `initial` is product.
         inference: stages and passes.
         monitor: gets the progress after every stage.
         backend: the framework's name, for the result.
         model: the trained model, for the result.
         stage: the learned stage; None for physics alone.
         initial_object: complex64 (H, W), finite, on the canvas of the scan, from a network; None
-            for an empty object.
+            for the one that `initial` names.
 
     Raises:
         Cancelled: the monitor asked for a stop.

@@ -18,6 +18,7 @@ from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.starting_object import starting_object
 
 
 def prepare_solver(
@@ -32,7 +33,7 @@ def prepare_solver(
 
     Args:
         ops: the framework.
-        scan: the scan; of its object guess only the shape is used.
+        scan: the scan; of its object guess only the shape is used, unless `initial` is product.
         inference: what to estimate, and how.
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
@@ -60,6 +61,8 @@ def prepare_solver(
     if inference.update_background:
         zeros = ops.array(np.zeros((scan.frame_size, scan.frame_size), np.float32))
         solver.transform(lambda unknowns: unknowns._replace(background=zeros))
+    if inference.initial == 'product':
+        solver.set_object(ops.array(starting_object(problem)))
     return solver
 
 
