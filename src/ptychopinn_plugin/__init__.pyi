@@ -36,7 +36,7 @@ from .metrics import Score, score
 from .monitor import Monitor, Progress
 from .pipeline import PipelineResult, run_pipeline
 from .plotting import picture
-from .scan import Reconstruction, ScanData, ScanMetadata
+from .scan import Reconstruction, ScanData, ScanMetadata, continue_from
 from .settings import (
     InferenceRun,
     TrainingRun,
@@ -87,6 +87,7 @@ __all__ = [
     'TrainingRun',
     'UnavailableError',
     'UnknownBackendError',
+    'continue_from',
     'create_inference_config',
     'create_training_config',
     'install',

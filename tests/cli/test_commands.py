@@ -11,7 +11,7 @@ import pytest
 
 from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
 from ptychopinn_plugin.cli.interrupts import on_interrupt
-from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.config import InferenceConfig, ModelConfig
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.io.scan_files import load_scan
@@ -147,7 +147,7 @@ def test_reconstruct_takes_the_model_and_the_flags(
     words = '--output o.npz --model m.safetensors --update-probe --threads 3 --accelerator cpu'
     shown = run('reconstruct', 'scan.npz', *words.split(), '--momentum', 0.5, '--flip-y')
     assert shown.code == 0
-    assert seen['inference'].update_probe
+    assert seen['inference'].update_probe == 'on'
     assert seen['inference'].momentum == 0.5
     assert seen['execution'].threads == 3
     assert seen['execution'].backend == 'pytorch'
@@ -308,3 +308,71 @@ def test_warnings_are_marked_and_survive_quiet(capsys: pytest.CaptureFixture[str
     logging.getLogger('ptychopinn_plugin.anything').warning('odd [bold]thing[/bold]')
     logging.getLogger('ptychopinn_plugin.anything').info('nothing')
     assert capsys.readouterr().err == 'warning: odd [bold]thing[/bold]\n'
+
+
+@pytest.mark.parametrize(
+    ('words', 'meant'),
+    [
+        ('', 'auto'),
+        ('--update-probe', 'on'),
+        ('--update-probe --quiet', 'on'),
+        ('--update-probe=true', 'on'),
+        ('--update-probe off', 'off'),
+        ('--update-probe=auto', 'auto'),
+        ('--no-update-probe', 'off'),
+        ('--update_probe True', 'on'),
+    ],
+)
+@pytest.mark.parametrize('first', [False, True])
+def test_a_switch_may_stand_bare(
+    run: Run,
+    fake_engine: type[FakeEngine],
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    meant: str,
+    first: bool,
+) -> None:
+    seen: list[InferenceConfig] = []
+    original = fake_engine.reconstruct
+
+    def spy(self, scan, inference, model, monitor):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        seen.append(inference)
+        return original(self, scan, inference, model, monitor)
+
+    monkeypatch.setattr(fake_engine, 'reconstruct', spy)
+    rest = ['scan.npz', '--output', 'o.npz']
+    typed = [*words.split(), *rest] if first else [*rest, *words.split()]
+    assert run('reconstruct', *typed).code == 0
+    assert [one.update_probe for one in seen] == [meant]
+
+
+@pytest.mark.parametrize('suffix', ['.npz', '.h5'])
+def test_a_result_is_continued(
+    run: Run,
+    folder: Path,
+    fake_engine: type[FakeEngine],
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: str,
+) -> None:
+    first = f'first{suffix}'
+    assert run('reconstruct', 'scan.npz', '--output', first).code == 0
+    seen: dict[str, Any] = {}
+    original = fake_engine.reconstruct
+
+    def spy(self, scan, inference, model, monitor):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        seen.update(inference=inference, scan=scan)
+        return original(self, scan, inference, model, monitor)
+
+    monkeypatch.setattr(fake_engine, 'reconstruct', spy)
+    words = ('--output', 'more.npz', '--continue-from', first)
+    assert run('reconstruct', 'scan.npz', *words).code == 0
+    assert seen['inference'].initial == 'product'
+    result = load_result(folder / first)
+    np.testing.assert_allclose(seen['scan'].positions_px, result.positions_px, atol=1e-6)
+    np.testing.assert_array_equal(seen['scan'].probe, result.probe)
+    reached = np.isfinite(result.object_canvas)
+    np.testing.assert_array_equal(seen['scan'].object_guess[reached], result.object_canvas[reached])
+    run('simulate', 'other.npz', '--rows', 2, '--columns', 3)
+    shown = run('reconstruct', 'other.npz', *words[:2], words[2], first)
+    assert shown.code == 2
+    assert f'{first} has 30 positions, the scan has 6 frames' in shown.err

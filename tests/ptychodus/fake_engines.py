@@ -74,10 +74,12 @@ class SlowEngine:
             self._step(step, monitor)
             monitor.on_progress(Progress('solver', step, steps, 1 / step, seconds=float(step)))
             if step < steps and monitor.wants_preview():
-                monitor.on_preview(self._result(scan, model, step))
-        return self._result(scan, model, steps)
+                monitor.on_preview(self._result(scan, inference, model, step))
+        return self._result(scan, inference, model, steps)
 
-    def _result(self, scan: ScanData, model: TrainedModel | None, step: int) -> Reconstruction:
+    def _result(
+        self, scan: ScanData, inference: InferenceConfig, model: TrainedModel | None, step: int
+    ) -> Reconstruction:
         canvas = Canvas.for_scan(scan)
         return Reconstruction(
             object_canvas=np.full(canvas.shape, np.exp(1j * step), np.complex64),
@@ -92,6 +94,7 @@ class SlowEngine:
             pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
             losses=() if model is None else tuple(model.losses[:, 0]),
+            probe_refined=inference.update_probe == 'on',
         )
 
     def fit(

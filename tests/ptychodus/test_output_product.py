@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 from ptychodus.api.reconstruct import ReconstructInput
 
 from ptychopinn_plugin.hosts.ptychodus.output_product import build_output_product
@@ -18,12 +19,51 @@ def test_refined_positions_replace_the_given_ones(parameters: ReconstructInput) 
     given, scan = parameters.product, scan_from_input(parameters)
     assert scan.object_guess is not None
     found = perfect_reconstruction(scan, scan.object_guess)
-    same = build_output_product(given, scan, found, update_probe=False)
+    same = build_output_product(given, scan, found)
     assert same.probe_positions is given.probe_positions
     refined = dataclasses.replace(found, positions_px=scan.positions_px + OFFSET_PX)
-    product = build_output_product(given, scan, refined, update_probe=False)
+    product = build_output_product(given, scan, refined)
     assert scan.metadata.pixel_size_m is not None
     offset_m = OFFSET_PX * scan.metadata.pixel_size_m
     for old, new in zip(given.probe_positions, product.probe_positions, strict=True):
         assert new.index == old.index
         np.testing.assert_allclose((new.y_m - old.y_m, new.x_m - old.x_m), offset_m, rtol=1e-6)
+
+
+@pytest.mark.parametrize('refined', [False, True])
+def test_a_refined_probe_replaces_the_given_one(
+    parameters: ReconstructInput, refined: bool
+) -> None:
+    given, scan = parameters.product, scan_from_input(parameters)
+    assert scan.object_guess is not None
+    found = perfect_reconstruction(scan, scan.object_guess)
+    found = dataclasses.replace(found, probe=2 * found.probe, probe_refined=refined)
+    product = build_output_product(given, scan, found)
+    assert (product.probes is given.probes) is not refined
+    factor = 2 if refined else 1
+    np.testing.assert_allclose(
+        product.probes.get_probe_no_opr().get_array(),
+        factor * given.probes.get_probe_no_opr().get_array(),
+        rtol=1e-5,
+    )
+
+
+def test_the_product_says_whether_its_probe_was_refined(parameters: ReconstructInput) -> None:
+    given, scan = parameters.product, scan_from_input(parameters)
+    assert scan.object_guess is not None
+    assert not scan.metadata.probe_is_refined
+    found = perfect_reconstruction(scan, scan.object_guess)
+    for refined in (False, True):
+        one = dataclasses.replace(found, probe_refined=refined)
+        product = build_output_product(given, scan, one)
+        again = scan_from_input(dataclasses.replace(parameters, product=product))
+        assert again.metadata.probe_is_refined is refined
+    # A run that keeps a refined probe leaves it a refined one.
+    kept = build_output_product(product, again, found)
+    last = scan_from_input(dataclasses.replace(parameters, product=kept))
+    assert last.metadata.probe_is_refined
+    # The losses of another program say it too; a probe from a file is another one.
+    other = dataclasses.replace(given, losses=product.losses)
+    foreign = dataclasses.replace(parameters, product=other)
+    assert scan_from_input(foreign).metadata.probe_is_refined
+    assert not scan_from_input(foreign, probe=scan.probe).metadata.probe_is_refined

@@ -128,7 +128,7 @@ def test_a_canvas_that_grew_has_moved_its_centre(
 def test_the_probe_changes_only_when_asked(
     engine_type: type[SlowEngine], parameters: ReconstructInput
 ) -> None:
-    inference = InferenceConfig(refine_iterations=1, update_probe=True)
+    inference = InferenceConfig(refine_iterations=1, update_probe='on')
     *_, last = make(engine_type, inference=inference).reconstruct(parameters)
     given, probes = parameters.product.probes, last.product.probes
     before = given.get_probe_no_opr().get_array()

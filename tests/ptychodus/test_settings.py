@@ -89,7 +89,9 @@ def test_the_file_of_a_user_is_read_whatever_the_case(tmp_path: Path) -> None:
     registry = SettingsRegistry()
     settings = PluginSettings(registry)
     registry.open_settings(tmp_path / 'settings.ini')
-    assert settings.inference.read() == InferenceConfig(refine_iterations=7, update_probe=True)
+    assert settings.inference.read() == InferenceConfig(refine_iterations=7, update_probe='on')
+    # A drop-down list shows it as well.
+    assert settings.inference.parameters['update_probe'].get_value() == 'on'
 
 
 def test_observers_are_notified_of_changes() -> None:

@@ -28,7 +28,7 @@ def known_scan(**options: Any) -> KnownScan:
 
 def make_solver(ops: Ops, scan: ScanData, **settings: Any) -> AcceleratedSolver:
     config = InferenceConfig(**settings)
-    problem = Problem.for_scan(ops, scan, config.subsets, fixed_probe=not config.update_probe)
+    problem = Problem.for_scan(ops, scan, config.subsets, fixed_probe=config.update_probe != 'on')
     return AcceleratedSolver(problem, config)
 
 

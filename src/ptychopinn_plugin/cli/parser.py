@@ -20,7 +20,13 @@ from pydantic_settings import CliSettingsSource
 
 from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
 from ptychopinn_plugin.config import OrientationConfig
-from ptychopinn_plugin.config.base import field_traits, help_text
+from ptychopinn_plugin.config.base import (
+    SWITCH_VALUES,
+    field_traits,
+    help_text,
+    is_switch,
+    switch_value,
+)
 
 _METAVARS = {'Path': 'PATH', 'int': 'N', 'float': 'X'}
 _ADVANCED = 'advanced'
@@ -37,12 +43,36 @@ def parse(words: Sequence[str]) -> tuple[CliSettingsSource[Any], Namespace]:
     source: CliSettingsSource[Any] = CliSettingsSource(
         Ptychopinn, add_argument_method=_add_argument, formatter_class=HelpFormatter
     )
-    parsed: Namespace = source.root_parser.parse_args(list(words))
+    parsed: Namespace = source.root_parser.parse_args(spell_out_switches(words))
     for name, value in vars(parsed).items():
         if isinstance(value, list):
             # Quoted, so that a comma in a file's name does not split it.
             setattr(parsed, name, [json.dumps([word]) for word in value])
     return source, parsed
+
+
+def spell_out_switches(words: Sequence[str]) -> list[str]:
+    """Return the words with a value at every field that is on, off or decided from the data.
+
+    `--update-probe` alone is `--update-probe=on`, `--no-update-probe` is `--update-probe=off`.
+
+    Args:
+        words: after `ptychopinn`; the first is the command.
+    """
+    known = dict.fromkeys(Ptychopinn.model_fields)
+    if not words or words[0] not in known or words[0] == 'version':
+        return list(words)
+    fields = getattr(command_class(words[0]), 'model_fields', {})
+    switches = {f'--{name.replace("_", "-")}' for name, field in fields.items() if is_switch(field)}
+    spelled = []
+    for word, following in zip(words, [*words[1:], ''], strict=True):
+        positive = word.replace('--no-', '--', 1)
+        if word in switches and switch_value(following) not in SWITCH_VALUES:
+            word = f'{word}=on'
+        elif positive in switches and positive != word:
+            word = f'{positive}=off'
+        spelled.append(word)
+    return spelled
 
 
 class HelpFormatter(RawDescriptionHelpFormatter):

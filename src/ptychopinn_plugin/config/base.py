@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from ptychopinn_plugin.config.architectures import Architecture
+
+SWITCH_VALUES = ('auto', 'on', 'off')
+_ON = {'true', 'yes', '1'}
+_OFF = {'false', 'no', '0'}
+
+
+def switch_value(value: object) -> object:
+    """Return 'on' or 'off' for a value that says yes or no, any other value as it is.
+
+    What was on or off before it could be `auto` still has True or False in files and programs.
+    """
+    word = str(value).lower()
+    if word in _ON | _OFF:
+        return 'on' if word in _ON else 'off'
+    return word if isinstance(value, str) else value
+
+
+Switch: TypeAlias = Annotated[Literal['auto', 'on', 'off'], BeforeValidator(switch_value)]
+"""A field that is on, off, or decided from the data; it takes True and False too."""
 
 
 class Config(BaseModel):
@@ -73,6 +92,11 @@ def field_traits(field: FieldInfo) -> FieldTraits:
 def field_choices(field: FieldInfo) -> tuple[Any, ...]:
     """Return the values that a field can be chosen from, () if it is not a choice."""
     return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def is_switch(field: FieldInfo) -> bool:
+    """Return whether a field is on, off or decided from the data."""
+    return {'on', 'off'} <= set(field_choices(field))
 
 
 def help_text(field: FieldInfo) -> str:

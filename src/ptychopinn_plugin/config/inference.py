@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ptychopinn_plugin.config.base import setting
+from ptychopinn_plugin.config.base import Switch, setting
 from ptychopinn_plugin.config.grouping import GroupingConfig
 
 
@@ -27,7 +27,14 @@ class InferenceConfig(GroupingConfig):
         'Choose from the data what is estimated beside the object: probe, its modes and drift, '
         'positions, flux and background; settings that differ from their defaults are kept',
     )
-    update_probe: bool = setting(False, 'Refine the probe together with the object')
+    update_probe: Switch = setting(
+        'auto',
+        'Refine the probe together with the object: on, off, or auto (on; off with a model, and '
+        'where the probe comes from an earlier reconstruction)',
+    )
+    initial: Literal['empty', 'product'] = setting(
+        'empty', "Object at the start: empty, or the scan's own, of a product or another result"
+    )
     stages: int = setting(
         1,
         'Learned stages at the start; one more ends the reconstruction',

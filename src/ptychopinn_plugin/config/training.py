@@ -1,9 +1,16 @@
 """Settings of a training."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from ptychopinn_plugin.config.base import setting
 from ptychopinn_plugin.config.grouping import GroupingConfig
+
+
+def _auto_is_off(value: object) -> object:
+    """Return False for the `auto` of a file that serves reconstructions too."""
+    return False if value == 'auto' else value
 
 
 class TrainingConfig(GroupingConfig):
@@ -17,7 +24,7 @@ class TrainingConfig(GroupingConfig):
         ge=1,
         le=100_000,
     )
-    update_probe: bool = setting(
+    update_probe: Annotated[bool, BeforeValidator(_auto_is_off)] = setting(
         False, "Refine each scan's probe before training, as for a scan whose probe is a guess"
     )
     batch_size: int = setting(

@@ -89,14 +89,14 @@ def run_reconstruction(
 
     Args:
         ops: the framework.
-        scan: the scan; of its object guess only the shape is used.
+        scan: the scan; of its object guess only the shape is used, unless `initial` is product.
         inference: stages and passes.
         monitor: gets the progress after every stage.
         backend: the framework's name, for the result.
         model: the trained model, for the result.
         stage: the learned stage; None for physics alone.
         initial_object: complex64 (H, W), finite, on the canvas of the scan, from a network; None
-            for an empty object.
+            for the one that `initial` names.
 
     Raises:
         Cancelled: the monitor asked for a stop.
@@ -199,7 +199,8 @@ class _Run:
         coverage = dose / max(float(dose.max()), 1e-30)
         canvas_object = ops.numpy(self.solver.canvas_object)
         probe = ops.numpy(self.solver.probe)
-        scale = _probe_rescaling(problem.scan.probe, probe)
+        given = problem.scan.probe
+        scale = _probe_rescaling(given, probe)
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
@@ -215,6 +216,7 @@ class _Run:
             losses=() if self.model is None else _training_losses(self.model),
             residual_name=problem.noise.residual_name,
             remarks=self.solver.remarks(),
+            probe_refined=self.solver.refines_probe and not np.array_equal(probe, given),
         )
 
 

@@ -20,7 +20,7 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ScanMetadata:
-    """Geometry of the instrument; None where the source does not have it.
+    """Geometry of the instrument, None where the source does not have it, and the probe's origin.
 
     Attributes:
         pixel_size_m: (height, width) of one object pixel, metres.
@@ -28,6 +28,7 @@ class ScanMetadata:
         detector_distance_m: sample to detector, metres.
         object_center_m: (y, x) world coordinates of the centre of `object_guess`, metres.
         scan_index: int64 (n,), the number of each frame in its source.
+        probe_is_refined: whether the probe comes from an earlier reconstruction of the frames.
     """
 
     pixel_size_m: tuple[float, float] | None = None
@@ -35,6 +36,7 @@ class ScanMetadata:
     detector_distance_m: float | None = None
     object_center_m: tuple[float, float] | None = None
     scan_index: npt.NDArray[np.int64] | None = None
+    probe_is_refined: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,7 @@ class Reconstruction:
             sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
         remarks: what was found beside the object, a sentence each.
         warning: why the object is probably wrong, and what to try; '' where nothing says so.
+        probe_refined: whether the reconstruction changed the probe that it was given.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -53,3 +54,4 @@ class Reconstruction:
     residual_name: str = AMPLITUDE_RESIDUAL
     remarks: tuple[str, ...] = ()
     warning: str = ''
+    probe_refined: bool = False

@@ -58,7 +58,8 @@ class AcceleratedSolver:
 
     Attributes:
         problem: the prepared scan.
-        config: steps, momentum and whether the probe is updated.
+        config: steps, momentum, and with `update_probe` on that the probe is refined; what `auto`
+            stands for is decided before, see `automatic.refines_probe`.
         regularizers: of the object, added to the misfit.
         constraints: of the probe, applied after each of its updates in this order.
         estimators: what is estimated beside object and probe, after each pass in this order.
@@ -108,6 +109,11 @@ class AcceleratedSolver:
         """The probe, complex64 (modes, N, N)."""
         return self.state.now.probe
 
+    @property
+    def refines_probe(self) -> bool:
+        """Whether the probe is refined."""
+        return self.config.update_probe == 'on'
+
     def one_pass(self) -> float:
         """Do one update from each subset.
 
@@ -117,7 +123,7 @@ class AcceleratedSolver:
         Raises:
             ReconstructionError: the numbers are not finite and no earlier pass was.
         """
-        with_probe = self.config.update_probe
+        with_probe = self.refines_probe
         entry, ops, shape = self.state, self.problem.ops, self.problem.canvas.shape
         self._pass_sums = (ops.zeros(shape, 'complex64'), ops.zeros(shape, 'float32'))
         misfits = [

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.scan import ScanData
 
 # Modes and drift are tried, and dropped again where the frames do not need them.
 TRIED_MODES = 3
 TRIED_DRIFT_MODES = 2
 
 AUTOMATIC: dict[str, Any] = {
-    'update_probe': True,
     'probe_modes': TRIED_MODES,
     'update_flux': True,
     'update_background': True,
@@ -37,3 +37,16 @@ def resolve_automatic(inference: InferenceConfig) -> InferenceConfig:
         if getattr(inference, name) == fields[name].default
     }
     return inference.model_copy(update=chosen)
+
+
+def refines_probe(inference: InferenceConfig, scan: ScanData, *, with_model: bool) -> bool:
+    """Return whether the probe is refined.
+
+    Args:
+        inference: as given; what it asks for is done.
+        scan: where `auto`, a probe that an earlier reconstruction refined stays as it is.
+        with_model: whether a network takes part: networks are trained beside a fixed probe.
+    """
+    if inference.update_probe == 'auto':
+        return not (with_model or scan.metadata.probe_is_refined)
+    return inference.update_probe == 'on'

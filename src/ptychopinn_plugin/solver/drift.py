@@ -28,9 +28,12 @@ FIRST_PASS = 2
 # Step of the variation relative to the probe's: the functions overlap, a full step overshoots.
 VARIATION_SHARE = 0.5
 # Passes after which a variation that does not stand out of the noise is given up.
-LOOK_PASS = 6
-# Ratio of the first singular value to the first one left out that a real drift has.
-LEAST_CONTRAST = 2.0
+LOOK_PASS = 8
+# Ratio of the first singular value to the first one left out that a real drift has: a probe that is
+# still far from right gives up to 2.7, a drift 4.3.
+LEAST_CONTRAST = 3.0
+# Strength that a real drift keeps since its first pass: what other faults give fades as they mend.
+LEAST_KEPT = 0.7
 TINY = 1e-30
 
 
@@ -59,8 +62,9 @@ class DriftEstimator(Estimator):
             strength = self._condense(solver)
             if solver.passes == FIRST_PASS:
                 self._first_strength = strength
-            grew = strength > self._first_strength and self.contrast > LEAST_CONTRAST
-            if self.selects and solver.passes == LOOK_PASS and not grew:
+            lasts = strength > LEAST_KEPT * self._first_strength
+            real = lasts and self.contrast > LEAST_CONTRAST
+            if self.selects and solver.passes == LOOK_PASS and not real:
                 self._give_up(solver)
             else:
                 remove_tilt(solver)

@@ -74,7 +74,7 @@ def _middle(scan: ScanData) -> ScanData:
 def _residual(scan: ScanData, way: OrientationConfig) -> float:
     turned = orient(scan, way)
     problem = Problem.for_scan(NumpyOps(), turned, 4, fixed_probe=False)
-    solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
+    solver = AcceleratedSolver(problem, InferenceConfig(update_probe='on'))
     try:
         return min(solver.one_pass() for _ in range(PASSES))
     except ReconstructionError:

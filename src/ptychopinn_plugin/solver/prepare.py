@@ -13,7 +13,7 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
-from ptychopinn_plugin.solver.automatic import resolve_automatic
+from ptychopinn_plugin.solver.automatic import refines_probe, resolve_automatic
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
@@ -24,6 +24,7 @@ from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.probe_start import start_probe
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.starting_object import starting_object
 
 
 def prepare_solver(
@@ -38,25 +39,27 @@ def prepare_solver(
 
     Args:
         ops: the framework.
-        scan: the scan; of its object guess only the shape is used.
+        scan: the scan; of its object guess only the shape is used, unless `initial` is product.
         inference: what to estimate, and how.
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
     """
-    inference = resolve_automatic(inference)
+    refines = refines_probe(inference, scan, with_model=with_model)
+    switched = {'update_probe': 'on' if refines else 'off'}
+    inference = resolve_automatic(inference).model_copy(update=switched)
     given = scan.mode_count
-    if inference.update_probe:
+    if refines and not scan.metadata.probe_is_refined:
         scan = dataclasses.replace(scan, probe=start_probe(scan))
     scan = _with_modes(scan, inference.probe_modes)
     noise = noise_model(inference, with_model=with_model)
-    bounded = inference.update_probe and noise is POISSON
+    bounded = refines and noise is POISSON
     moves = inference.update_positions != 'off'
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.for_scan(
         ops,
         scan,
         inference.subsets,
-        fixed_probe=not (inference.update_probe or estimates or moves),
+        fixed_probe=not (refines or estimates or moves),
         check=check,
         noise=AMPLITUDE if bounded else noise,
         margin_px=MARGIN_PX if moves else 0,
@@ -70,6 +73,8 @@ def prepare_solver(
     if inference.update_background:
         zeros = ops.array(np.zeros((scan.frame_size, scan.frame_size), np.float32))
         solver.change_unknowns(lambda unknowns: unknowns._replace(background=zeros))
+    if inference.initial == 'product':
+        solver.set_object(ops.array(starting_object(problem)))
     return solver
 
 
@@ -94,7 +99,8 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
 def _estimators(inference: InferenceConfig, noise: NoiseModel, given_modes: int) -> list[Estimator]:
     """Return what is estimated between passes, in this order."""
     found: list[Estimator] = []
-    if inference.update_probe and noise is POISSON:
+    refines = inference.update_probe == 'on'
+    if refines and noise is POISSON:
         found.append(AmplitudeStart(noise))
     if inference.update_flux:
         found.append(FluxEstimator())
@@ -104,6 +110,6 @@ def _estimators(inference: InferenceConfig, noise: NoiseModel, given_modes: int)
         found.append(DriftEstimator(inference.opr_modes, selects=inference.auto))
     if inference.update_positions != 'off':
         found.append(PositionRefiner(inference.update_positions))
-    if inference.update_probe:
+    if refines:
         found += [LatticeGauge(), ProbeTilt()]
     return found

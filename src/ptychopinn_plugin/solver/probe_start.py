@@ -124,7 +124,7 @@ def probe_without_guess(ops: Ops, scan: ScanData, check: Callable[[], None]) -> 
 def _trial(ops: Ops, scan: ScanData, check: Callable[[], None]) -> float:
     """Return the residual that a short reconstruction ends at, infinite where it diverged."""
     problem = Problem.for_scan(ops, scan, TRIAL_SUBSETS, fixed_probe=False, check=check)
-    solver = AcceleratedSolver(problem, InferenceConfig(update_probe=True))
+    solver = AcceleratedSolver(problem, InferenceConfig(update_probe='on'))
     try:
         return [solver.one_pass() for _ in range(TRIAL_PASSES)][-1]
     except ReconstructionError:

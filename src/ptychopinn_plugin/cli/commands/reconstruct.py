@@ -14,10 +14,11 @@ from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.formats import result_endings
 from ptychopinn_plugin.io.model_file import load_model
-from ptychopinn_plugin.io.result_files import save_reconstruction
+from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.plotting.figure import heading
+from ptychopinn_plugin.scan import continue_from
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,18 @@ def run(flags: Reconstruct) -> None:
     """Reconstruct a scan, save the object and draw it."""
     _check_files(flags)
     model = load_model(flags.model) if flags.model else None
+    earlier = load_result(flags.continue_from) if flags.continue_from else None
     settings = inference_run(flags, model)
-    scan = load(flags.scan, flags, settings.orientation)
+    scan, inference = load(flags.scan, flags, settings.orientation), settings.inference
+    if earlier is not None:
+        scan = continue_from(scan, earlier, str(flags.continue_from))
+        inference = inference.model_copy(update={'initial': 'product'})
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
             result = reconstruct(
                 scan,
                 model=model,
-                inference=settings.inference,
+                inference=inference,
                 execution=settings.execution,
                 monitor=monitor,
             )
@@ -53,7 +58,10 @@ def run(flags: Reconstruct) -> None:
 
 def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
-    inputs = [flags.scan, *filter(None, (flags.model, flags.probe, flags.product))]
+    inputs = [
+        flags.scan,
+        *filter(None, (flags.model, flags.probe, flags.product, flags.continue_from)),
+    ]
     check_writable(flags.output, result_endings())
     if flags.picture is not None:
         check_writable(flags.picture, PICTURES)

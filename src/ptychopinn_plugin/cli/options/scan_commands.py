@@ -58,11 +58,15 @@ class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
       ptychopinn reconstruct scan.npz --output object.h5 --picture object.png
       ptychopinn reconstruct scan.npz --model model.safetensors --output object.npz
       ptychopinn reconstruct scan.npz --output object.h5 --update-probe --refine-iterations 60
+      ptychopinn reconstruct scan.npz --output more.npz --continue-from object.npz
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
     output: Path = Field(description='The result, a new .h5 or .npz file')
     model: Path | None = Field(None, description='Trained model, a .safetensors file')
+    continue_from: Path | None = Field(
+        None, description='Start from the object, probe and positions of a result, .h5 or .npz'
+    )
     picture: Path | None = Field(None, description='Draw the result into this .png, .pdf or .svg')
 
 

@@ -9,17 +9,20 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
-from ptychopinn_plugin.io.ptychodus.write_product import REMARK, WARNING, product_comments
+from ptychopinn_plugin.io.ptychodus.write_product import (
+    MADE_BY,
+    REMARK,
+    WARNING,
+    product_comments,
+)
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 
-_OURS = ('ptychopinn-plugin ', 'residual ', REMARK, WARNING)
+_OURS = (MADE_BY, 'residual ', REMARK, WARNING)
 
 
-def build_output_product(
-    given: Product, scan: ScanData, reconstruction: Reconstruction, *, update_probe: bool
-) -> Product:
-    """Return the given product with the object, and if asked for the probe, of a reconstruction.
+def build_output_product(given: Product, scan: ScanData, reconstruction: Reconstruction) -> Product:
+    """Return the given product with the object, and a refined probe, of a reconstruction.
 
     The object has the pixels and the centre of the given one; where positions lie outside, it is
     larger by whole pixels and its centre differs accordingly. Positions stay exactly as they are
@@ -30,8 +33,7 @@ def build_output_product(
     Args:
         given: the product that Ptychodus passed.
         scan: read from it.
-        reconstruction: of that scan.
-        update_probe: whether the reconstruction's probe replaces the given one, with its
+        reconstruction: of that scan; a probe that it refined replaces the given one, with its
             orthogonal relaxation modes.
     """
     built = build_reconstruction_product(
@@ -43,7 +45,7 @@ def build_output_product(
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
     moved = refined or bool(orientation_decision(scan))
     probes = given.probes
-    if update_probe:
+    if reconstruction.probe_refined:
         geometry = probes.get_pixel_geometry()
         probes = ProbeSequence(reconstruction.probe, None, geometry)
     return Product(

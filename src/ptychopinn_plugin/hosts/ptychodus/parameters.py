@@ -30,7 +30,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.config.base import field_choices
+from ptychopinn_plugin.config.base import field_choices, is_switch, switch_value
 from ptychopinn_plugin.config.validation_messages import fault_sentence
 from ptychopinn_plugin.errors import SettingsValueError
 
@@ -129,7 +129,15 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
 
     def _update(self, observable: Observable) -> None:
         if observable is self._group:
+            self._spell_out_switches()
             self.notify_observers()
+
+    def _spell_out_switches(self) -> None:
+        """Replace True and False of older files by on and off, which a drop-down list has."""
+        for name, parameter in self.parameters.items():
+            written = parameter.get_value()
+            if is_switch(self.config_class.model_fields[name]) and switch_value(written) != written:
+                parameter.set_value(switch_value(written))
 
 
 class PluginSettings:

@@ -71,6 +71,5 @@ class ReconstructionRun:
         return None
 
     def _output(self, reconstruction: Reconstruction, step: int) -> ReconstructOutput:
-        update = self.inference.update_probe
-        product = build_output_product(self.product, self.scan, reconstruction, update_probe=update)
+        product = build_output_product(self.product, self.scan, reconstruction)
         return ReconstructOutput(product, step)

@@ -15,6 +15,7 @@ from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.ptychodus.instrument import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
+from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Canvas, Reconstruction
@@ -62,6 +63,7 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
         seconds=seconds,
         pixel_size_m=_pixel_size(product),
         residual_name='',
+        probe_refined=has_refined_probe(product),
     )
 
 

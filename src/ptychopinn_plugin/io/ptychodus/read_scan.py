@@ -15,6 +15,7 @@ from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_inpu
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_arrays import given_probe
+from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan import orient
 from ptychopinn_plugin.scan.axis_orientation import ORIENTED
@@ -129,7 +130,7 @@ def scan_from_input(
         )
     elif 0 not in product.object_.get_array().shape:
         builder.object_guess = product.object_.get_layer(0).astype(np.complex64)
-    builder.metadata = _metadata(product)
+    builder.metadata = _metadata(product, with_probe=probe is None)
     orientation = orientation or OrientationConfig()
     if orientation.operations and ORIENTED in product.metadata.comments:
         orientation = OrientationConfig()
@@ -182,7 +183,7 @@ def _positions(product: Product, frame_size: int) -> PositionArray:
     return from_host(np.array([(p.y_px, p.x_px) for p in points], dtype=np.float64), frame_size)
 
 
-def _metadata(product: Product) -> ScanMetadata:
+def _metadata(product: Product, *, with_probe: bool) -> ScanMetadata:
     geometry = product.object_.get_geometry()
     return ScanMetadata(
         pixel_size_m=(geometry.pixel_height_m, geometry.pixel_width_m),
@@ -190,6 +191,7 @@ def _metadata(product: Product) -> ScanMetadata:
         detector_distance_m=float(product.metadata.detector_distance_m),
         object_center_m=(geometry.center_y_m, geometry.center_x_m),
         scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
+        probe_is_refined=with_probe and has_refined_probe(product),
     )
 
 

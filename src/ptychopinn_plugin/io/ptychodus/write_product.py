@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptychodus.api import io as ptychodus_io
+from ptychodus.api.product import Product
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
@@ -14,6 +15,10 @@ from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 from ptychopinn_plugin.scan.data import ScanData
 
+# Begins the line of a product's comments on what reconstructed it.
+MADE_BY = 'ptychopinn-plugin '
+# Ends that line where no reconstruction has refined the probe.
+PROBE_AS_GIVEN = ', probe as given'
 # Begins the lines of a product's comments that say what was found.
 REMARK, WARNING = 'found: ', 'probably wrong: '
 
@@ -52,13 +57,25 @@ def save_product(
         ptychodus_io.save_product(temporary, product)
 
 
+def has_refined_probe(product: Product) -> bool:
+    """Return whether a product's probe comes from a reconstruction.
+
+    Of our own products the comments say it; those of other programs have losses then.
+    """
+    lines = product.metadata.comments.splitlines()
+    ours = [line for line in lines if line.startswith(MADE_BY)]
+    return not ours[-1].endswith(PROBE_AS_GIVEN) if ours else len(product.losses) > 0
+
+
 def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
     """Return lines on backend, model, version, time and orientation, after other comments."""
+    refined = reconstruction.probe_refined or scan.metadata.probe_is_refined
     model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
     lines = [
         comments,
-        f'ptychopinn-plugin {__version__}, backend {reconstruction.backend}, {model}, '
-        f'{len(reconstruction.residual)} steps in {reconstruction.seconds:.2f} s',
+        f'{MADE_BY}{__version__}, backend {reconstruction.backend}, {model}, '
+        f'{len(reconstruction.residual)} steps in {reconstruction.seconds:.2f} s'
+        + ('' if refined else PROBE_AS_GIVEN),
     ]
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')

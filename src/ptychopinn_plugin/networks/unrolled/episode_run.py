@@ -31,7 +31,7 @@ class EpisodeRun:
     def __init__(self, ops: Ops, episode: Episode, check: Callable[[], None]) -> None:
         self.ops = ops
         problem = Problem.for_scan(ops, episode.crop, 4, fixed_probe=True, check=check)
-        self.solver = AcceleratedSolver(problem, InferenceConfig())
+        self.solver = AcceleratedSolver(problem, InferenceConfig(update_probe='off'))
         self.held_out = HeldOutFrames.from_scan(ops, episode.held_out_scan)
         reference = ops.array(episode.reference)
         self.reference_deviance = ops.number(self.held_out.deviance(reference))

@@ -22,7 +22,8 @@ def reconstruct_reference(
 ) -> TrainingScan:
     """Reconstruct a scan by physics alone: the reference of its training."""
     inference = InferenceConfig(
-        refine_iterations=training.reference_passes, update_probe=training.update_probe
+        refine_iterations=training.reference_passes,
+        update_probe='on' if training.update_probe else 'off',
     )
     solver = build_solver(ops, scan, inference, monitor, with_model=True)
     for _ in range(inference.refine_iterations):

@@ -1,0 +1,82 @@
+"""A scan that starts from the result of an earlier reconstruction of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.scan.data import ScanData, ScanMetadata
+from ptychopinn_plugin.scan.reconstruction import Reconstruction
+
+
+def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the result') -> ScanData:
+    """Return a scan with the object, the probe and the positions of a result.
+
+    Pixel (0, 0) of the result's object gets coordinate (0, 0), as every object guess has it;
+    positions and world centre follow. Object pixels that no probe reached are 1.
+
+    Args:
+        scan: the scan, oriented as it was for the result.
+        result: a reconstruction of it.
+        source: of the result, for messages.
+
+    Raises:
+        ScanDataError: the result has another number of positions or another frame size.
+    """
+    faults = _faults(scan, result, source)
+    if faults:
+        raise ScanDataError(faults, scan.source)
+    guess = np.where(np.isfinite(result.object_canvas), result.object_canvas, np.complex64(1))
+    origin_px = np.asarray(result.origin_px, np.int64)
+    return dataclasses.replace(
+        scan,
+        positions_px=result.positions_px - origin_px,
+        probe=result.probe,
+        object_guess=guess.astype(np.complex64),
+        metadata=_metadata(scan, result, guess.shape),
+        decisions=(*scan.decisions, f'object, probe and positions are those of {source}'),
+    )
+
+
+def _faults(scan: ScanData, result: Reconstruction, source: str) -> list[str]:
+    """Return why a result is none of a scan."""
+    faults = []
+    if len(result.positions_px) != scan.frame_count:
+        faults.append(
+            f'{source} has {len(result.positions_px)} positions, the scan has '
+            f'{scan.frame_count} frames; continue a reconstruction of the same frames'
+        )
+    size = result.probe.shape[-1]
+    if size != scan.frame_size:
+        faults.append(
+            f'the probe of {source} has {size} pixels a side, the frames of the scan have '
+            f'{scan.frame_size}; continue a reconstruction of the same frames'
+        )
+    return faults
+
+
+def _metadata(scan: ScanData, result: Reconstruction, shape: tuple[int, ...]) -> ScanMetadata:
+    """Return the metadata with the world centre of the result's object."""
+    known = scan.metadata
+    refined = known.probe_is_refined or result.probe_refined
+    center_m = known.object_center_m
+    if center_m is not None and known.pixel_size_m is not None:
+        old = (0, 0) if scan.object_guess is None else scan.object_guess.shape
+        first = _first_pixel(scan, result)
+        moved_px = [float(first[axis]) + (shape[axis] - old[axis]) / 2 for axis in (0, 1)]
+        height_m, width_m = known.pixel_size_m
+        center_m = (center_m[0] + moved_px[0] * height_m, center_m[1] + moved_px[1] * width_m)
+    return dataclasses.replace(known, object_center_m=center_m, probe_is_refined=refined)
+
+
+def _first_pixel(scan: ScanData, result: Reconstruction) -> npt.NDArray[np.float64]:
+    """Return the coordinate of the first pixel of the result's object in those of the scan.
+
+    Products count pixels from the corner of their own object: the shift is the whole number that
+    most frames have between both positions.
+    """
+    shift = np.rint(np.median(result.positions_px - scan.positions_px, axis=0))
+    return np.asarray(result.origin_px - shift, np.float64)

@@ -1,0 +1,71 @@
+"""The object that a reconstruction starts from, where it is no empty one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.scan import Canvas, ScanData
+from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.sweeps import predict
+from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# Relative spread of an object guess below which it is an empty canvas, up to rounding.
+FLAT = 1e-5
+
+
+def starting_object(problem: Problem) -> npt.NDArray[np.complex64]:
+    """Return the scan's object guess on the canvas, in the scale of the counts.
+
+    The probe of a product is scaled to photons when it is read; its object is scaled here, so that
+    both together predict as many photons as were measured.
+
+    Args:
+        problem: the prepared scan.
+
+    Returns:
+        complex64 (H, W), 1 beside the guess.
+
+    Raises:
+        ScanDataError: there is no object guess, or a flat one.
+    """
+    placed = place_guess(problem.scan, problem.canvas)
+    ops = problem.ops
+    unknowns = Unknowns(ops.array(placed), ops.array(problem.scan.probe))
+    good = 1 if problem.good is None else problem.good
+    predicted = 0.0
+    for batch in problem.batches():
+        problem.check()
+        counts = predict(ops, unknowns, problem.to_device(batch, unknowns), problem.good).counts
+        predicted += ops.number(ops.sum(counts * good))
+    factor = np.sqrt(problem.total_counts / predicted) if predicted > 0 else 1.0
+    return (placed * np.float32(factor)).astype(np.complex64)
+
+
+def place_guess(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
+    """Return the object guess at its place on a canvas, complex64 (H, W), 1 elsewhere.
+
+    Raises:
+        ScanDataError: there is no object guess, or a flat one.
+    """
+    guess = scan.object_guess
+    if guess is None or _is_flat(guess):
+        found = 'no object' if guess is None else 'an object that is the same everywhere'
+        raise ScanDataError(
+            [
+                f'initial is product, but the scan comes with {found}; give a product that was '
+                'reconstructed, a result with --continue-from, or leave initial at empty'
+            ],
+            scan.source,
+        )
+    placed = np.ones(canvas.shape, np.complex64)
+    top, left = (-start for start in canvas.origin_px)
+    placed[top : top + guess.shape[0], left : left + guess.shape[1]] = guess
+    return placed
+
+
+def _is_flat(guess: npt.NDArray[np.complex64]) -> bool:
+    """Return whether an object is the same everywhere."""
+    first = complex(guess.flat[0])
+    return bool(np.abs(guess - first).max() <= FLAT * max(abs(first), 1e-30))
