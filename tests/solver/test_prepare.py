@@ -70,7 +70,9 @@ def test_a_second_half_ends_where_the_whole_does(ops: Ops, update_probe: str) ->
     more = config.model_copy(update={'initial': 'product'})
     first = prepare_solver(ops, scan, config, no_check)
     half = passes(first, 12)
-    begun = dataclasses.replace(scan, object_guess=object_of(first), probe=probe_of(first))
+    begun = dataclasses.replace(
+        reconstructed_before(scan), object_guess=object_of(first), probe=probe_of(first)
+    )
     second = prepare_solver(ops, begun, more, no_check)
     assert second.residual() == pytest.approx(half, rel=1e-2)
     whole = passes(prepare_solver(ops, scan, config, no_check), 24)
