@@ -371,9 +371,7 @@ def test_a_result_is_continued(
     np.testing.assert_allclose(seen['scan'].positions_px, result.positions_px, atol=1e-6)
     np.testing.assert_array_equal(seen['scan'].probe, result.probe)
     reached = np.isfinite(result.object_canvas)
-    np.testing.assert_array_equal(
-        seen['scan'].object_guess[reached], result.object_canvas[reached]
-    )
+    np.testing.assert_array_equal(seen['scan'].object_guess[reached], result.object_canvas[reached])
     run('simulate', 'other.npz', '--rows', 2, '--columns', 3)
     shown = run('reconstruct', 'other.npz', *words[:2], words[2], first)
     assert shown.code == 2

@@ -11,7 +11,6 @@ from pydantic.fields import FieldInfo
 
 from ptychopinn_plugin.config.architectures import Architecture
 
-
 SWITCH_VALUES = ('auto', 'on', 'off')
 _ON = {'true', 'yes', '1'}
 _OFF = {'false', 'no', '0'}

@@ -15,6 +15,7 @@ AUTOMATIC: dict[str, Any] = {
     'probe_modes': TRIED_MODES,
     'update_flux': True,
     'update_background': True,
+    'stop_early': True,
     'opr_modes': TRIED_DRIFT_MODES,
 }
 

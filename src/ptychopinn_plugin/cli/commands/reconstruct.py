@@ -56,7 +56,10 @@ def run(flags: Reconstruct) -> None:
 
 def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
-    inputs = [flags.scan, *filter(None, (flags.model, flags.probe, flags.product, flags.continue_from))]
+    inputs = [
+        flags.scan,
+        *filter(None, (flags.model, flags.probe, flags.product, flags.continue_from)),
+    ]
     check_writable(flags.output, result_endings())
     if flags.picture is not None:
         check_writable(flags.picture, PICTURES)

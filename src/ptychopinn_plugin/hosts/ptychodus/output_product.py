@@ -16,9 +16,7 @@ from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 _OURS = (MADE_BY, 'residual ', REMARK)
 
 
-def build_output_product(
-    given: Product, scan: ScanData, reconstruction: Reconstruction
-) -> Product:
+def build_output_product(given: Product, scan: ScanData, reconstruction: Reconstruction) -> Product:
     """Return the given product with the object, and a refined probe, of a reconstruction.
 
     The object has the pixels and the centre of the given one; where positions lie outside, it is
