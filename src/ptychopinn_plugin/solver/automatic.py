@@ -16,6 +16,7 @@ AUTOMATIC: dict[str, Any] = {
     'update_flux': True,
     'update_background': True,
     'update_positions': 'auto',
+    'stop_early': True,
     'opr_modes': TRIED_DRIFT_MODES,
 }
 
