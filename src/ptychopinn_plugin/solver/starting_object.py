@@ -68,4 +68,4 @@ def place_guess(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
 def _is_flat(guess: npt.NDArray[np.complex64]) -> bool:
     """Return whether an object is the same everywhere."""
     first = guess.flat[0]
-    return bool(np.abs(guess - first).max() <= FLAT * max(abs(first), 1e-30))
+    return bool(np.abs(guess - first).max() <= FLAT * max(abs(complex(first)), 1e-30))
