@@ -40,7 +40,7 @@ def prepare_solver(
     """
     refines = refines_probe(inference, scan, with_model=with_model)
     switched = {'update_probe': 'on' if refines else 'off'}
-    inference = resolve_automatic(inference).model_copy(update=switched)
+    inference = resolve_automatic(inference, probe_refined=refines).model_copy(update=switched)
     given = scan.mode_count
     scan = _with_modes(scan, inference.probe_modes)
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
