@@ -57,6 +57,14 @@ def test_the_probe_is_refined_where_it_is_a_guess(
     assert np.array_equal(solver.probe, scan.probe) is not wanted
 
 
+def test_auto_leaves_a_fixed_probe_its_modes() -> None:
+    scan = known_scan(side=3).scan
+    fixed = prepared(reconstructed_before(scan), auto=True)
+    np.testing.assert_array_equal(fixed.probe, scan.probe)
+    assert fixed.config.stop_early
+    assert len(prepared(scan, auto=True).probe) > 1
+
+
 def passes(solver: AcceleratedSolver, number: int) -> float:
     for _ in range(number):
         solver.one_pass()

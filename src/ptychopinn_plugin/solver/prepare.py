@@ -46,7 +46,7 @@ def prepare_solver(
     """
     refines = refines_probe(inference, scan, with_model=with_model)
     switched = {'update_probe': 'on' if refines else 'off'}
-    inference = resolve_automatic(inference).model_copy(update=switched)
+    inference = resolve_automatic(inference, probe_refined=refines).model_copy(update=switched)
     given = scan.mode_count
     # A probe that was refined before is better than what the frames alone tell of it.
     is_guess = refines and not scan.metadata.probe_is_refined
