@@ -20,7 +20,7 @@ from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
-from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
+from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.probe_start import start_probe
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
@@ -110,5 +110,5 @@ def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]
     if inference.update_positions != 'off':
         found.append(PositionRefiner(inference.update_positions))
     if inference.update_probe == 'on':
-        found += [LatticeGauge(), ProbeTilt()]
+        found += [LatticeGauge(), ProbeTilt(), ModeOrder()]
     return found
