@@ -86,6 +86,21 @@ class InferenceConfig(GroupingConfig):
         'Refine the scan positions, one by one and by a common scale, rotation and shear: on, or '
         'auto (only where the frames show that positions are wrong)',
     )
+    total_variation: float = setting(
+        0.0,
+        "Weight of the object's total variation, 0 for none; 0.001 to 0.05 smooth more and more",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
+    probe_support: float = setting(
+        0.0,
+        'Radius of the disc outside of which a refined probe is 0, as a share of the frame; 0 for '
+        'no disc',
+        ge=0,
+        le=1,
+        advanced=True,
+    )
     subsets: int = setting(
         8, 'Groups of frames that a pass visits one after the other', ge=1, le=64, advanced=True
     )

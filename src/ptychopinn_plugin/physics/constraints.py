@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,15 +24,15 @@ class ProbeConstraint(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class ProbeSupport:
     """A probe that is zero outside a disc around pixel N//2.
 
-    Args:
+    Attributes:
         radius: of the disc, as a fraction of the side N.
     """
 
-    def __init__(self, radius: float) -> None:
-        self.radius = radius
+    radius: float
 
     def project(self, ops: Ops, probe: Array) -> Array:
         """Return the probe, zero outside the disc."""

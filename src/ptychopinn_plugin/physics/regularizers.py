@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -27,18 +28,18 @@ class Regularizer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class TotalVariation:
     """Isotropic total variation of a complex image.
 
     Rudin, Osher and Fatemi, Physica D 60, 259, 1992, doi:10.1016/0167-2789(92)90242-F.
 
-    Args:
+    Attributes:
         weight: of the penalty relative to the misfit: an update changes a pixel by up to a few
             times it, at any dose.
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
+    weight: float = 1.0
 
     def gradient(self, ops: Ops, image: Array) -> Array:
         """Return the weight times minus the divergence of the normalised differences, (H, W)."""

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.physics.constraints import ProbeConstraint, ProbeSupport
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.physics.regularizers import Regularizer, TotalVariation
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
@@ -69,6 +71,8 @@ def prepare_solver(
     solver = AcceleratedSolver(
         problem,
         inference,
+        regularizers=_regularizers(inference),
+        constraints=_constraints(inference),
         estimators=(*starts, *_estimators(inference, given)),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
@@ -96,6 +100,17 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
         name = 'amplitude' if with_model else 'poisson'
     models: dict[str, NoiseModel] = {'poisson': POISSON, 'amplitude': AMPLITUDE}
     return models[name]
+
+
+def _regularizers(inference: InferenceConfig) -> tuple[Regularizer, ...]:
+    """Return the penalties of the object."""
+    weight = inference.total_variation
+    return (TotalVariation(weight),) if weight else ()
+
+
+def _constraints(inference: InferenceConfig) -> tuple[ProbeConstraint, ...]:
+    """Return the constraints of a refined probe."""
+    return (ProbeSupport(inference.probe_support),) if inference.probe_support else ()
 
 
 def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]:
