@@ -206,7 +206,9 @@ def _advice(verdict: Verdict, share: float) -> str:
             f'{left} are left unexplained: something beside object and probe differs from the '
             'model, such as positions, flux, background or further probe modes; refine them'
         )
+    found = f'{left} are left unexplained, hardly better than an empty object'
+    if share >= 1:
+        found = 'the frames are explained worse than by an empty object'
     return (
-        f'{left} are left unexplained, hardly better than an empty object: look at the scan with '
-        '`ptychopinn check`, and give a better probe or refine it'
+        f'{found}: look at the scan with `ptychopinn check`, and give a better probe or refine it'
     )

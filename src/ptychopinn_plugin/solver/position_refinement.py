@@ -154,10 +154,13 @@ class PositionRefiner(Estimator):
         if not self.active:
             return ()
         change = self.affine
+        common = (
+            f'scale {change.scale:.4f}, rotation {change.rotation_deg:+.2f} deg, '
+            f'aspect {change.aspect:+.4f}, shear {change.shear:+.4f}, '
+        )
         return (
-            f'positions were refined: scale {change.scale:.4f}, '
-            f'rotation {change.rotation_deg:+.2f} deg, aspect {change.aspect:+.4f}, '
-            f'shear {change.shear:+.4f}, errors of single frames {self.sigma_px:.2f} px',
+            f'positions were refined: {common if change.matrix.any() else ""}'
+            f'errors of single frames {self.sigma_px:.2f} px',
         )
 
     def _is_due(self, passes: int) -> bool:
