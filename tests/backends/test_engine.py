@@ -26,6 +26,14 @@ SHORT = TrainingConfig(
     validation_episodes=2,
 )
 BRIEF = InferenceConfig(refine_iterations=3, stages=1)
+# Physics alone as beside a model, which was trained with a fixed probe and without a prior.
+BESIDE_A_MODEL = InferenceConfig(
+    refine_iterations=4,
+    stages=0,
+    update_probe='off',
+    noise_model='amplitude',
+    object_prior=False,
+)
 
 
 class Recorder(Monitor):
@@ -109,13 +117,24 @@ def test_only_the_shape_of_the_object_guess_counts(engine: Engine, scan: ScanDat
 
 def test_a_refined_probe_keeps_its_photons(engine: Engine, scan: ScanData) -> None:
     wrong = dataclasses.replace(scan, probe=(scan.probe * np.complex64(1.3)).astype(np.complex64))
-    inference = InferenceConfig(refine_iterations=8, update_probe=True)
+    inference = InferenceConfig(refine_iterations=8, update_probe='on')
     result = engine.reconstruct(wrong, inference, None, Monitor())
 
     assert np.vdot(result.probe, result.probe).real == pytest.approx(
         np.vdot(wrong.probe, wrong.probe).real, rel=1e-4
     )
     assert not np.allclose(result.probe, wrong.probe, rtol=1e-2)
+
+
+def test_a_result_says_whether_its_probe_was_refined(
+    engine: Engine, scan: ScanData, model: TrainedModel
+) -> None:
+    kept = dataclasses.replace(scan.metadata, probe_is_refined=True)
+    cases = [(scan, None, True), (dataclasses.replace(scan, metadata=kept), None, False)]
+    for one, network, refined in [*cases, (scan, model, False)]:
+        result = engine.reconstruct(one, BRIEF, network, Monitor())
+        assert result.probe_refined is refined
+        assert np.array_equal(result.probe, scan.probe) is not refined
 
 
 def test_every_step_is_reported_and_can_be_looked_at(
@@ -149,18 +168,16 @@ def test_an_untrained_network_changes_nothing(
         if name.startswith('outlet.')
     }
     untrained = believing(dataclasses.replace(model, weights={**model.weights, **silent}), 1.0)
-    inference = InferenceConfig(refine_iterations=4, stages=0)
-    learned = engine.reconstruct(scan, inference, untrained, Monitor())
-    alone = engine.reconstruct(scan, inference, None, Monitor())
+    learned = engine.reconstruct(scan, BESIDE_A_MODEL, untrained, Monitor())
+    alone = engine.reconstruct(scan, BESIDE_A_MODEL, None, Monitor())
     np.testing.assert_allclose(learned.object_canvas, alone.object_canvas, rtol=0, atol=1e-6)
 
 
 def test_a_model_with_a_closed_gate_changes_nothing(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
-    inference = InferenceConfig(refine_iterations=4, stages=0)
     results = [
-        engine.reconstruct(scan, inference, one, Monitor()).object_canvas
+        engine.reconstruct(scan, BESIDE_A_MODEL, one, Monitor()).object_canvas
         for one in (believing(model, 0.0), None, believing(model, 1.0))
     ]
     np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-6)

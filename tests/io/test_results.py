@@ -29,6 +29,14 @@ def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize('refined', [False, True])
+def test_a_file_says_whether_the_probe_was_refined(tmp_path: Path, refined: bool) -> None:
+    _, reconstruction = known_reconstruction()
+    one = dataclasses.replace(reconstruction, probe_refined=refined)
+    save_npz_reconstruction(tmp_path / 'object.npz', one)
+    assert load_result(tmp_path / 'object.npz').probe_refined is refined
+
+
 def test_the_pixel_size_is_kept_where_it_is_known(tmp_path: Path) -> None:
     _, reconstruction = known_reconstruction()
     known = dataclasses.replace(reconstruction, pixel_size_m=(2e-8, 1e-8))

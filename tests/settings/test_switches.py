@@ -1,4 +1,4 @@
-"""A setting that is on, off or left to the data still takes what it took when it was a bool."""
+"""A setting that may be `auto` still takes what it took when it was on or off."""
 
 from pathlib import Path
 

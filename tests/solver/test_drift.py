@@ -7,7 +7,7 @@ import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from ptychopinn_plugin.solver.drift import DriftEstimator, free_variation
+from ptychopinn_plugin.solver.drift import LOOK_PASS, DriftEstimator, free_variation
 from ptychopinn_plugin.solver.sweeps import predict
 from ptychopinn_plugin.solver.tilt import remove_tilt
 from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -158,7 +158,7 @@ def test_a_steady_probe_is_left_alone(ops: Ops) -> None:
     solver = make_solver(ops, known_scan(side=6, noise=True).scan, update_probe=True)
     estimator = DriftEstimator(1, selects=True)
     solver.estimators = (estimator,)
-    for _ in range(7):
+    for _ in range(LOOK_PASS):
         solver.one_pass()
     assert not estimator.active
     assert solver.problem.basis is None

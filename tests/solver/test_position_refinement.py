@@ -28,7 +28,13 @@ Values = npt.NDArray[Any]
 
 def _prepared(ops: Ops, scan: ScanData, **settings: Any) -> AcceleratedSolver:
     config = InferenceConfig(
-        **{'update_positions': 'auto', 'subsets': 2, 'object_prior': False} | settings
+        **{
+            'update_positions': 'auto',
+            'update_probe': 'off',
+            'subsets': 2,
+            'object_prior': False,
+        }
+        | settings
     )
     return prepare_solver(ops, scan, config, lambda: None)
 

@@ -57,6 +57,14 @@ def test_the_probe_is_refined_where_it_is_a_guess(
     assert np.array_equal(solver.probe, scan.probe) is not wanted
 
 
+def test_auto_leaves_a_fixed_probe_its_modes() -> None:
+    scan = known_scan(side=3).scan
+    fixed = prepared(reconstructed_before(scan), auto=True)
+    np.testing.assert_array_equal(fixed.probe, scan.probe)
+    assert fixed.config.stop_early
+    assert len(prepared(scan, auto=True).probe) > 1
+
+
 def passes(solver: AcceleratedSolver, number: int) -> float:
     for _ in range(number):
         solver.one_pass()
@@ -70,7 +78,9 @@ def test_a_second_half_ends_where_the_whole_does(ops: Ops, update_probe: str) ->
     more = config.model_copy(update={'initial': 'product'})
     first = prepare_solver(ops, scan, config, no_check)
     half = passes(first, 12)
-    begun = dataclasses.replace(scan, object_guess=object_of(first), probe=probe_of(first))
+    begun = dataclasses.replace(
+        reconstructed_before(scan), object_guess=object_of(first), probe=probe_of(first)
+    )
     second = prepare_solver(ops, begun, more, no_check)
     assert second.residual() == pytest.approx(half, rel=1e-2)
     whole = passes(prepare_solver(ops, scan, config, no_check), 24)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver.probe_modes import (
     FIRST_LOOK,
     LAST_LOOK,
     STARTING_SHARE,
+    ModeOrder,
     ModeSelection,
     hermite_modes,
     orthogonal_modes,
@@ -63,6 +65,22 @@ def test_orthogonal_modes_are_the_same_light() -> None:
     assert np.abs(off).max() < 1e-5 * overlap[0, 0].real
     assert np.abs(products(probe)[0, 1]) > 1e-3 * overlap[0, 0].real
     assert (np.diff(powers(found)) < 0).all()
+
+
+def test_modes_of_a_result_are_orthogonal_and_ordered(ops: Ops) -> None:
+    turn = np.array([[0.6, 0.8], [0.8, -0.6]])
+    scan = with_probe(
+        make_scan(side=4, modes=2),
+        lambda probe: np.asarray(np.tensordot(turn, probe, 1), np.complex64),
+    )
+    solver = make_solver(ops, scan)
+    before, given = solver.residual(), products(scan.probe)
+    ModeOrder().at_end(solver)
+    found = products(ops.numpy(solver.probe))
+    assert abs(given[0, 1]) > 1e-2 * given.trace().real
+    assert abs(found[0, 1]) < 1e-4 * found.trace().real
+    assert found[0, 0].real > found[1, 1].real
+    assert solver.residual() == pytest.approx(before, rel=1e-3)
 
 
 def test_orthogonal_modes_stay_as_they_are() -> None:

@@ -124,12 +124,12 @@ def test_cached_probes_and_doses_give_the_same_numbers(
     ops: Ops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = make_scan(side=4, modes=2, photons=300)
-    cached = make_solver(ops, scan)
+    cached = make_solver(ops, scan, subsets=4)
     for _ in range(8):
         cached.one_pass()
     assert len(cached.problem.subsets) == 1, 'doses were not merged'
     monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 0)
-    uncached = make_solver(ops, scan)
+    uncached = make_solver(ops, scan, subsets=4)
     uncached.problem.fixed_probe = False
     for _ in range(8):
         uncached.one_pass()

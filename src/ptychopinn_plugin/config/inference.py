@@ -15,6 +15,9 @@ class InferenceConfig(GroupingConfig):
         ge=0,
         le=100_000,
     )
+    stop_early: bool = setting(
+        False, 'End before the last of these passes once passes gain no more than noise explains'
+    )
     cnn_refine_iterations: int = setting(
         0,
         "Physics passes that start from the network's object",
@@ -25,7 +28,8 @@ class InferenceConfig(GroupingConfig):
     auto: bool = setting(
         False,
         'Choose from the data what is estimated beside the object: probe, its modes and drift, '
-        'positions, flux and background; settings that differ from their defaults are kept',
+        'positions, flux and background; stop early; settings that differ from their defaults are '
+        'kept',
     )
     update_probe: Switch = setting(
         'auto',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import math
 import time
@@ -22,6 +23,7 @@ from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
+from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.prepare import prepare_solver
 
 logger = logging.getLogger(__name__)
@@ -130,6 +132,7 @@ class _Run:
     started: float
     residuals: list[float] = field(default_factory=list)
     names: list[StageName] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
     def start_at(self, initial_object: Array) -> None:
         """Start from the object of a network; record its residual."""
@@ -137,23 +140,48 @@ class _Run:
         self._record('network', self.solver.residual())
 
     def execute(self, names: list[StageName], monitor: Monitor) -> None:
-        """Run all stages; record the residual of each pass and, last, that of the result."""
-        for number, name in enumerate(names, 1):
+        """Run the stages; record the residual of each pass and, last, that of the result.
+
+        With `stop_early`, passes that would gain nothing are left out: fewer stages are planned.
+        """
+        rest, number, stop = list(names), 0, EarlyStop.for_solver(self.solver)
+        while rest:
+            name, rest, number = rest[0], rest[1:], number + 1
             if name == 'solver':
                 self._record(name, self.solver.one_pass())
+                rest = self._without_idle_passes(rest, names.count(name), stop)
             elif self.stage is not None:
-                if number == len(names):
-                    self._apply_final_stage()
-                else:
+                stop = EarlyStop(stop.noise)
+                if rest:
                     apply_stage(self.solver, self.stage)
+                else:
+                    self._apply_final_stage()
+            total = number + len(rest)
             monitor.on_progress(
-                Progress(name, number, len(names), self.residuals[-1], None, self.seconds())
+                Progress(name, number, total, self.residuals[-1], None, self.seconds())
             )
-            if number < len(names) and monitor.wants_preview():
+            if rest and monitor.wants_preview():
                 monitor.on_preview(self.result())
         # A pass measures the object before its updates; this is the residual of the last object.
         if names and names[-1] == 'solver':
             self._record('solver', self.solver.finish())
+
+    def _without_idle_passes(
+        self, rest: list[StageName], planned: int, stop: EarlyStop
+    ) -> list[StageName]:
+        """Return the stages that are left, without passes that would gain nothing.
+
+        Args:
+            rest: the stages after the pass just done.
+            planned: passes in all.
+            stop: whether passes still gain.
+        """
+        if not self.solver.config.stop_early or not stop.is_due(self.solver, self.residuals[-1]):
+            return rest
+        left = list(itertools.dropwhile(lambda name: name == 'solver', rest))
+        if len(left) < len(rest):
+            self.reasons.append(stop.reason(self.solver.passes, planned))
+        return left
 
     def _apply_final_stage(self) -> None:
         """Apply the final stage; revert it if the residual rises by more than noise.
@@ -215,7 +243,7 @@ class _Run:
             model_name='' if self.model is None else weights_fingerprint(self.model),
             losses=() if self.model is None else _training_losses(self.model),
             residual_name=problem.noise.residual_name,
-            remarks=self.solver.remarks(),
+            remarks=(*self.reasons, *self.solver.remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, given),
         )
 

@@ -16,17 +16,21 @@ AUTOMATIC: dict[str, Any] = {
     'update_flux': True,
     'update_background': True,
     'update_positions': 'auto',
+    'stop_early': True,
     'opr_modes': TRIED_DRIFT_MODES,
 }
+# What a fixed probe leaves nothing to be estimated of.
+OF_THE_PROBE = ('probe_modes', 'opr_modes')
 
 
-def resolve_automatic(inference: InferenceConfig) -> InferenceConfig:
+def resolve_automatic(inference: InferenceConfig, *, probe_refined: bool) -> InferenceConfig:
     """Return a config with everything to be estimated that `auto` leaves to the data.
 
     Settings that differ from their defaults are kept: they were asked for.
 
     Args:
         inference: as given.
+        probe_refined: from `refines_probe`.
     """
     if not inference.auto:
         return inference
@@ -35,6 +39,7 @@ def resolve_automatic(inference: InferenceConfig) -> InferenceConfig:
         name: value
         for name, value in AUTOMATIC.items()
         if getattr(inference, name) == fields[name].default
+        and (probe_refined or name not in OF_THE_PROBE)
     }
     return inference.model_copy(update=chosen)
 

@@ -20,7 +20,7 @@ from ptychopinn_plugin.solver.flux import FluxEstimator
 from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
-from ptychopinn_plugin.solver.probe_modes import ModeSelection, hermite_modes
+from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.probe_start import start_probe
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
@@ -46,13 +46,15 @@ def prepare_solver(
     """
     refines = refines_probe(inference, scan, with_model=with_model)
     switched = {'update_probe': 'on' if refines else 'off'}
-    inference = resolve_automatic(inference).model_copy(update=switched)
+    inference = resolve_automatic(inference, probe_refined=refines).model_copy(update=switched)
     given = scan.mode_count
-    if refines and not scan.metadata.probe_is_refined:
+    # A probe that was refined before is better than what the frames alone tell of it.
+    is_guess = refines and not scan.metadata.probe_is_refined
+    if is_guess:
         scan = dataclasses.replace(scan, probe=start_probe(scan))
     scan = _with_modes(scan, inference.probe_modes)
     noise = noise_model(inference, with_model=with_model)
-    bounded = refines and noise is POISSON
+    starts = [AmplitudeStart(noise)] if is_guess and noise is POISSON else []
     moves = inference.update_positions != 'off'
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.for_scan(
@@ -61,13 +63,13 @@ def prepare_solver(
         inference.subsets,
         fixed_probe=not (refines or estimates or moves),
         check=check,
-        noise=AMPLITUDE if bounded else noise,
+        noise=AMPLITUDE if starts else noise,
         margin_px=MARGIN_PX if moves else 0,
     )
     solver = AcceleratedSolver(
         problem,
         inference,
-        estimators=tuple(_estimators(inference, noise, given)),
+        estimators=(*starts, *_estimators(inference, given)),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
     if inference.update_background:
@@ -96,12 +98,9 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
     return models[name]
 
 
-def _estimators(inference: InferenceConfig, noise: NoiseModel, given_modes: int) -> list[Estimator]:
+def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]:
     """Return what is estimated between passes, in this order."""
     found: list[Estimator] = []
-    refines = inference.update_probe == 'on'
-    if refines and noise is POISSON:
-        found.append(AmplitudeStart(noise))
     if inference.update_flux:
         found.append(FluxEstimator())
     if inference.auto:
@@ -110,6 +109,6 @@ def _estimators(inference: InferenceConfig, noise: NoiseModel, given_modes: int)
         found.append(DriftEstimator(inference.opr_modes, selects=inference.auto))
     if inference.update_positions != 'off':
         found.append(PositionRefiner(inference.update_positions))
-    if refines:
-        found += [LatticeGauge(), ProbeTilt()]
+    if inference.update_probe == 'on':
+        found += [LatticeGauge(), ProbeTilt(), ModeOrder()]
     return found

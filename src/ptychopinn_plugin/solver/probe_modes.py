@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.solver.estimator import Estimator
+from ptychopinn_plugin.solver.unknowns import State
 
 if TYPE_CHECKING:
     from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
@@ -66,6 +67,19 @@ def orthogonal_modes(probe: Probe) -> Probe:
     overlap = matrix @ modes.conj().T
     phases = np.exp(1j * np.angle(overlap[np.argmax(np.abs(overlap), axis=0), range(len(modes))]))
     return np.asarray((modes * phases[:, None]).reshape(probe.shape), np.complex64)
+
+
+class ModeOrder(Estimator):
+    """Makes the modes of the result orthogonal, the strongest first."""
+
+    def at_end(self, solver: AcceleratedSolver) -> None:
+        """Replace the modes by others that give the same frames."""
+        ops, now = solver.problem.ops, solver.state.now
+        # A variation belongs to the first mode as it is.
+        if now.variation is None and len(now.probe) > 1:
+            modes = ops.array(orthogonal_modes(ops.numpy(now.probe)))
+            ordered = solver.state.now._replace(probe=modes)
+            solver.state = State(ordered, ordered)
 
 
 def _polynomials(mode: npt.NDArray[np.complex128]) -> list[npt.NDArray[np.float64]]:
