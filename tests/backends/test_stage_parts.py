@@ -104,7 +104,14 @@ class Closing:
 
     def __init__(self) -> None:
         self.scan = make_scan(side=6, frame_size=32, step_px=4.0, photons=1e4)
-        self.inference = InferenceConfig(refine_iterations=8, stages=0)
+        # Passes of the same kind with and without a stage, so that only the stage differs.
+        self.inference = InferenceConfig(
+            refine_iterations=8,
+            stages=0,
+            update_probe='off',
+            noise_model='amplitude',
+            object_prior=False,
+        )
         self.alone = self.run(None)
 
     def run(self, stage: Stage | None) -> Reconstruction:

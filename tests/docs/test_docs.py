@@ -12,7 +12,13 @@ from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.config import InferenceConfig
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / 'README.md', ROOT / 'docs' / 'cli.md', ROOT / 'docs' / 'ptychodus.md']
+REAL_SCANS = ROOT / 'docs' / 'real-scans.md'
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'docs' / 'cli.md',
+    ROOT / 'docs' / 'ptychodus.md',
+    REAL_SCANS,
+]
 
 
 def blocks(language: str) -> list[str]:
@@ -66,3 +72,17 @@ def test_links_and_pictures_are_there() -> None:
     for page in {*PAGES, *others}:
         for target in re.findall(r'\]\(([^)#]+)\)', page.read_text()):
             assert target.startswith('https://') or (page.parent / target).exists(), target
+
+
+def test_every_setting_that_a_symptom_asks_for_can_be_typed() -> None:
+    flags = set(re.findall(r'`(--[^`]+)`', REAL_SCANS.read_text()))
+    assert len(flags) > 5
+    for flag in flags:
+        _, parsed = parse(['reconstruct', 'scan.npz', '--output', 'object.h5', *shlex.split(flag)])
+        assert vars(parsed)
+
+
+def test_every_setting_explained_is_one_of_a_reconstruction() -> None:
+    explained = re.findall(r'^- \*\*`(\w+)`\*\*', REAL_SCANS.read_text(), re.MULTILINE)
+    assert len(explained) > 5
+    assert set(explained) <= set(InferenceConfig.model_fields)

@@ -75,7 +75,8 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     pixels; `probe` complex64 (modes, N, N); `coverage` float32 (H, W); `residual` float64 (steps,),
     its formula `residual_name`, and `stages`, one a step; `losses`, the training history of the
     model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
-    `probe_refined`; `pixel_size_m` (height, width) where it is known.
+    `probe_refined`; `remarks`, a sentence each, and `warning`; `pixel_size_m` (height, width) where
+    it is known.
 
     Raises:
         OutputError: the file cannot be written there.

@@ -107,7 +107,7 @@ def run_reconstruction(
     started = time.perf_counter()
     with_model = stage is not None or initial_object is not None
     solver = build_solver(ops, scan, inference, monitor, with_model=with_model)
-    run = _Run(solver, stage, model, backend, started)
+    run = _Run(solver, scan.probe, stage, model, backend, started)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
@@ -123,9 +123,10 @@ def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruct
 
 @dataclass(eq=False)
 class _Run:
-    """State of a reconstruction: the solver, and the residuals so far."""
+    """State of a reconstruction: the solver, the probe that was given, and the residuals so far."""
 
     solver: AcceleratedSolver
+    given_probe: npt.NDArray[np.complex64]
     stage: Stage | None
     model: TrainedModel | None
     backend: Backend
@@ -227,8 +228,9 @@ class _Run:
         coverage = dose / max(float(dose.max()), 1e-30)
         canvas_object = ops.numpy(self.solver.canvas_object)
         probe = ops.numpy(self.solver.probe)
-        given = problem.scan.probe
-        scale = _probe_rescaling(given, probe)
+        at_start = problem.scan.probe
+        # A probe that is refined starts with the photons of the frames, not with those given.
+        scale = _probe_rescaling(self.given_probe, probe)
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
@@ -244,7 +246,7 @@ class _Run:
             losses=() if self.model is None else _training_losses(self.model),
             residual_name=problem.noise.residual_name,
             remarks=(*self.reasons, *self.solver.remarks()),
-            probe_refined=self.solver.refines_probe and not np.array_equal(probe, given),
+            probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
         )
 
 

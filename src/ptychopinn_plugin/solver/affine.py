@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,9 @@ from scipy.ndimage import affine_transform
 
 from ptychopinn_plugin.physics.ops import Array, fourier_frequencies
 from ptychopinn_plugin.solver.batches import FrameBatch
+from ptychopinn_plugin.solver.estimator import Solver
 from ptychopinn_plugin.solver.position_columns import Geometry, affine_columns
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-    from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.problem import Problem
 
 # Frames that are asked: four numbers need no more than a quarter of some hundred (measured), and
 # the noise of this many is far below any change that matters.
@@ -88,7 +85,7 @@ class AffineChange:
         return float(self.matrix[0, 1] + self.matrix[1, 0]) / 2
 
 
-def look_affine(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> AffineLook:
+def look_affine(solver: Solver, slopes: tuple[Array, Array]) -> AffineLook:
     """Ask a part of the frames for the affine change.
 
     Args:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ptychopinn_plugin.physics.noise_models import NoiseModel
-from ptychopinn_plugin.solver.estimator import Estimator
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
 
 # A Poisson step divides by the expected counts. A probe that still has to be found expects nearly
 # none at pixels that hold many: two passes bring the expectation near enough.
@@ -26,15 +22,15 @@ class AmplitudeStart(Estimator):
 
     noise: NoiseModel
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Change to the noise model once, after the first passes."""
         if solver.passes == PASSES:
             self._change(solver)
 
-    def at_end(self, solver: AcceleratedSolver) -> None:
+    def at_end(self, solver: Solver) -> None:
         """Change to it where there were fewer passes, so that the residual is of its kind."""
         self._change(solver)
 
-    def _change(self, solver: AcceleratedSolver) -> None:
+    def _change(self, solver: Solver) -> None:
         if solver.problem.noise is not self.noise:
             solver.use_noise(self.noise)

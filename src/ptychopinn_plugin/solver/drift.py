@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ptychopinn_plugin.physics.ambiguities import fourier_coordinates
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.solver.estimator import Estimator
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.tilt import remove_tilt
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 
 # Cosines along the scan: enough for a drift of a few turns.
 FUNCTIONS = 8
@@ -54,7 +50,7 @@ class DriftEstimator(Estimator):
     contrast: float = 0.0
     _first_strength: float = 0.0
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Start, condense or give up the variation."""
         if solver.passes == FIRST_PASS - 1:
             self._start(solver)
@@ -75,7 +71,7 @@ class DriftEstimator(Estimator):
             return ()
         return (f'the probe varies along the scan ({self.rank} modes of variation)',)
 
-    def _start(self, solver: AcceleratedSolver) -> None:
+    def _start(self, solver: Solver) -> None:
         problem = solver.problem
         frames, size = problem.scan.frame_count, problem.scan.frame_size
         along = (np.arange(frames) + 0.5) / frames
@@ -86,7 +82,7 @@ class DriftEstimator(Estimator):
         solver.change_unknowns(lambda unknowns: unknowns._replace(variation=zeros))
         self.active = True
 
-    def _condense(self, solver: AcceleratedSolver) -> float:
+    def _condense(self, solver: Solver) -> float:
         """Keep the leading modes, less what noise alone gives; return the strength of the first."""
         ops = solver.problem.ops
         variation = ops.numpy(solver.state.now.variation)
@@ -101,7 +97,7 @@ class DriftEstimator(Estimator):
         solver.transform(lambda u: u._replace(variation=ops.combine(placed, u.variation)))
         return float(values[0]) / float(np.linalg.norm(ops.numpy(solver.probe)))
 
-    def _give_up(self, solver: AcceleratedSolver) -> None:
+    def _give_up(self, solver: Solver) -> None:
         solver.change_unknowns(lambda unknowns: unknowns._replace(variation=None))
         solver.problem.basis = None
         self.active = False

@@ -2,19 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.physics.noise_models import NoiseModel
+from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.unknowns import State, Unknowns
+
+
+class Solver(Protocol):
+    """What an estimator sees of `AcceleratedSolver`, which imports the estimators.
+
+    Attributes:
+        problem: the prepared scan.
+        state: the unknowns.
+        passes: passes done.
+    """
+
+    problem: Problem
+    state: State
+    passes: int
+
+    @property
+    def canvas_object(self) -> Array:
+        """The object, complex64 (H, W)."""
+
+    @property
+    def probe(self) -> Array:
+        """The probe, complex64 (modes, N, N)."""
+
+    @property
+    def last_misfit(self) -> float:
+        """The misfit of the last pass, each subset before its update."""
+
+    def direction(self) -> tuple[Array, Array]:
+        """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
+
+    def transform(self, function: Callable[[Unknowns], Unknowns]) -> None:
+        """Apply a linear map to the unknowns and to those before, so that momentum follows it."""
+
+    def change_unknowns(self, function: Callable[[Unknowns], Unknowns]) -> None:
+        """Continue with other unknowns, more or fewer; forget the best state, which lacks them."""
+
+    def move_object(self, function: Callable[[Array], Array]) -> None:
+        """Apply a linear map to the object, now, before and where the solver may return to."""
+
+    def use_noise(self, noise: NoiseModel) -> None:
+        """Go on with another noise model: misfits so far are of another kind."""
+
+    def transform_if_free(self, function: Callable[[Unknowns], Unknowns]) -> bool:
+        """Apply a linear map to the result if the frames leave it open; return whether they do."""
 
 
 class Estimator:
     """Changes the solver's problem or state between passes and at the end; by default nothing."""
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Update the estimate after a pass."""
 
-    def at_end(self, solver: AcceleratedSolver) -> None:
+    def at_end(self, solver: Solver) -> None:
         """Change the state that was chosen as the result; may be called more than once."""
 
     def remarks(self) -> tuple[str, ...]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.estimator import Estimator
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-    from ptychopinn_plugin.solver.unknowns import Unknowns
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Passes before the first estimate: ratios of photons mean something once the object is there.
 FIRST_PASS = 2
@@ -42,7 +38,7 @@ class FluxEstimator(Estimator):
     _photons: Floats | None = None
     _lit: float = 0.0
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Estimate the spread; give the smooth part of the flux to the object."""
         problem = solver.problem
         if solver.passes < FIRST_PASS:
@@ -68,7 +64,7 @@ class FluxEstimator(Estimator):
             return ()
         return (f'the flux varies by {self.spread:.1%} from frame to frame',)
 
-    def _noise(self, solver: AcceleratedSolver) -> Floats:
+    def _noise(self, solver: Solver) -> Floats:
         """Return the variance of each frame's ratio by photon noise and the present misfit."""
         if self._photons is None:
             self._count(solver.problem.scan)
@@ -88,7 +84,7 @@ class FluxEstimator(Estimator):
         self._photons = counts.sum(axis=(1, 2), dtype=np.float64)
         self._lit = float(np.minimum(counts, 1).sum(dtype=np.float64))
 
-    def _fix_scale(self, solver: AcceleratedSolver, terms: Floats) -> None:
+    def _fix_scale(self, solver: Solver, terms: Floats) -> None:
         """Give the mean of the flux to the probe and its smooth part to the object."""
         assert self.flux is not None
         ops = solver.problem.ops
@@ -126,7 +122,7 @@ def _polynomial(positions_px: Floats, box: Floats | None = None) -> Floats:
     return np.stack([y**a * x**b for a, b in powers], axis=1)
 
 
-def _on_canvas(solver: AcceleratedSolver, coefficients: npt.NDArray[np.floating]) -> Floats:
+def _on_canvas(solver: Solver, coefficients: npt.NDArray[np.floating]) -> Floats:
     """Return exp(polynomial / 2) at the pixels of the canvas, constant beyond the scanned field."""
     positions = solver.problem.scan.positions_px
     canvas = solver.problem.canvas

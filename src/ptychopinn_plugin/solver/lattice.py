@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.estimator import Estimator
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.raster import Raster
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-    from ptychopinn_plugin.solver.unknowns import Unknowns
+from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Passes after which the object is freed: while the probe still changes much.
 PASSES = 6
@@ -51,17 +47,17 @@ class LatticeGauge(Estimator):
     _positions: Floats | None = None
     _harmonics: Harmonics | None = None
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Free the object of such functions after each of the first passes."""
         if solver.passes <= PASSES and self._look(solver):
             self._fix(solver, if_exact=False)
 
-    def at_end(self, solver: AcceleratedSolver) -> None:
+    def at_end(self, solver: Solver) -> None:
         """Free the object once more, unless the frames contradict it."""
         if self._look(solver):
             self._fix(solver, if_exact=True)
 
-    def _look(self, solver: AcceleratedSolver) -> bool:
+    def _look(self, solver: Solver) -> bool:
         """Find the lattice of the present positions."""
         problem = solver.problem
         if self._positions is problem.positions_px:
@@ -76,7 +72,7 @@ class LatticeGauge(Estimator):
             self._harmonics.place_probe(corner, problem.scan.frame_size)
         return self.active
 
-    def _fix(self, solver: AcceleratedSolver, *, if_exact: bool) -> None:
+    def _fix(self, solver: Solver, *, if_exact: bool) -> None:
         """Divide the object by its function g with the scan's period, multiply the probe by it."""
         assert self._harmonics is not None
         ops = solver.problem.ops

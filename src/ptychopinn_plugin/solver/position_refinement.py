@@ -10,19 +10,16 @@ of the misfit that other faults do not mimic.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.solver.affine import AffineChange, AffineLook, look_affine, warp
-from ptychopinn_plugin.solver.estimator import Estimator
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.position_columns import FrameSums, frame_sums, object_slopes
 from ptychopinn_plugin.solver.position_prior import posterior_errors, without_affine
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 
 # Pixels around the patches where frames may move to.
 MARGIN_PX = 8
@@ -129,7 +126,7 @@ class PositionRefiner(Estimator):
     _scale_moves: bool = False
     _affine_moves: bool = False
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Look at the frames and move them."""
         if not self._is_due(solver.passes):
             return
@@ -189,7 +186,7 @@ class PositionRefiner(Estimator):
             f'({_affine_needed(passes):.2%} needed)'
         )
 
-    def _move_all(self, solver: AcceleratedSolver, affine: AffineLook, look: _Look) -> None:
+    def _move_all(self, solver: Solver, affine: AffineLook, look: _Look) -> None:
         """Change all positions at once, the object moving along."""
         shares = affine.gain / max(look.misfit, TINY)
         # As much above chance as the Bayesian information criterion asks for one number more, and
@@ -206,7 +203,7 @@ class PositionRefiner(Estimator):
         if self._affine_moves:
             self._warp(solver, self.affine.add(step))
 
-    def _warp(self, solver: AcceleratedSolver, change: Floats) -> None:
+    def _warp(self, solver: Solver, change: Floats) -> None:
         problem, ops = solver.problem, solver.problem.ops
         centre = _centre(solver) - np.asarray(problem.canvas.origin_px)
 
@@ -215,7 +212,7 @@ class PositionRefiner(Estimator):
 
         solver.move_object(moved)
 
-    def _move_each(self, solver: AcceleratedSolver, look: _Look) -> None:
+    def _move_each(self, solver: Solver, look: _Look) -> None:
         """Estimate the error of every frame."""
         nominal = solver.problem.scan.positions_px
         steps = np.clip(look.steps(), -LARGEST_STEP_PX, LARGEST_STEP_PX)
@@ -223,14 +220,14 @@ class PositionRefiner(Estimator):
         own = without_affine(estimates, look.information, nominal - _centre(solver))
         self._errors, self.sigma_px = posterior_errors(own, look.information, look.variance)
 
-    def _positions(self, solver: AcceleratedSolver) -> Floats:
+    def _positions(self, solver: Solver) -> Floats:
         """Return where the frames lie, float64 (n, 2), object pixels."""
         nominal = solver.problem.scan.positions_px
         moved = nominal + (nominal - _centre(solver)) @ self.affine.matrix.T
         return moved if self._errors is None else moved + self._errors
 
 
-def _centre(solver: AcceleratedSolver) -> Floats:
+def _centre(solver: Solver) -> Floats:
     return np.asarray(solver.problem.scan.positions_px.mean(axis=0))
 
 
@@ -238,7 +235,7 @@ def _affine_needed(passes: int) -> float:
     return AFFINE_SHARE if passes == FIRST_PASS else LATE_AFFINE_SHARE
 
 
-def _look(solver: AcceleratedSolver, slopes: tuple[Array, Array]) -> _Look:
+def _look(solver: Solver, slopes: tuple[Array, Array]) -> _Look:
     """Ask every frame for its own position."""
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     sums = np.zeros((len(FrameSums._fields), problem.scan.frame_count))

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.estimator import Estimator
-from ptychopinn_plugin.solver.unknowns import State
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-    from ptychopinn_plugin.solver.unknowns import Unknowns
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.unknowns import State, Unknowns
 
 # Share of the power that each further mode starts with: enough to leave zero, where its gradient
 # vanishes, and little beside the main mode.
@@ -72,7 +67,7 @@ def orthogonal_modes(probe: Probe) -> Probe:
 class ModeOrder(Estimator):
     """Makes the modes of the result orthogonal, the strongest first."""
 
-    def at_end(self, solver: AcceleratedSolver) -> None:
+    def at_end(self, solver: Solver) -> None:
         """Replace the modes by others that give the same frames."""
         ops, now = solver.problem.ops, solver.state.now
         # A variation belongs to the first mode as it is.
@@ -112,7 +107,7 @@ class ModeSelection(Estimator):
     kept: int = 0
     _shares: npt.NDArray[np.float64] | None = None
 
-    def after_pass(self, solver: AcceleratedSolver) -> None:
+    def after_pass(self, solver: Solver) -> None:
         """Compare the power of the modes at two passes; drop those that do not grow."""
         if solver.passes not in (FIRST_LOOK, LAST_LOOK):
             return

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.estimator import Estimator
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-    from ptychopinn_plugin.solver.unknowns import Unknowns
-
+from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # A ramp of less than a pixel of the detector leaks at the probe's border, which moves the centre a
 # little differently; what is left falls to a hundredth each time.
@@ -29,7 +24,7 @@ class ProbeTilt(Estimator):
     drifts freely. Once at the end is enough, and leaves the momentum of the passes alone.
     """
 
-    def at_end(self, solver: AcceleratedSolver) -> None:
+    def at_end(self, solver: Solver) -> None:
         """Take the drift off the probe and give it to the object."""
         ops = solver.problem.ops
         back = _way_back(ops.numpy(solver.probe), probe_tilt(solver.problem.scan.probe))

@@ -7,16 +7,12 @@ the least tilt of its probes is chosen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array, Ops
-
-if TYPE_CHECKING:
-    from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-    from ptychopinn_plugin.solver.unknowns import Unknowns
+from ptychopinn_plugin.solver.estimator import Solver
+from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Second-order terms y^2, y x, x^2 of the phase, by their powers of (y, x).
 POWERS = ((2, 0), (1, 1), (0, 2))
@@ -27,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
 
 
-def remove_tilt(solver: AcceleratedSolver) -> None:
+def remove_tilt(solver: Solver) -> None:
     """Give the tilt of a varying probe, as far as it is linear in the position, to the object."""
     problem, ops = solver.problem, solver.problem.ops
     assert problem.basis is not None
@@ -82,7 +78,7 @@ def _gradient(where: Floats, coefficients: Floats) -> Floats:
     return np.stack([2 * square * y + mixed * x, mixed * y + 2 * other * x], axis=1)
 
 
-def _phase(solver: AcceleratedSolver, coefficients: Floats, centre: Floats, scale: float) -> Floats:
+def _phase(solver: Solver, coefficients: Floats, centre: Floats, scale: float) -> Floats:
     """Return the phase at the pixels of the canvas, constant beyond the scanned field."""
     positions, canvas = solver.problem.scan.positions_px, solver.problem.canvas
     low, high = positions.min(axis=0) - EDGE_PX, positions.max(axis=0) + EDGE_PX
