@@ -57,3 +57,15 @@ def test_the_first_passes_are_left_alone(ops: Ops) -> None:
     for passes in range(FIRST_PASS):
         np.testing.assert_array_equal(applied(ops, image, 10.0, 1.0, passes), image)
     assert np.abs(applied(ops, image, 10.0, 1.0, FIRST_PASS) - image).max() > 0.01
+
+
+def test_an_illuminated_part_of_another_mean_stays(ops: Ops) -> None:
+    image = np.ones(SHAPE, np.complex64)
+    image[24:72, 20:60] = 0.6 * make_object((48, 40))
+    light = np.zeros(SHAPE, np.float32)
+    light[24:72, 20:60] = 1e6
+    prior = ObjectPrior()
+    for _ in range(FIRST_PASS):
+        prior.estimate(ops, ops.array(image), ops.array(light))
+    found = ops.numpy(prior.apply(ops, ops.array(image), 0.5))
+    assert abs(found.mean() - image.mean()) < 1e-4

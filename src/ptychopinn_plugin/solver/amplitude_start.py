@@ -8,8 +8,10 @@ from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.solver.estimator import Estimator, Solver
 
 # A Poisson step divides by the expected counts. A probe that still has to be found expects nearly
-# none at pixels that hold many: two passes bring the expectation near enough.
-PASSES = 2
+# none at pixels that hold many: two passes bring the expectation near enough. Few frames need more
+# (of 64, two to six passes left an error of 0.6, twelve 0.02); with many, a drift of the probe is
+# found later then.
+PASSES, PASSES_OF_FEW_FRAMES = 2, 12
 
 
 @dataclass(eq=False)
@@ -18,13 +20,15 @@ class AmplitudeStart(Estimator):
 
     Attributes:
         noise: the noise model to end with; the solver's problem starts with that of amplitudes.
+        passes: how many start.
     """
 
     noise: NoiseModel
+    passes: int = PASSES
 
     def after_pass(self, solver: Solver) -> None:
         """Change to the noise model once, after the first passes."""
-        if solver.passes == PASSES:
+        if solver.passes == self.passes:
             self._change(solver)
 
     def at_end(self, solver: Solver) -> None:

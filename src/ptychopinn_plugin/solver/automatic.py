@@ -21,9 +21,13 @@ AUTOMATIC: dict[str, Any] = {
 }
 # What a fixed probe leaves nothing to be estimated of.
 OF_THE_PROBE = ('probe_modes', 'opr_modes')
+# Fewer frames do not determine how the probe varies from one to the next.
+FEW_FRAMES = 200
 
 
-def resolve_automatic(inference: InferenceConfig, *, probe_refined: bool) -> InferenceConfig:
+def resolve_automatic(
+    inference: InferenceConfig, *, probe_refined: bool, frames: int
+) -> InferenceConfig:
     """Return a config with everything to be estimated that `auto` leaves to the data.
 
     Settings that differ from their defaults are kept: they were asked for.
@@ -31,6 +35,7 @@ def resolve_automatic(inference: InferenceConfig, *, probe_refined: bool) -> Inf
     Args:
         inference: as given.
         probe_refined: from `refines_probe`.
+        frames: of the scan.
     """
     if not inference.auto:
         return inference
@@ -40,6 +45,7 @@ def resolve_automatic(inference: InferenceConfig, *, probe_refined: bool) -> Inf
         for name, value in AUTOMATIC.items()
         if getattr(inference, name) == fields[name].default
         and (probe_refined or name not in OF_THE_PROBE)
+        and (frames >= FEW_FRAMES or name != 'opr_modes')
     }
     return inference.model_copy(update=chosen)
 

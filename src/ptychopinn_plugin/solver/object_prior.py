@@ -79,6 +79,8 @@ class ObjectPrior:
             return canvas_object
         if step not in self._gains:
             gains = 1 / (1 + step / (2 * self.spectrum * self.dose))
+            # The mean over the canvas is not that of the illuminated part, which was subtracted.
+            gains[0] = 1.0
             self._gains[step] = ops.array(gains[self._bins].astype(np.float32))
         mean = ops.array(np.asarray(self.mean))
         return ops.compiled(apply_gains)(canvas_object, mean, self._gains[step])

@@ -14,8 +14,8 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.regularizers import Regularizer, TotalVariation
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
-from ptychopinn_plugin.solver.automatic import refines_probe, resolve_automatic
+from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
+from ptychopinn_plugin.solver.automatic import FEW_FRAMES, refines_probe, resolve_automatic
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
@@ -27,6 +27,9 @@ from ptychopinn_plugin.solver.probe_start import start_probe
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.starting_object import starting_object
+
+# Fewer frames determine too little of the object: subsets pull it apart.
+FRAMES_OF_A_SUBSET = 16
 
 
 def prepare_solver(
@@ -48,7 +51,9 @@ def prepare_solver(
     """
     refines = refines_probe(inference, scan, with_model=with_model)
     switched = {'update_probe': 'on' if refines else 'off'}
-    inference = resolve_automatic(inference, probe_refined=refines).model_copy(update=switched)
+    inference = resolve_automatic(
+        inference, probe_refined=refines, frames=scan.frame_count
+    ).model_copy(update=switched)
     given = scan.mode_count
     # A probe that was refined before is better than what the frames alone tell of it.
     is_guess = refines and not scan.metadata.probe_is_refined
@@ -56,13 +61,14 @@ def prepare_solver(
         scan = dataclasses.replace(scan, probe=start_probe(scan))
     scan = _with_modes(scan, inference.probe_modes)
     noise = noise_model(inference, with_model=with_model)
-    starts = [AmplitudeStart(noise)] if is_guess and noise is POISSON else []
+    passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
+    starts = [AmplitudeStart(noise, passes)] if is_guess and noise is POISSON else []
     moves = inference.update_positions != 'off'
     estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
     problem = Problem.for_scan(
         ops,
         scan,
-        inference.subsets,
+        max(1, min(inference.subsets, scan.frame_count // FRAMES_OF_A_SUBSET)),
         fixed_probe=not (refines or estimates or moves),
         check=check,
         noise=AMPLITUDE if starts else noise,
