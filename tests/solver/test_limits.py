@@ -20,10 +20,10 @@ def test_total_variation_smooths_by_its_weight(ops: Ops) -> None:
     scan = known_scan(side=6, noise=True, photons=1000).scan
     free, light, strong = (
         variation(object_of(prepared(ops, scan, 8, total_variation=weight)))
-        for weight in (0.0, 0.005, 0.05)
+        for weight in (0.0, 0.005, 0.02)
     )
     assert light < 0.97 * free
-    assert strong < 0.8 * light
+    assert strong < 0.92 * light
 
 
 def test_a_probe_stays_within_its_disc(ops: Ops) -> None:

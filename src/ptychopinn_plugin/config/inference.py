@@ -88,7 +88,7 @@ class InferenceConfig(GroupingConfig):
     )
     total_variation: float = setting(
         0.0,
-        "Weight of the object's total variation, 0 for none; 0.001 to 0.05 smooth more and more",
+        "Weight of the object's total variation, 0 for none; 0.001 to 0.02 smooth more and more",
         ge=0,
         le=1,
         advanced=True,

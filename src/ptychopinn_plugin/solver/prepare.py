@@ -68,7 +68,7 @@ def prepare_solver(
     problem = Problem.for_scan(
         ops,
         scan,
-        max(1, min(inference.subsets, scan.frame_count // FRAMES_OF_A_SUBSET)),
+        inference.subsets if with_model else _subsets(inference, scan),
         fixed_probe=not (refines or estimates or moves),
         check=check,
         noise=AMPLITUDE if starts else noise,
@@ -88,6 +88,11 @@ def prepare_solver(
     if inference.initial == 'product':
         solver.set_object(ops.array(starting_object(problem)))
     return solver
+
+
+def _subsets(inference: InferenceConfig, scan: ScanData) -> int:
+    """Return how many subsets a pass visits."""
+    return max(1, min(inference.subsets, scan.frame_count // FRAMES_OF_A_SUBSET))
 
 
 def _with_modes(scan: ScanData, count: int) -> ScanData:
