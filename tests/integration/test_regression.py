@@ -42,9 +42,10 @@ def test_it_leaves_a_model_an_object_and_a_picture(way: Way) -> None:
     assert names == {MODEL, training, way.output, PICTURE}
     train, reconstruct = way.programs
     assert train.out == f'model: {MODEL}\n'
-    first, about, last = reconstruct.out.splitlines()
+    first, about, *found, last = reconstruct.out.splitlines()
     assert (first, last) == (f'object: {way.output}', f'picture: {PICTURE}')
     assert about.lower().startswith(way.backend)
+    assert all(line.startswith(('found: ', 'warning: ')) for line in found)
     image = imread(way.folder / PICTURE)
     assert image.ndim == 3
     assert min(image.shape[:2]) > 500
