@@ -33,6 +33,7 @@ BESIDE_A_MODEL = InferenceConfig(
     update_probe='off',
     noise_model='amplitude',
     object_prior=False,
+    subsets=2,
 )
 
 
