@@ -111,6 +111,7 @@ class Closing:
             update_probe='off',
             noise_model='amplitude',
             object_prior=False,
+            subsets=2,
         )
         self.alone = self.run(None)
 
