@@ -216,8 +216,8 @@ class AcceleratedSolver:
         """
         changed = self.state.mapped(function)
         misfit = self._misfit_of(changed)
-        good = int(np.count_nonzero(~self.problem.scan.mask)) * self.problem.scan.frame_count
-        free = misfit <= self._misfit * (1 + math.sqrt(2 / max(good, 1)))
+        pixels = self.problem.good_pixels
+        free = misfit <= self._misfit * (1 + math.sqrt(2 / max(pixels, 1)))
         if free:
             self.state, self._misfit = changed, misfit
         return free

@@ -2,7 +2,7 @@
 
 Found with the object moving along. An object that stays where it is holds the positions back, and
 frames that move one by one would never show it; inside each frame, however, the object is then
-scaled, turned or sheared against the probe, and all frames say the same.
+scaled, turned or sheared against the probe, and in all frames alike.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class AffineLook:
-    """What the frames say of the four numbers scale, rotation, aspect and shear.
+    """Steps of scale, rotation, aspect and shear, and how clear each is.
 
     Attributes:
         step: float64 (4,), each to be added.
@@ -86,7 +86,7 @@ class AffineChange:
 
 
 def look_affine(solver: Solver, slopes: tuple[Array, Array]) -> AffineLook:
-    """Ask a part of the frames for the affine change.
+    """Fit the affine change to a part of the frames.
 
     Args:
         solver: at its present state.

@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the frames say of a reconstruction.
+    """How well a reconstruction fits its frames.
 
     Attributes:
         verdict: in a word.

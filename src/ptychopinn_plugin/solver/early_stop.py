@@ -34,8 +34,8 @@ def misfit_spread(pixels: int, photons: float) -> float:
 class EarlyStop:
     """Looks at the residuals of passes that use all frames at once.
 
-    While frames are split into subsets, the solver answers passes that gain nothing by joining
-    them: only afterwards there is nothing left to gain.
+    While frames are split into subsets, the solver joins them after a pass that gains nothing:
+    only afterwards there is nothing left to gain.
 
     Attributes:
         noise: relative spread of the misfit by noise, see `misfit_spread`.
@@ -49,8 +49,7 @@ class EarlyStop:
     def for_solver(cls, solver: AcceleratedSolver) -> EarlyStop:
         """Return the rule for a scan."""
         problem = solver.problem
-        pixels = int((~problem.scan.mask).sum()) * problem.scan.frame_count
-        return cls(misfit_spread(pixels, problem.total_counts))
+        return cls(misfit_spread(problem.good_pixels, problem.total_counts))
 
     def is_due(self, solver: AcceleratedSolver, residual: float) -> bool:
         """Return whether the last passes gained nothing.

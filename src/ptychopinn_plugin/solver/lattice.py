@@ -83,12 +83,7 @@ class LatticeGauge(Estimator):
         on_canvas, on_probe = (ops.array(image) for image in found)
 
         def move(unknowns: Unknowns) -> Unknowns:
-            variation = unknowns.variation
-            return unknowns._replace(
-                canvas_object=unknowns.canvas_object * on_canvas,
-                probe=unknowns.probe * on_probe,
-                variation=None if variation is None else variation * on_probe,
-            )
+            return unknowns.times(on_canvas, on_probe)
 
         if if_exact:
             solver.transform_if_free(move)

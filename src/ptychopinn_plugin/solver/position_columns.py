@@ -93,7 +93,7 @@ def frame_sums(
     batch: DeviceBatch,
     good: Array | None,
 ) -> FrameSums:
-    """Return what each frame of a batch says of its own position.
+    """Return the score and information of the position of each frame of a batch.
 
     Args:
         ops: the framework.

@@ -60,7 +60,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class _Look(NamedTuple):
-    """What the frames say of their own positions.
+    """Score and information of the position of each frame.
 
     Attributes:
         score: float64 (n, 2).
@@ -236,7 +236,7 @@ def _affine_needed(passes: int) -> float:
 
 
 def _look(solver: Solver, slopes: tuple[Array, Array]) -> _Look:
-    """Ask every frame for its own position."""
+    """Compute score and information of each frame's own position."""
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     sums = np.zeros((len(FrameSums._fields), problem.scan.frame_count))
     look = ops.compiled(frame_sums)

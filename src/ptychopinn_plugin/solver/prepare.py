@@ -28,7 +28,7 @@ from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.starting_object import starting_object
 
-# Fewer frames determine too little of the object: subsets pull it apart.
+# Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16
 
 
@@ -55,7 +55,7 @@ def prepare_solver(
         inference, probe_refined=refines, frames=scan.frame_count
     ).model_copy(update=switched)
     given = scan.mode_count
-    # A probe that was refined before is better than what the frames alone tell of it.
+    # A probe that was refined before is better than a start from the moments of the frames.
     is_guess = refines and not scan.metadata.probe_is_refined
     if is_guess:
         scan = dataclasses.replace(scan, probe=start_probe(scan))

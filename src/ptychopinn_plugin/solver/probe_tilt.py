@@ -33,12 +33,7 @@ class ProbeTilt(Estimator):
         on_canvas = ops.array(_ramp(solver.problem.canvas.shape, [-step for step in back]))
 
         def move(unknowns: Unknowns) -> Unknowns:
-            variation = unknowns.variation
-            return unknowns._replace(
-                canvas_object=unknowns.canvas_object * on_canvas,
-                probe=unknowns.probe * on_probe,
-                variation=None if variation is None else variation * on_probe,
-            )
+            return unknowns.times(on_canvas, on_probe)
 
         solver.transform(move)
 

@@ -194,6 +194,11 @@ class Problem:
             ),
         )
 
+    @property
+    def good_pixels(self) -> int:
+        """Detector pixels of all frames that are used."""
+        return int(np.count_nonzero(~self.scan.mask)) * self.scan.frame_count
+
     def misfit(self, index: int, unknowns: Unknowns) -> float:
         """Return the misfit over a subset's good pixels."""
         ops = self.ops
@@ -208,7 +213,7 @@ class Problem:
         """Bring a batch to the device, with what is known of its frames."""
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
-        basis = None if unknowns.variation is None or self.basis is None else self.basis
+        basis = None if unknowns.variation is None else self.basis
         trust = self.flux_trust
         return DeviceBatch(
             array(batch.amplitudes),

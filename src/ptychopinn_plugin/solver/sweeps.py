@@ -123,8 +123,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
     """
     probes = batch.probes
     if probes is None:
-        shape = (unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
-        probes = batch_probes(ops, *shape)
+        probes = batch_probes(ops, unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
     patches = ops.cut(unknowns.canvas_object, batch.corners, probes.shape[-1])
     waves = propagate(ops, probes, patches)
     counts = expected_counts(ops, waves)

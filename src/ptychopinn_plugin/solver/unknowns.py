@@ -1,4 +1,4 @@
-"""The unknowns of a reconstruction that live on the device."""
+"""The unknowns of a reconstruction, arrays on the device."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ class Unknowns(NamedTuple):
     probe: Array
     variation: Array | None = None
     background: Array | None = None
+
+    def times(self, on_canvas: Array, on_probe: Array) -> Unknowns:
+        """Return the unknowns with object, and probe with its variation, multiplied by factors.
+
+        Args:
+            on_canvas: complex64 (H, W).
+            on_probe: complex64 (N, N).
+        """
+        varied = None if self.variation is None else self.variation * on_probe
+        return self._replace(
+            canvas_object=self.canvas_object * on_canvas,
+            probe=self.probe * on_probe,
+            variation=varied,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.backends.tensorflow.unrolled_stage import LearnedStage
-from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
-from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.runner import run_reconstruction
-from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.networks.unrolled.stage_inference import StageInference
 
 
-class UnrolledInference:
+class UnrolledInference(StageInference):
     """A trained stage between passes of the solver; compiled once for all scans.
 
     Args:
@@ -23,39 +20,10 @@ class UnrolledInference:
     """
 
     def __init__(self, ops: TensorFlowOps, model: TrainedModel) -> None:
-        self.model = model
-        self._ops = ops
-        self._stage = LearnedStage.from_weights(ops, model.manifest.model, model.weights)
-
-    def reconstruct(
-        self,
-        scan: ScanData,
-        inference: InferenceConfig,
-        execution: ExecutionConfig,
-        monitor: Monitor,
-    ) -> Reconstruction:
-        """Reconstruct a scan.
-
-        Args:
-            scan: the scan.
-            inference: stages and passes.
-            execution: the backend's name, for the result.
-            monitor: gets the progress after every stage.
-
-        Raises:
-            ReconstructionError: the numbers did not stay finite.
-            Cancelled: the monitor asked for a stop.
-        """
-        return run_reconstruction(
-            self._ops,
-            scan,
-            inference,
-            monitor,
-            backend=execution.backend,
-            model=self.model,
-            stage=self._stage,
-        )
+        stage = LearnedStage.from_weights(ops, model.manifest.model, model.weights)
+        super().__init__(ops, model, stage)
+        self._traces = stage.traces
 
     def traces(self) -> int:
         """Return how many times the compiled update was traced so far."""
-        return self._stage.traces()
+        return self._traces()

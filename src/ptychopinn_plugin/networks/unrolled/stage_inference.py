@@ -1,0 +1,54 @@
+"""Reconstruction with a learned stage, whichever framework brings it."""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.runner import Stage, run_reconstruction
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan import Reconstruction, ScanData
+
+
+class StageInference:
+    """A trained stage between passes of the solver.
+
+    Args:
+        ops: the framework and its device.
+        model: the trained model.
+        stage: its network, on the device.
+    """
+
+    def __init__(self, ops: Ops, model: TrainedModel, stage: Stage) -> None:
+        self.model = model
+        self._ops = ops
+        self._stage = stage
+
+    def reconstruct(
+        self,
+        scan: ScanData,
+        inference: InferenceConfig,
+        execution: ExecutionConfig,
+        monitor: Monitor,
+    ) -> Reconstruction:
+        """Reconstruct a scan.
+
+        Args:
+            scan: the scan.
+            inference: stages and passes.
+            execution: the backend's name, for the result.
+            monitor: gets the progress after every stage.
+
+        Raises:
+            ReconstructionError: the numbers did not stay finite.
+            Cancelled: the monitor asked for a stop.
+        """
+        return run_reconstruction(
+            self._ops,
+            scan,
+            inference,
+            monitor,
+            backend=execution.backend,
+            model=self.model,
+            stage=self._stage,
+        )
