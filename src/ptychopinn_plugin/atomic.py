@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ptychopinn_plugin.errors import OutputError
+
+# Characters of a file's name that its temporary name repeats: names of 255 bytes are the longest.
+REPEATED_CHARACTERS = 40
 
 
 @contextlib.contextmanager
@@ -16,7 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Write a file under a temporary name and move it into place when it is complete.
 
     Args:
-        path: the file to be written; an old one stays until the new one is complete.
+        path: the file to be written; an old one stays until the new one is complete. A symbolic
+            link stays, and the file that it leads to is written.
 
     Yields:
         The path of an empty file in the same folder, with the same suffix.
@@ -24,8 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
     """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.stem}.{secrets.token_hex(4)}.part{path.suffix}')
+    path = Path(os.path.realpath(path))
+    stem = path.stem[:REPEATED_CHARACTERS]
+    temporary = path.with_name(f'.{stem}.{secrets.token_hex(4)}.part{path.suffix}')
     try:
         temporary.touch()
         # Some writers make files that only their owner may read.
@@ -51,18 +57,55 @@ def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
         suffixes: the endings that say what kind of file it may be, such as `('.h5', '.npz')`.
 
     Raises:
-        OutputError: another ending, a folder of that name, or no folder to write into.
+        OutputError: another ending, a folder of that name, a name that is too long, or no folder
+            to write into.
     """
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         wanted = ' or '.join(suffixes)
         raise OutputError(f'{path} ends in {path.suffix or "nothing"!r}, it must end in {wanted}')
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+        folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    except OSError as error:
+        raise OutputError(f'{path} cannot be written: {error.strerror}') from error
+    if is_folder:
         raise OutputError(f'{path} is a folder; give the name of a file')
-    if not path.parent.is_dir():
-        raise OutputError(f'there is no folder {path.parent} to write {path.name} into; make it')
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f'the folder {path.parent} cannot be written to; choose another')
+    if not folder.is_dir():
+        raise OutputError(f'there is no folder {folder} to write {path.name} into; make it')
+    _try_writing(folder)
+
+
+def check_output_folder(path: Path) -> None:
+    """Refuse a folder that could not be made or written into, before any work is done for it.
+
+    Args:
+        path: the folder; it need not be there yet.
+
+    Raises:
+        OutputError: a file has its name or that of a folder above, its name is too long, or
+            nothing can be written there.
+    """
+    try:
+        existing = next(one for one in (Path(path), *Path(path).absolute().parents) if one.exists())
+    except OSError as error:
+        raise OutputError(f'the folder {path} cannot be made: {error.strerror}') from error
+    if not existing.is_dir():
+        raise OutputError(
+            f'{existing} is a file; its name is needed for the folder {path}, move it or choose '
+            'another name'
+        )
+    _try_writing(existing)
+
+
+def _try_writing(folder: Path) -> None:
+    """Make a file and remove it: permissions alone say nothing of a disk that is read-only."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OutputError(
+            f'the folder {folder} cannot be written to ({error.strerror}); choose another'
+        ) from error
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -52,6 +52,8 @@ class FileFormat:
         write_reconstruction: writes a reconstruction of a scan with comments; raises OutputError.
         read_probe: reads the probe of such a file, complex64 (modes, N, N); None where the reader
             of scans takes the path itself.
+        scan_files: returns the files that reading a scan opens, from its path and the product that
+            is named beside it; None where it is the path alone.
         is_folder: whether a folder is a scan of this format, so that no single file holds a scan.
     """
 
@@ -62,4 +64,5 @@ class FileFormat:
     read_reconstruction: Callable[[Path], Reconstruction]
     write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None]
     read_probe: Callable[[Path], ComplexArray] | None = None
+    scan_files: Callable[[Path, Path | None], tuple[Path, ...]] | None = None
     is_folder: bool = False

@@ -24,6 +24,7 @@ PTYCHODUS = FileFormat(
     read_reconstruction=ptychodus_format.read_reconstruction,
     write_reconstruction=ptychodus_format.write_reconstruction,
     read_probe=ptychodus_format.read_probe,
+    scan_files=ptychodus_format.find_pair,
     is_folder=True,
 )
 # A new format is one row here and one module with the functions of its row.
@@ -54,6 +55,17 @@ def find_scan_format(path: Path) -> FileFormat:
     A path of no known format is taken for an .npz, whose reader says what is wrong with it.
     """
     return find_format(path) or NPZ
+
+
+def scan_files(path: Path, product: Path | None = None) -> tuple[Path, ...]:
+    """Return the files that reading a scan opens.
+
+    Args:
+        path: a scan file or folder.
+        product: Ptychodus' product, where it lies elsewhere.
+    """
+    list_files = find_scan_format(path).scan_files
+    return (path,) if list_files is None else list_files(path, product)
 
 
 def read_frame_size(path: Path) -> int:

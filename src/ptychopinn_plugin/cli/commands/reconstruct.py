@@ -12,7 +12,7 @@ from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writ
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.io.formats import result_endings
+from ptychopinn_plugin.io.formats import result_endings, scan_files
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
@@ -65,4 +65,8 @@ def _check_files(flags: Reconstruct) -> None:
     check_writable(flags.output, result_endings())
     if flags.picture is not None:
         check_writable(flags.picture, PICTURES)
-    check_distinct([flags.output, flags.picture], [check_exists(path) for path in inputs])
+    for path in inputs:
+        check_exists(path)
+    check_distinct(
+        [flags.output, flags.picture], [*inputs, *scan_files(flags.scan, flags.product)]
+    )

@@ -9,7 +9,7 @@ from ptychopinn_plugin.api import train
 from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Train
-from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
+from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_folder, check_writable
 from ptychopinn_plugin.cli.run_settings import training_run
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
@@ -51,11 +51,10 @@ def _training_folder(flags: Train) -> Path:
     """Return the folder beside the model for logs and checkpoints.
 
     Raises:
-        UsageError: a file has its name, or there is nothing to resume.
+        UsageError: it cannot be made or written into, or there is nothing to resume.
     """
     folder = flags.model.with_name(f'{flags.model.stem}-training')
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f'{folder} is a file; its name is needed for the folder of the training')
+    check_folder(folder)
     if flags.resume and not folder.exists():
         raise UsageError(f'there is no {folder} to resume from; leave --resume away')
     return folder
