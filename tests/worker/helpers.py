@@ -114,6 +114,12 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def descendants_of(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started."""
+    found = children_of(pid)
+    return found + [below for child in found for below in descendants_of(child)]
+
+
 def same_bits(one: object, other: object) -> bool:
     """Compare two dataclasses of arrays, bit by bit."""
     assert type(one) is type(other)

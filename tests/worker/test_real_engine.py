@@ -20,7 +20,14 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.worker.client import RemoteEngine
 from tests.conftest import BACKENDS
 from tests.helpers import make_scan
-from tests.worker.helpers import Recorder, exists, same_bits
+from tests.worker.helpers import (
+    Recorder,
+    descendants_of,
+    eventually,
+    exists,
+    runs,
+    same_bits,
+)
 
 SCRIPT = """
 import sys
@@ -35,6 +42,44 @@ with RemoteEngine(ExecutionConfig(backend='{backend}', accelerator='cpu')) as en
     )
 print(result.backend, sorted({{'torch', 'lightning', 'tensorflow'}} & set(sys.modules)))
 """
+
+
+KILLED_SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}]
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.worker.client import RemoteEngine
+from tests.helpers import make_scan
+
+class Announcing(Monitor):
+    def on_progress(self, progress):
+        print('step', flush=True)
+
+if __name__ == '__main__':
+    execution = ExecutionConfig(
+        backend='pytorch', accelerator='cpu', threads=1, num_workers=2, logger='none'
+    )
+    engine = RemoteEngine(execution)
+    model = ModelConfig(width=4, levels=1, blocks=1)
+    training = TrainingConfig(epochs=1000, steps_per_epoch=20, reference_passes=2)
+    engine.fit([make_scan(frame_size=32, side=6)], model, training, Announcing())
+"""
+
+
+@pytest.mark.pytorch
+@pytest.mark.slow
+def test_loader_processes_of_a_worker_end_with_a_killed_program(tmp_path: Path) -> None:
+    path = tmp_path / 'training.py'
+    path.write_text(KILLED_SCRIPT.format(root=str(Path(__file__).parents[2])))
+    with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True) as training:
+        assert training.stdout is not None
+        assert training.stdout.readline() == 'step\n'
+        # The worker and two processes that load.
+        assert eventually(lambda: len(descendants_of(training.pid)) >= 3, 20)
+        helpers = descendants_of(training.pid)
+        training.kill()
+        assert eventually(lambda: not any(map(runs, helpers)), 1)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A stop takes less than a second, whatever the worker is doing."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.errors import Cancelled, ScanDataError
 from ptychopinn_plugin.hosts.host_tasks import NoHost
 from ptychopinn_plugin.hosts.jobs import Event, run_job
 from ptychopinn_plugin.io.model_file import TrainedModel
@@ -18,6 +19,7 @@ from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
 from tests.worker.helpers import INFERENCE, Recorder, exists, quiet_scan, same_bits, scan_that
+from tests.worker.toy import toy_model
 
 LONG = InferenceConfig(refine_iterations=10_000)
 TRAINING = TrainingConfig(epochs=6)
@@ -73,6 +75,71 @@ def test_a_frozen_worker_is_ended(remote: RemoteEngine) -> None:
     with pytest.raises(Cancelled):
         remote.reconstruct(scan_that('work'), LONG, None, recorder)
     assert recorder.seconds_since_stop() < 1
+
+
+# More than a pipe holds (64 kB on Linux): the decisions are part of the message's header.
+LARGE = dataclasses.replace(quiet_scan(), decisions=('x' * 300_000,))
+
+
+def frozen_worker(remote: RemoteEngine) -> int:
+    works_again(remote)
+    pid = remote.worker_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def test_a_stop_is_not_behind_a_request_that_a_frozen_worker_does_not_read(
+    remote: RemoteEngine,
+) -> None:
+    pid = frozen_worker(remote)
+    recorder = Recorder()
+    threading.Timer(0.2, setattr, (recorder, 'stop_at', 0)).start()
+    with pytest.raises(Cancelled, match='was ended'):
+        remote.reconstruct(LARGE, LONG, None, recorder)
+    assert recorder.seconds_since_stop() < 1
+    assert not exists(pid)
+    assert works_again(remote)
+
+
+def test_close_is_not_behind_a_request_that_a_frozen_worker_does_not_read(
+    remote: RemoteEngine,
+) -> None:
+    frozen_worker(remote)
+    closed: list[float] = []
+
+    def close() -> None:
+        began = time.monotonic()
+        remote.close()
+        closed.append(time.monotonic() - began)
+
+    timer = threading.Timer(0.2, close)
+    timer.start()
+    with pytest.raises(Cancelled, match='ended'):
+        remote.reconstruct(LARGE, LONG, None, Recorder())
+    timer.join()
+    assert closed[0] < 1
+
+
+def test_a_large_request_arrives_whole(remote: RemoteEngine) -> None:
+    large = dataclasses.replace(LARGE, source='fault')
+    with pytest.raises(ScanDataError, match=r'scan\.npz: 2 faults'):
+        remote.reconstruct(large, INFERENCE, None, Monitor())
+    assert works_again(remote)
+
+
+def test_a_stop_while_arrays_are_copied_leaves_the_worker_and_its_model(
+    remote: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works_again(remote)
+    pid, model = remote.worker_pid, toy_model(quiet_scan(), [(1.0, 2.0)])
+    with monkeypatch.context() as few_bytes:
+        few_bytes.setattr('ptychopinn_plugin.worker.shared_memory.BYTES_BETWEEN_CHECKS', 100)
+        with pytest.raises(Cancelled, match='before the worker began'):
+            remote.reconstruct(quiet_scan(), LONG, model, Recorder(stop_at=0))
+    result = remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor())
+    assert result.model_name
+    assert remote.worker_pid == pid
 
 
 @pytest.mark.parametrize('behaviour', ['work', 'hang'])

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, BinaryIO
+
+from ptychopinn_plugin.parent_process import end_with_parent
 
 if TYPE_CHECKING:
     from ptychopinn_plugin.backends.protocol import Engine
     from ptychopinn_plugin.config import ExecutionConfig
-
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -21,11 +19,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog='ptychopinn_plugin.worker', description=__doc__)
     parser.add_argument('--parent', type=int, required=True, help='process to end with')
     parser.add_argument('--idle-seconds', type=float, required=True)
+    parser.add_argument('--pipes', type=int, nargs=2, help='inherited: requests, answers')
     parser.add_argument('--shared-memory', type=int, help='inherited descriptor of shared memory')
     parser.add_argument('--engine', help='module:Class of an engine in place of the backend')
     options = parser.parse_args()
+    # Ctrl-C is for the parent to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(options.parent)
-    requests, answers = take_streams()
+    requests, answers = open_pipes(options.pipes) if options.pipes else take_streams()
     # Imports may print, so they come after the streams are taken.
     from ptychopinn_plugin.worker.relay import MessageWriter
     from ptychopinn_plugin.worker.server import Server
@@ -41,17 +42,19 @@ def main() -> None:
     os._exit(0)
 
 
-def end_with_parent(parent: int) -> None:
-    """Let the system end this process with its parent, where it can; ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.name == 'posix' and os.getppid() != parent:
-        os._exit(1)
+def open_pipes(descriptors: list[int]) -> tuple[BinaryIO, BinaryIO]:
+    """Return the inherited pipes to the parent; no program that this process starts gets them."""
+    requests, answers = descriptors
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return os.fdopen(requests, 'rb'), os.fdopen(answers, 'wb')
 
 
 def take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the pipes to the parent; redirect standard output to standard error."""
+    """Return standard input and output as the pipes; redirect later output to standard error.
+
+    This is for systems where a process inherits no other pipes.
+    """
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -181,7 +181,6 @@ class RemoteEngine:
             before = self._worker
             worker = self._ready_worker()
             message = request(worker)
-            worker.model_name = message.body.get('model_name') or worker.model_name
             job = RemoteJob(worker, monitor, previews=message.kind == RECONSTRUCT)
             try:
                 return job.run(message)

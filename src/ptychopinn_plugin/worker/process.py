@@ -9,21 +9,23 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import WorkerDiedError, WorkerError
 from ptychopinn_plugin.worker.environment import worker_command
-from ptychopinn_plugin.worker.messages import Message, write_message
+from ptychopinn_plugin.worker.messages import Message, encode_message
+from ptychopinn_plugin.worker.process_pipes import StartedWorker
 from ptychopinn_plugin.worker.process_threads import (
     LEAVING_SECONDS,
     Messages,
-    Process,
+    Requests,
     keep_lines,
     start_and_read,
+    write_requests,
 )
-from ptychopinn_plugin.worker.shared_memory import SharedMemory
+from ptychopinn_plugin.worker.shared_memory import SharedMemory, do_nothing
 
 KEPT_LINES = 40
 SHOWN_LINES = 6
@@ -52,21 +54,26 @@ class WorkerProcess:
         self.ended = False
         self._owner = os.getpid()
         self._memory = SharedMemory.create()
+        self._requests: Requests = queue.SimpleQueue()
         self._messages: Messages = queue.SimpleQueue()
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._lock = threading.Lock()
         command = ['--parent', str(self._owner), '--idle-seconds', str(idle_seconds), *options]
         if self._memory is not None:
             command += ['--shared-memory', str(self._memory.descriptor)]
-        started: Future[Process] = Future()
-        arguments = (worker_command(command), self._memory, started, self._messages, self._lock)
+        started: Future[StartedWorker] = Future()
         # The system ends the worker with the thread that started it, so that thread stays.
-        threading.Thread(target=start_and_read, args=arguments, daemon=True).start()
-        self._process = started.result()
-        self._line_reader = threading.Thread(
-            target=keep_lines, args=(self._process, self._lines), daemon=True
+        _start_thread(
+            start_and_read,
+            worker_command(command),
+            self._memory,
+            started,
+            self._requests,
+            self._messages,
         )
-        self._line_reader.start()
+        worker = started.result()
+        self._process = worker.process
+        _start_thread(write_requests, worker.requests, self._requests)
+        self._line_reader = _start_thread(keep_lines, worker.output, self._lines)
 
     @property
     def pid(self) -> int:
@@ -78,20 +85,19 @@ class WorkerProcess:
         """Whether the process runs and belongs to this process, not to the one it forked from."""
         return os.getpid() == self._owner and self._process.poll() is None
 
-    def send(self, message: Message) -> None:
-        """Write a message; where the worker is gone, the next `receive` raises.
+    def send(self, message: Message, check: Callable[[], None] = do_nothing) -> None:
+        """Queue a message to be written; where the worker is gone, the next `receive` raises.
+
+        Args:
+            message: to be sent; its arrays are copied to shared memory where there is such.
+            check: called after every 64 MB of an array; raises to stop before anything is sent.
 
         Raises:
             WorkerError: there is not enough memory for the message's arrays.
         """
-        assert self._process.stdin is not None
         memory = self._memory if message.arrays else None
         try:
-            with self._lock:
-                if not self._process.stdin.closed:
-                    write_message(self._process.stdin, message, memory)
-        except BrokenPipeError:
-            return
+            self._requests.put(encode_message(message, memory, check))
         except OSError as error:
             raise WorkerError(f'the data cannot be sent to the worker: {error}') from error
 
@@ -100,6 +106,7 @@ class WorkerProcess:
 
         Raises:
             WorkerDiedError: the worker ended.
+            WorkerError: what it wrote is no message; it is killed.
         """
         try:
             message = self._messages.get(timeout=timeout)
@@ -111,6 +118,9 @@ class WorkerProcess:
         if message is None:
             self._messages.put(None)
             raise self._death()
+        if isinstance(message, WorkerError):
+            self.kill()
+            raise message
         return message
 
     def release(self) -> None:
@@ -131,13 +141,14 @@ class WorkerProcess:
             self._process.wait(LEAVING_SECONDS)
 
     def end(self) -> None:
-        """Close the worker's input, at which it ends; kill it if it does not."""
+        """Close the worker's input, at which it ends; kill it if it does not.
+
+        It takes at most twice `LEAVING_SECONDS`, also where the worker does not read its input.
+        """
         self.ended = True
         if not self.alive:
             return
-        with contextlib.suppress(OSError), self._lock:
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        self._requests.put(None)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(LEAVING_SECONDS)
         self.kill()
@@ -154,6 +165,12 @@ class WorkerProcess:
             code,
             lines,
         )
+
+
+def _start_thread(target: Callable[..., None], *args: object) -> threading.Thread:
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    thread.start()
+    return thread
 
 
 def _describe_end(exit_code: int | None) -> str:

@@ -15,8 +15,9 @@ from ptychopinn_plugin.worker.process import WorkerProcess
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
-# A stop may take one second in all; polling and killing take the remaining 0.2 s.
-STOP_SECONDS = 0.8
+# A stop may take one second in all. Polling takes up to 0.05 s of the rest and the end of a killed
+# process up to 0.3 s; the remaining 0.15 s are for a machine that is busy.
+STOP_SECONDS = 0.5
 
 
 class RemoteJob:
@@ -50,9 +51,12 @@ class RemoteJob:
             WorkerDiedError: the worker died.
             PtychoPINNError: the error of the engine.
         """
-        finished = False
+        finished = True  # as long as nothing has been sent
         try:
-            self.worker.send(request)
+            self.worker.send(request, self._check_while_sending)
+            finished = False
+            # Not before: a worker that did not get the request does not have its model.
+            self.worker.model_name = request.body.get('model_name') or self.worker.model_name
             while (message := self._next_message()).kind not in ('result', 'error'):
                 self._handle(message)
             finished = True
@@ -68,6 +72,10 @@ class RemoteJob:
         if message.kind == 'error':
             raise _unpack_and_log(message)
         return message
+
+    def _check_while_sending(self) -> None:
+        if self.monitor.should_stop():
+            raise Cancelled('stopped on request, before the worker began')
 
     def _next_message(self) -> Message:
         """Return the next message; until it comes, ask the monitor whether to stop."""

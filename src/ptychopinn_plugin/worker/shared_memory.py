@@ -6,7 +6,7 @@ import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -16,6 +16,12 @@ Array: TypeAlias = npt.NDArray[Any]
 
 # Bytes; the width of a cache line, and a multiple of the size of every number.
 ALIGNMENT = 64
+# 64 MB take 0.05 s.
+BYTES_BETWEEN_CHECKS = 1 << 26
+
+
+def do_nothing() -> None:
+    """Let a write go on."""
 
 
 class SharedMemory:
@@ -43,8 +49,14 @@ class SharedMemory:
         with tempfile.TemporaryFile() as file:
             return cls(os.dup(file.fileno()))
 
-    def write(self, arrays: Mapping[str, Array]) -> dict[str, int]:
+    def write(
+        self, arrays: Mapping[str, Array], check: Callable[[], None] = do_nothing
+    ) -> dict[str, int]:
         """Replace the contents by arrays; return the offset of each in bytes.
+
+        Args:
+            arrays: by name.
+            check: called after every 64 MB of an array; raises to stop.
 
         Raises:
             OSError: there is not enough memory.
@@ -55,7 +67,7 @@ class SharedMemory:
             end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
         os.ftruncate(self.descriptor, end)
         for name, array in arrays.items():
-            self._write_one(array, offsets[name])
+            self._write_one(array, offsets[name], check)
         return offsets
 
     def read(self, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> Array:
@@ -75,10 +87,12 @@ class SharedMemory:
         """Return the memory to the system."""
         os.ftruncate(self.descriptor, 0)
 
-    def _write_one(self, array: Array, offset: int) -> None:
+    def _write_one(self, array: Array, offset: int, check: Callable[[], None]) -> None:
         if not array.size:
             return
         view = array.reshape(-1).view(np.uint8).data
         while len(view):
-            written = os.pwrite(self.descriptor, view, offset)
+            written = os.pwrite(self.descriptor, view[:BYTES_BETWEEN_CHECKS], offset)
             view, offset = view[written:], offset + written
+            if len(view):
+                check()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import lightning
@@ -15,6 +17,12 @@ from ptychopinn_plugin.backends.pytorch.optimizer import build_optimizer
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.parent_process import end_with_parent
+
+
+def _end_with_parent(parent: int, _worker: int) -> None:
+    """End a process of a loader with its parent."""
+    end_with_parent(parent)
 
 
 class Training(lightning.LightningModule):
@@ -70,9 +78,13 @@ class Training(lightning.LightningModule):
         self.epoch_losses = []
 
     def build_loader(self, items: object) -> DataLoader[Any]:
-        """Return a loader of items that are batches already."""
+        """Return a loader of items that are batches already; its processes end with this one."""
         return DataLoader(
-            cast('Dataset[Any]', items), batch_size=None, num_workers=self.execution.num_workers
+            cast('Dataset[Any]', items),
+            batch_size=None,
+            num_workers=self.execution.num_workers,
+            # A process of a loader may otherwise stay for minutes after this one was killed.
+            worker_init_fn=partial(_end_with_parent, os.getpid()),
         )
 
     def apply_gradient(self, loss: torch.Tensor, rate: float, *, last: bool) -> None:
