@@ -64,7 +64,7 @@ def test_on_standard_streams_the_error_quotes_the_noise(
 ) -> None:
     with (
         with_noise('a print', tmp_path, monkeypatch) as remote,
-        pytest.raises(WorkerError, match='damaged.*a module is loaded'),
+        pytest.raises(WorkerError, match=r'damaged.*a module is loaded'),
     ):
         remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
 
