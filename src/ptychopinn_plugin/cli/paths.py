@@ -7,6 +7,7 @@ from pathlib import Path
 from ptychopinn_plugin.atomic import check_output, check_output_folder
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import OutputError
+from ptychopinn_plugin.io.regular_file import why_not_a_file
 
 
 def check_writable(path: Path, suffixes: tuple[str, ...]) -> Path:
@@ -39,7 +40,7 @@ def check_exists(path: Path) -> Path:
     """Return a path that is there.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is a named pipe or a device.
     """
     try:
         exists = path.exists()
@@ -47,6 +48,8 @@ def check_exists(path: Path) -> Path:
         raise UsageError(f'{path} cannot be read: {error.strerror}') from error
     if not exists:
         raise UsageError(f'there is no file {path}')
+    if fault := why_not_a_file(path):
+        raise UsageError(fault)
     return path
 
 

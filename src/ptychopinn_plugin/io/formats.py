@@ -7,6 +7,7 @@ from pathlib import Path
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import npz_format, ptychodus_format
 from ptychopinn_plugin.io.file_format import FileFormat
+from ptychopinn_plugin.io.regular_file import why_not_a_file
 
 NPZ = FileFormat(
     endings=('.npz',),
@@ -77,6 +78,7 @@ def read_frame_size(path: Path) -> int:
     Raises:
         ScanDataError: there is no such file, or neither a square probe nor square frames in it.
     """
+    check_scan_files(path)
     shape = find_scan_format(path).frame_shape(path)
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         return shape[-1]
@@ -89,8 +91,27 @@ def read_frame_size(path: Path) -> int:
     )
 
 
+def check_scan_files(path: Path, *others: Path) -> None:
+    """Refuse paths that a reader would wait for; see `why_not_a_file`.
+
+    Args:
+        path: a scan file or folder.
+        *others: further files that are read.
+
+    Raises:
+        ScanDataError: one of them is a named pipe, a socket or a device.
+    """
+    # The path itself first, for its format may depend on what it holds.
+    for files in ((path, *others), scan_files(path)):
+        faults = [fault for fault in map(why_not_a_file, files) if fault]
+        if faults:
+            raise ScanDataError(faults)
+
+
 def _first_bytes(path: Path) -> bytes:
     longest = max(len(row.signature) for row in FORMATS)
+    if why_not_a_file(path):
+        return b''
     try:
         with path.open('rb') as file:
             return file.read(longest)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.file_format import ScanOptions
-from ptychopinn_plugin.io.formats import find_format, find_scan_format
+from ptychopinn_plugin.io.formats import check_scan_files, find_format, find_scan_format
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -47,6 +47,7 @@ def load_scan(
         UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
     """
     path = Path(path)
+    check_scan_files(path, *(Path(one) for one in (product, probe) if isinstance(one, str | Path)))
     axes = OrientationConfig(**orientation)
     options = ScanOptions(
         product=product,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptychopinn_plugin.errors import ConfigError
+from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.settings.legacy import translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS
@@ -94,6 +95,8 @@ def _table(stored: Mapping[Any, object], path: Path, faults: list[str]) -> dict[
 
 
 def _parse(path: Path) -> Mapping[str, object]:
+    if fault := why_not_a_file(path):
+        raise ConfigError([fault])
     try:
         text = path.read_text(encoding='utf-8')
     except FileNotFoundError:

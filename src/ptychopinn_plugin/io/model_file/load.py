@@ -19,6 +19,7 @@ from ptychopinn_plugin.io.model_file.manifest import (
     TrainedModel,
 )
 from ptychopinn_plugin.io.model_file.tensors import WEIGHTS, checksum, tensor_faults
+from ptychopinn_plugin.io.regular_file import why_not_a_file
 
 # First bytes of files that are not opened, for some of them can run code.
 _FOREIGN = (
@@ -67,6 +68,8 @@ def _refuse_other_kinds(path: Path) -> None:
         raise ModelFileError(f'there is no model file {path}')
     if path.is_dir():
         raise ModelFileError(f'{path} is a folder; give a .safetensors file')
+    if fault := why_not_a_file(path):
+        raise ModelFileError(fault)
     try:
         with path.open('rb') as file:
             head = file.read(16)
