@@ -111,7 +111,7 @@ def test_sockets_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ['train', '{pipe}', '--model', 'model.safetensors'],
         ['show', '{pipe}', '--picture', 'object.png'],
         ['inspect', '{pipe}'],
-        ['fixture', '{pipe}', '--output', 'small.npz', '--source', 'here'],
+        ['fixture', '--source', '{pipe}', '--output', 'small.npz'],
     ],
     ids=' '.join,
 )
