@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,11 +17,23 @@ pytest.importorskip('PyQt5.QtWidgets', exc_type=ImportError)
 os.environ.setdefault('QT_QPA_PLATFORM', 'offscreen')
 
 from ptychodus.model import ModelCore
-from PyQt5.QtWidgets import QApplication, QComboBox, QLineEdit, QToolButton, QWidget
+from PyQt5.QtCore import QPoint, QPointF, Qt
+from PyQt5.QtGui import QWheelEvent
+from PyQt5.QtTest import QTest
+from PyQt5.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QGroupBox,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
 import ptychopinn_plugin
 from ptychopinn_plugin.config import (
-    Config,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
@@ -28,7 +42,11 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.config.base import help_text
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
+from ptychopinn_plugin.hosts.ptychodus.library import PtychoPINNReconstructorLibrary
+from ptychopinn_plugin.hosts.ptychodus.page_fields import PageField, page_fields
+from ptychopinn_plugin.hosts.ptychodus.processing_core import find_libraries
 from ptychopinn_plugin.io.model_file import load_model
+from tests.helpers import KnownScan
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
 pytestmark = [
@@ -102,9 +120,33 @@ class Window:
 
     @property
     def backend(self) -> QComboBox:
-        combo = self.page.findChild(QComboBox, 'ptychopinn_backend')
-        assert combo is not None
+        combo = self.field('Execution.backend')
+        assert isinstance(combo, QComboBox)
         return combo
+
+    def field(self, name: str) -> Any:
+        """Return a field of the page that is shown: its heading and its name."""
+        found = self.page.findChild(QWidget, name)
+        assert found is not None, name
+        return found
+
+    def is_shown(self, name: str) -> bool:
+        return bool(self.field(name).isVisible())
+
+    def unfold(self) -> QToolButton:
+        """Click on Advanced."""
+        (title,) = [b for b in self.page.findChildren(QToolButton) if b.text() == 'Advanced']
+        title.click()
+        self.until(lambda: True)
+        return title
+
+    def type(self, name: str, text: str) -> None:
+        """Write a text into a number field in place of what is there, and leave it."""
+        edit = self.field(name).findChild(QLineEdit)
+        edit.selectAll()
+        keyboard: Any = QTest  # its stubs lack the static form
+        keyboard.keyClicks(edit, text)
+        self.field(name).editingFinished.emit()
 
     def open(self, folder: Path) -> None:
         data = self.model.workflow_api.load_assembled_diffraction_data(folder / 'diffraction.h5')
@@ -127,6 +169,11 @@ class Window:
         for name in ('get_open_file_path', 'get_save_file_path'):
             monkeypatch.setattr(factory, name, lambda *_, **__: (path, ''))
         monkeypatch.setattr(factory, 'get_existing_directory_path', lambda *_, **__: path)
+
+    def loaded_text(self) -> str:
+        """Return what the page says of the loaded model."""
+        (box,) = [b for b in self.page.findChildren(QGroupBox) if b.title() == 'Loaded model']
+        return str(box.findChild(QLabel).text())
 
     def pane(self) -> str:
         text: str = self.status.text_edit.toPlainText()
@@ -169,7 +216,7 @@ def window(opened: Window, engine_type: type[SlowEngine]) -> Window:
     logging.getLogger('ptychopinn_plugin').setLevel(logging.INFO)
     opened.choose(opened.algorithm, PINN)
     opened.reconstructor._engines = EngineCache(engine_type)
-    opened.reconstructor._model = None
+    opened.reconstructor.loaded_model.unload()
     registry = opened.model.settings_registry
     for config in CONFIGS:
         group = registry[f'PtychoPINNPlugin{config.__name__.removesuffix("Config")}']
@@ -184,17 +231,51 @@ def set_value(window: Window, group: str, name: str, value: Any) -> None:
     window.model.settings_registry[f'PtychoPINNPlugin{group}'].parameters()[name].set_value(value)
 
 
+def fields(window: Window) -> dict[str, PageField]:
+    """Return the fields of the page by their names in the window."""
+    (library,) = [
+        each for each in find_libraries(window.parameter) if each.name == 'PtychoPINN-Plugin'
+    ]
+    assert isinstance(library, PtychoPINNReconstructorLibrary)
+    return {f'{field.heading}.{field.name}': field for field in page_fields(library.settings)}
+
+
 def test_the_page_holds_every_field_with_its_help(window: Window) -> None:
     listed = [window.algorithm.itemText(i) for i in range(window.algorithm.count())]
     assert {PINN, 'ptychopinn-plugin_supervised'} <= set(listed)
-    tips = {widget.toolTip() for widget in window.page.findChildren(QWidget)}
-    for config in CONFIGS:
-        for field in config.model_fields.values():
-            assert help_text(field) in tips
+    declared = fields(window)
+    assert len(declared) == sum(len(config.model_fields) for config in CONFIGS)
+    labels = {label.text(): label for label in window.page.findChildren(QLabel)}
+    for name, field in declared.items():
+        if field.name == 'model_type':  # an algorithm of its own
+            assert window.page.findChild(QWidget, name) is None
+            continue
+        tip = window.field(name).toolTip()
+        assert html.escape(help_text(field.field)) in tip
+        assert html.escape(help_text(field.field)) in labels[field.label].toolTip() or (
+            sum(field.label == other.label for other in declared.values()) > 1
+        )
     names = [window.backend.itemText(i) for i in range(window.backend.count())]
     assert names == ['TensorFlow (not installed)', 'PyTorch']
     assert window.backend.currentText() == 'PyTorch'
     window.shoot('page')
+
+
+def test_groups_and_labels_are_in_the_words_and_the_order_of_use(window: Window) -> None:
+    titles = [box.title() for box in window.page.findChildren(QGroupBox) if box.isVisible()]
+    assert titles == ['Loaded model', 'Reconstruction', 'Training', 'Model', 'Execution']
+    labels = {name: field.label for name, field in fields(window).items()}
+    for name, label in {
+        'Reconstruction.refine_iterations': 'Physics iterations:',
+        'Reconstruction.cnn_refine_iterations': 'Physics iterations after the network:',
+        'Model.gridsize': 'Frames per group side:',
+        'Training.nphotons': 'Photons per frame [photons]:',
+        'Training.gradient_clip_val': 'Clip gradient norm:',
+        'Training.learning_rate': 'Learning rate:',
+        'Training.early_stop_patience': 'Patience [epochs]:',
+    }.items():
+        assert labels[name] == label
+    assert window.field('Training.learning_rate').lineEdit().text() == 'automatic'
 
 
 def test_the_algorithm_that_is_shown_is_the_one_that_runs(window: Window) -> None:
@@ -203,31 +284,88 @@ def test_the_algorithm_that_is_shown_is_the_one_that_runs(window: Window) -> Non
 
 
 def test_advanced_fields_are_folded_away(window: Window) -> None:
-    (title,) = [b for b in window.page.findChildren(QToolButton) if b.text() == 'Advanced']
-    (subsets,) = [
-        edit
-        for edit in window.page.findChildren(QLineEdit)
-        if edit.toolTip() == help_text(InferenceConfig.model_fields['subsets'])
-    ]
-    assert not subsets.isVisible()
-    title.click()
-    assert subsets.isVisible()
+    assert not window.is_shown('Reconstruction.subsets')
+    title = window.unfold()
+    assert window.is_shown('Reconstruction.subsets')
     window.shoot('advanced')
     title.click()
-    assert not subsets.isVisible()
+    assert not window.is_shown('Reconstruction.subsets')
 
 
 def test_what_is_typed_reaches_the_next_run(window: Window, engine_type: type[SlowEngine]) -> None:
-    (edit,) = [
-        edit
-        for edit in window.page.findChildren(QLineEdit)
-        if edit.toolTip() == help_text(InferenceConfig.model_fields['refine_iterations'])
-    ]
-    edit.setText('7')
-    edit.editingFinished.emit()
+    window.type('Reconstruction.refine_iterations', '7')
+    window.choose(window.field('Reconstruction.initial'), 'product')
+    window.field('Reconstruction.auto').click()
     window.press(window.infer_button)
     window.finish()
-    assert engine_type.made[0].calls[0]['inference'].refine_iterations == 7
+    inference = engine_type.made[0].calls[0]['inference']
+    assert inference == InferenceConfig(refine_iterations=7, initial='product', auto=True)
+
+
+@pytest.mark.parametrize(
+    ('name', 'typed', 'shown'),
+    [
+        ('Training.epochs', '0', '1'),
+        ('Training.early_stop_patience', '99999999', '100000'),
+        ('Reconstruction.probe_modes', '100', '6'),
+        ('Reconstruction.refine_iterations', '1.7', '24'),
+        ('Reconstruction.refine_iterations', '1,000', '24'),
+        ('Reconstruction.refine_iterations', '', '24'),
+        ('Reconstruction.refine_iterations', '1e3', '1000'),
+        ('Reconstruction.object_step', '0', '0.5'),
+        ('Reconstruction.object_step', '1.75', '1.75'),
+        ('Reconstruction.momentum', '1', '0.9'),
+        ('Training.learning_rate', '2e-5', '2e-05'),
+        ('Training.learning_rate', '0', 'automatic'),
+        ('Training.learning_rate', '-3', 'automatic'),
+    ],
+)
+def test_a_field_shows_the_number_that_is_used(
+    window: Window, name: str, typed: str, shown: str
+) -> None:
+    window.type(name, typed)
+    text = window.field(name).lineEdit().text()
+    assert text == shown
+    used = fields(window)[name].parameter.get_value()
+    assert float(text.replace('automatic', '0')) == used
+    assert repr(used) == fields(window)[name].parameter.get_value_as_string()
+
+
+def test_arrows_stay_in_the_range(window: Window) -> None:
+    field = window.field('Training.epochs')
+    window.type('Training.epochs', '2')
+    field.stepBy(-1)
+    assert field.number == 1
+    assert not field.stepEnabled() & QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
+    field.stepBy(-1)
+    assert field.number == 1
+    momentum = window.field('Reconstruction.momentum')
+    momentum.stepBy(1)
+    assert momentum.number == 0.9  # 1 is outside
+
+
+def test_the_mouse_wheel_is_left_to_the_page(window: Window) -> None:
+    parameters = window.model.settings_registry['PtychoPINNPluginInference'].parameters()
+    values = {name: parameter.get_value() for name, parameter in parameters.items()}
+    for name in ('refine_iterations', 'initial', 'probe_modes'):
+        field = window.field(f'Reconstruction.{name}')
+        field.setFocus()
+        assert not turn_wheel(window.application, field)
+    assert {name: parameter.get_value() for name, parameter in parameters.items()} == values
+
+
+def turn_wheel(application: QApplication, widget: QWidget) -> bool:
+    """Turn the wheel down over a widget; return whether the widget used it."""
+    middle = QPointF(widget.rect().center())
+    where = QPointF(widget.mapToGlobal(widget.rect().center()))
+    turned = QPoint(0, -120)
+    phase = Qt.ScrollPhase.NoScrollPhase
+    buttons, keys = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+    event = QWheelEvent(middle, where, turned, turned, buttons, keys, phase, False)
+    event.accept()
+    application.sendEvent(widget, event)
+    application.processEvents()
+    return event.isAccepted()
 
 
 def test_a_backend_that_is_not_installed_is_taken_at_its_word(window: Window) -> None:
@@ -293,7 +431,7 @@ def test_train_stop_infer_load_and_export(
     assert window.status.axes.lines[0].get_ydata()[1] == pytest.approx(0.5)
     window.shoot('inferred-with-model')
     window.answer(monkeypatch, folder / 'model.safetensors')
-    window.reconstructor._model = None
+    window.reconstructor.loaded_model.unload()
     window.processing._load_model_action.trigger()
     assert window.reconstructor.is_model_loaded()
 
@@ -335,28 +473,74 @@ def test_an_error_is_shown_and_the_window_goes_on(
     window.until(lambda: 'physics alone' in window.pane())
 
 
-def test_the_page_shows_the_fields_of_the_chosen_architecture(window: Window) -> None:
-    def is_shown(config: type[Config], name: str) -> bool:
-        tip = help_text(config.model_fields[name])
-        widgets = window.page.findChildren(QWidget)
-        return any(widget.isVisible() and widget.toolTip() == tip for widget in widgets)
-
-    (title,) = [b for b in window.page.findChildren(QToolButton) if b.text() == 'Advanced']
-    assert is_shown(TrainingConfig, 'steps_per_epoch')
-    assert not is_shown(ModelConfig, 'gridsize')
+def test_the_page_shows_the_fields_that_have_an_effect(window: Window) -> None:
+    title = window.unfold()
+    assert window.is_shown('Training.steps_per_epoch')
+    assert not window.is_shown('Model.gridsize')
+    for name in ('devices', 'num_nodes', 'strategy'):
+        assert window.is_shown(f'Execution.{name}')
+    set_value(window, 'Execution', 'backend', 'tensorflow')
+    for name in ('devices', 'num_nodes', 'strategy'):
+        assert not window.is_shown(f'Execution.{name}')
+    set_value(window, 'Execution', 'backend', 'pytorch')
     set_value(window, 'Model', 'architecture', 'cnn')
-    assert is_shown(ModelConfig, 'gridsize')
-    assert is_shown(InferenceConfig, 'refine_iterations')
-    assert not is_shown(TrainingConfig, 'steps_per_epoch')
-    assert not is_shown(ModelConfig, 'probe_big')
+    assert window.is_shown('Model.gridsize')
+    assert window.is_shown('Model.probe_big')
+    assert window.is_shown('Reconstruction.refine_iterations')
+    assert not window.is_shown('Training.steps_per_epoch')
+    assert window.is_shown('Orientation.flip_x')
     title.click()
-    assert is_shown(ModelConfig, 'probe_big')
-    assert is_shown(OrientationConfig, 'flip_x')
+    assert not window.is_shown('Model.probe_big')
     window.until(lambda: True)
     window.shoot('cnn')
     set_value(window, 'Model', 'architecture', 'unrolled')
-    assert not is_shown(ModelConfig, 'probe_big')
-    assert is_shown(ModelConfig, 'width')
+    title.click()
+    assert window.is_shown('Model.width')
+    title.click()
+
+
+@pytest.mark.parametrize('architecture', ['cnn', 'unrolled'])
+def test_one_field_says_the_physics_iterations_of_a_loaded_model(
+    window: Window, known: KnownScan, engine_type: type[SlowEngine], architecture: str
+) -> None:
+    names = 'Reconstruction.refine_iterations', 'Reconstruction.cnn_refine_iterations'
+    assert [window.is_shown(name) for name in names] == [True, False]
+    assert not window.is_shown('Reconstruction.stages')
+    network = ModelConfig.model_validate({'architecture': architecture})
+    engine = engine_type(ExecutionConfig())
+    model = engine._model(known.scan, network, TrainingConfig(), [(1.0, 1.0)] * 3)
+    setting = threading.Thread(
+        target=window.reconstructor.loaded_model.set, args=(model, Path('/data/star.safetensors'))
+    )
+    setting.start()
+    setting.join()
+    window.until(lambda: True)
+    assert [window.is_shown(name) for name in names] == [
+        architecture == 'unrolled',
+        architecture == 'cnn',
+    ]
+    assert window.is_shown('Reconstruction.stages') == (architecture == 'unrolled')
+    text = window.loaded_text()
+    for word in ('star.safetensors', architecture, '3 epochs', 'PyTorch'):
+        assert word in text
+    window.shoot(f'loaded-{architecture}')
+    (unload,) = [b for b in window.page.findChildren(QPushButton) if b.text() == 'Unload']
+    unload.click()
+    assert not window.reconstructor.is_model_loaded()
+    assert not unload.isVisible()
+    assert 'physics alone' in window.loaded_text()
+    assert [window.is_shown(name) for name in names] == [True, False]
+
+
+def test_a_shorter_page_does_not_scroll_into_nothing(window: Window) -> None:
+    title = window.unfold()
+    window.choose(window.algorithm, 'ptychopinn-plugin_supervised')
+    window.until(lambda: True)
+    assert window.page.height() >= window.page.sizeHint().height()
+    slack = window.processing._stacked_widget.height() - window.page.sizeHint().height()
+    room = window.processing._scroll_area.viewport().height() - window.page.sizeHint().height()
+    assert slack <= max(room, 0) + 1
+    window.choose(window.algorithm, PINN)
     title.click()
 
 
@@ -364,10 +548,10 @@ def test_supervised_has_a_page_of_its_own_and_reports_what_it_lacks(
     window: Window, monkeypatch: pytest.MonkeyPatch, stored: Path
 ) -> None:
     window.choose(window.algorithm, 'ptychopinn-plugin_supervised')
-    tips = {widget.toolTip() for widget in window.page.findChildren(QWidget) if widget.isVisible()}
-    for name, shown in {'gridsize': True, 'architecture': False, 'model_type': False}.items():
-        assert (help_text(ModelConfig.model_fields[name]) in tips) == shown
-    assert help_text(TrainingConfig.model_fields['steps_per_epoch']) not in tips
+    assert window.is_shown('Model.gridsize')
+    for name in ('architecture', 'model_type'):
+        assert window.page.findChild(QWidget, f'Model.{name}') is None
+    assert not window.is_shown('Training.steps_per_epoch')
     window.shoot('supervised')
     window.answer(monkeypatch, stored)
     window.press(window.train_button)

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from ptychopinn_plugin.config.architectures import Architecture
+from ptychopinn_plugin.config.backend_names import Backend
 
 SWITCH_VALUES = ('auto', 'on', 'off')
 _ON = {'true', 'yes', '1'}
@@ -47,11 +48,21 @@ class FieldTraits:
         unit: of the value, '' for a plain number.
         advanced: whether help and a graphical page show the field separately from the common ones.
         architecture: the only architecture that uses the field, None if all do.
+        backend: the only backend that uses the field, None if all do.
+        unused_by: the architecture whose models do not use the field, None if there is none.
+        label: of the field in a graphical page.
+        group: heading of the field in a graphical page, '' for that of its config.
+        zero: what 0 stands for, shown in its place, '' where it is a number like others.
     """
 
     unit: str = ''
     advanced: bool = False
     architecture: Architecture | None = None
+    backend: Backend | None = None
+    unused_by: Architecture | None = None
+    label: str = ''
+    group: str = ''
+    zero: str = ''
 
 
 def setting(
@@ -61,6 +72,11 @@ def setting(
     unit: str = '',
     advanced: bool = False,
     architecture: Architecture | None = None,
+    backend: Backend | None = None,
+    unused_by: Architecture | None = None,
+    label: str = '',
+    group: str = '',
+    zero: str = '',
     **constraints: Any,
 ) -> Any:
     """Declare a field once: default, range, unit and help.
@@ -73,9 +89,23 @@ def setting(
         unit: of the value, '' for a plain number.
         advanced: True folds the field away in a graphical page.
         architecture: the only architecture that uses the field, None if all do.
+        backend: the only backend that uses the field, None if all do.
+        unused_by: the architecture whose models do not use the field, None if there is none.
+        label: of the field in a graphical page; '' for its name with spaces.
+        group: heading of the field in a graphical page, '' for that of its config.
+        zero: what 0 stands for, as 'automatic'; '' where it is a number like others.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
-    traits: JsonDict = {'unit': unit, 'advanced': advanced, 'architecture': architecture}
+    traits: JsonDict = {
+        'unit': unit,
+        'advanced': advanced,
+        'architecture': architecture,
+        'backend': backend,
+        'unused_by': unused_by,
+        'label': label,
+        'group': group,
+        'zero': zero,
+    }
     return Field(default, description=description, json_schema_extra=traits, **constraints)
 
 
@@ -86,6 +116,11 @@ def field_traits(field: FieldInfo) -> FieldTraits:
         unit=str(extra.get('unit', '')),
         advanced=bool(extra.get('advanced')),
         architecture=cast('Architecture | None', extra.get('architecture')),
+        backend=cast('Backend | None', extra.get('backend')),
+        unused_by=cast('Architecture | None', extra.get('unused_by')),
+        label=str(extra.get('label', '')),
+        group=str(extra.get('group', '')),
+        zero=str(extra.get('zero', '')),
     )
 
 

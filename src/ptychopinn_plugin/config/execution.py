@@ -11,51 +11,122 @@ from ptychopinn_plugin.config.base import Config, setting
 class ExecutionConfig(Config):
     """Device, threads, optimiser, reproducibility and logging."""
 
-    backend: Backend = setting('tensorflow', 'Framework that computes')
+    backend: Backend = setting('tensorflow', 'Framework that computes', label='Backend')
     accelerator: Literal['auto', 'cpu', 'cuda', 'mps'] = setting(
-        'auto', 'Device: auto takes a GPU where there is one'
+        'auto', 'Device: auto takes a GPU where there is one', label='Device'
     )
     devices: int = setting(
-        1, 'Devices that train together; PyTorch only', ge=1, le=1024, advanced=True
+        1,
+        'Devices that train together; PyTorch only',
+        ge=1,
+        le=1024,
+        advanced=True,
+        label='Devices',
+        backend='pytorch',
     )
     num_nodes: int = setting(
-        1, 'Machines that train together; PyTorch only', ge=1, le=1024, advanced=True
+        1,
+        'Machines that train together; PyTorch only',
+        ge=1,
+        le=1024,
+        advanced=True,
+        label='Machines',
+        backend='pytorch',
     )
     strategy: Literal['auto', 'ddp', 'fsdp'] = setting(
-        'auto', "How several devices share a training, in Lightning's words", advanced=True
+        'auto',
+        "How several devices share a training, in Lightning's words",
+        advanced=True,
+        label='Distribution strategy',
+        backend='pytorch',
     )
-    threads: int = setting(0, 'CPU threads, 0 for one a core', ge=0, le=4096, advanced=True)
+    threads: int = setting(
+        0,
+        'CPU threads, 0 for one a core',
+        ge=0,
+        le=4096,
+        advanced=True,
+        label='CPU threads',
+        zero='one per core',
+    )
     num_workers: int = setting(
         0,
         'Helpers that prepare training batches: processes in PyTorch, threads in TensorFlow',
         ge=0,
         le=256,
         advanced=True,
+        label='Data loader workers',
+        zero='none',
     )
-    deterministic: bool = setting(False, 'Same numbers on every run, at some cost in speed')
+    deterministic: bool = setting(
+        False, 'Same numbers on every run, at some cost in speed', label='Deterministic'
+    )
     learning_rate: float = setting(
-        0.0, "Peak learning rate, 0 for the architecture's own", ge=0, le=1
+        0.0,
+        "Peak learning rate, 0 for the architecture's own",
+        ge=0,
+        le=1,
+        label='Learning rate',
+        group='Training',
+        zero='automatic',
     )
     scheduler: Literal['Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'] = setting(
-        'Default', "Course of the learning rate; Default is the architecture's own", advanced=True
+        'Default',
+        "Course of the learning rate; Default is the architecture's own",
+        advanced=True,
+        label='Learning rate schedule',
+        group='Training',
     )
     gradient_clip_val: float = setting(
-        1.0, 'Greatest norm of a gradient, 0 for any', ge=0, le=1e6, advanced=True
+        1.0,
+        'Greatest norm of a gradient, 0 for any',
+        ge=0,
+        le=1e6,
+        advanced=True,
+        label='Clip gradient norm',
+        group='Training',
+        zero='off',
     )
     accum_steps: int = setting(
-        1, 'Batches whose gradients make one step of the optimiser', ge=1, le=10_000, advanced=True
+        1,
+        'Batches whose gradients make one step of the optimiser',
+        ge=1,
+        le=10_000,
+        advanced=True,
+        label='Batches per optimiser step',
+        group='Training',
     )
     enable_checkpointing: bool = setting(
-        True, 'Keep checkpoints, from which a training can be resumed', advanced=True
+        True,
+        'Keep checkpoints, from which `ptychopinn train --resume` continues the training',
+        advanced=True,
+        label='Keep checkpoints',
+        group='Training',
     )
     checkpoint_save_top_k: int = setting(
-        1, 'Best checkpoints to keep beside the last one', ge=0, le=1000, advanced=True
+        1,
+        'Best checkpoints to keep beside the last one',
+        ge=0,
+        le=1000,
+        advanced=True,
+        label='Best checkpoints to keep',
+        group='Training',
     )
     checkpoint_monitor_metric: Literal['val_loss', 'train_loss'] = setting(
-        'val_loss', 'Loss that says which epoch is the best', advanced=True
+        'val_loss',
+        'Loss that says which epoch is the best',
+        advanced=True,
+        label='Loss of the best epoch',
+        group='Training',
     )
     early_stop_patience: int = setting(
-        10, 'Epochs without improvement before training stops', ge=1, le=100_000
+        10,
+        'Epochs without improvement before training stops',
+        ge=1,
+        le=100_000,
+        label='Patience',
+        group='Training',
+        unit='epochs',
     )
     inference_batch_size: int = setting(
         0,
@@ -64,9 +135,12 @@ class ExecutionConfig(Config):
         ge=0,
         le=1_000_000,
         advanced=True,
+        label='Groups per batch',
+        group='Reconstruction',
+        zero='automatic',
     )
     logger: Literal['csv', 'tensorboard', 'mlflow', 'none'] = setting(
-        'csv', 'Where training losses are logged'
+        'csv', 'Where training losses are logged', label='Training log', group='Training'
     )
 
     @model_validator(mode='after')

@@ -13,6 +13,8 @@ class GroupingConfig(Config):
         ge=0,
         le=10_000_000,
         advanced=True,
+        label='Groups',
+        zero='one per frame',
     )
     neighbor_count: int = setting(
         0,
@@ -22,6 +24,8 @@ class GroupingConfig(Config):
         ge=0,
         le=1000,
         advanced=True,
+        label='Nearest frames of a group',
+        zero='as many as fill it',
     )
     n_subsample: int = setting(
         0,
@@ -30,6 +34,8 @@ class GroupingConfig(Config):
         ge=0,
         le=10_000_000,
         advanced=True,
+        label='Frames drawn',
+        zero='all',
     )
     subsample_seed: int = setting(
         0,
@@ -38,12 +44,14 @@ class GroupingConfig(Config):
         ge=0,
         le=2**31 - 1,
         advanced=True,
+        label='Seed of drawn frames',
     )
     sequential_sampling: bool = setting(
         False,
         'Take the first frames and groups in order, draw none',
         architecture='cnn',
         advanced=True,
+        label='Sequential sampling',
     )
 
     def neighbors_for(self, gridsize: int) -> int:

@@ -7,10 +7,10 @@ class OrientationConfig(Config):
     """Reorients the positions of a scan; frames and probe stay."""
 
     transpose: bool = setting(
-        False, 'Swap x and y of the positions, before the flips', advanced=True
+        False, 'Swap x and y of the positions, before the flips', advanced=True, label='Transpose'
     )
-    flip_x: bool = setting(False, 'Reverse x of the positions', advanced=True)
-    flip_y: bool = setting(False, 'Reverse y of the positions', advanced=True)
+    flip_x: bool = setting(False, 'Reverse x of the positions', advanced=True, label='Flip x')
+    flip_y: bool = setting(False, 'Reverse y of the positions', advanced=True, label='Flip y')
 
     @property
     def operations(self) -> tuple[str, ...]:

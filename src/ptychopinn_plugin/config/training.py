@@ -16,19 +16,27 @@ def _auto_is_off(value: object) -> object:
 class TrainingConfig(GroupingConfig):
     """Epochs, batches, losses and validation of a training."""
 
-    epochs: int = setting(20, 'Training epochs', ge=1, le=100_000)
+    epochs: int = setting(20, 'Training epochs', ge=1, le=100_000, label='Epochs')
     steps_per_epoch: int = setting(
         40,
         'Episodes an epoch, each a short reconstruction of one crop',
         architecture='unrolled',
         ge=1,
         le=100_000,
+        label='Episodes per epoch',
     )
     update_probe: Annotated[bool, BeforeValidator(_auto_is_off)] = setting(
-        False, "Refine each scan's probe before training, as for a scan whose probe is a guess"
+        False,
+        "Update each scan's probe before training, as for a scan whose probe is a guess",
+        label='Update probe before training',
     )
     batch_size: int = setting(
-        16, 'Groups a step of the optimiser', architecture='cnn', ge=1, le=100_000
+        16,
+        'Groups a step of the optimiser',
+        architecture='cnn',
+        ge=1,
+        le=100_000,
+        label='Batch size',
     )
     overlap: Literal['batch', 'group'] = setting(
         'batch',
@@ -36,6 +44,7 @@ class TrainingConfig(GroupingConfig):
         'groups in a batch, or those of each group alone, as published',
         architecture='cnn',
         advanced=True,
+        label='Merge patches within a',
     )
     nphotons: float = setting(
         0.0,
@@ -45,9 +54,17 @@ class TrainingConfig(GroupingConfig):
         ge=0,
         le=1e15,
         advanced=True,
+        label='Photons per frame',
+        zero='those of the data',
     )
     nll_weight: float = setting(
-        1.0, 'Weight of the Poisson loss', architecture='cnn', ge=0, le=1e6, advanced=True
+        1.0,
+        'Weight of the Poisson loss',
+        architecture='cnn',
+        ge=0,
+        le=1e6,
+        advanced=True,
+        label='Poisson weight',
     )
     mae_weight: float = setting(
         0.0,
@@ -56,6 +73,7 @@ class TrainingConfig(GroupingConfig):
         ge=0,
         le=1e6,
         advanced=True,
+        label='Amplitude weight',
     )
     realspace_weight: float = setting(
         0.0,
@@ -64,6 +82,7 @@ class TrainingConfig(GroupingConfig):
         ge=0,
         le=1e6,
         advanced=True,
+        label='Total-variation weight',
     )
     realspace_mae_weight: float = setting(
         0.0,
@@ -72,6 +91,7 @@ class TrainingConfig(GroupingConfig):
         ge=0,
         le=1e6,
         advanced=True,
+        label='Known object weight',
     )
     crop_frames: int = setting(
         324,
@@ -80,6 +100,7 @@ class TrainingConfig(GroupingConfig):
         ge=8,
         le=100_000,
         advanced=True,
+        label='Frames per crop',
     )
     sparse_share: float = setting(
         0.4,
@@ -88,6 +109,7 @@ class TrainingConfig(GroupingConfig):
         ge=0,
         le=1,
         advanced=True,
+        label='Share of sparse episodes',
     )
     reference_passes: int = setting(
         20,
@@ -96,6 +118,7 @@ class TrainingConfig(GroupingConfig):
         ge=1,
         le=10_000,
         advanced=True,
+        label='Iterations of the reference',
     )
     validation_fraction: float = setting(
         0.15,
@@ -103,6 +126,7 @@ class TrainingConfig(GroupingConfig):
         gt=0,
         le=0.5,
         advanced=True,
+        label='Share of frames for validation',
     )
     validation_episodes: int = setting(
         12,
@@ -111,5 +135,6 @@ class TrainingConfig(GroupingConfig):
         ge=1,
         le=10_000,
         advanced=True,
+        label='Validation episodes',
     )
-    seed: int = setting(0, 'Seed of every random choice', ge=0, le=2**31 - 1)
+    seed: int = setting(0, 'Seed of every random choice', ge=0, le=2**31 - 1, label='Random seed')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from ptychodus.api.settings import SettingsRegistry
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
 from ptychopinn_plugin.hosts.host_tasks import HostTasks
-from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
+from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings, RunConfigs
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.hosts.ptychodus.status_pane import package_logger
 from ptychopinn_plugin.hosts.ptychodus.supervised import SupervisedReconstructor
@@ -47,9 +48,11 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         self.settings = PluginSettings(settings_registry)
         # Ptychodus runs one task at a time, so both share one warm worker.
         self._engines = EngineCache(engine_factory)
-        self._reconstructors = tuple(
-            reconstructor(read_configs=self.settings.read, engine_factory=self._engines)
-            for reconstructor in (PtychoPINNTrainableReconstructor, SupervisedReconstructor)
+        self._reconstructors = (
+            PtychoPINNTrainableReconstructor(
+                read_configs=self._read_unsupervised, engine_factory=self._engines
+            ),
+            SupervisedReconstructor(read_configs=self.settings.read, engine_factory=self._engines),
         )
         package_logger.info('PtychoPINN-Plugin %s', __version__)
 
@@ -71,10 +74,24 @@ class PtychoPINNReconstructorLibrary(ReconstructorLibrary):
         """End the worker process of the reconstructors; a later run starts another."""
         self._engines.close()
 
+    def _read_unsupervised(self) -> RunConfigs:
+        """Return the settings of PINN: supervised training is an algorithm of its own."""
+        configs = self.settings.read()
+        if configs.model.model_type == 'pinn':
+            return configs
+        package_logger.warning(
+            'model_type = %s is not used by this algorithm: to train on known objects, choose %s',
+            configs.model.model_type,
+            f'{self.name}_{SupervisedReconstructor.NAME}'.casefold(),
+        )
+        model = configs.model.model_copy(update={'model_type': 'pinn'})
+        return dataclasses.replace(configs, model=model)
+
     def create_view_controller_factory(
         self, file_dialog_factory: FileDialogFactory
     ) -> PluginViewControllerFactory:
         """Return the factory of the settings pages; only a window asks for it."""
         from ptychopinn_plugin.hosts.ptychodus.settings_page import PluginViewControllerFactory
 
-        return PluginViewControllerFactory(self.name, self.settings)
+        loaded = {each.name: each.loaded_model for each in self._reconstructors}
+        return PluginViewControllerFactory(self.name, self.settings, loaded)

@@ -162,7 +162,7 @@ class PluginSettings:
 
     def __iter__(self) -> Iterator[ConfigSettings[Any]]:
         """Return the groups in the order in which a user meets them."""
-        return iter((self.execution, self.model, self.inference, self.training, self.orientation))
+        return iter((self.inference, self.training, self.model, self.execution, self.orientation))
 
     def read(self) -> RunConfigs:
         """Return the current settings.

@@ -17,7 +17,7 @@ from ptychopinn_plugin.hosts.ptychodus.processing_core import find_libraries
 if TYPE_CHECKING:
     from ptychodus.controller.processing.core import ProcessingController
     from ptychodus.model.processing import ProcessingAlgorithmParameter
-    from PyQt5.QtWidgets import QScrollBar
+    from PyQt5.QtWidgets import QScrollBar, QStackedWidget
 
 
 def add_pages(arguments: Arguments) -> Generator[None, ProcessingController, None]:
@@ -40,6 +40,7 @@ def add_pages(arguments: Arguments) -> Generator[None, ProcessingController, Non
     parameter.add_observer(observer)
     arguments['processing_api'].task_monitor.add_observer(observer)
     observer.enable_buttons()
+    fit_to_current_page(controller._stacked_widget)
     if 'status_view' in arguments:
         follow_last_line(arguments['status_view'].text_edit.verticalScrollBar())
 
@@ -49,6 +50,26 @@ def set_shown_algorithm(parameter: ProcessingAlgorithmParameter) -> None:
     known = list(parameter.available_reconstructors())
     if known and parameter.get_value() not in known:
         parameter.set_value(known[0])
+
+
+def fit_to_current_page(pages: QStackedWidget) -> None:
+    """Let the scroll area around the settings pages be as large as the page that is shown.
+
+    Qt by itself makes it as large as the largest page, and a smaller one scrolls into nothing.
+    """
+    from PyQt5.QtWidgets import QSizePolicy
+
+    def fit(current: int) -> None:
+        for number in range(pages.count()):
+            shown = number == current
+            policy = QSizePolicy.Policy.Preferred if shown else QSizePolicy.Policy.Ignored
+            page = pages.widget(number)
+            if page is not None:
+                page.setSizePolicy(policy, policy)
+        pages.updateGeometry()
+
+    pages.currentChanged.connect(fit)
+    fit(pages.currentIndex())
 
 
 def follow_last_line(bar: QScrollBar) -> None:

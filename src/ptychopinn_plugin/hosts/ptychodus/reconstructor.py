@@ -24,6 +24,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
 from ptychopinn_plugin.hosts.host_tasks import HostTasks, NoHost
+from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel
 from ptychopinn_plugin.hosts.ptychodus.model_files import (
     MODEL_FILTER,
     MODEL_SUFFIX,
@@ -36,7 +37,6 @@ from ptychopinn_plugin.hosts.ptychodus.reconstruction_run import ReconstructionR
 from ptychopinn_plugin.hosts.ptychodus.status_pane import errors_logged, package_logger
 from ptychopinn_plugin.hosts.ptychodus.training_data import load_training_data
 from ptychopinn_plugin.hosts.ptychodus.training_run import TrainingRun
-from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from ptychopinn_plugin.scan import ScanData
@@ -61,6 +61,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
 
     Attributes:
         works_without_model: True; Infer needs no model.
+        loaded_model: the model that Infer uses, and its file.
 
     Args:
         name: the name in Ptychodus' list.
@@ -111,7 +112,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         )
         self._preview_seconds = preview_seconds
         self._tasks: HostTasks = NoHost()
-        self._model: TrainedModel | None = None
+        self.loaded_model = LoadedModel()
         # Steps planned. Ptychodus reads it before a run has begun, and hides Stop while it is 0.
         self._progress_goal = 1
 
@@ -134,7 +135,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
 
     def is_model_loaded(self) -> bool:
         """Return whether a trained network will be used."""
-        return self._model is not None
+        return self.loaded_model.model is not None
 
     def get_model_file_filter(self) -> str:
         """Return the filter of the dialogs that open a model."""
@@ -155,7 +156,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             ModelFileError: it is not a complete model file.
         """
         with errors_logged():
-            self._model = load_and_log(file_path)
+            self.loaded_model.set(load_and_log(file_path), Path(file_path))
 
     def save_model(self, file_path: Path) -> None:
         """Write the loaded model to one .safetensors file.
@@ -165,7 +166,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             OutputError: it cannot be written there.
         """
         with errors_logged():
-            save_loaded(file_path, self._model)
+            save_loaded(file_path, self.loaded_model.model)
 
     def export_training_data(self, file_path: Path, parameters: ReconstructInput) -> None:
         """Write a scan as a canonical .npz: amplitude, mask, positions, probe, instrument.
@@ -203,7 +204,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 scan,
                 parameters.product,
                 configs.inference,
-                self._model,
+                self.loaded_model.model,
                 self._tasks,
                 total=self._progress_goal,
                 on_total=self._set_progress_goal,
@@ -237,7 +238,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 configs,
                 model_path(output_path),
                 self._tasks,
-                on_model=self._set_model,
+                on_model=self.loaded_model.set,
                 on_total=self._set_progress_goal,
             )
             yield from run.run()
@@ -255,9 +256,6 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         for decision in scan.decisions:
             package_logger.warning('%s: %s', scan.source, decision)
         return scan
-
-    def _set_model(self, model: TrainedModel) -> None:
-        self._model = model
 
     def _set_progress_goal(self, total: int) -> None:
         self._progress_goal = total

@@ -21,10 +21,12 @@ class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
     exported with the product's object as `objectGuess`, which must show something.
     """
 
+    NAME = 'Supervised'
+
     @property
     def name(self) -> str:
         """Name in Ptychodus' list."""
-        return 'Supervised'
+        return self.NAME
 
     def _configs(self) -> RunConfigs:
         configs = super()._configs()

@@ -31,7 +31,8 @@ class TrainingRun:
         configs: of the run.
         file: of the model; logs and checkpoints go to a folder beside it.
         tasks: the host.
-        on_model: called with the model to use from now on, also after a stop or a failure.
+        on_model: called with the model to use from now on and its file, also after a stop or a
+            failure.
         on_total: called with the number of steps planned.
     """
 
@@ -40,7 +41,7 @@ class TrainingRun:
     configs: RunConfigs
     file: Path
     tasks: HostTasks
-    on_model: Callable[[TrainedModel], None]
+    on_model: Callable[[TrainedModel, Path], None]
     on_total: Callable[[int], None]
     _losses: list[LossValue] = field(default_factory=list)
     _validation: list[LossValue] = field(default_factory=list)
@@ -74,7 +75,7 @@ class TrainingRun:
         return model
 
     def _save(self, model: TrainedModel, sentence: str) -> None:
-        self.on_model(model)
+        self.on_model(model, self.file)
         save_model(self.file, model)
         package_logger.info(sentence, self.file)
 

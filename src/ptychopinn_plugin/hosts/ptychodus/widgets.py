@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable
 
 from ptychodus.api.observer import Observable, Observer
 from ptychodus.api.parameters import Parameter
 from ptychodus.controller.parameters import ParameterViewController
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtWidgets import (
+    QAbstractSpinBox,
     QComboBox,
-    QFormLayout,
     QGroupBox,
+    QHBoxLayout,
     QLabel,
+    QPushButton,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from ptychopinn_plugin.backends.registry import BACKENDS, installed_backends
-
-LABEL_CHARACTERS = 24
+from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel
 
 
 class BackendViewController(ParameterViewController, Observer):
@@ -30,15 +30,12 @@ class BackendViewController(ParameterViewController, Observer):
 
     Args:
         parameter: holds the backend's name.
-        tool_tip: of the dropdown.
     """
 
-    def __init__(self, parameter: Parameter[str], tool_tip: str) -> None:
+    def __init__(self, parameter: Parameter[str]) -> None:
         super().__init__()
         self._parameter = parameter
         self._widget = QComboBox()
-        self._widget.setObjectName('ptychopinn_backend')
-        self._widget.setToolTip(tool_tip)
         installed = installed_backends()
         for backend, spec in BACKENDS.items():
             mark = '' if backend in installed else ' (not installed)'
@@ -62,15 +59,16 @@ class BackendViewController(ParameterViewController, Observer):
             self._show()
 
 
-class FoldedViewController(ParameterViewController):
-    """A page that is folded away under its title until it is asked for.
+class FoldedWidget(QWidget):
+    """A widget that is folded away under its title until it is asked for.
 
     Args:
         title: always shown.
-        page: shown when the title is clicked.
+        content: shown when the title is clicked.
     """
 
-    def __init__(self, title: str, page: QWidget) -> None:
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
         self._button = QToolButton()
         self._button.setText(title)
         self._button.setCheckable(True)
@@ -78,101 +76,90 @@ class FoldedViewController(ParameterViewController):
         self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._button.setArrowType(Qt.ArrowType.RightArrow)
         self._button.toggled.connect(self._fold)
-        self._page = page
-        page.setVisible(False)
+        self._content = content
+        content.setVisible(False)
         layout = QVBoxLayout()
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._button)
-        layout.addWidget(page)
-        self._widget = QWidget()
-        self._widget.setLayout(layout)
-
-    def get_widget(self) -> QWidget:
-        """Return title and page."""
-        return self._widget
+        layout.addWidget(content)
+        self.setLayout(layout)
 
     def _fold(self, open_: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
-        self._page.setVisible(open_)
+        self._content.setVisible(open_)
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """A row of a form.
-
-    Attributes:
-        label: its left half.
-        widget: its right half.
-        architecture: that it means something for, '' for any.
-    """
-
-    label: QLabel
-    widget: QWidget
-    architecture: str
-
-
-class ArchitectureRows(Observer):
-    """Shows the rows that mean something for the chosen architecture, and no others.
+class ChangeObserver(Observer):
+    """Calls a function whenever one of some observables changes.
 
     Args:
-        page: holds the rows, in the forms of group boxes.
-        architectures: the architecture of each widget that belongs to one.
-        chosen: the parameter that holds its name, or the name where it is fixed.
+        call: called in the thread that made the change.
+        observables: what is observed; they keep this object.
     """
 
-    def __init__(
-        self, page: QWidget, architectures: Mapping[QWidget, str], chosen: Parameter[str] | str
-    ) -> None:
+    def __init__(self, call: Callable[[], None], *observables: Observable) -> None:
         super().__init__()
-        self._forms = {box: _rows(box, architectures) for box in page.findChildren(QGroupBox)}
-        self._parameter = chosen if isinstance(chosen, Parameter) else None
-        if isinstance(chosen, Parameter):
-            chosen.add_observer(self)
-            chosen = chosen.get_value()
-        self._show(chosen)
-
-    def _show(self, chosen: str) -> None:
-        for box, rows in self._forms.items():
-            form = cast('QFormLayout', box.layout())
-            # A hidden row would leave its gap, so rows are taken out and put in again.
-            while form.rowCount():
-                form.takeRow(0)
-            for row in rows:
-                fits = row.architecture in ('', chosen)
-                row.label.setVisible(fits)
-                row.widget.setVisible(fits)
-                if fits:
-                    form.addRow(row.label, row.widget)
-            box.setVisible(form.rowCount() > 0)
+        self._call = call
+        for observable in observables:
+            observable.add_observer(self)
 
     def _update(self, observable: Observable) -> None:
-        if self._parameter is not None and observable is self._parameter:
-            self._show(self._parameter.get_value())
+        self._call()
 
 
-def align_labels(page: QWidget) -> None:
-    """Make the labels of a page's own forms equally wide, so that its fields form one column.
+class LoadedModelBox(QGroupBox):
+    """Shows the loaded model, with a button that unloads it.
 
-    A long label goes on in a second line, so that none makes the page wider than its place.
+    Attributes:
+        model_changed: emitted in the thread of the window, whichever thread changed the model.
+
+    Args:
+        loaded: the model.
     """
-    boxes = page.findChildren(QGroupBox, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    labels = [row.label for box in boxes for row in _rows(box, {})]
-    longest = LABEL_CHARACTERS * page.fontMetrics().averageCharWidth()
-    width = min(longest, max((label.sizeHint().width() for label in labels), default=0))
-    for label in labels:
-        label.setWordWrap(True)
-        label.setFixedWidth(width)
-        label.setMinimumHeight(label.heightForWidth(width))
+
+    model_changed = pyqtSignal()
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        super().__init__('Loaded model')
+        self._loaded = loaded
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._unload_button = QPushButton('Unload')
+        self._unload_button.setToolTip('Reconstruct by physics alone again')
+        layout = QHBoxLayout()
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self._unload_button)
+        self.setLayout(layout)
+        self._show()
+        self._unload_button.clicked.connect(lambda _: loaded.unload())
+        self.model_changed.connect(self._show)
+        ChangeObserver(self.model_changed.emit, loaded)
+
+    def _show(self) -> None:
+        loaded = self._loaded
+        self._text.setText(loaded.describe() or 'None: Infer reconstructs by physics alone')
+        self._text.setToolTip(str(loaded.file or ''))
+        self._unload_button.setVisible(loaded.model is not None)
 
 
-def _rows(box: QGroupBox, architectures: Mapping[QWidget, str]) -> list[Row]:
-    """Return the rows of the form of a group box, from top to bottom."""
-    form = cast('QFormLayout', box.layout())
-    roles = QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole
-    rows = []
-    for number in range(form.rowCount()):
-        halves: list[Any] = [form.itemAt(number, role) for role in roles]
-        label, widget = (half.widget() for half in halves)
-        rows.append(Row(label, widget, architectures.get(widget, '')))
-    return rows
+class WheelIgnorer(QObject):
+    """Event filter that leaves the mouse wheel to the page, which scrolls, and not to its fields.
+
+    Args:
+        page: the fields on it are watched, and it keeps this object.
+    """
+
+    def __init__(self, page: QWidget) -> None:
+        super().__init__(page)
+        for field in (*page.findChildren(QComboBox), *page.findChildren(QAbstractSpinBox)):
+            field.installEventFilter(self)
+
+    def eventFilter(self, _: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Return whether an event ends here: for the wheel, which its parent then gets."""
+        if event is None or event.type() != QEvent.Type.Wheel:
+            return False
+        event.ignore()
+        return True
