@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.preflight_log import log_preflight
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     'Engine',
@@ -82,7 +86,10 @@ def train(
     scans = [scans] if isinstance(scans, ScanData) else list(scans)
     if not scans:
         raise ScanDataError(['training needs at least one scan, got none'])
-    return make_engine(backend, execution).fit(
+    engine = make_engine(backend, execution)
+    for scan in scans:
+        log_preflight(scan, logger)
+    return engine.fit(
         scans,
         model or ModelConfig(),
         training or TrainingConfig(),
@@ -128,4 +135,5 @@ def reconstruct(
     if isinstance(model, str | Path):
         model = load_model(model)
     engine = engine or make_engine(backend, execution)
+    log_preflight(scan, logger)
     return engine.reconstruct(scan, inference or InferenceConfig(), model, monitor or Monitor())

@@ -197,5 +197,5 @@ def test_loader_processes_change_no_number(scan: ScanData) -> None:
 
 @pytest.mark.parametrize('fields', [{'devices': 2}, {'num_nodes': 2}])
 def test_several_cpus_are_no_several_devices(scan: ScanData, fields: dict[str, int]) -> None:
-    with pytest.raises(BackendUnavailableError, match=r'2 devices were asked for.*--threads'):
+    with pytest.raises(BackendUnavailableError, match=r'2 devices were asked for.*more threads'):
         trained(scan, **fields)

@@ -158,7 +158,7 @@ def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
     scan = make_scan(frame_size=16, side=4, step_px=3.0)
     path = write(tmp_path / 's.npz', canonical(scan))
     (fault,) = faults_of(path)
-    assert '--axis-order' in fault
+    assert 'load_scan(axis_order=...)' in fault
     assert_same(load_npz(path, axis_order='nhw'), scan)
     transposed = write(
         tmp_path / 't.npz', canonical(scan), diffraction=np.moveaxis(np.sqrt(scan.counts), 0, 2)

@@ -72,7 +72,7 @@ def test_options_that_mean_nothing_are_refused(folder: Path) -> None:
     with pytest.raises(ScanDataError) as caught:
         load_scan(folder, domain='counts', axis_order='nhw', dc='corner', photons=3.0)
     assert len(caught.value.faults) == 4
-    assert '--axis-order is for .npz files' in caught.value.faults[1]
+    assert 'load_scan(axis_order=...) is for .npz files' in caught.value.faults[1]
 
 
 @pytest.mark.parametrize('name', ['none.npz', 'none.h5', 'none'])

@@ -10,6 +10,7 @@ import pytest
 
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.photon_scale import visible_share
 from tests.helpers import expected_counts, make_known_scan, make_scan
 from tests.io.npz_files import canonical, write
 
@@ -126,3 +127,30 @@ def test_the_scale_of_counts_and_probe_leaves_the_object(tmp_path: Path) -> None
         rtol=1e-3,
         atol=1e-3 * float(read.counts.max()) ** 0.5,
     )
+
+
+def test_photons_behind_a_beamstop(tmp_path: Path) -> None:
+    scan = make_scan(frame_size=32, side=3)
+    row, column = np.indices((32, 32)) - 16
+    for radius in (4, 5, 8):
+        stop = np.hypot(row, column) < radius
+        path = write(tmp_path / 's.npz', canonical(scan), bad_pixels=stop)
+        np.testing.assert_array_equal(load_npz(path).probe, scan.probe)
+
+
+def test_a_probe_in_another_unit_behind_a_beamstop(tmp_path: Path) -> None:
+    scan = make_scan(frame_size=32, side=3)
+    row, column = np.indices((32, 32)) - 16
+    stop = np.hypot(row, column) < 4
+    share = visible_share(scan.probe, stop)
+    assert share < 0.6
+    for unit in (1e-3, 30.0):
+        path = write(
+            tmp_path / 's.npz', canonical(scan), bad_pixels=stop, probeGuess=scan.probe * unit
+        )
+        assert 0.5 < power(load_npz(path)) / power(scan) < 1.6
+    hidden = np.hypot(row, column) < 12
+    path = write(
+        tmp_path / 's.npz', canonical(scan), bad_pixels=hidden, probeGuess=scan.probe * 1e-3
+    )
+    assert any('do not tell its photons' in decision for decision in load_npz(path).decisions)

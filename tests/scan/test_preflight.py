@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.physics.overlap_add import illumination_coverage
+from ptychopinn_plugin.scan import Canvas, ScanData
 from ptychopinn_plugin.scan.preflight import preflight
+from ptychopinn_plugin.scan.preflight_log import log_preflight
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import (
     empty_object_frame,
+    filled_share,
     neighbour_step_px,
     probe_diameter_px,
 )
@@ -59,11 +63,11 @@ def test_zero_frequency_in_the_corner(scan: ScanData) -> None:
         mask=np.fft.ifftshift(scan.mask),
     )
     assert preflight(corner).zero_frequency == 'corner'
-    assert '--dc corner' in advice(corner)
+    assert "load_scan(dc='corner')" in advice(corner)
 
 
 def test_normalised_and_dim_frames(scan: ScanData) -> None:
-    assert '--photons' in advice(with_counts(scan, scan.counts * 1e-5))
+    assert 'load_scan(photons=...)' in advice(with_counts(scan, scan.counts * 1e-5))
     assert 'are few' in advice(with_counts(scan, scan.counts * 1e-3))
 
 
@@ -118,7 +122,7 @@ def test_a_probe_that_has_nothing_to_do_with_the_frames(scan: ScanData) -> None:
     y, x = np.indices((32, 32)) - 16
     stripe = np.exp(-(((y - 9) / 0.7) ** 2) - (x / 0.7) ** 2 + 2j * x)[np.newaxis]
     other = dataclasses.replace(scan, probe=stripe.astype(np.complex64))
-    assert '--update-probe' in advice(other)
+    assert 'update_probe = on' in advice(other)
     wide = dataclasses.replace(scan, probe=np.ones_like(scan.probe))
     assert 'may wrap around' in advice(wide)
 
@@ -136,3 +140,55 @@ def test_diameter_of_a_disk_and_step_of_a_raster() -> None:
     assert probe_diameter_px(disk, 0.25) == pytest.approx(12.5, abs=1.5)
     grid = np.stack(np.meshgrid(np.arange(4) * 3.0, np.arange(5) * 7.0), -1).reshape(-1, 2)
     assert neighbour_step_px(np.concatenate([grid, grid])) == 3.0
+
+
+def test_frames_normalised_by_ptychopinn(scan: ScanData) -> None:
+    scaled = scan.counts * np.float32(16**2 / scan.counts.sum(axis=(1, 2)).mean())
+    assert 'PtychoPINN has normalised' in advice(with_counts(scan, scaled))
+    # As many real photons are few and no more.
+    whole = np.floor(scaled)
+    whole[0, 16, 16] += 16**2 * 25 - whole.sum()
+    assert 'normalised' not in advice(with_counts(scan, whole))
+
+
+def test_frames_unlike_their_neighbours_are_named(scan: ScanData) -> None:
+    counts = scan.counts.copy()
+    counts[7] *= 10
+    found = preflight(with_counts(scan, counts))
+    assert found.unlike_frames == (7,)
+    assert 'brighter or darker than those around them: 7;' in '\n'.join(found.warnings)
+    numbers = dataclasses.replace(scan.metadata, scan_index=np.arange(25) + 50)
+    named = dataclasses.replace(with_counts(scan, counts), metadata=numbers)
+    assert preflight(named).unlike_frames == (57,)
+
+
+def test_a_lone_position_is_named_and_the_canvas_is_told(
+    scan: ScanData, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert preflight(scan).filled_share > 0.7
+    positions = scan.positions_px.copy()
+    positions[9] += 3000
+    far = dataclasses.replace(scan, positions_px=positions)
+    report = preflight(far)
+    assert report.far_frames == (9,)
+    assert report.covered_share < 0.001
+    with caplog.at_level('INFO'):
+        log_preflight(far, logging.getLogger('test'))
+    told, *warned = caplog.records
+    assert 'object canvas of 30' in told.getMessage()
+    assert told.levelname == 'INFO'
+    assert {record.levelname for record in warned} == {'WARNING'}
+    assert any('lie far from all others: 9;' in record.getMessage() for record in warned)
+    assert any('look for wrong positions' in record.getMessage() for record in warned)
+    caplog.clear()
+    log_preflight(scan, logging.getLogger('test'))
+    assert not caplog.records
+
+
+def test_the_covered_share_of_a_canvas(scan: ScanData) -> None:
+    # Disks on a square raster of twice their diameter cover pi / 16 of it.
+    grid = np.stack(np.meshgrid(np.arange(40) * 8.0, np.arange(40) * 8.0), -1).reshape(-1, 2)
+    assert filled_share(grid, 4.0) == pytest.approx(np.pi / 16, abs=0.02)
+    report = preflight(scan)
+    light = illumination_coverage(scan.positions_px, scan.probe, Canvas.for_scan(scan))
+    assert report.covered_share == pytest.approx(float((light > 0.05).mean()), abs=0.1)

@@ -6,6 +6,7 @@ import logging
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, warnings marked as such."""
         mark = f'{record.levelname.lower()}: ' if record.levelno >= logging.WARNING else ''
-        self.console.print(f'{mark}{self.format(record)}')
+        self.console.print(f'{mark}{with_flags(self.format(record))}')
 
 
 def set_up_logging(*, quiet: bool, debug: bool) -> None:

@@ -17,7 +17,7 @@ from ptychopinn_plugin.cli import commands
 from ptychopinn_plugin.cli.legacy_flags import translate_flags
 from ptychopinn_plugin.cli.options import Command, Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
-from ptychopinn_plugin.cli.sentences import validation_sentences
+from ptychopinn_plugin.cli.sentences import validation_sentences, with_flags
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
 
@@ -97,7 +97,7 @@ def _report(error: BaseException, words: list[str]) -> int:
     if '--debug' in words:
         traceback.print_exception(error)
     code, sentence = _explain(error, words)
-    print(f'ptychopinn: {sentence}', file=sys.stderr)
+    print(f'ptychopinn: {with_flags(sentence)}', file=sys.stderr)
     return code
 
 

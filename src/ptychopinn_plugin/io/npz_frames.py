@@ -116,7 +116,7 @@ def _find_axis_order(
     if first == positions == last:
         raise ScanDataError(
             [f'{key!r} has shape {header.shape} and there are {positions} positions, so either '
-             'end may be the frame axis; say which with --axis-order nhw or --axis-order hwn']
+             'end may be the frame axis; say which with load_scan(axis_order=...), nhw or hwn']
         )  # fmt: skip
     if last == positions:
         decisions.append(

@@ -55,6 +55,7 @@ _FIELDS = {
     'pixel_size_m': _StoredField('f', 1, np.float64, is_tuple=True, optional=True),
     'residual_name': _StoredField('U', 0, np.str_, optional=True),
     'probe_refined': _StoredField('b', 0, np.bool_, optional=True),
+    'scan_index': _StoredField('i', 1, np.int64, optional=True),
     'remarks': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
     'warning': _StoredField('U', 0, np.str_, optional=True),
 }
@@ -75,8 +76,8 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     pixels; `probe` complex64 (modes, N, N); `coverage` float32 (H, W); `residual` float64 (steps,),
     its formula `residual_name`, and `stages`, one a step; `losses`, the training history of the
     model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
-    `probe_refined`; `remarks`, a sentence each, and `warning`; `pixel_size_m` (height, width) where
-    it is known.
+    `probe_refined`; `remarks`, a sentence each, and `warning`; `pixel_size_m` (height, width) and
+    `scan_index` int64 (n,), the number of each frame in its source, where they are known.
 
     Raises:
         OutputError: the file cannot be written there.

@@ -74,7 +74,7 @@ def read_declared_domain(archive: NpzArchive) -> str | None:
     text = word.decode('ascii', 'replace') if isinstance(word, bytes) else str(word)
     if text.lower() not in DOMAIN_NAMES:
         fault = f"measurement_domain must be 'counts' or 'amplitude', got {text!r}"
-        raise ScanDataError([f'{fault}; correct it, or say which with --domain'])
+        raise ScanDataError([f'{fault}; correct it, or say which with load_scan(domain=...)'])
     return text.lower()
 
 

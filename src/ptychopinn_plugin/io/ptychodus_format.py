@@ -113,14 +113,14 @@ def _is_product(path: Path) -> bool:
 def _check_options(path: Path, options: ScanOptions) -> None:
     """Refuse options that mean nothing for Ptychodus' files, whose contents are settled."""
     given = {
-        '--domain': options.domain is not None,
-        '--axis-order': options.axis_order is not None,
-        '--dc': options.dc != 'center',
-        '--photons': options.photons is not None,
+        'domain': options.domain is not None,
+        'axis_order': options.axis_order is not None,
+        'dc': options.dc != 'center',
+        'photons': options.photons is not None,
     }
     faults = [
-        f'{flag} is for .npz files; {path} comes from Ptychodus: leave it out'
-        for flag, is_given in given.items()
+        f'load_scan({name}=...) is for .npz files; {path} comes from Ptychodus: leave it out'
+        for name, is_given in given.items()
         if is_given
     ]
     if faults:

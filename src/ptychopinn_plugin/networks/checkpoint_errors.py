@@ -10,7 +10,7 @@ from ptychopinn_plugin.errors import CheckpointError
 def missing_checkpoint(path: Path | None) -> CheckpointError:
     """Return the error for a training that has nothing to resume."""
     return CheckpointError(
-        f'there is no checkpoint {path} to resume; leave --resume away to start anew'
+        f'there is no checkpoint {path} to resume; leave resume away to start anew'
     )
 
 
@@ -18,7 +18,7 @@ def unreadable_checkpoint(path: Path, error: Exception) -> CheckpointError:
     """Return the error for a file that is no checkpoint."""
     return CheckpointError(
         f'{path} cannot be resumed ({type(error).__name__}: {error}); '
-        'leave --resume away to start anew'
+        'leave resume away to start anew'
     )
 
 
@@ -26,5 +26,5 @@ def mismatched_checkpoint(path: Path) -> CheckpointError:
     """Return the error for a checkpoint whose arrays have other names or shapes."""
     return CheckpointError(
         f'{path} holds a network of another shape; resume with the same settings of the model, '
-        'as --width, --levels and --gridsize, or leave --resume away to start anew'
+        'as width, levels and gridsize, or leave resume away to start anew'
     )

@@ -21,6 +21,7 @@ from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
+from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.early_stop import EarlyStop
@@ -245,7 +246,8 @@ class _Run:
             model_name='' if self.model is None else weights_fingerprint(self.model),
             losses=() if self.model is None else _training_losses(self.model),
             residual_name=problem.noise.residual_name,
-            remarks=(*self.reasons, *self.solver.remarks()),
+            scan_index=problem.scan.metadata.scan_index,
+            remarks=(*left_out_decisions(problem.scan), *self.reasons, *self.solver.remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
         )
 
@@ -263,7 +265,7 @@ def _covered(
     if not np.isfinite(canvas_object).all():
         raise ReconstructionError(
             'the reconstructed object is not finite; check the scan with `ptychopinn check`, '
-            'or lower --object-step and --probe-step'
+            'or lower object_step and probe_step'
         )
     return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
 

@@ -1,7 +1,12 @@
-"""Recommendations from the figures of a preflight."""
+"""Recommendations from the figures of a preflight.
+
+`load_scan(name='value')` in a sentence is the way to read a scan otherwise; the command line shows
+it as its flag.
+"""
 
 from __future__ import annotations
 
+from ptychopinn_plugin.scan.frame_outliers import list_numbers
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 
 FEW_PHOTONS = 1_000.0
@@ -9,81 +14,133 @@ NO_PHOTONS = 30.0
 SATURATED_PIXELS = 20
 # Below about 60 % the reconstruction is no longer well determined (Bunk et al. 2008).
 LOW_OVERLAP = 0.6
+# Without any overlap left, frames are reconstructed one by one, which is ambiguous.
+NO_OVERLAP = 0.2
 LOW_CORRELATION = 0.5
+# A scan covers most of its bounding box, a ring or a diagonal line less.
+LOW_COVERAGE = 0.1
+# PtychoPINN divides its frames to a mean power of (N/2)^2, in float32.
+NORMALISATION_TOLERANCE = 1e-3
 
 
-def advise(report: PreflightReport) -> list[str]:
-    """Return one sentence for each figure that is out of the usual range."""
-    return [*_frame_advice(report), *_scan_advice(report), *_probe_advice(report)]
+def warnings(report: PreflightReport) -> list[str]:
+    """Return one sentence for each figure that makes a reconstruction wrong or incomplete."""
+    return [*_light_warnings(report), *_pixel_warnings(report), *_position_warnings(report)]
 
 
-def _frame_advice(report: PreflightReport) -> list[str]:
-    advice = []
+def notes(report: PreflightReport) -> list[str]:
+    """Return one sentence for each figure that is unusual, but need not do harm."""
+    return [*_scan_notes(report), *_probe_notes(report)]
+
+
+def _light_warnings(report: PreflightReport) -> list[str]:
+    found = []
     if report.zero_frequency == 'corner':
-        advice.append(
+        found.append(
             'the photons lie in the corners of the frames, not in the middle: read them with '
-            '--dc corner'
+            "load_scan(dc='corner')"
         )
     mean = report.photons_per_frame.mean
-    if mean < NO_PHOTONS:
-        advice.append(
-            f'{mean:.3g} photons a frame look like normalised frames: give the true number with '
-            '--photons'
+    power = (report.frame_size / 2) ** 2
+    if not report.whole_counts and abs(mean / power - 1) < NORMALISATION_TOLERANCE:
+        found.append(
+            f'{mean:.5g} photons a frame, (N/2)^2, and no whole numbers: frames that PtychoPINN '
+            'has normalised, so their noise is not known; give the true number with '
+            'load_scan(photons=...)'
         )
-    elif mean < FEW_PHOTONS:
-        advice.append(f'{mean:.3g} photons a frame are few: expect noise, and try a trained model')
+    elif mean < NO_PHOTONS:
+        found.append(
+            f'{mean:.3g} photons a frame look like normalised frames: give the true number with '
+            'load_scan(photons=...)'
+        )
     if report.empty_frames:
-        advice.append(f'{report.empty_frames} frames hold no photon: was the shutter closed?')
+        found.append(f'{report.empty_frames} frames hold no photon: was the shutter closed?')
+    if report.unlike_frames:
+        found.append(
+            f'{len(report.unlike_frames)} frames are more than five times brighter or darker than '
+            f'those around them: {list_numbers(report.unlike_frames)}; leave them out if shutter '
+            'or beam failed'
+        )
+    return found
+
+
+def _pixel_warnings(report: PreflightReport) -> list[str]:
+    found = []
     if report.hot_pixels:
         shown = ', '.join(str(pixel) for pixel in report.hot_pixels[:5])
         more = ', ...' if len(report.hot_pixels) > 5 else ''
-        advice.append(
+        found.append(
             f'{len(report.hot_pixels)} pixels are far brighter than those around them '
             f'({shown}{more}): mask them with bad_pixels if they are hot'
         )
     if report.pixels_at_peak >= SATURATED_PIXELS and report.peak_count > 100:
-        advice.append(
+        found.append(
             f'{report.pixels_at_peak} pixels hold the highest count, {report.peak_count:.0f}: mask '
             'them with bad_pixels if the detector was saturated'
         )
-    return advice
+    return found
 
 
-def _scan_advice(report: PreflightReport) -> list[str]:
-    advice = []
+def _position_warnings(report: PreflightReport) -> list[str]:
+    found = []
     if max(report.scan_extent_px) < 2:
-        advice.append(
+        found.append(
             f'the positions span only {max(report.scan_extent_px):.3g} pixels: they must be in '
             'object pixels, not in metres'
         )
-    elif report.overlap < LOW_OVERLAP:
-        advice.append(
-            f'neighbouring probes overlap by {max(0.0, report.overlap):.0%} (step '
-            f'{report.neighbour_step_px:.1f} px, probe {report.probe_diameter_px:.1f} px); above '
-            f'{LOW_OVERLAP:.0%} a scan reconstructs far better'
+    elif report.overlap < NO_OVERLAP:
+        found.append(_overlap(report))
+    if report.far_frames:
+        found.append(
+            f'{len(report.far_frames)} frames lie far from all others: '
+            f'{list_numbers(report.far_frames)}; leave them out if their positions are wrong'
         )
+    if report.filled_share < LOW_COVERAGE:
+        height, width = report.scan_extent_px
+        found.append(
+            f'the probe reaches only {report.filled_share:.1%} of the {height:.0f} x {width:.0f} '
+            'px that the positions span: look for wrong positions'
+        )
+    return found
+
+
+def _overlap(report: PreflightReport) -> str:
+    return (
+        f'neighbouring probes overlap by {max(0.0, report.overlap):.0%} (step '
+        f'{report.neighbour_step_px:.1f} px, probe {report.probe_diameter_px:.1f} px); above '
+        f'{LOW_OVERLAP:.0%} a scan reconstructs far better'
+    )
+
+
+def _scan_notes(report: PreflightReport) -> list[str]:
+    found = []
+    mean = report.photons_per_frame.mean
+    if NO_PHOTONS <= mean < FEW_PHOTONS:
+        found.append(f'{mean:.3g} photons a frame are few: expect noise, and try a trained model')
+    if max(report.scan_extent_px) >= 2 and NO_OVERLAP <= report.overlap < LOW_OVERLAP:
+        found.append(_overlap(report))
     if report.duplicate_positions:
-        advice.append(
+        found.append(
             f'{report.duplicate_positions} frames share their position with another: fine for '
             'repeated exposures, wrong for a stalled stage'
         )
     if report.canvas_origin_px != (0, 0):
-        advice.append(
+        found.append(
             f'positions lie outside the object canvas: it starts at pixel {report.canvas_origin_px}'
         )
-    return advice
+    return found
 
 
-def _probe_advice(report: PreflightReport) -> list[str]:
-    advice = []
+def _probe_notes(report: PreflightReport) -> list[str]:
+    found = []
     if report.zero_frequency != 'corner' and report.probe_correlation < LOW_CORRELATION:
-        advice.append(
+        found.append(
             f'the starting probe explains the mean frame badly (correlation '
-            f'{report.probe_correlation:.2f}): check it, or refine it with --update-probe'
+            f'{report.probe_correlation:.2f}): check it, or refine it with update_probe = on'
         )
     if report.probe_diameter_px > 0.9 * report.frame_size:
-        advice.append(
+        found.append(
             f'the probe fills its array ({report.probe_diameter_px:.0f} of {report.frame_size} '
             'px): its edges may wrap around'
         )
-    return advice
+    return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn, ParamSpec, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.data import (
@@ -17,11 +19,15 @@ from ptychopinn_plugin.scan.data import (
     ScanData,
     ScanMetadata,
 )
+from ptychopinn_plugin.scan.frame_outliers import LEFT_OUT, frames_without_light, list_numbers
 from ptychopinn_plugin.scan.photon_scale import match_probe
+from ptychopinn_plugin.scan.photons import frame_photons
+from ptychopinn_plugin.scan.plausibility import implausible
 from ptychopinn_plugin.scan.value_checks import position_faults, probe_value_faults
 
 Args = ParamSpec('Args')
 Value = TypeVar('Value')
+Scalar = TypeVar('Scalar', bound=np.generic)
 
 
 @dataclass
@@ -63,13 +69,15 @@ class ScanBuilder:
             return None
 
     def build(self, frame_factor: float = 1.0) -> ScanData:
-        """Return the checked scan, its masked pixels zero and its probe in photons.
+        """Return the checked scan: masked pixels zero, the probe in photons.
+
+        Frames without light are left out; `scan_index` then gives the numbers of the others.
 
         Args:
             frame_factor: that the frames' intensities were multiplied by to become photons.
 
         Raises:
-            ScanDataError: with every fault of every array.
+            ScanDataError: with every fault of every array, and what no measurement can be.
         """
         if self.counts is None:
             self._raise_without_frames()
@@ -78,12 +86,40 @@ class ScanBuilder:
         # A mask of another shape is reported by the check of the scan.
         if mask.any() and mask.shape == shape:
             self.counts[:, mask] = 0
+        totals = self._leave_out_frames(frame_photons(self.counts))
         if self.probe is not None and not probe_value_faults(self.probe):
-            self.probe = match_probe(self.probe, self.counts, frame_factor, self.decisions)
+            self.probe = match_probe(self.probe, totals, mask, frame_factor, self.decisions)
         scan = self.attempt(self._checked_scan, mask)
         if self.faults or scan is None:
             raise ScanDataError(self.faults, self.source)
+        faults = implausible(scan)
+        if faults:
+            raise ScanDataError(faults, self.source)
         return scan
+
+    def _leave_out_frames(self, totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Leave out frames without light; return the photons of those that are left."""
+        dark = frames_without_light(totals)
+        number = len(dark)
+        positions, patches = self.positions_px, self.true_patches
+        # Arrays that do not belong together are reported as they are.
+        lengths = {len(array) for array in (positions, patches) if array is not None}
+        if not dark.any() or lengths - {number}:
+            return totals
+        kept = np.flatnonzero(~dark)
+        known = self.metadata.scan_index
+        index = np.arange(number, dtype=np.int64) if known is None else known
+        if len(index) != number:
+            return totals
+        assert self.counts is not None
+        self.counts = _first_frames(self.counts, kept)
+        self.positions_px = None if positions is None else positions[kept]
+        self.true_patches = None if patches is None else _first_frames(patches, kept)
+        self.metadata = dataclasses.replace(self.metadata, scan_index=index[kept])
+        self.decisions.append(
+            f'{number - len(kept)} of {number} frames {LEFT_OUT}: {list_numbers(index[dark])}'
+        )
+        return totals[kept]
 
     def _checked_scan(self, mask: BoolArray) -> ScanData:
         assert self.counts is not None
@@ -108,3 +144,12 @@ class ScanBuilder:
         if self.probe is not None:
             self.faults += probe_value_faults(self.probe)
         raise ScanDataError(self.faults, self.source)
+
+
+def _first_frames(stack: npt.NDArray[Scalar], kept: npt.NDArray[np.int64]) -> npt.NDArray[Scalar]:
+    """Move the kept frames of a stack to its front, in place, and return that part of it."""
+    # Without a second copy of the stack.
+    for new, old in enumerate(kept):
+        if new != old:
+            stack[new] = stack[old]
+    return stack[: len(kept)]

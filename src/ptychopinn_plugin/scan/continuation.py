@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.data import ScanData, ScanMetadata
+from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
 
@@ -16,7 +17,8 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
     """Return a scan with the object, the probe and the positions of a result.
 
     Pixel (0, 0) of the result's object gets coordinate (0, 0), as every object guess has it;
-    positions and world centre follow. Object pixels that no probe reached are 1.
+    positions and world centre follow. Object pixels that no probe reached are 1. Where frames were
+    left out of the scan, a result may have them.
 
     Args:
         scan: the scan, oriented as it was for the result.
@@ -26,6 +28,7 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
     Raises:
         ScanDataError: the result has another number of positions or another frame size.
     """
+    result = _of_same_frames(scan, result)
     faults = _faults(scan, result, source)
     if faults:
         raise ScanDataError(faults, scan.source)
@@ -38,6 +41,18 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
         object_guess=guess.astype(np.complex64),
         metadata=_metadata(scan, result, guess.shape),
         decisions=(*scan.decisions, f'object, probe and positions are those of {source}'),
+    )
+
+
+def _of_same_frames(scan: ScanData, result: Reconstruction) -> Reconstruction:
+    """Return a result without the positions of frames that were left out of the scan."""
+    numbers = scan.metadata.scan_index
+    if result.scan_index is None or numbers is None or not left_out_decisions(scan):
+        return result
+    place = {int(number): row for row, number in enumerate(result.scan_index)}
+    rows = [place[int(number)] for number in numbers if int(number) in place]
+    return dataclasses.replace(
+        result, positions_px=result.positions_px[rows], scan_index=result.scan_index[rows]
     )
 
 

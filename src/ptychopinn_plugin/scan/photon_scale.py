@@ -8,9 +8,13 @@ counts by 4 and the probe by 2 changes nothing in the object.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from ptychopinn_plugin.scan.data import ComplexArray, FloatArray
+from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, FloatArray
 from ptychopinn_plugin.scan.photons import frame_photons
+from ptychopinn_plugin.scan.statistics import empty_object_frame
+
+Totals = npt.NDArray[np.float64]
 
 # A scale that differs by a larger factor is taken for another unit; by a smaller one, for the
 # sample's own absorption.
@@ -18,6 +22,10 @@ PHOTON_TOLERANCE = 10.0
 PROBE_TOLERANCE = 3.0
 # The sample absorbs, so empty space is nearer to the brightest frames than to their mean.
 BRIGHT_PERCENTILE = 95.0
+# With less of its light outside the mask, what is seen is light that the sample scattered.
+LEAST_VISIBLE = 0.1
+# A difference of shares that is not worth a word.
+NO_SHARE = 5e-4
 
 
 def scale_to_photons(
@@ -66,35 +74,62 @@ def scale_to_photons(
 
 
 def match_probe(
-    probe: ComplexArray, counts: FloatArray, factor: float, decisions: list[str]
+    probe: ComplexArray, totals: Totals, mask: BoolArray, factor: float, decisions: list[str]
 ) -> ComplexArray:
     """Scale a probe to the photons of the frames where its own scale is another one.
 
-    A probe within a factor 3 of the mean photons a frame is left alone: that much is the sample.
+    A probe is left alone where the frames have at least a third of the photons that it gives on
+    the pixels that are not masked, and at most three times all of its photons: the sample absorbs,
+    and it scatters light from under a beamstop to where it is seen.
 
     Args:
         probe: complex64 (modes, N, N), finite and not zero.
-        counts: float32 (n, N, N), photons, zero where masked.
+        totals: float64 (n,), photons of each frame outside the mask.
+        mask: bool (N, N), True where bad.
         factor: that the intensities were multiplied by to become photons.
         decisions: what was decided is added here.
     """
-    totals = frame_photons(counts)
     mean = float(totals.mean()) if totals.size else 0.0
     power = float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))
     if not (np.isfinite(mean) and mean > 0 and np.isfinite(power) and power > 0):
         return probe
-    if not _differs(power / mean, PROBE_TOLERANCE):
+    seen = visible_share(probe, mask)
+    if _fits(power, seen, mean):
         return probe
     # A probe that fitted the stored frames is scaled as they were.
-    if not _differs(power * factor / mean, PROBE_TOLERANCE):
+    if _fits(power * factor, seen, mean):
         decisions.append(f'the probe was scaled with the frames, to {power * factor:.4g} photons')
         return _scaled(probe, factor)
     bright = float(np.percentile(totals, BRIGHT_PERCENTILE))
+    if seen < LEAST_VISIBLE:
+        # Of what is scattered past a beamstop, no one knows which share of the light it is.
+        decisions.append(
+            f'the probe had sum |P|^2 = {power:.4g} where the frames have {mean:.4g} photons on '
+            f'average; the mask hides {1 - seen:.1%} of its light, so the frames do not tell its '
+            f'photons: it was scaled to {bright:.4g}, and the amplitude of the object is relative'
+        )
+        return _scaled(probe, bright / power)
+    wanted = bright / seen
+    hidden = f', {1 - seen:.1%} of them masked' if seen < 1 - NO_SHARE else ''
     decisions.append(
         f'the probe had sum |P|^2 = {power:.4g} where the frames have {mean:.4g} photons on '
-        f'average; it was scaled to {bright:.4g}, the brightest frames, so that empty object is 1'
+        f'average; it was scaled to {wanted:.4g}{hidden}, the brightest frames, so that empty '
+        'object is 1'
     )
-    return _scaled(probe, bright / power)
+    return _scaled(probe, wanted / power)
+
+
+def visible_share(probe: ComplexArray, mask: BoolArray) -> float:
+    """Return which share of a probe's photons falls on detector pixels that are not masked."""
+    if mask.shape != probe.shape[1:] or not mask.any():
+        return 1.0
+    frame = empty_object_frame(probe)
+    return float(frame[~mask].sum() / frame.sum())
+
+
+def _fits(power: float, seen: float, mean: float) -> bool:
+    """Return whether the mean photons of frames are those of a probe behind a sample."""
+    return power * seen / PROBE_TOLERANCE <= mean <= power * PROBE_TOLERANCE
 
 
 def _differs(ratio: float, tolerance: float) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ptychopinn_plugin.scan import statistics as stats
-from ptychopinn_plugin.scan.advice import advise
+from ptychopinn_plugin.scan.advice import notes, warnings
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
+from ptychopinn_plugin.scan.frame_outliers import frame_numbers, frames_unlike_neighbours
 from ptychopinn_plugin.scan.preflight_report import Photons, PreflightReport
 
 
@@ -29,6 +31,8 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
     step = stats.neighbour_step_px(scan.positions_px)
     diameter = stats.probe_diameter_px(scan.probe)
     extent = np.ptp(scan.positions_px, axis=0)
+    filled = stats.filled_share(scan.positions_px, diameter)
+    reached = filled * float(np.prod(extent + diameter)) / float(np.prod(canvas.shape))
     report = PreflightReport(
         source=scan.source,
         decisions=scan.decisions,
@@ -43,13 +47,19 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
         ),
         peak_count=frames.peak,
         pixels_at_peak=frames.at_peak,
+        whole_counts=bool(np.array_equal(frames.totals, np.rint(frames.totals))),
         empty_frames=int(np.count_nonzero(frames.totals == 0)),
+        unlike_frames=_numbers(scan, frames_unlike_neighbours(frames.totals, scan.positions_px)),
         masked_fraction=float(scan.mask.mean()),
+        masked_light=float(alone[scan.mask].sum() / alone.sum()),
         hot_pixels=tuple(stats.hot_pixels(frames.mean_frame, scan.mask)),
         zero_frequency=stats.zero_frequency_place(frames.mean_frame),
         scan_extent_px=(float(extent[0]), float(extent[1])),
         canvas_shape=canvas.shape,
         canvas_origin_px=canvas.origin_px,
+        covered_share=min(1.0, reached),
+        filled_share=filled,
+        far_frames=_numbers(scan, stats.far_positions(scan.positions_px, scan.frame_size)),
         duplicate_positions=scan.frame_count - len(np.unique(scan.positions_px, axis=0)),
         neighbour_step_px=step,
         probe_diameter_px=diameter,
@@ -63,4 +73,11 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
         frames_megabytes=scan.counts.nbytes / 2**20,
         orientation_hints=tuple(orientation or ()),
     )
-    return report.model_copy(update={'recommendations': tuple(advise(report))})
+    found = tuple(warnings(report))
+    return report.model_copy(
+        update={'warnings': found, 'recommendations': (*found, *notes(report))}
+    )
+
+
+def _numbers(scan: ScanData, frames: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(int(number) for number in frame_numbers(scan, frames))

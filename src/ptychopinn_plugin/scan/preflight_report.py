@@ -30,27 +30,35 @@ class PreflightReport(BaseModel):
         photons_per_frame: photons of the frames outside the mask.
         peak_count: the highest count of any pixel.
         pixels_at_peak: how many pixels of all frames hold it; many mean saturation.
+        whole_counts: whether the photons of all frames are whole numbers.
         empty_frames: frames without any photon.
+        unlike_frames: numbers of the frames that are far brighter or darker than those around them.
         masked_fraction: of the detector pixels.
+        masked_light: share of the probe's light that falls on masked pixels.
         hot_pixels: (row, column) of pixels far brighter than all around them.
         zero_frequency: 'center', 'corner' or 'unclear'.
         scan_extent_px: (height, width) spanned by the positions, object pixels.
         canvas_shape: (H, W) of the object canvas.
         canvas_origin_px: (row, column) coordinate of its first pixel.
+        covered_share: share of the canvas within half a probe diameter of a position, about.
+        filled_share: likewise of the box of the positions, half a diameter around it included.
+        far_frames: numbers of the frames that lie far from all others.
         duplicate_positions: frames taken where another one was.
         neighbour_step_px: median distance to the nearest other position.
         probe_diameter_px: of the circle that holds 90 % of the probe's photons.
         overlap: 1 - step / diameter, the linear overlap of neighbouring probes (Bunk et al.,
             Ultramicroscopy 108, 481, 2008, doi:10.1016/j.ultramic.2007.08.003).
         probe_photons: sum |P|^2.
-        photon_ratio: photons of the mean frame over those of the probe alone.
+        photon_ratio: photons of the mean frame over those of the probe alone, good pixels only.
         probe_correlation: of the amplitudes of the mean frame with those of the probe alone.
         pixel_size_m: (height, width) of an object pixel, None where unknown.
         photon_energy_ev: None where unknown.
         detector_distance_m: None where unknown.
         frames_megabytes: memory of the frames as float32.
         orientation_hints: from trial reconstructions, where they were made.
-        recommendations: one sentence each; empty where all figures are in the usual range.
+        warnings: what makes a reconstruction wrong or incomplete, one sentence each.
+        recommendations: these, and what is unusual otherwise; empty where all figures are in the
+            usual range.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,13 +71,19 @@ class PreflightReport(BaseModel):
     photons_per_frame: Photons
     peak_count: float
     pixels_at_peak: int
+    whole_counts: bool
     empty_frames: int
+    unlike_frames: tuple[int, ...]
     masked_fraction: float
+    masked_light: float
     hot_pixels: tuple[tuple[int, int], ...]
     zero_frequency: stats.ZeroFrequencyPlace
     scan_extent_px: tuple[float, float]
     canvas_shape: tuple[int, int]
     canvas_origin_px: tuple[int, int]
+    covered_share: float
+    filled_share: float
+    far_frames: tuple[int, ...]
     duplicate_positions: int
     neighbour_step_px: float
     probe_diameter_px: float
@@ -82,4 +96,5 @@ class PreflightReport(BaseModel):
     detector_distance_m: float | None
     frames_megabytes: float
     orientation_hints: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     recommendations: tuple[str, ...] = ()

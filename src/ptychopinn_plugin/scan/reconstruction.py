@@ -36,6 +36,8 @@ class Reconstruction:
             sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
         remarks: what was found beside the object, a sentence each.
         warning: why the object is probably wrong, and what to try; '' where nothing says so.
+        scan_index: int64 (n,), the number of each frame in its source; None where all frames of
+            the source were used, in its order.
         probe_refined: whether the reconstruction changed the probe that it was given.
     """
 
@@ -55,3 +57,4 @@ class Reconstruction:
     remarks: tuple[str, ...] = ()
     warning: str = ''
     probe_refined: bool = False
+    scan_index: npt.NDArray[np.int64] | None = None

@@ -18,6 +18,9 @@ Image: TypeAlias = npt.NDArray[np.float64]
 ZeroFrequencyPlace: TypeAlias = Literal['center', 'corner', 'unclear']
 
 HOT_FACTOR = 20.0
+FAR_FACTOR = 10.0
+# Points at which the coverage is looked at: a share of 1 % comes out to a tenth of itself.
+COVERAGE_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,31 @@ def neighbour_step_px(positions_px: PositionArray) -> float:
     distinct = np.unique(positions_px, axis=0)
     distances, _ = KDTree(distinct).query(distinct, k=2)
     return float(np.median(distances[:, 1]))
+
+
+def far_positions(positions_px: PositionArray, frame_size: int) -> npt.NDArray[np.int64]:
+    """Return the frames that overlap no other one and lie far from the scan, int64, ascending.
+
+    Those are frames whose nearest neighbour at another position is more than a frame away and more
+    than ten times as far as the median frame's.
+    """
+    distinct, inverse = np.unique(positions_px, axis=0, return_inverse=True)
+    distances, _ = KDTree(distinct).query(distinct, k=2)
+    nearest = distances[:, 1]
+    limit = max(float(frame_size), FAR_FACTOR * float(np.median(nearest)))
+    return np.flatnonzero(nearest[inverse.ravel()] > limit)
+
+
+def filled_share(positions_px: PositionArray, diameter_px: float) -> float:
+    """Return which share of a scan's box lies within half a probe diameter of a position, about.
+
+    The box is that of the positions with half a diameter around it.
+    """
+    first = positions_px.min(axis=0) - diameter_px / 2
+    box = np.ptp(positions_px, axis=0) + diameter_px
+    grid = np.random.default_rng(0).uniform(first, first + box, (COVERAGE_POINTS, 2))
+    distances, _ = KDTree(positions_px).query(grid)
+    return float(np.mean(distances <= diameter_px / 2))
 
 
 def empty_object_frame(probe: ComplexArray) -> Image:

@@ -112,7 +112,7 @@ def diagnose(solver: AcceleratedSolver) -> Diagnosis:
         return Diagnosis(
             'poor',
             share,
-            'the probe spread to the edges of its frame: keep it fixed, or lower --probe-step',
+            'the probe spread to the edges of its frame: keep it fixed, or lower probe_step',
         )
     return Diagnosis(verdict, share, _advice(verdict, share))
 

@@ -55,7 +55,7 @@ def place_guess(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
         raise ScanDataError(
             [
                 f'initial is product, but the scan comes with {found}; give a product that was '
-                'reconstructed, a result with --continue-from, or leave initial at empty'
+                'reconstructed, a result to continue from, or leave initial at empty'
             ],
             scan.source,
         )

@@ -51,13 +51,13 @@ def check_device_count(execution: ExecutionConfig, device: torch.device) -> None
         if execution.devices > found:
             raise BackendUnavailableError(
                 f'{execution.devices} devices were asked for and PyTorch finds {found} CUDA '
-                'devices here; lower --devices'
+                'devices here; lower devices'
             )
     elif execution.devices * execution.num_nodes > 1:
         raise BackendUnavailableError(
             f'{execution.devices * execution.num_nodes} devices were asked for, and only CUDA '
-            f'devices train together, not {device.type}; leave --devices and --num-nodes at 1 and '
-            'give a CPU more --threads'
+            f'devices train together, not {device.type}; leave devices and num_nodes at 1 and '
+            'give a CPU more threads'
         )
 
 

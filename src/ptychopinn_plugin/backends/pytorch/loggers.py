@@ -28,6 +28,6 @@ def build_logger(execution: ExecutionConfig, folder: Path | None) -> Logger | No
     except ModuleNotFoundError as error:
         raise BackendUnavailableError(
             f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
-            "pip install 'ptychopinn-plugin[loggers]', or choose --logger csv"
+            "pip install 'ptychopinn-plugin[loggers]', or choose logger = csv"
         ) from error
     return CSVLogger(folder, name='logs')

@@ -37,7 +37,7 @@ def build_logger(execution: ExecutionConfig, folder: Path | None) -> Logger:
     except ImportError as error:
         raise BackendUnavailableError(
             f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
-            "pip install 'ptychopinn-plugin[loggers]', or choose --logger csv"
+            "pip install 'ptychopinn-plugin[loggers]', or choose logger = csv"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Check
 from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import orient
 from ptychopinn_plugin.scan.preflight import preflight
@@ -39,11 +40,16 @@ def report_lines(report: PreflightReport) -> list[str]:
             f'{photons.minimum:.4g} to {photons.maximum:.4g}), highest pixel {report.peak_count:g}',
         ),
         ('zero frequency', report.zero_frequency),
-        ('bad pixels', f'{report.masked_fraction:.2%} masked, {len(report.hot_pixels)} look hot'),
+        (
+            'bad pixels',
+            f'{report.masked_fraction:.2%} masked, with {report.masked_light:.2%} of the light of '
+            f'the probe; {len(report.hot_pixels)} look hot',
+        ),
         (
             'positions',
             f'{height:.1f} x {width:.1f} px, step {report.neighbour_step_px:.2f} px, '
-            f'object canvas {report.canvas_shape[0]} x {report.canvas_shape[1]} px',
+            f'object canvas {report.canvas_shape[0]} x {report.canvas_shape[1]} px, '
+            f'{report.covered_share:.0%} of it under the probe',
         ),
         (
             'overlap',
@@ -60,7 +66,7 @@ def report_lines(report: PreflightReport) -> list[str]:
     lines = [f'{name + ":":<16}{value}' for name, value in rows]
     lines += [f'{"read as:":<16}{decision}' for decision in report.decisions]
     lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
-    lines += [f'{"look at:":<16}{advice}' for advice in report.recommendations]
+    lines += [f'{"look at:":<16}{advice}' for advice in map(with_flags, report.recommendations)]
     return lines if report.recommendations else [*lines, 'nothing to remark']
 
 

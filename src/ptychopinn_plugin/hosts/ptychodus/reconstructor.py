@@ -40,6 +40,7 @@ from ptychopinn_plugin.hosts.ptychodus.training_run import TrainingRun
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.preflight_log import log_preflight
 from ptychopinn_plugin.worker.client import RemoteEngine
 
 TRAINING_DATA_FILTER = 'PtychoPINN Training Data (*.npz)'
@@ -199,6 +200,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             package_logger.info(
                 'Reconstructing %d frames with %s', scan.frame_count, configs.execution.backend
             )
+            log_preflight(scan, package_logger)
             run = ReconstructionRun(
                 engine,
                 scan,
@@ -232,6 +234,8 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             yield TrainOutput()
             data = load_training_data(input_path, configs.orientation)
             self._check_training(data.scans)
+            for scan in data.scans:
+                log_preflight(scan, package_logger)
             run = TrainingRun(
                 self._engines.get(configs.execution),
                 data,

@@ -64,6 +64,7 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
         pixel_size_m=_pixel_size(product),
         residual_name='',
         probe_refined=has_refined_probe(product),
+        scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
     )
 
 
