@@ -23,7 +23,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, OutputError
-from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_trained_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor
@@ -83,7 +83,8 @@ def run_pipeline(
         ScanDataError: a scan cannot be read.
         ModelMismatchError: the `cnn` architecture, and scans with frames of different sizes.
         BackendUnavailableError: the backend is not installed.
-        OutputError: the folder cannot be made.
+        OutputError: the folder cannot be made, or a file not written; a model is then saved
+            elsewhere, as the message says.
         Cancelled: the monitor requested a stop before there was a model, or later.
     """
     scan = _load(train_data)
@@ -110,7 +111,7 @@ def run_pipeline(
         folder=folder / TRAINING,
     )
     seconds = time.perf_counter() - began
-    save_model(folder / MODEL, model)
+    save_trained_model(folder / MODEL, model)
     model = load_model(folder / MODEL)
     result = reconstruct(
         test_scan,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks import checkpoint_files
+from ptychopinn_plugin.networks.checkpoint_files import write_checkpoint
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import unrolled_schedule
 from ptychopinn_plugin.networks.model_manifest import build_manifest
@@ -89,3 +92,40 @@ def test_tensorflow_restores_a_history(tmp_path: Path) -> None:
     history = empty_history()
     load_checkpoint(tmp_path, training, history)
     check(history)
+
+
+def write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
+
+
+def test_the_best_epochs_keep_a_checkpoint(tmp_path: Path) -> None:
+    # Of an earlier training that was killed.
+    (tmp_path / 'best-00009.ckpt').write_bytes(b'old')
+    history, last = empty_history(), tmp_path / 'last.ckpt'
+    for content, loss in [(b'0', 0.5), (b'1', 0.3), (b'2', 0.4)]:
+        history.losses.append((loss, loss))
+        write_checkpoint(last, partial(write, content), history, 2)
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == {'last.ckpt': b'2', 'best-00001.ckpt': b'1', 'best-00002.ckpt': b'2'}
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(_: IO[bytes]) -> None:
+        raise OSError(28, 'No space left on device')
+
+    warnings: list[str] = []
+    monkeypatch.setattr(
+        checkpoint_files.logger, 'warning', lambda text, *values: warnings.append(text % values)
+    )
+    history, last = filled_history(), tmp_path / 'folder' / 'last.ckpt'
+    write_checkpoint(last, partial(write, b'first'), history, 0)
+    assert warnings == []
+    write_checkpoint(last, full_disk, history, 1)
+    assert warnings == [
+        f'{last} cannot be written: No space left on device; the training goes on without this '
+        'checkpoint'
+    ]
+    assert [path.name for path in last.parent.iterdir()] == ['last.ckpt']
+    assert last.read_bytes() == b'first'

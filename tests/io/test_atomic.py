@@ -1,6 +1,5 @@
 """Files that are written whole, and paths that are refused before any work is done."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ needs_read_only_folder = pytest.mark.skipif(not READ_ONLY.is_dir(), reason='ther
 
 
 def write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 @pytest.mark.parametrize('exists', [True, False])
@@ -31,13 +30,13 @@ def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path: Path, exists:
     write(link, 'new')
     assert link.is_symlink()
     assert target.read_text() == 'new'
-    assert os.listdir(elsewhere) == ['object.npz']
+    assert [path.name for path in elsewhere.iterdir()] == ['object.npz']
 
 
 def test_a_link_into_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
     link = tmp_path / 'link.npz'
     link.symlink_to(tmp_path / 'missing' / 'object.npz')
-    with pytest.raises(OutputError, match='there is no folder .*missing to write'):
+    with pytest.raises(OutputError, match=r'there is no folder .*missing to write'):
         check_output(link, ('.npz',))
 
 
@@ -58,9 +57,9 @@ def test_a_name_that_is_too_long_is_refused_before_the_work(tmp_path: Path) -> N
 
 @needs_read_only_folder
 def test_a_folder_that_takes_no_files_is_refused_before_the_work() -> None:
-    with pytest.raises(OutputError, match='/proc/self cannot be written to .*; choose another'):
+    with pytest.raises(OutputError, match=r'/proc/self cannot be written to .*; choose another'):
         check_output(READ_ONLY / 'object.npz', ('.npz',))
-    with pytest.raises(OutputError, match='/proc/self cannot be written to .*; choose another'):
+    with pytest.raises(OutputError, match=r'/proc/self cannot be written to .*; choose another'):
         check_output_folder(READ_ONLY / 'a' / 'b')
 
 
@@ -73,4 +72,4 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
     check_output_folder(tmp_path / 'a' / 'b')
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -142,11 +142,10 @@ def test_an_old_file_survives_a_failed_write(path: Path, monkeypatch: pytest.Mon
     save_model(path, small_model())
     before = path.read_bytes()
 
-    def full_disk(_tensors: object, target: Path, _metadata: object) -> None:
-        target.write_bytes(b'half')
+    def full_disk(_file: object) -> None:
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('safetensors.numpy.save_file', full_disk)
+    monkeypatch.setattr('ptychopinn_plugin.atomic.output_file.OutputFile.finish', full_disk)
     with pytest.raises(OutputError, match='No space left'):
         save_model(path, small_model(1))
     assert path.read_bytes() == before

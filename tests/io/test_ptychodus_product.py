@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -142,8 +143,8 @@ def test_a_failed_writing_leaves_the_old_product(
     path = tmp_path / 'p.h5'
     path.write_text('old')
 
-    def half(file: Path, product: Product) -> None:
-        file.write_text('half')
+    def half(file: IO[bytes], product: Product) -> None:
+        file.write(b'half')
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(ptychodus_io, 'save_product', half)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -72,8 +73,8 @@ def test_a_failed_write_leaves_the_old_file(
     save_npz_reconstruction(path, reconstruction)
     before = path.read_bytes()
 
-    def full_disk(target: Path, **_members: object) -> None:
-        target.write_bytes(before[:100])
+    def full_disk(file: IO[bytes], **_members: object) -> None:
+        file.write(before[:100])
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(np, 'savez', full_disk)

@@ -90,8 +90,8 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
         if (value := getattr(reconstruction, name)) is not None
     }
     arrays[_ROWS], arrays[_COLUMNS] = reconstruction.positions_px.T
-    with replacing(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_npz_reconstruction(path: str | Path) -> Reconstruction:

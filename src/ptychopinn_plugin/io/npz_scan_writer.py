@@ -30,7 +30,7 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
     """
-    with replacing(Path(path)) as temporary, temporary.open('wb') as file:
+    with replacing(Path(path)) as file:
         np.savez(file, allow_pickle=False, **scan_arrays(scan))
 
 

@@ -55,8 +55,8 @@ def picture(
     warning = f'Probably wrong: {reconstruction.warning}' if reconstruction.warning else ''
     lines = (title, heading(reconstruction), *textwrap.wrap(warning, WARNING_WIDTH))
     figure.suptitle('\n'.join(filter(None, lines)), color='darkred' if warning else None)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
 
 
 def heading(reconstruction: Reconstruction) -> str:

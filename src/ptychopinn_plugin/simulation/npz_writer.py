@@ -26,7 +26,7 @@ def save_simulated(path: Path | str, simulated: SimulatedScan) -> None:
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
     """
-    with replacing(Path(path)) as temporary, temporary.open('wb') as file:
+    with replacing(Path(path)) as file:
         # Not compressed: faster, and the bytes do not depend on the version of zlib.
         np.savez(file, allow_pickle=False, **_arrays(simulated))
 

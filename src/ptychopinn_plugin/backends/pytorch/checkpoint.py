@@ -5,45 +5,64 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
-from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.networks.checkpoint_errors import (
     mismatched_checkpoint,
     missing_checkpoint,
     unreadable_checkpoint,
 )
+from ptychopinn_plugin.networks.checkpoint_files import write_checkpoint
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
 
 CHECKPOINT_NAME = 'last.ckpt'
 
 
-def checkpoint_callbacks(execution: ExecutionConfig, folder: Path | None) -> list[ModelCheckpoint]:
-    """Return the callbacks that write the last checkpoint and those of the best epochs."""
-    callbacks = [
-        ModelCheckpoint(
-            folder,
-            filename=Path(CHECKPOINT_NAME).stem,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
+class CheckpointEveryEpoch(Checkpoint):
+    """Writes a checkpoint after every epoch, see `CheckpointFiles`.
+
+    Args:
+        folder: where to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Write the checkpoint; called on every device, of which the first one writes."""
+        trainer.save_checkpoint(self.folder / CHECKPOINT_NAME)
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Lightning's checkpoint files, written as `write_checkpoint` does.
+
+    Lightning writes them in the temporary folder first, and moves them from there.
+
+    Args:
+        history: of the training.
+        top: how many of the best epochs keep a checkpoint of their own.
+    """
+
+    def __init__(self, history: TrainingHistory, top: int) -> None:
+        super().__init__()
+        self.history = history
+        self.top = top
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
+    ) -> None:
+        """Write a checkpoint; `storage_options` is not used."""
+        write_checkpoint(
+            Path(path), lambda file: torch.save(checkpoint, file), self.history, self.top
         )
-    ]
-    if execution.checkpoint_save_top_k:
-        callbacks.append(
-            ModelCheckpoint(
-                folder,
-                filename='best-{epoch:05d}',
-                auto_insert_metric_name=False,
-                monitor=execution.checkpoint_monitor_metric,
-                save_top_k=execution.checkpoint_save_top_k,
-                save_on_train_epoch_end=True,
-            )
-        )
-    return callbacks
 
 
 def history_state(history: TrainingHistory) -> dict[str, Any]:

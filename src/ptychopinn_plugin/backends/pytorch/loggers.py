@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
@@ -9,6 +10,19 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from ptychopinn_plugin.backends.mlflow_runs import runs_in
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import BackendUnavailableError
+
+logger = logging.getLogger(__name__)
+
+
+class CsvLosses(CSVLogger):
+    """Losses in `metrics.csv`; a file that cannot be written does not end the training."""
+
+    def save(self) -> None:
+        """Write the file, or log a warning."""
+        try:
+            super().save()
+        except OSError as error:
+            logger.warning('%s cannot be written: %s; the training goes on', self.log_dir, error)
 
 
 def build_logger(execution: ExecutionConfig, folder: Path | None) -> Logger | None:
@@ -30,4 +44,4 @@ def build_logger(execution: ExecutionConfig, folder: Path | None) -> Logger | No
             f'the logger {execution.logger!r} cannot be imported ({error}); install it with: '
             "pip install 'ptychopinn-plugin[loggers]', or choose logger = csv"
         ) from error
-    return CSVLogger(folder, name='logs')
+    return CsvLosses(folder, name='logs')

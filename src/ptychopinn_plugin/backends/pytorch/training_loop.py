@@ -14,7 +14,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from ptychopinn_plugin.backends.pytorch.checkpoint import (
-    checkpoint_callbacks,
+    CheckpointEveryEpoch,
+    CheckpointFiles,
     find_checkpoint,
     history_state,
     restore_history,
@@ -26,6 +27,8 @@ from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+
+logger = logging.getLogger(__name__)
 
 
 class HistoryCallback(Callback):
@@ -115,6 +118,11 @@ def run_training(
             # A stopped training gives its best model so far.
             if history.weights is None:
                 raise
+        except OSError as error:
+            # A full disk costs the rest of the training, not what it has learned.
+            if history.weights is None:
+                raise
+            logger.warning('the training ends with its best model so far: %s', error)
     if history.weights is None:
         raise Cancelled('the training ended before its first epoch was done')
 
@@ -126,8 +134,9 @@ def _build_trainer(
     folder: Path | None,
 ) -> lightning.Trainer:
     """Return Lightning's trainer, with neither progress bar nor summary."""
-    with_checkpoints = folder is not None and execution.enable_checkpointing
-    checkpoints = checkpoint_callbacks(execution, folder) if with_checkpoints else []
+    checkpoints = []
+    if folder is not None and execution.enable_checkpointing:
+        checkpoints.append(CheckpointEveryEpoch(folder))
     return lightning.Trainer(
         accelerator='gpu' if device.type == 'cuda' else device.type,
         devices=execution.devices,
@@ -136,7 +145,8 @@ def _build_trainer(
         max_epochs=callback.history.config.epochs,
         logger=build_logger(execution, folder) or False,
         callbacks=[callback, *checkpoints],
-        enable_checkpointing=with_checkpoints,
+        enable_checkpointing=bool(checkpoints),
+        plugins=[CheckpointFiles(callback.history, execution.checkpoint_save_top_k)],
         enable_progress_bar=False,
         enable_model_summary=False,
         # Lightning's validation before the first epoch would enter the history as an epoch.

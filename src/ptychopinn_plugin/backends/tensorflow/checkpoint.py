@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.networks.checkpoint_errors import (
     mismatched_checkpoint,
     missing_checkpoint,
     unreadable_checkpoint,
 )
+from ptychopinn_plugin.networks.checkpoint_files import write_checkpoint
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
@@ -49,7 +48,7 @@ class TrainingState(Protocol):
 def save_checkpoint(
     folder: Path, training: TrainingState, history: TrainingHistory, top: int
 ) -> None:
-    """Write the state after an epoch; an interrupted write leaves the last one.
+    """Write the state after an epoch, see `write_checkpoint`.
 
     Args:
         folder: where to.
@@ -57,7 +56,7 @@ def save_checkpoint(
         history: losses and best weights.
         top: how many of the best epochs keep a checkpoint of their own.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors: dict[str, npt.NDArray[Any]] = {
         'losses': history.loss_array(),
@@ -68,21 +67,8 @@ def save_checkpoint(
             for number, variable in enumerate(training.optimizer.variables)
         },
     }
-    with replacing(folder / CHECKPOINT_NAME) as temporary:
-        save_file(tensors, temporary, {'best': json.dumps(history.best)})
-    _copy_best(folder, history, top)
-
-
-def _copy_best(folder: Path, history: TrainingHistory, top: int) -> None:
-    """Copy the last checkpoint if it is among the best; remove those that are no longer."""
-    kept = {f'best-{epoch:05d}.safetensors': epoch for epoch in history.rank_epochs()[:top]}
-    for name, epoch in kept.items():
-        if epoch == len(history.losses) - 1:
-            with replacing(folder / name) as temporary:
-                shutil.copyfile(folder / CHECKPOINT_NAME, temporary)
-    for path in folder.glob('best-*.safetensors'):
-        if path.name not in kept:
-            path.unlink()
+    content = save(tensors, {'best': json.dumps(history.best)})
+    write_checkpoint(folder / CHECKPOINT_NAME, lambda file: file.write(content), history, top)
 
 
 def load_checkpoint(folder: Path | None, training: TrainingState, history: TrainingHistory) -> int:

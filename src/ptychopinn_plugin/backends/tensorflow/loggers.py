@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -13,8 +15,10 @@ import tensorflow as tf
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.backends.mlflow_runs import runs_in
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.errors import BackendUnavailableError
+from ptychopinn_plugin.errors import BackendUnavailableError, OutputError
 from ptychopinn_plugin.networks.history import TrainingHistory
+
+logger = logging.getLogger(__name__)
 
 # Called after every epoch.
 Logger: TypeAlias = Callable[[TrainingHistory], None]
@@ -45,10 +49,15 @@ def _csv_logger(path: Path) -> Logger:
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def log(history: TrainingHistory) -> None:
-        with replacing(path) as temporary, temporary.open('w', newline='') as file:
-            writer = csv.writer(file)
-            writer.writerow(('epoch', 'train_loss', 'val_loss'))
-            writer.writerows((epoch, *losses) for epoch, losses in enumerate(history.losses))
+        text = io.StringIO(newline='')
+        writer = csv.writer(text)
+        writer.writerow(('epoch', 'train_loss', 'val_loss'))
+        writer.writerows((epoch, *losses) for epoch, losses in enumerate(history.losses))
+        try:
+            with replacing(path) as file:
+                file.write(text.getvalue().encode())
+        except OutputError as error:
+            logger.warning('%s; the training goes on', error)
 
     return log
 

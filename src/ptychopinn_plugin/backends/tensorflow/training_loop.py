@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from ptychopinn_plugin.backends.tensorflow.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.networks.history import TrainingHistory
+
+logger = logging.getLogger(__name__)
 
 
 class Training(TrainingState, Protocol):
@@ -62,5 +65,10 @@ def run_training(
         # A stopped training gives its best model so far.
         if history.weights is None:
             raise
+    except OSError as error:
+        # A full disk costs the rest of the training, not what it has learned.
+        if history.weights is None:
+            raise
+        logger.warning('the training ends with its best model so far: %s', error)
     if history.weights is None:
         raise Cancelled('the training ended before its first epoch was done')

@@ -34,8 +34,8 @@ def run(flags: Fixture) -> None:
     )
     echo(f'sha256: {record["result_sha256"]}')
     if flags.metadata_out is not None:
-        with replacing(flags.metadata_out) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+        with replacing(flags.metadata_out) as file:
+            file.write((json.dumps(record, indent=2) + '\n').encode())
         echo(f'metadata: {flags.metadata_out}')
 
 

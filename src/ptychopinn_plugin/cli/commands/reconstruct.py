@@ -67,6 +67,4 @@ def _check_files(flags: Reconstruct) -> None:
         check_writable(flags.picture, PICTURES)
     for path in inputs:
         check_exists(path)
-    check_distinct(
-        [flags.output, flags.picture], [*inputs, *scan_files(flags.scan, flags.product)]
-    )
+    check_distinct([flags.output, flags.picture], [*inputs, *scan_files(flags.scan, flags.product)])

@@ -14,7 +14,7 @@ from ptychopinn_plugin.cli.run_settings import training_run
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.io.model_file import save_model
+from ptychopinn_plugin.io.model_file import save_trained_model
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run(flags: Train) -> None:
             )
         except Cancelled as error:
             raise Cancelled('interrupted before there was a model to save') from error
-    save_model(flags.model, model)
+    save_trained_model(flags.model, model)
     echo(f'model: {flags.model}')
     if monitor.stopped:
         raise Cancelled('interrupted; the best model so far was saved')

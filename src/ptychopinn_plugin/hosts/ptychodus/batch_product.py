@@ -42,8 +42,8 @@ def copy_last_product(arguments: Arguments) -> Generator[None, ModelCore, None]:
     if folder.resolve() == Path(arguments['input_directory']).resolve():
         logger.info('%s holds the result; %s is its input and stays', written[-1], product)
         return
-    with replacing(product) as temporary:
-        shutil.copyfile(written[-1], temporary)
+    with written[-1].open('rb') as source, replacing(product) as file:
+        shutil.copyfileobj(source, file)
     logger.info('%s is a copy of %s, to continue from', product, written[-1].name)
 
 

@@ -16,7 +16,7 @@ from ptychopinn_plugin.hosts.jobs import Event, run_job
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
 from ptychopinn_plugin.hosts.ptychodus.status_pane import package_logger
 from ptychopinn_plugin.hosts.ptychodus.training_data import TrainingData
-from ptychopinn_plugin.io.model_file import TrainedModel, save_model
+from ptychopinn_plugin.io.model_file import TrainedModel, save_trained_model
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
@@ -76,7 +76,7 @@ class TrainingRun:
 
     def _save(self, model: TrainedModel, sentence: str) -> None:
         self.on_model(model, self.file)
-        save_model(self.file, model)
+        save_trained_model(self.file, model)
         package_logger.info(sentence, self.file)
 
     def _to_output(self, event: Event) -> TrainOutput | None:

@@ -7,7 +7,7 @@ from ptychopinn_plugin.io.model_file.fingerprints import (
 )
 from ptychopinn_plugin.io.model_file.load import load_model
 from ptychopinn_plugin.io.model_file.manifest import SCALE_CONTRACT, Manifest, TrainedModel
-from ptychopinn_plugin.io.model_file.save import save_model
+from ptychopinn_plugin.io.model_file.save import save_model, save_trained_model
 
 __all__ = [
     'SCALE_CONTRACT',
@@ -17,5 +17,6 @@ __all__ = [
     'load_model',
     'probe_fingerprint',
     'save_model',
+    'save_trained_model',
     'weights_fingerprint',
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from ptychodus.api import io as ptychodus_io
 from ptychodus.api.product import Product
@@ -53,8 +54,9 @@ def save_product(
         name=name or Path(scan.source).stem or 'PtychoPINN',
         comments=product_comments(reconstruction, scan, comments),
     )
-    with replacing(Path(path)) as temporary:
-        ptychodus_io.save_product(temporary, product)
+    with replacing(Path(path)) as file:
+        # h5py takes open files, whatever type the host's function names.
+        ptychodus_io.save_product(cast('Path', file), product)
 
 
 def has_refined_probe(product: Product) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -41,10 +41,11 @@ def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
     except OSError as error:
         raise OutputError(f'the folder {folder} cannot be made: {error.strerror}') from error
     product = _starting_product(scan)
-    with replacing(folder / ptychodus_io.StandardFileLayout.DIFFRACTION.value) as temporary:
-        ptychodus_io.save_diffraction_data(temporary, _diffraction_data(scan))
-    with replacing(folder / ptychodus_io.StandardFileLayout.PRODUCT.value) as temporary:
-        ptychodus_io.save_product(temporary, product)
+    with replacing(folder / ptychodus_io.StandardFileLayout.DIFFRACTION.value) as file:
+        # h5py takes open files, whatever type the host's functions name.
+        ptychodus_io.save_diffraction_data(cast('Path', file), _diffraction_data(scan))
+    with replacing(folder / ptychodus_io.StandardFileLayout.PRODUCT.value) as file:
+        ptychodus_io.save_product(cast('Path', file), product)
 
 
 def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
@@ -64,9 +65,9 @@ def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
         raise OutputError(f'{path} needs Ptychodus 1.7 or later; give the name of an .npz file')
     data = _diffraction_data(scan)
     parameters = prepare_reconstruct_input(data, _starting_product(scan))
-    with replacing(Path(path)) as temporary:
+    with replacing(Path(path)) as file:
         # Counts as measured; the mask says which pixels to leave out.
-        save(temporary, parameters, inpaint_bad_pixels=False)
+        save(cast('Path', file), parameters, inpaint_bad_pixels=False)
 
 
 def _starting_product(scan: ScanData) -> Product:

@@ -1,52 +1,12 @@
-"""Atomic writing of files."""
+"""Checks of places for files, before any work is done for them."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from ptychopinn_plugin.errors import OutputError
-
-# Characters of a file's name that its temporary name repeats: names of 255 bytes are the longest.
-REPEATED_CHARACTERS = 40
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Write a file under a temporary name and move it into place when it is complete.
-
-    Args:
-        path: the file to be written; an old one stays until the new one is complete. A symbolic
-            link stays, and the file that it leads to is written.
-
-    Yields:
-        The path of an empty file in the same folder, with the same suffix.
-
-    Raises:
-        OutputError: the file cannot be written there; nothing is left behind.
-    """
-    path = Path(os.path.realpath(path))
-    stem = path.stem[:REPEATED_CHARACTERS]
-    temporary = path.with_name(f'.{stem}.{secrets.token_hex(4)}.part{path.suffix}')
-    try:
-        temporary.touch()
-        # Some writers make files that only their owner may read.
-        mode = (path if path.exists() else temporary).stat().st_mode
-        yield temporary
-        temporary.chmod(mode)
-        _flush_to_disk(temporary)
-        temporary.replace(path)
-        _flush_to_disk(path.parent)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f'{path} cannot be written: {error.strerror or error}') from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
@@ -106,13 +66,3 @@ def _try_writing(folder: Path) -> None:
         raise OutputError(
             f'the folder {folder} cannot be written to ({error.strerror}); choose another'
         ) from error
-
-
-def _flush_to_disk(path: Path) -> None:
-    if path.is_dir() and os.name == 'nt':
-        return  # Windows cannot open a folder
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
