@@ -220,12 +220,14 @@ def test_positions_without_frames_are_left_out(folder: Path) -> None:
 def test_the_main_probe_of_a_relaxed_one(folder: Path, scan: ScanData) -> None:
     product = pair(folder)[1]
     several = np.stack([scan.probe, 0.1 * scan.probe])
-    weights = np.ones((25, 2))
+    weights = np.stack([np.ones(25), np.arange(25.0)], axis=1)
     pixels = product.probes.get_pixel_geometry()
     replace_product(folder, probes=ProbeSequence(several, weights, pixels))
     read = load_ptychodus_folder(folder)
     np.testing.assert_array_equal(read.probe, scan.probe)
-    assert '2 orthogonal relaxation modes' in read.decisions[0]
+    assert '1 mode of orthogonal relaxation' in read.decisions[0]
+    np.testing.assert_array_equal(read.estimates.opr_modes, several[1:, 0])
+    np.testing.assert_array_equal(read.estimates.opr_weights, weights[:, 1:])
 
 
 def test_an_unscaled_probe_of_the_host_gets_photons(folder: Path, scan: ScanData) -> None:

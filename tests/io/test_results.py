@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import OutputError, ResultFileError
-from ptychopinn_plugin.io.npz_reconstruction import _FIELDS, save_npz_reconstruction
+from ptychopinn_plugin.io.npz_reconstruction import _ESTIMATES, _FIELDS, save_npz_reconstruction
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
+from ptychopinn_plugin.scan import Estimates
 from ptychopinn_plugin.scan.reconstruction import AMPLITUDE_RESIDUAL, Reconstruction
 from tests.io.result_examples import known_reconstruction
+from tests.scan.test_estimates import estimates_of
 
 
 def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
@@ -20,6 +22,8 @@ def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
     save_reconstruction(path, reconstruction, scan)
     result = load_result(path)
     for field in dataclasses.fields(reconstruction):
+        if field.name == 'estimates':
+            continue
         saved, loaded = (getattr(r, field.name) for r in (reconstruction, result))
         if isinstance(saved, np.ndarray):
             np.testing.assert_array_equal(loaded, saved, strict=True)
@@ -157,4 +161,21 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_every_field_is_stored() -> None:
     fields = {field.name for field in dataclasses.fields(Reconstruction)}
-    assert fields == {*_FIELDS, 'positions_px'}
+    assert fields == {*_FIELDS, 'positions_px', 'estimates'}
+    assert {field.name for field in dataclasses.fields(Estimates)} == set(_ESTIMATES)
+
+
+def test_estimates_come_back_and_must_fit(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    known = estimates_of(scan)
+    path = tmp_path / 'object.npz'
+    save_reconstruction(path, dataclasses.replace(reconstruction, estimates=known), scan)
+    found = load_result(path).estimates.arrays()
+    assert set(found) == set(known.arrays())
+    for name, array in known.arrays().items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+    with np.load(path) as file:
+        members = dict(file)
+    np.savez(path, allow_pickle=False, **{**members, 'flux': np.ones(3)})
+    with pytest.raises(ResultFileError, match=r'flux must be float64 \(25,\)'):
+        load_result(path)

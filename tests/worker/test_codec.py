@@ -14,6 +14,7 @@ from ptychopinn_plugin.scan import Reconstruction, ScanMetadata
 from ptychopinn_plugin.worker import codec
 from ptychopinn_plugin.worker.error_codec import pack_error, unpack_error
 from tests.helpers import make_scan
+from tests.scan.test_estimates import estimates_of
 from tests.worker.helpers import same_bits
 from tests.worker.toy import toy_model
 
@@ -37,10 +38,11 @@ def test_scans() -> None:
         source='a.npz',
         decisions=('one', 'two'),
     )
-    scans = [SCAN, rich, dataclasses.replace(SCAN, object_guess=None)]
+    known = dataclasses.replace(SCAN, estimates=estimates_of(SCAN))
+    scans = [SCAN, rich, dataclasses.replace(SCAN, object_guess=None), known]
     bodies, arrays = codec.pack_scans(scans)
     back = codec.unpack_scans(through_json({'': bodies})[''], arrays)
-    assert len(back) == 3
+    assert len(back) == 4
     for scan, other in zip(scans, back, strict=True):
         assert same_bits(scan, other)
 
@@ -68,6 +70,7 @@ def test_reconstructions() -> None:
         pixel_size_m=(np.float64(1e-8), 2e-8),
         model_name='name',
         losses=(1.0, 0.3),
+        estimates=estimates_of(SCAN),
     )
     body, arrays = codec.pack_reconstruction(whole)
     assert same_bits(whole, codec.unpack_reconstruction(through_json(body), arrays))

@@ -29,7 +29,7 @@ def load(
         UsageError: there is no such file.
         ScanDataError: the file is no scan, or a faulty one.
     """
-    for file in (path, flags.probe, flags.product):
+    for file in (path, flags.probe, flags.product, flags.background):
         if file is not None:
             check_exists(file)
     scan = load_scan(
@@ -40,6 +40,7 @@ def load(
         dc=flags.dc,
         photons=flags.photons,
         probe=flags.probe,
+        background=flags.background,
         true_patches=true_patches,
         **orientation.model_dump(),
     )

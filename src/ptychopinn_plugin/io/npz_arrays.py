@@ -55,7 +55,8 @@ def read_probe(archive: NpzArchive, decisions: list[str]) -> ComplexArray:
     if 'probeGuess' not in archive:
         raise ScanDataError(
             [
-                "'probeGuess' is missing; a starting probe is needed, in the file or with load_scan(probe=...)"
+                "'probeGuess' is missing; a starting probe is needed, in the file or with "
+                'load_scan(probe=...)'
             ]
         )
     return as_probe(archive.read('probeGuess'), 'probeGuess', decisions)

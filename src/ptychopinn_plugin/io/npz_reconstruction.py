@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -59,10 +60,18 @@ _FIELDS = {
     'remarks': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
     'warning': _StoredField('U', 0, np.str_, optional=True),
 }
+# Those of its `Estimates`, under their own names.
+_ESTIMATES = {
+    'opr_modes': _StoredField('c', 3, np.complex64, optional=True),
+    'opr_weights': _StoredField('f', 2, np.float32, optional=True),
+    'flux': _StoredField('f', 1, np.float64, optional=True),
+    'background': _StoredField('f', 2, np.float32, optional=True),
+    'nominal_positions_px': _StoredField('f', 2, np.float64, optional=True),
+}
 # The two columns of `positions_px` under the names that they have in a scan's file.
 _ROWS, _COLUMNS = 'ycoords', 'xcoords'
 _COORDINATE = _StoredField('f', 1, np.float64)
-_STORED = {row.key or name: row for name, row in _FIELDS.items()} | {
+_STORED = {row.key or name: row for name, row in (_FIELDS | _ESTIMATES).items()} | {
     _COLUMNS: _COORDINATE,
     _ROWS: _COORDINATE,
 }
@@ -78,6 +87,11 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
     `probe_refined`; `remarks`, a sentence each, and `warning`; `pixel_size_m` (height, width) and
     `scan_index` int64 (n,), the number of each frame in its source, where they are known.
+    Where they were estimated: `opr_modes` complex64 (k, N, N) and `opr_weights`
+    float32 (n, k), frame j sees the main mode probe[0] + sum_k opr_weights[j, k] opr_modes[k];
+    `flux` float64 (n,), relative photons of each frame; `background` float32 (N, N), counts, zero
+    frequency at index N//2; `nominal_positions_px` float64 (n, 2), (row, column), before they were
+    refined.
 
     Raises:
         OutputError: the file cannot be written there.
@@ -89,6 +103,7 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
         for name, row in _FIELDS.items()
         if (value := getattr(reconstruction, name)) is not None
     }
+    arrays |= reconstruction.estimates.arrays()
     arrays[_ROWS], arrays[_COLUMNS] = reconstruction.positions_px.T
     with replacing(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
@@ -111,7 +126,21 @@ def load_npz_reconstruction(path: str | Path) -> Reconstruction:
         if (row.key or name) in arrays
     }
     positions_px = np.stack([arrays[_ROWS], arrays[_COLUMNS]], axis=1).astype(np.float64)
-    return Reconstruction(**fields, positions_px=positions_px)
+    estimates = _estimates(arrays)
+    faults = estimates.faults(len(positions_px), fields['probe'].shape[-1])
+    if faults:
+        raise ResultFileError(f'{path} is not a result of ptychopinn: ' + '; '.join(faults))
+    return Reconstruction(**fields, positions_px=positions_px, estimates=estimates)
+
+
+def _estimates(arrays: Arrays) -> Estimates:
+    return Estimates(
+        **{
+            name: arrays[name].astype(row.dtype, copy=False)
+            for name, row in _ESTIMATES.items()
+            if name in arrays
+        }
+    )
 
 
 def _value(row: _StoredField, stored: npt.NDArray[Any]) -> object:

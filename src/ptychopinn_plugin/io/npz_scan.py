@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ptychopinn_plugin.io.measurement_domain import (
     square_in_place,
 )
 from ptychopinn_plugin.io.npz_archive import NpzArchive
+from ptychopinn_plugin.io.npz_estimates import read_estimates
 from ptychopinn_plugin.io.npz_frames import (
     AxisOrder,
     StoredFrames,
@@ -26,6 +28,7 @@ from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
+from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.photon_scale import scale_to_photons
 
 
@@ -42,7 +45,8 @@ def load_npz(
     """Read a scan from an .npz file; nothing is ever unpickled.
 
     Three forms are read: the canonical one (`diffraction` (n, N, N) amplitude, `xcoords`,
-    `ycoords`, `probeGuess`, optional `objectGuess`, `bad_pixels` and `Y`), the legacy one
+    `ycoords`, `probeGuess`, optional `objectGuess`, `bad_pixels`, `Y`, and the
+    members of `Estimates`), the legacy one
     (`diff3d`, also as (N, N, n), any real dtype) and the one that Ptychodus exports for PtychoPINN
     (counts under `diff3d` with `bad_pixels` beside it, positions half a pixel off ours). Frames
     are read once; the memory needed is that of the float32 frames, of `Y` and a few megabytes.
@@ -76,6 +80,7 @@ def load_npz(
             builder.true_patches = builder.attempt(
                 read_true_patches, archive, stored.values.shape, axis_order, builder.decisions
             )
+        builder.estimates = builder.attempt(read_estimates, archive) or builder.estimates
         metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
         builder.metadata = metadata or ScanMetadata()
         # Only Ptychodus, from 1.7 on, writes both.
@@ -83,6 +88,7 @@ def load_npz(
     if export:
         _shift_exported_positions(builder, stored.values.shape[2])
     factor = _scale_counts(builder, stored, (declared, domain, export), photons, nphotons)
+    builder.estimates = _in_photons(builder.estimates, factor, dc)
     if dc == 'corner':
         builder.mask = move_zero_frequency(stored.values, builder.mask)
         builder.decisions.append(
@@ -123,6 +129,16 @@ def _shift_exported_positions(builder: ScanBuilder, frame_size: int) -> None:
         'positions were moved by half a pixel from the convention of Ptychodus, which wrote '
         "the file ('bad_pixels' beside 'diff3d'), to the one used here"
     )
+
+
+def _in_photons(estimates: Estimates, factor: float, dc: ZeroFrequency) -> Estimates:
+    """Return estimates whose background is scaled and centred as the frames are."""
+    background = estimates.background
+    if background is None:
+        return estimates
+    if dc == 'corner':
+        background = np.fft.fftshift(background)
+    return dataclasses.replace(estimates, background=background * np.float32(factor))
 
 
 def _scale_counts(

@@ -23,7 +23,8 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
     same as `xcoords_start`, `ycoords_start`, float64 (n,), object pixels; `scan_index` int64 (n,),
     where known; `probeGuess` complex64 (N, N), or (modes, N, N) for several modes; `objectGuess`
     complex64 (H, W), and `Y` complex64 (n, N, N), the true patches, where known; `bad_pixels` bool
-    (N, N), True where bad, if there are any; scalars `measurement_domain` ('amplitude'),
+    (N, N), True where bad, if there are any; `opr_modes`, `opr_weights`, `flux`, `background` as in
+    `Estimates`, where known; scalars `measurement_domain` ('amplitude'),
     `nphotons` (mean photons a frame), and of the instrument what is known. Nothing in it needs
     pickle.
 
@@ -57,7 +58,9 @@ def scan_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         arrays['Y'] = scan.true_patches
     if scan.metadata.scan_index is not None:
         arrays['scan_index'] = scan.metadata.scan_index
-    return arrays | _instrument(scan)
+    known = scan.estimates.arrays()
+    known.pop('nominal_positions_px', None)
+    return arrays | known | _instrument(scan)
 
 
 def _instrument(scan: ScanData) -> dict[str, npt.NDArray[Any]]:

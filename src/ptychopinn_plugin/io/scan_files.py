@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Literal
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.formats import check_scan_files, find_format, find_scan_format
+from ptychopinn_plugin.io.npz_estimates import read_background_file
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -21,6 +23,7 @@ def load_scan(
     dc: Literal['center', 'corner'] = 'center',
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
+    background: Path | None = None,
     true_patches: bool = True,
     **orientation: bool,
 ) -> ScanData:
@@ -36,6 +39,8 @@ def load_scan(
         photons: .npz only: mean photons a frame that the frames are scaled to.
         probe: in place of the scan's own: an .npz with `probeGuess` or `probe`, an .npy, a
             Ptychodus product, or an array complex (modes, N, N).
+        background: in place of the scan's own: an .npy image or an .npz with `background`, counts
+            a pixel (N, N).
         true_patches: .npz only: False leaves `Y`, the true patches, unread.
         **orientation: fields of `OrientationConfig`: `transpose`, `flip_x`, `flip_y`.
 
@@ -47,7 +52,9 @@ def load_scan(
         UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
     """
     path = Path(path)
-    check_scan_files(path, *(Path(one) for one in (product, probe) if isinstance(one, str | Path)))
+    check_scan_files(
+        path, *(Path(one) for one in (product, probe, background) if isinstance(one, str | Path))
+    )
     axes = OrientationConfig(**orientation)
     options = ScanOptions(
         product=product,
@@ -59,7 +66,15 @@ def load_scan(
         true_patches=true_patches,
     )
     scan = find_scan_format(path).read_scan(path, options)
+    if background is not None:
+        scan = _with_background(scan, background)
     return orient(scan, axes)
+
+
+def _with_background(scan: ScanData, path: Path) -> ScanData:
+    estimates = dataclasses.replace(scan.estimates, background=read_background_file(Path(path)))
+    decision = f'the background was taken from {path}'
+    return dataclasses.replace(scan, estimates=estimates, decisions=(*scan.decisions, decision))
 
 
 def _load_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None:

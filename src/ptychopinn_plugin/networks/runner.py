@@ -26,6 +26,7 @@ from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.starting_estimates import found_estimates
 
 logger = logging.getLogger(__name__)
 
@@ -249,6 +250,7 @@ class _Run:
             scan_index=problem.scan.metadata.scan_index,
             remarks=(*left_out_decisions(problem.scan), *self.reasons, *self.solver.remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
+            estimates=found_estimates(self.solver, scale),
         )
 
 

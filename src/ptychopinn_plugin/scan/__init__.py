@@ -4,6 +4,15 @@ from ptychopinn_plugin.scan.axis_orientation import orient
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.continuation import continue_from
 from ptychopinn_plugin.scan.data import ScanData, ScanMetadata
+from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
-__all__ = ['Canvas', 'Reconstruction', 'ScanData', 'ScanMetadata', 'continue_from', 'orient']
+__all__ = [
+    'Canvas',
+    'Estimates',
+    'Reconstruction',
+    'ScanData',
+    'ScanMetadata',
+    'continue_from',
+    'orient',
+]

@@ -51,6 +51,7 @@ def orient(scan: ScanData, orientation: OrientationConfig) -> ScanData:
         positions_px=positions_px * stretch,
         object_guess=_blank(scan.object_guess, orientation.transpose, stretch),
         metadata=metadata,
+        estimates=dataclasses.replace(scan.estimates, nominal_positions_px=None),
         decisions=(*scan.decisions, decision),
     )
 

@@ -19,6 +19,7 @@ from ptychopinn_plugin.scan.data import (
     ScanData,
     ScanMetadata,
 )
+from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.frame_outliers import LEFT_OUT, frames_without_light, list_numbers
 from ptychopinn_plugin.scan.photon_scale import match_probe
 from ptychopinn_plugin.scan.photons import frame_photons
@@ -45,6 +46,7 @@ class ScanBuilder:
         metadata: as in `ScanData`.
         faults: found so far.
         decisions: how the source was interpreted, so far.
+        estimates: as in `ScanData`; modes of the probe's variation in the scale of `probe`.
     """
 
     source: str
@@ -57,6 +59,7 @@ class ScanBuilder:
     metadata: ScanMetadata = field(default_factory=ScanMetadata)
     faults: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
+    estimates: Estimates = field(default_factory=Estimates)
 
     def attempt(
         self, read: Callable[Args, Value], *args: Args.args, **options: Args.kwargs
@@ -88,7 +91,10 @@ class ScanBuilder:
             self.counts[:, mask] = 0
         totals = self._leave_out_frames(frame_photons(self.counts))
         if self.probe is not None and not probe_value_faults(self.probe):
-            self.probe = match_probe(self.probe, totals, mask, frame_factor, self.decisions)
+            given = self.probe
+            self.probe = match_probe(given, totals, mask, frame_factor, self.decisions)
+            ratio = float(np.linalg.norm(self.probe) / np.linalg.norm(given))
+            self.estimates = self.estimates.scaled(ratio)
         scan = self.attempt(self._checked_scan, mask)
         if self.faults or scan is None:
             raise ScanDataError(self.faults, self.source)
@@ -103,7 +109,9 @@ class ScanBuilder:
         number = len(dark)
         positions, patches = self.positions_px, self.true_patches
         # Arrays that do not belong together are reported as they are.
-        lengths = {len(array) for array in (positions, patches) if array is not None}
+        estimates = self.estimates
+        of_frames = (positions, patches, estimates.flux, estimates.opr_weights)
+        lengths = {len(array) for array in of_frames if array is not None}
         if not dark.any() or lengths - {number}:
             return totals
         kept = np.flatnonzero(~dark)
@@ -116,6 +124,7 @@ class ScanBuilder:
         self.positions_px = None if positions is None else positions[kept]
         self.true_patches = None if patches is None else _first_frames(patches, kept)
         self.metadata = dataclasses.replace(self.metadata, scan_index=index[kept])
+        self.estimates = estimates.subset(kept)
         self.decisions.append(
             f'{number - len(kept)} of {number} frames {LEFT_OUT}: {list_numbers(index[dark])}'
         )
@@ -136,6 +145,7 @@ class ScanBuilder:
             metadata=self.metadata,
             source=self.source,
             decisions=tuple(self.decisions),
+            estimates=self.estimates,
         )
 
     def _raise_without_frames(self) -> NoReturn:

@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.data import ScanData, ScanMetadata
+from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
 
 def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the result') -> ScanData:
-    """Return a scan with the object, the probe and the positions of a result.
+    """Return a scan with the object, the probe, the positions and the estimates of a result.
 
     Pixel (0, 0) of the result's object gets coordinate (0, 0), as every object guess has it;
     positions and world centre follow. Object pixels that no probe reached are 1. Where frames were
@@ -38,6 +39,7 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
         scan,
         positions_px=result.positions_px - origin_px,
         probe=result.probe,
+        estimates=_estimates(scan, result, origin_px),
         object_guess=guess.astype(np.complex64),
         metadata=_metadata(scan, result, guess.shape),
         decisions=(*scan.decisions, f'object, probe and positions are those of {source}'),
@@ -50,9 +52,12 @@ def _of_same_frames(scan: ScanData, result: Reconstruction) -> Reconstruction:
     if result.scan_index is None or numbers is None or not left_out_decisions(scan):
         return result
     place = {int(number): row for row, number in enumerate(result.scan_index)}
-    rows = [place[int(number)] for number in numbers if int(number) in place]
+    rows = np.array([place[int(n)] for n in numbers if int(n) in place], np.int64)
     return dataclasses.replace(
-        result, positions_px=result.positions_px[rows], scan_index=result.scan_index[rows]
+        result,
+        positions_px=result.positions_px[rows],
+        scan_index=result.scan_index[rows],
+        estimates=result.estimates.subset(rows),
     )
 
 
@@ -71,6 +76,22 @@ def _faults(scan: ScanData, result: Reconstruction, source: str) -> list[str]:
             f'{scan.frame_size}; continue a reconstruction of the same frames'
         )
     return faults
+
+
+def _estimates(
+    scan: ScanData, result: Reconstruction, origin_px: npt.NDArray[np.int64]
+) -> Estimates:
+    """Return the estimates of a result, its nominal positions in the coordinates of its object.
+
+    Products have no place for a background: then that of the scan stays.
+    """
+    found = result.estimates
+    nominal, background = found.nominal_positions_px, found.background
+    return dataclasses.replace(
+        found,
+        nominal_positions_px=None if nominal is None else nominal - origin_px,
+        background=scan.estimates.background if background is None else background,
+    )
 
 
 def _metadata(scan: ScanData, result: Reconstruction, shape: tuple[int, ...]) -> ScanMetadata:

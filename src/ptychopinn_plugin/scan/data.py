@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.checks import scan_faults
+from ptychopinn_plugin.scan.estimates import Estimates
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 PositionArray: TypeAlias = npt.NDArray[np.float64]
@@ -57,6 +58,7 @@ class ScanData:
         metadata: what is known of the instrument.
         source: where the scan came from, for messages.
         decisions: how a reader interpreted the file and why, one sentence each.
+        estimates: variation of the probe, flux and background, as far as they are known.
 
     Raises:
         ScanDataError: with every fault found; array arguments must already have the dtypes above.
@@ -71,10 +73,13 @@ class ScanData:
     source: str = ''
     decisions: tuple[str, ...] = ()
     true_patches: ComplexArray | None = None
+    estimates: Estimates = field(default_factory=Estimates)
 
     def __post_init__(self) -> None:
         """Check the contract; code that takes a scan relies on it."""
         faults = scan_faults(self)
+        if not faults:
+            faults = self.estimates.faults(self.frame_count, self.frame_size)
         if faults:
             raise ScanDataError(faults, self.source)
 
@@ -105,4 +110,5 @@ class ScanData:
             positions_px=self.positions_px[frames],
             metadata=metadata,
             true_patches=None if self.true_patches is None else self.true_patches[frames],
+            estimates=self.estimates.subset(frames),
         )

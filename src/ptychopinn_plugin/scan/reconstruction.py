@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.scan.estimates import Estimates
 
 # That of files that do not name their residual: all were written with this noise model.
 AMPLITUDE_RESIDUAL = r'$\sum(|\Psi|-\sqrt{I})^2 / \sum I$'
@@ -39,6 +40,8 @@ class Reconstruction:
         scan_index: int64 (n,), the number of each frame in its source; None where all frames of
             the source were used, in its order.
         probe_refined: whether the reconstruction changed the probe that it was given.
+        estimates: variation of the probe, flux, background, and the positions before they were
+            refined; None for what was not estimated.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -58,3 +61,4 @@ class Reconstruction:
     warning: str = ''
     probe_refined: bool = False
     scan_index: npt.NDArray[np.int64] | None = None
+    estimates: Estimates = field(default_factory=Estimates)

@@ -298,7 +298,7 @@ class AcceleratedSolver:
         reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
             reached = self._step_probe(reached, sweep)
-        if sweep.background_score is not None:
+        if sweep.background_score is not None and config.update_background:
             score = ops.numpy(sweep.background_score)
             background = updated_background(ops.numpy(ahead.background), score, self.problem.scan)
             reached = reached._replace(background=ops.array(background))

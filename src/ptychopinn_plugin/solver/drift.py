@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ambiguities import fourier_coordinates
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -52,7 +53,7 @@ class DriftEstimator(Estimator):
 
     def after_pass(self, solver: Solver) -> None:
         """Start, condense or give up the variation."""
-        if solver.passes == FIRST_PASS - 1:
+        if solver.passes == FIRST_PASS - 1 and not self.active:
             self._start(solver)
         elif self.active:
             strength = self._condense(solver)
@@ -74,10 +75,7 @@ class DriftEstimator(Estimator):
     def _start(self, solver: Solver) -> None:
         problem = solver.problem
         frames, size = problem.scan.frame_count, problem.scan.frame_size
-        along = (np.arange(frames) + 0.5) / frames
-        orders = np.arange(1, FUNCTIONS + 1)
-        basis = math.sqrt(2) * np.cos(math.pi * orders * along[:, None])
-        problem.basis = basis.astype(np.float32)
+        problem.basis = cosines(frames)
         zeros = problem.ops.zeros((FUNCTIONS, size, size), 'complex64')
         solver.change_unknowns(lambda unknowns: unknowns._replace(variation=zeros))
         self.active = True
@@ -101,6 +99,13 @@ class DriftEstimator(Estimator):
         solver.change_unknowns(lambda unknowns: unknowns._replace(variation=None))
         solver.problem.basis = None
         self.active = False
+
+
+def cosines(frames: int) -> npt.NDArray[np.float32]:
+    """Return cosines of the frame's number, each of mean square 1, float32 (n, functions)."""
+    along = (np.arange(frames) + 0.5) / frames
+    orders = np.arange(1, FUNCTIONS + 1)
+    return np.asarray(math.sqrt(2) * np.cos(math.pi * orders * along[:, None]), np.float32)
 
 
 def free_variation(ops: Ops, direction: Array, probe: Array) -> Array:

@@ -31,17 +31,19 @@ class FluxEstimator(Estimator):
     Attributes:
         spread: relative standard deviation of the flux beyond photon noise.
         flux: float64 (n,), relative photons of each frame.
+        continued: whether it starts at a flux that was found before.
     """
 
     spread: float = 0.0
     flux: Floats | None = None
+    continued: bool = False
     _photons: Floats | None = None
     _lit: float = 0.0
 
     def after_pass(self, solver: Solver) -> None:
         """Estimate the spread; give the smooth part of the flux to the object."""
         problem = solver.problem
-        if solver.passes < FIRST_PASS:
+        if solver.passes < FIRST_PASS and not self.continued:
             problem.flux_trust = np.zeros(problem.scan.frame_count, np.float32)
             return
         ratios = np.maximum(problem.photon_ratios.astype(np.float64), 1e-3)

@@ -12,7 +12,7 @@ from ptychopinn_plugin.physics.constraints import ProbeConstraint, ProbeSupport
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.regularizers import Regularizer, TotalVariation
-from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
 from ptychopinn_plugin.solver.automatic import FEW_FRAMES, refines_probe, resolve_automatic
@@ -26,6 +26,7 @@ from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermi
 from ptychopinn_plugin.solver.probe_start import start_probe
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.starting_estimates import start_estimates, without_variation
 from ptychopinn_plugin.solver.starting_object import starting_object
 
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
@@ -58,18 +59,25 @@ def prepare_solver(
     # A probe that was refined before is better than a start from the moments of the frames.
     is_guess = refines and not scan.metadata.probe_is_refined
     if is_guess:
-        scan = dataclasses.replace(scan, probe=start_probe(scan))
+        # Modes of variation belong to the probe that they were found with.
+        estimates = without_variation(scan.estimates)
+        scan = dataclasses.replace(scan, probe=start_probe(scan), estimates=estimates)
     scan = _with_modes(scan, inference.probe_modes)
     noise = noise_model(inference, with_model=with_model)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
     starts = [AmplitudeStart(noise, passes)] if is_guess and noise is POISSON else []
     moves = inference.update_positions != 'off'
-    estimates = inference.update_flux or inference.update_background or inference.opr_modes > 0
+    changes = (
+        inference.update_flux
+        or inference.update_background
+        or inference.opr_modes > 0
+        or scan.estimates.opr_modes is not None
+    )
     problem = Problem.for_scan(
         ops,
         scan,
         inference.subsets if with_model else _subsets(inference, scan),
-        fixed_probe=not (refines or estimates or moves),
+        fixed_probe=not (refines or changes or moves),
         check=check,
         noise=AMPLITUDE if starts else noise,
         margin_px=MARGIN_PX if moves else 0,
@@ -79,14 +87,12 @@ def prepare_solver(
         inference,
         regularizers=_regularizers(inference),
         constraints=_constraints(inference),
-        estimators=(*starts, *_estimators(inference, given)),
+        estimators=(*starts, *_estimators(inference, given, scan.estimates)),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
-    if inference.update_background:
-        zeros = ops.array(np.zeros((scan.frame_size, scan.frame_size), np.float32))
-        solver.change_unknowns(lambda unknowns: unknowns._replace(background=zeros))
+    start_estimates(solver, inference)
     if inference.initial == 'product':
-        solver.set_object(ops.array(starting_object(problem)))
+        solver.set_object(ops.array(starting_object(problem, solver.state.now)))
     return solver
 
 
@@ -100,8 +106,12 @@ def _with_modes(scan: ScanData, count: int) -> ScanData:
     if count <= scan.mode_count:
         return scan
     probe = hermite_modes(scan.probe, count)
-    factor = np.linalg.norm(scan.probe) / max(float(np.linalg.norm(probe)), 1e-30)
-    return dataclasses.replace(scan, probe=(probe * factor).astype(np.complex64))
+    factor = float(np.linalg.norm(scan.probe)) / max(float(np.linalg.norm(probe)), 1e-30)
+    return dataclasses.replace(
+        scan,
+        probe=(probe * factor).astype(np.complex64),
+        estimates=scan.estimates.scaled(factor),
+    )
 
 
 def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
@@ -124,15 +134,17 @@ def _constraints(inference: InferenceConfig) -> tuple[ProbeConstraint, ...]:
     return (ProbeSupport(inference.probe_support),) if inference.probe_support else ()
 
 
-def _estimators(inference: InferenceConfig, given_modes: int) -> list[Estimator]:
+def _estimators(inference: InferenceConfig, given_modes: int, known: Estimates) -> list[Estimator]:
     """Return what is estimated between passes, in this order."""
+    varies = known.opr_modes is not None
     found: list[Estimator] = []
     if inference.update_flux:
-        found.append(FluxEstimator())
+        found.append(FluxEstimator(continued=known.flux is not None))
     if inference.auto:
         found.append(ModeSelection(given_modes))
     if inference.opr_modes:
-        found.append(DriftEstimator(inference.opr_modes, selects=inference.auto))
+        selects = inference.auto and not varies
+        found.append(DriftEstimator(inference.opr_modes, selects=selects, active=varies))
     if inference.update_positions != 'off':
         found.append(PositionRefiner(inference.update_positions))
     if inference.update_probe == 'on':

@@ -27,6 +27,9 @@ from ptychopinn_plugin.solver.unknowns import Unknowns
 # Shifted probes of a fixed probe are kept between sweeps up to this many bytes.
 PROBE_CACHE_BYTES = 2**27
 
+# Of the mean flux: a frame without any photon has one too.
+LEAST_FLUX = 1e-3
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -73,6 +76,7 @@ class Problem:
         total_counts: photons of all frames at good pixels.
         positions_px: float64 (n, 2), (row, column), where the frames are taken to lie.
         flux_trust: float32 (n,), see `DeviceBatch`; None where all frames have the same flux.
+        flux: float32 (n,), relative photons of each frame, where it is known; None otherwise.
         photon_ratios: float32 (n,), measured over predicted photons when last visited.
         basis: float32 (n, functions), of the probe's variation along the scan; None without.
     """
@@ -88,6 +92,7 @@ class Problem:
     total_counts: float = 0.0
     positions_px: npt.NDArray[np.float64] = field(init=False)
     flux_trust: Floats | None = None
+    flux: Floats | None = None
     photon_ratios: Floats = field(init=False)
     basis: Floats | None = None
     _probes: dict[int, Array] = field(default_factory=dict)
@@ -214,7 +219,7 @@ class Problem:
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
         basis = None if unknowns.variation is None else self.basis
-        trust = self.flux_trust
+        trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
             array(batch.amplitudes),
             array(batch.corners),
@@ -222,6 +227,7 @@ class Problem:
             kept,
             None if basis is None else array(basis[batch.frames]),
             None if trust is None else array(trust[batch.frames]),
+            None if flux is None else array(flux[batch.frames]),
         )
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
@@ -240,6 +246,16 @@ class Problem:
         scan = self.scan
         size = 8 * scan.frame_count * scan.mode_count * scan.frame_size**2
         return self.fixed_probe and size <= PROBE_CACHE_BYTES
+
+    def relative_flux(self) -> npt.NDArray[np.float64] | None:
+        """Return the photons of each frame over their mean, (n,); None where all are alike."""
+        flux = self.flux
+        if flux is None and self.flux_trust is not None and self.flux_trust.any():
+            flux = 1 + self.flux_trust * (self.photon_ratios - 1)
+        if flux is None:
+            return None
+        positive = np.maximum(flux.astype(np.float64), LEAST_FLUX)
+        return np.asarray(positive / positive.mean())
 
     def relative_powers(self, unknowns: Unknowns) -> npt.NDArray[np.float64]:
         """Return the power of each frame's main mode relative to the mean one, float64 (n,)."""

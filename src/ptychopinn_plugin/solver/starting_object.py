@@ -15,7 +15,7 @@ from ptychopinn_plugin.solver.unknowns import Unknowns
 FLAT = 1e-5
 
 
-def starting_object(problem: Problem) -> npt.NDArray[np.complex64]:
+def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex64]:
     """Return the scan's object guess on the canvas, in the scale of the counts.
 
     The probe of a product is scaled to photons when it is read; its object is scaled here, so that
@@ -23,6 +23,7 @@ def starting_object(problem: Problem) -> npt.NDArray[np.complex64]:
 
     Args:
         problem: the prepared scan.
+        start: the probe, and what else the frames depend on.
 
     Returns:
         complex64 (H, W), 1 beside the guess.
@@ -32,14 +33,17 @@ def starting_object(problem: Problem) -> npt.NDArray[np.complex64]:
     """
     placed = place_guess(problem.scan, problem.canvas)
     ops = problem.ops
-    unknowns = Unknowns(ops.array(placed), ops.array(problem.scan.probe))
+    unknowns = start._replace(canvas_object=ops.array(placed), background=None)
     good = 1 if problem.good is None else problem.good
-    predicted = 0.0
+    predicted, dark = 0.0, 0.0
+    if start.background is not None:
+        dark = ops.number(ops.sum(start.background * good)) * problem.scan.frame_count
     for batch in problem.batches():
         problem.check()
         counts = predict(ops, unknowns, problem.to_device(batch, unknowns), problem.good).counts
         predicted += ops.number(ops.sum(counts * good))
-    factor = np.sqrt(problem.total_counts / predicted) if predicted > 0 else 1.0
+    measured = max(problem.total_counts - dark, 0.0)
+    factor = np.sqrt(measured / predicted) if predicted > 0 else 1.0
     return (placed * np.float32(factor)).astype(np.complex64)
 
 

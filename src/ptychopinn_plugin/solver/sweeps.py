@@ -36,6 +36,7 @@ class DeviceBatch(NamedTuple):
         probes: complex64 (b, modes, N, N), from `batch_probes`, where they are kept.
         basis: float32 (b, functions), of the probe's variation along the scan.
         flux_trust: float32 (b,), 0 to 1: share of a frame's own photon ratio in its flux.
+        flux: float32 (b,), relative photons of each frame, where they are known.
     """
 
     amplitudes: Array
@@ -44,6 +45,7 @@ class DeviceBatch(NamedTuple):
     probes: Array | None = None
     basis: Array | None = None
     flux_trust: Array | None = None
+    flux: Array | None = None
 
 
 class Sums(NamedTuple):
@@ -128,7 +130,10 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
     waves = propagate(ops, probes, patches)
     counts = expected_counts(ops, waves)
     flux = ratios = None
-    if batch.flux_trust is not None:
+    if batch.flux is not None:
+        flux = batch.flux[:, None, None]
+        counts = flux * counts
+    elif batch.flux_trust is not None:
         ratios = _photon_ratios(ops, counts, batch.amplitudes, unknowns.background, good)
         flux = (1 + batch.flux_trust * (ratios - 1))[:, None, None]
         counts = flux * counts

@@ -10,7 +10,7 @@ import numpy as np
 
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel
 from ptychopinn_plugin.monitor import Progress
-from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
+from ptychopinn_plugin.scan import Estimates, Reconstruction, ScanData, ScanMetadata
 from ptychopinn_plugin.worker.messages import Body
 from ptychopinn_plugin.worker.shared_memory import Array
 
@@ -21,6 +21,7 @@ Arrays: TypeAlias = Mapping[str, Array]
 
 SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask', 'object_guess', 'true_patches')
 WEIGHTS = 'weights/'
+ESTIMATES = 'estimates/'
 
 
 def pack_scans(
@@ -40,6 +41,7 @@ def pack_scans(
             {'metadata': metadata, 'source': scan.source, 'decisions': list(scan.decisions)}
         )
         found = {name: getattr(scan, name) for name in SCAN_ARRAYS if name not in leave_out}
+        found |= _pack_estimates(scan.estimates)
         found['scan_index'] = scan.metadata.scan_index
         arrays |= {f'{number}/{name}': array for name, array in found.items() if array is not None}
     return bodies, arrays
@@ -63,8 +65,9 @@ def unpack_scans(bodies: Sequence[Body], arrays: Arrays) -> list[ScanData]:
         )
         scans.append(
             ScanData(
-                **own,
+                **_without_estimates(own),
                 metadata=metadata,
+                estimates=_unpack_estimates(own),
                 source=body['source'],
                 decisions=tuple(body['decisions']),
             )
@@ -79,13 +82,14 @@ def pack_reconstruction(reconstruction: Reconstruction) -> tuple[Body, dict[str,
         for field in dataclasses.fields(reconstruction)
         if isinstance(value := getattr(reconstruction, field.name), np.ndarray)
     }
-    return _plain(reconstruction, leave_out=tuple(arrays)), arrays
+    body = _plain(reconstruction, leave_out=(*arrays, 'estimates'))
+    return body, arrays | _pack_estimates(reconstruction.estimates)
 
 
 def unpack_reconstruction(body: Body, arrays: Arrays) -> Reconstruction:
     """Return the reconstruction that `pack_reconstruction` packed."""
-    fields: dict[str, Any] = _with_tuples(body) | dict(arrays)
-    return Reconstruction(**fields)
+    fields: dict[str, Any] = _with_tuples(body) | _without_estimates(arrays)
+    return Reconstruction(**fields, estimates=_unpack_estimates(arrays))
 
 
 def pack_model(model: TrainedModel) -> tuple[Body, dict[str, Array]]:
@@ -117,6 +121,19 @@ def pack_progress(progress: Progress) -> Body:
 def unpack_progress(body: Body) -> Progress:
     """Return the progress report that `pack_progress` packed."""
     return Progress(**body)
+
+
+def _pack_estimates(estimates: Estimates) -> dict[str, Array]:
+    return {ESTIMATES + name: array for name, array in estimates.arrays().items()}
+
+
+def _unpack_estimates(arrays: Arrays) -> Estimates:
+    found = {name: array for name, array in arrays.items() if name.startswith(ESTIMATES)}
+    return Estimates(**{name.removeprefix(ESTIMATES): array for name, array in found.items()})
+
+
+def _without_estimates(arrays: Arrays) -> dict[str, Any]:
+    return {name: array for name, array in arrays.items() if not name.startswith(ESTIMATES)}
 
 
 def _plain(instance: DataclassInstance, leave_out: Sequence[str] = ()) -> Body:

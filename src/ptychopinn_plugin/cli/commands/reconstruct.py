@@ -60,7 +60,10 @@ def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
     inputs = [
         flags.scan,
-        *filter(None, (flags.model, flags.probe, flags.product, flags.continue_from)),
+        *filter(
+            None,
+            (flags.model, flags.probe, flags.product, flags.background, flags.continue_from),
+        ),
     ]
     check_writable(flags.output, result_endings())
     if flags.picture is not None:

@@ -63,6 +63,9 @@ class ScanFlags(Command, OrientationConfig):
     probe: Path | None = Field(
         None, description="Probe file (.npz, .npy, product .h5) in place of the scan's own"
     )
+    background: Path | None = Field(
+        None, description='Background of the detector (.npy image, .npz), counts a pixel'
+    )
     product: Path | None = Field(
         None, description='Ptychodus product, where it does not lie beside the diffraction file'
     )

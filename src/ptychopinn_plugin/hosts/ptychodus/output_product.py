@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
+from ptychopinn_plugin.io.ptychodus.probe_relaxation import make_probes
 from ptychopinn_plugin.io.ptychodus.write_product import (
     MADE_BY,
     REMARK,
@@ -34,7 +34,7 @@ def build_output_product(given: Product, scan: ScanData, reconstruction: Reconst
         given: the product that Ptychodus passed.
         scan: read from it.
         reconstruction: of that scan; a probe that it refined replaces the given one, with its
-            orthogonal relaxation modes.
+            orthogonal relaxation modes and its flux.
     """
     built = build_reconstruction_product(
         reconstruction, scan, name=given.metadata.name, comments=''
@@ -44,10 +44,10 @@ def build_output_product(given: Product, scan: ScanData, reconstruction: Reconst
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
     moved = refined or bool(orientation_decision(scan))
-    probes = given.probes
-    if reconstruction.probe_refined:
-        geometry = probes.get_pixel_geometry()
-        probes = ProbeSequence(reconstruction.probe, None, geometry)
+    probes, found = given.probes, reconstruction.estimates
+    varies = found.opr_modes is not None or found.flux is not None
+    if reconstruction.probe_refined or varies:
+        probes = make_probes(reconstruction.probe, found, probes.get_pixel_geometry())
     return Product(
         metadata=dataclasses.replace(given.metadata, comments=comments),
         probe_positions=built.probe_positions if moved else given.probe_positions,

@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 from ptychodus.api.geometry import PixelGeometry
 from ptychodus.api.object import Object, ObjectCenter, ObjectGeometry, ObjectPosition
-from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePositionSequence
 from ptychodus.api.product import LossValue, Product, ProductMetadata
 
 from ptychopinn_plugin.io.ptychodus.instrument import Instrument, find_instrument
+from ptychopinn_plugin.io.ptychodus.probe_relaxation import make_probes
 from ptychopinn_plugin.io.ptychodus_coordinates import to_host
-from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan import Estimates, Reconstruction
 from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData
 
 
 def build_reconstruction_product(
     reconstruction: Reconstruction, scan: ScanData, *, name: str, comments: str
 ) -> Product:
-    """Return the product of a reconstruction; positions and pixel size are its own.
+    """Return the product of a reconstruction, with its positions, pixel size and estimates.
 
     The losses are the training history of the model, or the residual of each step where there was
     no model.
@@ -41,6 +41,7 @@ def build_reconstruction_product(
         comments=comments,
         losses=reconstruction.losses or reconstruction.residual.tolist(),
         positions_px=reconstruction.positions_px,
+        estimates=reconstruction.estimates,
         pixel_size_m=reconstruction.pixel_size_m,
     )
 
@@ -56,6 +57,7 @@ def build_product(
     losses: Sequence[float] = (),
     positions_px: PositionArray | None = None,
     pixel_size_m: tuple[float, float] | None = None,
+    estimates: Estimates | None = None,
 ) -> Product:
     """Return a product whose positions fall on the right pixels of its object.
 
@@ -73,6 +75,7 @@ def build_product(
         losses: from step 1; values that a log axis cannot show are left out.
         positions_px: float64 (n, 2), (row, column), object pixels; None for those of the scan.
         pixel_size_m: (height, width) of an object pixel; None for that of the scan.
+        estimates: variation of the probe and flux; None for those of the scan.
     """
     instrument = find_instrument(scan, pixel_size_m)
     positions_px = scan.positions_px if positions_px is None else positions_px
@@ -92,7 +95,7 @@ def build_product(
     return Product(
         metadata=_metadata(name, comments, instrument, probe),
         probe_positions=_world_positions(scan, positions_px, geometry, origin_px),
-        probes=ProbeSequence(probe, None, pixels),
+        probes=make_probes(probe, scan.estimates if estimates is None else estimates, pixels),
         object_=Object(filled, pixels, ObjectCenter(x_m=center_x_m, y_m=center_y_m)),
         losses=_losses(losses),
     )

@@ -14,6 +14,7 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.ptychodus.instrument import PIXEL_SIZE_UNKNOWN
+from ptychopinn_plugin.io.ptychodus.probe_relaxation import read_probes
 from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
@@ -46,7 +47,7 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
         raise ResultFileError(
             f'the object of {path} is {canvas.shape}, one layer of pixels is needed'
         )
-    probe = product.probes.get_probe_no_opr().get_array().astype(np.complex64)
+    probe, estimates = read_probes(product.probes, len(product.probe_positions), [])
     positions = _positions(product, probe.shape[-1])
     backend, seconds = _maker(product.metadata.comments)
     losses = np.array([loss.value for loss in product.losses], dtype=np.float64)
@@ -65,6 +66,7 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
         residual_name='',
         probe_refined=has_refined_probe(product),
         scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
+        estimates=estimates,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_inpu
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_arrays import given_probe
+from ptychopinn_plugin.io.ptychodus.probe_relaxation import pair_weights, read_probes
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan import orient
@@ -78,6 +80,7 @@ def load_ptychodus(
         raise ScanDataError([f'frames and positions do not pair: {error}'], source) from error
     decisions = _pairing_decisions(data, product, parameters)
     del data
+    parameters = _with_paired_weights(parameters, product)
     return scan_from_input(parameters, source, decisions, probe, orientation)
 
 
@@ -87,7 +90,9 @@ def load_product_probe(product_h5: Path) -> ComplexArray:
     Raises:
         ScanDataError: there is no such product.
     """
-    return _main_probe(_load(load_product, product_h5, 'product'), [])
+    product = _load(load_product, product_h5, 'product')
+    array: ComplexArray = product.probes.get_probe_no_opr().get_array().astype(np.complex64)
+    return array
 
 
 def scan_from_input(
@@ -119,7 +124,9 @@ def scan_from_input(
     if parameters.bad_pixels is not None:
         builder.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
     if probe is None:
-        builder.probe = _main_probe(product, builder.decisions)
+        builder.probe, builder.estimates = read_probes(
+            product.probes, len(product.probe_positions), builder.decisions
+        )
     else:
         builder.probe = builder.attempt(given_probe, probe, builder.decisions)
     builder.positions_px = builder.attempt(_positions, product, builder.counts.shape[-1])
@@ -159,17 +166,6 @@ def _load(reader: Callable[[Path], Content], path: Path, what: str) -> Content:
         ) from error
 
 
-def _main_probe(product: Product, decisions: list[str]) -> ComplexArray:
-    probes = product.probes
-    if probes.num_coherent_modes > 1:
-        decisions.append(
-            f'the probe varies from position to position ({probes.num_coherent_modes} orthogonal '
-            'relaxation modes); the first, main probe was taken for all positions'
-        )
-    array: ComplexArray = probes.get_probe_no_opr().get_array().astype(np.complex64)
-    return array
-
-
 def _positions(product: Product, frame_size: int) -> PositionArray:
     geometry = product.object_.get_geometry()
     if not (geometry.pixel_width_m > 0 and geometry.pixel_height_m > 0):
@@ -193,6 +189,17 @@ def _metadata(product: Product, *, with_probe: bool) -> ScanMetadata:
         scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
         probe_is_refined=with_probe and has_refined_probe(product),
     )
+
+
+def _with_paired_weights(parameters: ReconstructInput, product: Product) -> ReconstructInput:
+    """Pair the weights of a varying probe with the frames, which Ptychodus leaves unpaired."""
+    positions, used = (
+        np.array([p.index for p in one.probe_positions], dtype=np.int64)
+        for one in (product, parameters.product)
+    )
+    probes = pair_weights(product.probes, positions, used)
+    paired = dataclasses.replace(parameters.product, probes=probes)
+    return dataclasses.replace(parameters, product=paired)
 
 
 def _pairing_decisions(
