@@ -16,7 +16,8 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.config.unused_fields import unused_fields, with_architecture_defaults
+from ptychopinn_plugin.errors import ConfigError, ScanDataError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData
@@ -37,6 +38,8 @@ __all__ = [
     'train',
 ]
 
+logger = logging.getLogger(__name__)
+
 
 def make_engine(backend: Backend | None = None, execution: ExecutionConfig | None = None) -> Engine:
     """Make an engine for several calls, which share what it has loaded and compiled.
@@ -48,6 +51,7 @@ def make_engine(backend: Backend | None = None, execution: ExecutionConfig | Non
         execution: device, threads, optimiser.
 
     Raises:
+        UnknownBackendError: there is no backend of this name.
         BackendUnavailableError: the backend is not installed.
     """
     execution = with_backend(execution or ExecutionConfig(), backend)
@@ -71,7 +75,7 @@ def train(
         scans: the scans.
         backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
         model: architecture of the network.
-        training: epochs, learning rate, seeds.
+        training: epochs, batches, seeds; epochs that are not set are 20, of `cnn` 60.
         execution: device and threads.
         monitor: receives each step and may request a stop: the best model so far is returned.
         folder: for logs and checkpoints; None writes neither.
@@ -81,8 +85,14 @@ def train(
         Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
         BackendUnavailableError: the backend is not installed.
+        ConfigError: a setting of the other architecture was set.
         ScanDataError: `scans` is empty.
+        UnknownBackendError: there is no backend of this name.
     """
+    model, training = model or ModelConfig(), training or TrainingConfig()
+    unused = [unused_fields(config, model.architecture) for config in (model, training)]
+    if any(unused):
+        raise ConfigError([reason for reasons in unused for reason in reasons.values()])
     scans = [scans] if isinstance(scans, ScanData) else list(scans)
     if not scans:
         raise ScanDataError(['training needs at least one scan, got none'])
@@ -91,8 +101,8 @@ def train(
         log_preflight(scan, logger)
     return engine.fit(
         scans,
-        model or ModelConfig(),
-        training or TrainingConfig(),
+        model,
+        with_architecture_defaults(training, model.architecture),
         monitor or Monitor(),
         folder=None if folder is None else Path(folder),
         resume=resume,
@@ -126,6 +136,7 @@ def reconstruct(
         ModelMismatchError: the model does not fit the scan.
         Cancelled: the monitor requested a stop.
         TypeError: an engine was given together with a backend or an execution config.
+        UnknownBackendError: there is no backend of this name.
     """
     if engine is not None and (backend is not None or execution is not None):
         raise TypeError(
@@ -135,5 +146,10 @@ def reconstruct(
     if isinstance(model, str | Path):
         model = load_model(model)
     engine = engine or make_engine(backend, execution)
+    inference = inference or InferenceConfig()
+    architecture = None if model is None else model.manifest.model.architecture
+    # A warning only: one config may serve reconstructions with and without a model.
+    for reason in unused_fields(inference, architecture).values():
+        logger.warning('%s', reason)
     log_preflight(scan, logger)
-    return engine.reconstruct(scan, inference or InferenceConfig(), model, monitor or Monitor())
+    return engine.reconstruct(scan, inference, model, monitor or Monitor())

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.api import reconstruct, train
-from ptychopinn_plugin.backends.registry import with_backend
+from ptychopinn_plugin.atomic import check_output_folder
+from ptychopinn_plugin.backends.registry import backend_spec, check_installed, with_backend
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -21,7 +22,8 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.config.architectures import ARCHITECTURES
+from ptychopinn_plugin.config.architectures import ARCHITECTURES, PUBLISHED
+from ptychopinn_plugin.config.base import Job, field_traits
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, OutputError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_trained_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
@@ -29,8 +31,13 @@ from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.scan import Reconstruction, ScanData, orient
-from ptychopinn_plugin.settings import create_inference_config, create_training_config
-from ptychopinn_plugin.settings.legacy import translate_legacy
+from ptychopinn_plugin.settings import (
+    InferenceRun,
+    TrainingRun,
+    create_inference_config,
+    create_training_config,
+)
+from ptychopinn_plugin.settings.legacy import has_legacy_names, translate_legacy
 from ptychopinn_plugin.settings.suggestions import describe_unknown
 
 MODEL, OBJECT, PICTURE = 'model.safetensors', 'object.npz', 'object.png'
@@ -79,25 +86,29 @@ def run_pipeline(
         **settings: fields of the configs; a name of both training and reconstruction is for both.
 
     Raises:
-        ConfigError: unknown names, or values that a field does not take.
+        ConfigError: unknown names, values that a field does not take, or settings without effect.
         ScanDataError: a scan cannot be read.
         ModelMismatchError: the `cnn` architecture, and scans with frames of different sizes.
-        BackendUnavailableError: the backend is not installed.
-        OutputError: the folder cannot be made, or a file not written; a model is then saved
-            elsewhere, as the message says.
+        BackendUnavailableError: the backend is not installed; raised before a scan is read.
+        UnknownBackendError: there is no backend of this name.
+        OutputError: the folder cannot be made or written into, which is found before a scan is
+            read, or a file not written; a model is then saved elsewhere, as the message says.
         Cancelled: the monitor requested a stop before there was a model, or later.
     """
-    scan = _load(train_data)
-    test_scan = scan if test_data is None else _load(test_data)
-    settings = translate_legacy(settings if backend is None else {**settings, 'backend': backend})
-    for_training, for_inference = _split_settings(settings)
+    if backend is not None:
+        settings['backend'] = backend_spec(backend).name
+    if test_data is None:
+        test_data = train_data
     sources: dict[str, Any] = {'execution': execution, 'config_file': config_file}
-    run = create_training_config(scan, **sources, **for_training)
-    inference_run = create_inference_config(test_scan, **sources, **for_inference)
+    run, inference_run = _settle(train_data, test_data, sources, settings)
+    chosen = with_backend(run.execution, None)
+    check_installed(chosen.backend)
+    check_output_folder(Path(output_dir))
+    scan = _load(train_data)
+    test_scan = scan if test_data is train_data else _load(test_data)
     _check_fit(run.model, scan, test_scan)
     scan = orient(scan, run.orientation)
     test_scan = orient(test_scan, inference_run.orientation)
-    chosen = with_backend(run.execution, None)
     folder = _folder(Path(output_dir))
     monitor = monitor or Monitor()
 
@@ -123,11 +134,35 @@ def run_pipeline(
     return _save_outputs(result, model, test_scan, folder, seconds)
 
 
+def _settle(
+    train_data: ScanData | str | Path,
+    test_data: ScanData | str | Path,
+    sources: Mapping[str, Any],
+    settings: Mapping[str, object],
+) -> tuple[TrainingRun, InferenceRun]:
+    """Return the settings of the training and of the reconstruction."""
+    translated = translate_legacy(settings)
+    if has_legacy_names(settings) and sources['config_file'] is None:
+        # PtychoPINN's own names are those of its network.
+        translated.setdefault('architecture', PUBLISHED)
+    for_training, for_inference = _split_settings(translated)
+    run = create_training_config(train_data, **sources, **for_training)
+    architecture = run.model.architecture
+    return run, create_inference_config(
+        test_data, architecture=architecture, **sources, **for_inference
+    )
+
+
 def _split_settings(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of the training and those of the reconstruction."""
-    both = {*ExecutionConfig.model_fields, *OrientationConfig.model_fields}
-    training = {*ModelConfig.model_fields, *TrainingConfig.model_fields, *both}
-    inference = {*InferenceConfig.model_fields, *both}
+    orientation = {*OrientationConfig.model_fields}
+    training = {
+        *ModelConfig.model_fields,
+        *TrainingConfig.model_fields,
+        *_fields_for('training'),
+        *orientation,
+    }
+    inference = {*InferenceConfig.model_fields, *_fields_for('reconstruction'), *orientation}
     faults = [
         describe_unknown(name, training | inference, 'explicit')
         for name in settings
@@ -139,6 +174,12 @@ def _split_settings(settings: Mapping[str, object]) -> tuple[dict[str, Any], dic
         {name: value for name, value in settings.items() if name in training},
         {name: value for name, value in settings.items() if name in inference},
     )
+
+
+def _fields_for(job: Job) -> set[str]:
+    """Return the execution settings that have an effect on a job."""
+    fields = ExecutionConfig.model_fields.items()
+    return {name for name, info in fields if field_traits(info).job in (None, job)}
 
 
 def _load(data: ScanData | str | Path) -> ScanData:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,3 +137,34 @@ def test_a_status_has_versions_or_the_problem(monkeypatch: pytest.MonkeyPatch) -
     assert status.problem == 'not here'
     assert status.versions == {'no-such-package': '', 'numpy': np.__version__}
     assert status.devices == ()
+
+
+@pytest.mark.usefixtures('asked')
+def test_a_training_refuses_settings_of_the_other_architecture() -> None:
+    with pytest.raises(pp.ConfigError, match='model_type has an effect with the architecture'):
+        pp.train(make_scan(), model=pp.ModelConfig(model_type='supervised'))
+    with pytest.raises(pp.ConfigError, match='batch_size has an effect'):
+        pp.train(make_scan(), training=pp.TrainingConfig(batch_size=3))
+
+
+@pytest.mark.usefixtures('asked')
+def test_a_training_has_the_epochs_of_its_architecture() -> None:
+    cnn = pp.train(make_scan(), model=pp.ModelConfig(architecture='cnn'))
+    assert cnn.manifest.training.epochs == len(cnn.losses) == 60
+    assert len(pp.train(make_scan()).losses) == 20
+
+
+@pytest.mark.usefixtures('asked')
+def test_a_reconstruction_remarks_on_settings_without_effect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pp.reconstruct(make_scan(), inference=pp.InferenceConfig(stages=3))
+    assert "stages has an effect with the architecture 'unrolled' only" in caplog.text
+
+
+@pytest.mark.parametrize('name', ['jax', 'PyTorch'])
+def test_an_unknown_backend_is_named_by_its_own_error(name: str) -> None:
+    backend: Any = name
+    for ask in (pp.make_engine, lambda backend: pp.train(make_scan(), backend=backend)):
+        with pytest.raises(pp.UnknownBackendError, match="'tensorflow' or 'pytorch'"):
+            ask(backend)

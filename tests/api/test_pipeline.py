@@ -13,15 +13,20 @@ from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from tests.helpers import make_known_scan, make_scan
 
 OWN: dict[str, dict[str, Any]] = {
-    'unrolled': {'width': 4, 'levels': 1, 'blocks': 1, 'refine_iterations': 4},
+    'unrolled': {
+        'width': 4,
+        'levels': 1,
+        'blocks': 1,
+        'refine_iterations': 4,
+        'steps_per_epoch': 2,
+        'crop_frames': 16,
+        'validation_episodes': 2,
+        'reference_passes': 3,
+    },
     'cnn': {'architecture': 'cnn', 'batch_size': 4, 'n_groups': 12, 'cnn_refine_iterations': 1},
 }
 SMALL: dict[str, Any] = {
     'epochs': 2,
-    'steps_per_epoch': 2,
-    'crop_frames': 16,
-    'validation_episodes': 2,
-    'reference_passes': 3,
     'accelerator': 'cpu',
 }
 
@@ -110,7 +115,7 @@ def test_what_is_wrong_is_reported_before_anything_is_done(tmp_path: Path) -> No
         )
     assert list(tmp_path.iterdir()) == []
     (tmp_path / 'file').touch()
-    with pytest.raises(pp.OutputError, match='cannot be made'):
+    with pytest.raises(pp.OutputError, match='file is a file; its name is needed'):
         pp.run_pipeline(make_scan(), output_dir=tmp_path / 'file', backend='pytorch')
 
 
@@ -129,3 +134,32 @@ def test_the_orientation_is_a_setting_of_both_scans(
         pp.run_pipeline(scan, output_dir=tmp_path, flip_x=True)
     assert 'flip x' in seen[0].decisions[-1]
     assert seen[0].positions_px[0, 1] != scan.positions_px[0, 1]
+
+
+def test_backend_and_folder_are_looked_at_before_a_scan_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_npz(tmp_path / 's.npz', make_scan())
+    monkeypatch.setattr('ptychopinn_plugin.pipeline.load_scan', None)
+    with pytest.raises(pp.UnknownBackendError, match='jax'):
+        pp.run_pipeline(tmp_path / 's.npz', output_dir=tmp_path, backend='jax')  # type: ignore[arg-type]
+    with pytest.raises(pp.OutputError, match='is a file'):
+        pp.run_pipeline(tmp_path / 's.npz', output_dir=tmp_path / 's.npz', backend='pytorch')
+    monkeypatch.setattr('ptychopinn_plugin.backends.registry._is_installed', lambda _name: False)
+    with pytest.raises(pp.BackendUnavailableError, match='pip install'):
+        pp.run_pipeline(tmp_path / 's.npz', output_dir=tmp_path, backend='pytorch')
+
+
+def test_names_of_ptychopinn_train_its_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[pp.ModelConfig] = []
+
+    def train(_scan: pp.ScanData, *, model: pp.ModelConfig, **_settings: object) -> None:
+        seen.append(model)
+        raise pp.Cancelled('enough seen')
+
+    monkeypatch.setattr('ptychopinn_plugin.pipeline.train', train)
+    with pytest.warns(pp.LegacyNameWarning), pytest.raises(pp.Cancelled):
+        pp.run_pipeline(make_scan(), output_dir=tmp_path, nepochs=3, n_images=9)
+    assert seen[0].architecture == 'cnn'

@@ -9,8 +9,10 @@ import pytest
 
 from ptychopinn_plugin import load_model, load_result
 from ptychopinn_plugin.cli.legacy_flags import translate_flags
+from ptychopinn_plugin.cli.options import command_class
 from ptychopinn_plugin.cli.parser import parse
 from ptychopinn_plugin.cli.usage_error import UsageError
+from ptychopinn_plugin.config.legacy_names import REPLACED_FLAGS
 from tests.cli.conftest import Run
 
 TRAIN = ('train', 'scan.npz', '--model', 'm.safetensors')
@@ -23,11 +25,11 @@ def manifest(path: str = 'm.safetensors') -> Any:
 
 
 def test_a_file_settles_a_training_and_typed_flags_beat_it(run: Run, folder: Path) -> None:
-    (folder / 's.toml').write_text('epochs = 3\nbatch_size = 4\n[model]\nwidth = 8\n')
+    (folder / 's.toml').write_text('epochs = 3\nseed = 4\n[model]\nwidth = 8\n')
     shown = run(*TRAIN, '--config', 's.toml', '--epochs', '2')
     assert shown.code == 0, shown.err
     found = manifest()
-    assert (found.training.epochs, found.training.batch_size, found.model.width) == (2, 4, 8)
+    assert (found.training.epochs, found.training.seed, found.model.width) == (2, 4, 8)
     assert 'training.epochs: 20 -> 3 (s.toml)\n' in shown.err
     assert 'training.epochs: 3 -> 2 (explicit)\n' in shown.err
     assert found.model.frame_size == found.frame_size
@@ -75,7 +77,7 @@ def test_a_bad_file_is_reported_in_a_sentence_and_nothing_is_written(
 
 
 def test_old_names_in_a_file_are_reported(run: Run, folder: Path) -> None:
-    (folder / 's.toml').write_text('nepochs = 2\n')
+    (folder / 's.toml').write_text('nepochs = 2\narchitecture = "cnn"\n')
     shown = run(*TRAIN, '--config', 's.toml', '--quiet')
     assert shown.err == 'warning: nepochs = 2 is written the old way; it is now epochs = 2\n'
     assert manifest().training.epochs == 2
@@ -109,22 +111,28 @@ def test_a_probe_of_its_own_needs_none_in_the_scan(run: Run, folder: Path) -> No
         ('--object_big False', '--no-object-big'),
         ('--object_big True', '--object-big'),
         ('--probe_trainable', '--probe-trainable'),
-        ('--probe_trainable false', ''),
+        ('--probe_trainable false', '--no-probe-trainable'),
+        ('--probe-trainable False', '--no-probe-trainable'),
+        ('--object-big true', '--object-big'),
+        ('--disable-checkpointing', '--no-enable-checkpointing'),
+        ('--checkpoint-monitor train_loss', '--checkpoint-monitor-metric train_loss'),
+        ('--scheduler Adaptive', '--scheduler ReduceLROnPlateau'),
         ('--flip_x', '--flip-x'),
     ],
 )
 def test_old_flags_are_translated(old: str, new: str) -> None:
-    words, remarks = translate_flags([*TRAIN, *old.split(), '--quiet'])
-    assert words == [*TRAIN, *new.split(), '--quiet']
-    assert remarks == [
-        f'{re.split("[ =]", old)[0]} is an old name; it is now {new or "the default"}'
-    ]
+    words, remarks = translate_flags([*TRAIN, '--architecture', 'cnn', *old.split(), '--quiet'])
+    assert words == [*TRAIN, '--architecture', 'cnn', *new.split(), '--quiet']
+    assert len(remarks) == 1
+    assert re.fullmatch(
+        rf'{re.split("[ =]", old)[0]}.* is an old name; it is now {new}', remarks[0]
+    )
     parse(words)
 
 
 def test_old_names_of_the_scan_are_translated() -> None:
     words, _ = translate_flags(['train', '--train_data_file', 'a.npz', '--model', 'm.safetensors'])
-    assert words == ['train', 'a.npz', '--model', 'm.safetensors']
+    assert words[:4] == ['train', 'a.npz', '--model', 'm.safetensors']
     words, _ = translate_flags(['reconstruct', '--output', 'o.npz', '--test_data_file=a.npz'])
     assert words == ['reconstruct', '--output', 'o.npz', 'a.npz']
 
@@ -137,7 +145,6 @@ def test_old_names_of_the_scan_are_translated() -> None:
         'backends',
         'ptychodus --batch_size',
         'train scan.npz --model m.safetensors --epochs 3 --no-object-big --quiet',
-        'train scan.npz --output_dir out',
         'reconstruct scan.npz --max_epochs 3',
         'check scan.npz --device cpu',
         'simulate out.npz --disable_mlflow',
@@ -160,11 +167,114 @@ def test_old_flags_train_with_a_warning(run: Run) -> None:
         'ptychopinn: warning: --max_epochs is an old name; it is now --epochs 2',
         'ptychopinn: warning: --disable_mlflow is an old name; it is now --logger none',
         'ptychopinn: warning: --device is an old name; it is now --accelerator cpu',
+        'ptychopinn: warning: these are flags of PtychoPINN, so its network is trained: '
+        '--architecture cnn; type --architecture unrolled for the other one',
     ]
     assert manifest().training.epochs == 2
+    assert manifest().model.architecture == 'cnn'
+
+
+@pytest.mark.parametrize(
+    ('flags', 'architecture'),
+    [
+        ('--gridsize 1 --batch_size 4 --n_images 64', 'cnn'),
+        ('--batch_size 4', 'cnn'),
+        ('--torch-num-workers 0', 'cnn'),
+        ('--train_data_file scan.npz', 'cnn'),
+        ('--max_epochs 2 --architecture unrolled', 'unrolled'),
+        ('--max_epochs=2 --architecture=unrolled', 'unrolled'),
+        ('--device cpu --lr 1e-3', 'unrolled'),
+        ('--steps_per_epoch 2', 'unrolled'),
+        ('--epochs 2', 'unrolled'),
+        ('--architecture cnn --model-type supervised --epochs 2', 'cnn'),
+    ],
+)
+def test_flags_of_ptychopinn_train_its_network(run: Run, flags: str, architecture: str) -> None:
+    words = ['train', '--model', 'm.safetensors', *flags.split()]
+    shown = run(*words, *([] if '--train_data_file' in words else ['scan.npz']))
+    assert shown.code == 0, shown.err
+    assert manifest().model.architecture == architecture
+
+
+@pytest.mark.parametrize('flags', ['--model-type supervised', '--gridsize 2', '--n-groups 64'])
+def test_settings_of_the_other_network_are_refused(run: Run, folder: Path, flags: str) -> None:
+    shown = run(*TRAIN, *flags.split())
+    assert shown.code == 2
+    assert "an effect with the architecture 'cnn' only" in shown.err
+    assert not (folder / 'm.safetensors').exists()
+
+
+@pytest.mark.parametrize(
+    ('words', 'replacement'),
+    [
+        ('train scan.npz --model m.safetensors --output_dir out', '--model FILE.safetensors'),
+        ('train --train_data_file_path scan.npz --output_prefix=out', '--model FILE.safetensors'),
+        ('train scan.npz --model m.safetensors --test_data_file b.npz', 'ptychopinn reconstruct'),
+        ('train scan.npz --model m.safetensors --activate swish', '--amp-activation'),
+        ('train scan.npz --model m.safetensors --torch-loss-mode mae', '--mae-weight 1'),
+        ('reconstruct scan.npz --output_dir out', '--output FILE.h5'),
+        ('reconstruct scan.npz --output o.npz --model_path out', '--model FILE.safetensors'),
+    ],
+)
+def test_replaced_flags_are_refused_with_their_replacement(
+    run: Run, words: str, replacement: str
+) -> None:
+    shown = run(*words.split())
+    assert shown.code == 2
+    assert 'of PtychoPINN is not taken here: ' in shown.err
+    assert replacement in shown.err
+
+
+def test_replacements_are_flags() -> None:
+    for command, rows in REPLACED_FLAGS.items():
+        known = {f'--{name.replace("_", "-")}' for name in command_class(command).model_fields}
+        for old, advice in rows.items():
+            assert set(re.findall(r'--[a-z-]+', advice)) <= known
+            assert f'--{old.replace("_", "-")}' not in known
 
 
 def test_unknown_flags_stay_errors(run: Run) -> None:
-    shown = run(*TRAIN, '--output_dir', 'out')
+    shown = run(*TRAIN, '--colour', 'red')
     assert shown.code == 2
-    assert 'unrecognized arguments: --output_dir' in shown.err
+    assert 'unrecognized arguments: --colour' in shown.err
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'), [('probe_trainable', True), ('object_big', True), ('probe_mask', True)]
+)
+def test_a_typed_flag_switches_off_what_a_file_switched_on(
+    run: Run, folder: Path, name: str, value: bool
+) -> None:
+    (folder / 's.toml').write_text(f'architecture = "cnn"\n{name} = {str(value).lower()}\n')
+    flag = f'--no-{name.replace("_", "-")}'
+    for words in ((flag,), (f'--{name}', 'False')):
+        shown = run(*TRAIN, '--config', 's.toml', *words)
+        assert shown.code == 0, shown.err
+        assert getattr(manifest().model, name) is False
+
+
+@pytest.mark.parametrize('command', ['train', 'reconstruct', 'check', 'simulate', 'demo'])
+def test_every_switch_has_both_forms(run: Run, command: str) -> None:
+    shown = run(command, '--help').out
+    for name, field in command_class(command).model_fields.items():
+        flag = (field.alias or name).replace('_', '-')
+        if field.annotation is bool:
+            assert f'--{flag}, --no-{flag}' in shown
+
+
+@pytest.mark.parametrize('name', ['ä.npz', 'a"b.npz', 'a\\b.npz', "c'd.npz", '1', 'null', ' .npz'])
+def test_a_scan_is_trained_on_whatever_its_name(run: Run, folder: Path, name: str) -> None:
+    (folder / 'scan.npz').rename(folder / name)
+    shown = run('train', name, '--model', 'm.safetensors', '--epochs', '1')
+    assert shown.code == 0, shown.err
+
+
+def test_a_missing_backend_is_refused_before_the_scan_is_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('ptychopinn_plugin.cli.scan_loading.load_scan', None)
+    for words in (TRAIN, ('reconstruct', 'scan.npz', '--output', 'o.npz')):
+        shown = run(*words, '--backend', 'tensorflow')
+        assert shown.code == 1
+        assert 'TensorFlow backend selected, but' in shown.err
+        assert "pip install 'ptychopinn-plugin[tensorflow]'" in shown.err

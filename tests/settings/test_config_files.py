@@ -50,8 +50,9 @@ def test_both_kinds_of_files_say_the_same(tmp_path: Path, name: str, text: str) 
     assert training.model.object_big is False
     assert training.execution.learning_rate == 1e-3
     assert training.execution.logger == 'none'
-    inference = create_inference_config(SCAN, config_file=str(path))
-    assert inference.inference.stages == 2
+    unrolled = create_inference_config(SCAN, config_file=str(path), architecture='unrolled')
+    assert unrolled.inference.stages == 2
+    inference = create_inference_config(SCAN, config_file=str(path), architecture='cnn')
     assert inference.inference.n_groups == 9  # stands outside of the sections, so for both
     assert inference.execution == training.execution
 
@@ -61,7 +62,11 @@ def test_both_kinds_of_files_say_the_same(tmp_path: Path, name: str, text: str) 
     [
         ('s.toml', 'epoch = 3', "s.toml: there is no setting 'epoch'; did you mean epochs"),
         ('s.toml', 'xyzzy = 3', "there is no setting 'xyzzy'; leave it out"),
-        ('s.toml', '[model]\nepochs = 3', r"s.toml \[model\]: there is no setting 'epochs'"),
+        ('s.toml', '[model]\nepochs = 3', r's.toml \[model\]: epochs is a setting of .training.'),
+        ('s.toml', '[model]\nxyz = 3', r"s.toml \[model\]: there is no setting 'xyz'"),
+        ('s.toml', '[training]\nbackend = "pytorch"', 'backend is a setting of .execution.; move'),
+        ('s.toml', '[inference]\nbackend = "pytorch"', 'backend is a setting of .execution.; move'),
+        ('s.toml', '[execution]\nn_groups = 2', 'a setting of .training. and .inference.; move'),
         ('s.toml', '[modle]\nwidth = 8', 'modle is a section; it must be one value'),
         ('s.toml', 'training = 3', 'training must be a section'),
         ('s.toml', 'epochs = [1, 2]', 'epochs is a list; it must be one value'),
@@ -116,3 +121,21 @@ def test_old_names_in_a_file_are_translated(tmp_path: Path) -> None:
     path.write_text('nepochs: 3\nepochs: 3\n')
     with pytest.raises(ConfigError, match='are both epochs'), pytest.warns(LegacyNameWarning):
         create_training_config(SCAN, config_file=path)
+
+
+def test_all_faults_of_a_file_and_of_the_keywords_are_reported_at_once(tmp_path: Path) -> None:
+    path = tmp_path / 's.toml'
+    path.write_text('xyzzy = 1\nepochs = 0\n[inference]\nstages = -1\n[execution]\nwidth = 8\n')
+    with pytest.raises(ConfigError) as caught:
+        create_training_config(SCAN, config_file=path, threads=-1, colour='red')
+    found = '; '.join(caught.value.faults)
+    for fault in ("'xyzzy'", 'epochs: ', 'stages: ', 'width is a', 'threads: ', "'colour'"):
+        assert fault in found
+    assert len(caught.value.faults) == 6
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    for name, text in (('s.toml', 'epochs = 3'), ('s.yaml', 'epochs: 3')):
+        (tmp_path / name).write_text(text, encoding='utf-8-sig')
+        run = create_training_config(SCAN, config_file=tmp_path / name)
+        assert run.training.epochs == 3

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from ptychopinn_plugin import ConfigError, ExecutionConfig, create_inference_config
+from ptychopinn_plugin import (
+    ConfigError,
+    ExecutionConfig,
+    create_inference_config,
+    create_training_config,
+)
 from ptychopinn_plugin.backends.registry import with_backend
 from tests.helpers import make_scan
 
@@ -37,8 +42,11 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(('name', 'value', 'sentence'), REFUSED)
 def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: Any, sentence: str) -> None:
+    is_for_training = name != 'inference_batch_size'
+    create: Any = create_training_config if is_for_training else create_inference_config
+    architecture = 'unrolled' if is_for_training else 'cnn'
     with pytest.raises(ConfigError, match=sentence) as caught:
-        create_inference_config(make_scan(side=2), **{name: value})
+        create(make_scan(side=2), architecture=architecture, **{name: value})
     assert str(caught.value).startswith(f'explicit: {name}: ')
     with pytest.raises(ValueError, match=name):
         ExecutionConfig(**{name: value})
@@ -63,7 +71,7 @@ def test_settings_that_do_not_go_together_are_refused(
     with pytest.raises(ValueError, match=sentence):
         ExecutionConfig(**values)
     with pytest.raises(ConfigError, match=sentence):
-        create_inference_config(make_scan(side=2), **values)
+        create_training_config(make_scan(side=2), **values)
 
 
 @pytest.mark.parametrize(

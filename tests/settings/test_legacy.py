@@ -168,22 +168,62 @@ def test_every_changed_setting_is_one() -> None:
 
 def test_the_flat_dictionary_read_again_gives_the_same_run(tmp_path: Path) -> None:
     np.savez(tmp_path / 's.npz', probeGuess=np.zeros((64, 64), np.complex64))
-    run = create_training_config(tmp_path / 's.npz', test_data='t.npz', output='o', **CHANGED)
+    run = create_training_config(
+        tmp_path / 's.npz', test_data='t.npz', output='o', architecture='cnn', **CHANGED
+    )
     stored = json.loads(json.dumps(legacy_parameters(run)))  # plain types only
     with pytest.warns(LegacyNameWarning):
         settings = translate_legacy(stored)
     data = Path(str(settings.pop('train_data')))
-    assert create_training_config(data, **settings) == run
+    assert create_training_config(data, architecture='cnn', **settings) == run
 
 
 @pytest.mark.parametrize(('gridsize', 'neighbors'), [(1, 1), (2, 3), (3, 8)])
 def test_the_nearest_frames_of_a_group_are_said_in_numbers(gridsize: int, neighbors: int) -> None:
-    run = create_training_config(SCAN, gridsize=gridsize)
+    run = create_training_config(SCAN, architecture='cnn', gridsize=gridsize)
     assert run.training.neighbor_count == 0
     assert legacy_parameters(run)['neighbor_count'] == neighbors
 
 
 def test_a_reconstruction_has_its_own_groups() -> None:
-    run = create_inference_config(SCAN, n_groups=9)
+    run = create_inference_config(SCAN, architecture='cnn', n_groups=9)
     assert legacy_parameters(run)['n_groups'] == 9
     assert legacy_parameters(run)['train_data_file_path'] == ''
+
+
+def test_what_the_research_code_has_no_number_for_is_none_or_left_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / 's.npz', probeGuess=np.zeros((64, 64), np.complex64))
+    found = legacy_parameters(create_training_config(tmp_path / 's.npz', architecture='cnn'))
+    assert (found['n_groups'], found['n_subsample']) == (None, None)
+    assert 'nphotons' not in found  # those of the frames, which were not read
+    assert found['N'] == 64
+    alone = legacy_parameters(create_inference_config(SCAN))
+    assert 'N' not in alone
+    assert 0 not in {alone['n_groups'], alone['n_subsample'], alone['neighbor_count']}
+
+
+@pytest.mark.parametrize('name', ['nepochs', 'n_images', 'object.big', 'torch_num_workers'])
+def test_settings_in_names_of_ptychopinn_are_for_its_network(name: str) -> None:
+    given: dict[str, Any] = {name: False if name == 'object.big' else 3}
+    with pytest.warns(LegacyNameWarning):
+        assert create_training_config(SCAN, **given).model.architecture == 'cnn'
+
+
+def test_a_file_in_names_of_ptychopinn_is_for_its_network(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / 's.yaml').write_text('nepochs: 3\ngridsize: 1\n')
+    with pytest.warns(LegacyNameWarning):
+        run = create_training_config(SCAN, config_file=tmp_path / 's.yaml')
+    assert (run.model.architecture, run.model.gridsize) == ('cnn', 1)
+    assert "architecture = 'cnn'" in caplog.text
+
+
+def test_an_architecture_that_is_set_is_kept(tmp_path: Path) -> None:
+    (tmp_path / 's.toml').write_text('architecture = "unrolled"\n')
+    with pytest.warns(LegacyNameWarning):
+        run = create_training_config(SCAN, config_file=tmp_path / 's.toml', nepochs=3)
+    assert run.model.architecture == 'unrolled'
+    # Names of every program that trains do not ask for a network.
+    with pytest.warns(LegacyNameWarning):
+        assert create_training_config(SCAN, lr=1e-3).model.architecture == 'unrolled'

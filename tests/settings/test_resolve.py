@@ -130,13 +130,15 @@ def test_a_value_set_back_to_its_default_beats_the_file(scan_file: Path, tmp_pat
 def test_photons_come_from_the_counts_of_a_scan() -> None:
     scan = make_scan(frame_size=SIZE, side=2, bad_pixels=5)
     scan.counts[:, scan.mask] = 1e6
-    run = create_training_config(scan)
+    run = create_training_config(scan, architecture='cnn')
     good = scan.counts[:, ~scan.mask].sum(dtype=np.float64) / scan.frame_count
     assert run.training.nphotons == pytest.approx(good, rel=1e-12)
-    assert create_training_config(scan, nphotons=5.0).training.nphotons == 5
+    typed = create_training_config(scan, architecture='cnn', nphotons=5.0)
+    assert typed.training.nphotons == 5
     # Scans of several doses keep their own.
-    assert create_training_config([scan, scan]).training.nphotons == 0
-    assert create_training_config([scan, scan]).model.frame_size == SIZE
+    several = create_training_config([scan, scan], architecture='cnn')
+    assert several.training.nphotons == 0
+    assert several.model.frame_size == SIZE
 
 
 def test_scans_of_several_sizes_are_for_the_unrolled_network_only() -> None:
@@ -187,11 +189,11 @@ def test_a_run_cannot_be_changed(scan_file: Path) -> None:
 def test_a_reconstruction_has_the_network_of_its_model(scan_file: Path, tmp_path: Path) -> None:
     save_model(tmp_path / 'm.safetensors', trained())
     run = create_inference_config(
-        scan_file, model_file=tmp_path / 'm.safetensors', stages=2, threads=1
+        scan_file, model_file=tmp_path / 'm.safetensors', cnn_refine_iterations=2, threads=1
     )
     assert run.model == ModelConfig(architecture='cnn', gridsize=2)
     assert run.training == TrainingConfig(epochs=7)
-    assert (run.inference.stages, run.execution.threads) == (2, 1)
+    assert (run.inference.cnn_refine_iterations, run.execution.threads) == (2, 1)
     assert (run.model_file, run.test_data) == (tmp_path / 'm.safetensors', scan_file)
     alone = create_inference_config(make_scan(side=2))
     assert (alone.model, alone.training, alone.inference) == (None, None, InferenceConfig())
@@ -208,7 +210,8 @@ def test_nothing_of_the_model_is_settled_by_a_reconstruction(scan_file: Path) ->
     with pytest.raises(ConfigError, match='gridsize is settled when a model is trained'):
         create_inference_config(scan_file, gridsize=2)
     # Frames and groups are chosen anew.
-    assert create_inference_config(scan_file, n_groups=8).inference.n_groups == 8
+    run = create_inference_config(scan_file, model_file=trained(), n_groups=8)
+    assert run.inference.n_groups == 8
 
 
 def test_there_must_be_data() -> None:

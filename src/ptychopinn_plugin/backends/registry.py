@@ -175,6 +175,22 @@ def with_backend(execution: ExecutionConfig, backend: Backend | None) -> Executi
     return execution
 
 
+def check_installed(backend: Backend) -> None:
+    """Refuse a backend whose packages are missing, before data are read for it.
+
+    Nothing is imported to find out: that the packages work, `engine_class` finds.
+
+    Raises:
+        BackendUnavailableError: with the command that installs them.
+    """
+    if not _is_installed(backend):
+        spec = BACKENDS[backend]
+        raise BackendUnavailableError(
+            f'{spec.display_name} backend selected, but {_missing(spec)} not installed; '
+            f'install it with: {_install_command(spec)}'
+        )
+
+
 def check_supported(execution: ExecutionConfig) -> None:
     """Refuse execution settings that the chosen backend does not support.
 
@@ -211,6 +227,12 @@ def backend_status(backend: Backend) -> BackendStatus:
 
 def _install_command(spec: BackendSpec) -> str:
     return f"pip install 'ptychopinn-plugin[{spec.extra}]'"
+
+
+def _missing(spec: BackendSpec) -> str:
+    """Return which packages of a backend are missing, with the verb."""
+    names = [name for name in spec.packages if importlib.util.find_spec(name) is None]
+    return f'{" and ".join(names) or spec.module} {"are" if len(names) > 1 else "is"}'
 
 
 def _is_installed(backend: Backend) -> bool:

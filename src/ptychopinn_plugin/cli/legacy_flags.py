@@ -9,7 +9,16 @@ from pydantic.fields import FieldInfo
 
 from ptychopinn_plugin.cli.options import command_class
 from ptychopinn_plugin.cli.usage_error import UsageError
-from ptychopinn_plugin.config.legacy_names import FILE_NAMES, OLD_NAMES, OLD_VALUES, SWITCHED_OFF
+from ptychopinn_plugin.config.architectures import PUBLISHED
+from ptychopinn_plugin.config.base import field_traits
+from ptychopinn_plugin.config.legacy_names import (
+    FILE_NAMES,
+    GENERAL_NAMES,
+    OLD_NAMES,
+    OLD_VALUES,
+    REPLACED_FLAGS,
+    SWITCHED_OFF,
+)
 
 # The path that a command takes as its first word, by the name that the research code has for it.
 _SCANS = {'train': 'train_data', 'reconstruct': 'test_data'}
@@ -18,16 +27,17 @@ _SCANS = {'train': 'train_data', 'reconstruct': 'test_data'}
 def translate_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the words with today's flags, and a remark for each that was an old one.
 
-    Old flags without a counterpart of the same meaning are left as they are, to be refused.
+    Names that PtychoPINN alone has select its network, unless a network or a file is named.
 
     Args:
         words: after `ptychopinn`.
 
     Raises:
-        UsageError: a flag is typed under both names.
+        UsageError: a flag is typed under both names, or has its meaning in another flag.
     """
     if not words:
         return [], []
+    _refuse_replaced(words)
     command = command_class(words[0])
     fields = command.model_fields if issubclass(command, BaseModel) else {}
     done, remarks = [words[0]], []
@@ -43,10 +53,18 @@ def translate_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         if used and not equals:
             rest.pop(0)
-        meaning = ' '.join(new) if new else 'the default'
+        meaning = ' '.join(new)
+        if flag == new[0].replace('--no-', '--', 1) and flag != new[0]:
+            flag = f'{flag} {value}'
         remarks.append(f'{flag} is an old name; it is now {meaning}')
         _refuse_twice(flag, new, words)
         done += new
+    if words[0] == 'train' and _asks_for_published_network(words, fields):
+        done += ['--architecture', PUBLISHED]
+        remarks.append(
+            'these are flags of PtychoPINN, so its network is trained: '
+            f'--architecture {PUBLISHED}; type --architecture unrolled for the other one'
+        )
     return done, remarks
 
 
@@ -62,24 +80,55 @@ def _modern(
     old = flag[2:].replace('-', '_').removeprefix('torch_')
     if old in SWITCHED_OFF and SWITCHED_OFF[old][0] in fields:
         name, off = SWITCHED_OFF[old]
-        return [_flag(name), off], False
+        return ([f'--no-{_flag(name)[2:]}'] if off is False else [_flag(name), str(off)]), False
     if FILE_NAMES.get(old) == _SCANS.get(command, '') and value:
         return [value], True
     name = OLD_NAMES.get(old, old)
-    today = OLD_VALUES.get((name, value), value)
-    if name not in fields or (flag == _flag(name) and today == value):
+    if name not in fields:
         return None, False
-    if fields[name].annotation is bool:
-        return _switch(name, value, default=bool(fields[name].default))
+    today = OLD_VALUES.get((name, value), value)
+    is_switch = fields[name].annotation is bool
+    if flag == _flag(name) and today == value and not (is_switch and _is_truth(value)):
+        return None, False
+    if is_switch:
+        off = value.lower() == 'false'
+        return [f'--no-{_flag(name)[2:]}' if off else _flag(name)], _is_truth(value)
     return [_flag(name), str(today)] if value else [_flag(name)], bool(value)
 
 
-def _switch(name: str, value: str, *, default: bool) -> tuple[list[str], bool]:
-    """Return a flag that is on or off, where the old one may have had True or False behind it."""
-    said = value.lower() in ('true', 'false')
-    if value.lower() != 'false':
-        return [_flag(name)], said
-    return [f'--no-{_flag(name)[2:]}'] if default else [], said
+def _asks_for_published_network(words: Sequence[str], fields: Mapping[str, FieldInfo]) -> bool:
+    """Return whether a name that PtychoPINN alone has was typed, and neither network nor file."""
+    flags = [word.partition('=')[0] for word in words if word.startswith('--')]
+    if {'--architecture', '--config'} & set(flags):
+        return False
+    known = {*OLD_NAMES, *SWITCHED_OFF, *FILE_NAMES} - GENERAL_NAMES
+    return any(
+        flag[2:].replace('-', '_') in known
+        or flag.startswith(('--torch-', '--torch_'))
+        or ('_' in flag and _is_of_published_network(flag[2:], fields))
+        for flag in flags
+    )
+
+
+def _is_of_published_network(name: str, fields: Mapping[str, FieldInfo]) -> bool:
+    return name in fields and field_traits(fields[name]).architecture == PUBLISHED
+
+
+def _refuse_replaced(words: Sequence[str]) -> None:
+    """Refuse flags whose meaning is in another flag here, with its name."""
+    replaced = REPLACED_FLAGS.get(words[0], {})
+    faults = []
+    for word in words:
+        flag = word.partition('=')[0]
+        old = flag[2:].replace('-', '_').removeprefix('torch_') if flag.startswith('--') else ''
+        if old in replaced:
+            faults.append(f'{flag} of PtychoPINN is not taken here: {replaced[old]}')
+    if faults:
+        raise UsageError('; '.join(faults))
+
+
+def _is_truth(value: str) -> bool:
+    return value.lower() in ('true', 'false')
 
 
 def _flag(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from argparse import (
     Action,
     ArgumentParser,
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import CliSettingsSource
 
+from ptychopinn_plugin.cli.file_names import encode_name
 from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.config.base import (
@@ -46,8 +46,7 @@ def parse(words: Sequence[str]) -> tuple[CliSettingsSource[Any], Namespace]:
     parsed: Namespace = source.root_parser.parse_args(spell_out_switches(words))
     for name, value in vars(parsed).items():
         if isinstance(value, list):
-            # Quoted, so that a comma in a file's name does not split it.
-            setattr(parsed, name, [json.dumps([word]) for word in value])
+            setattr(parsed, name, [encode_name(word) for word in value])
     return source, parsed
 
 
@@ -106,11 +105,11 @@ def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Action
     options['metavar'] = _METAVARS.get(options.get('metavar', ''), options.get('metavar'))
     if options['metavar'] is None:
         del options['metavar']
-    if options.get('action') == 'store_false':
-        # On by default: offer both forms, so that the help describes the one that turns it on.
+    command, _, field = str(options.get('dest', '')).partition('.')
+    if field and options.get('action') in ('store_true', 'store_false'):
+        # Both forms: a typed flag can undo what a file says, whatever the default is.
         names = tuple(name.replace('--no-', '--', 1) for name in names)
         options['action'] = BooleanOptionalAction
-    command, _, field = str(options.get('dest', '')).partition('.')
     found = _declaration(command, field)
     if found is None:
         return parser.add_argument(*names, **options)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from ptychopinn_plugin.backends.registry import with_backend
+from ptychopinn_plugin.backends.registry import check_installed, with_backend
 from ptychopinn_plugin.cli.options import Reconstruct, Train
 from ptychopinn_plugin.config import (
     ExecutionConfig,
@@ -56,10 +56,12 @@ def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRu
 
 
 def _create(create: Callable[[], Run]) -> Run:
-    """Return a run with its backend, after warning of old names in the file."""
+    """Return a run with its backend, which is installed, after warning of old names in the file."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter('always', LegacyNameWarning)
         run = create()
     for warning in found:
         logger.warning('%s', warning.message)
-    return run.model_copy(update={'execution': with_backend(run.execution, None)})
+    execution = with_backend(run.execution, None)
+    check_installed(execution.backend)
+    return run.model_copy(update={'execution': execution})

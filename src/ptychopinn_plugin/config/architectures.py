@@ -25,6 +25,8 @@ ARCHITECTURES: dict[Architecture, ArchitectureTraits] = {
     'unrolled': ArchitectureTraits('a learned solver on the object', fixed_frame_size=False),
     'cnn': ArchitectureTraits('PtychoPINN as published', fixed_frame_size=True),
 }
+PUBLISHED: Architecture = 'cnn'
+"""The network of PtychoPINN's papers and code, which their settings are for."""
 
 
 def describe_architectures() -> str:

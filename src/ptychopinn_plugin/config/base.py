@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 from ptychopinn_plugin.config.architectures import Architecture
 from ptychopinn_plugin.config.backend_names import Backend
 
+Job: TypeAlias = Literal['training', 'reconstruction']
 SWITCH_VALUES = ('auto', 'on', 'off')
 _ON = {'true', 'yes', '1'}
 _OFF = {'false', 'no', '0'}
@@ -53,6 +55,9 @@ class FieldTraits:
         label: of the field in a graphical page.
         group: heading of the field in a graphical page, '' for that of its config.
         zero: what 0 stands for, shown in its place, '' where it is a number like others.
+        job: the only job that uses the field, None if both do.
+        defaults: of architectures with another default than the field's.
+        instead: the field that stands in place of this one for `unused_by`.
     """
 
     unit: str = ''
@@ -63,6 +68,9 @@ class FieldTraits:
     label: str = ''
     group: str = ''
     zero: str = ''
+    job: Job | None = None
+    defaults: Mapping[Architecture, object] = field(default_factory=dict)
+    instead: str = ''
 
 
 def setting(
@@ -77,6 +85,9 @@ def setting(
     label: str = '',
     group: str = '',
     zero: str = '',
+    job: Job | None = None,
+    defaults: Mapping[Architecture, int | float | str] | None = None,
+    instead: str = '',
     **constraints: Any,
 ) -> Any:
     """Declare a field once: default, range, unit and help.
@@ -94,6 +105,9 @@ def setting(
         label: of the field in a graphical page; '' for its name with spaces.
         group: heading of the field in a graphical page, '' for that of its config.
         zero: what 0 stands for, as 'automatic'; '' where it is a number like others.
+        job: the only job that uses the field, None if both do.
+        defaults: of architectures with another default.
+        instead: the field that stands in place of this one for `unused_by`.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
     traits: JsonDict = {
@@ -105,13 +119,16 @@ def setting(
         'label': label,
         'group': group,
         'zero': zero,
+        'job': job,
+        'defaults': {str(name): value for name, value in (defaults or {}).items()},
+        'instead': instead,
     }
     return Field(default, description=description, json_schema_extra=traits, **constraints)
 
 
-def field_traits(field: FieldInfo) -> FieldTraits:
+def field_traits(info: FieldInfo) -> FieldTraits:
     """Return the properties that `setting` declared; the defaults for a field of another origin."""
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     return FieldTraits(
         unit=str(extra.get('unit', '')),
         advanced=bool(extra.get('advanced')),
@@ -121,20 +138,26 @@ def field_traits(field: FieldInfo) -> FieldTraits:
         label=str(extra.get('label', '')),
         group=str(extra.get('group', '')),
         zero=str(extra.get('zero', '')),
+        job=cast('Job | None', extra.get('job')),
+        defaults=cast('Mapping[Architecture, object]', extra.get('defaults') or {}),
+        instead=str(extra.get('instead', '')),
     )
 
 
-def field_choices(field: FieldInfo) -> tuple[Any, ...]:
+def field_choices(info: FieldInfo) -> tuple[Any, ...]:
     """Return the values that a field can be chosen from, () if it is not a choice."""
-    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
 
 
-def is_switch(field: FieldInfo) -> bool:
+def is_switch(info: FieldInfo) -> bool:
     """Return whether a field is on, off or decided from the data."""
-    return {'on', 'off'} <= set(field_choices(field))
+    return {'on', 'off'} <= set(field_choices(info))
 
 
-def help_text(field: FieldInfo) -> str:
-    """Return a field's description, followed by the architecture that alone uses it."""
-    architecture = field_traits(field).architecture
-    return f'{field.description} ({architecture} only)' if architecture else str(field.description)
+def help_text(info: FieldInfo) -> str:
+    """Return a field's description, followed by the architecture or job that alone uses it."""
+    traits = field_traits(info)
+    notes = [f'{only} only' for only in (traits.architecture, traits.job) if only]
+    notes += [f'{name}: {value}' for name, value in traits.defaults.items()]
+    notes += [f'{traits.unused_by}: see {traits.instead}'] if traits.instead else []
+    return f'{info.description} ({"; ".join(notes)})' if notes else str(info.description)

@@ -23,6 +23,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Devices',
         backend='pytorch',
+        job='training',
     )
     num_nodes: int = setting(
         1,
@@ -32,6 +33,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Machines',
         backend='pytorch',
+        job='training',
     )
     strategy: Literal['auto', 'ddp', 'fsdp'] = setting(
         'auto',
@@ -39,6 +41,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Distribution strategy',
         backend='pytorch',
+        job='training',
     )
     threads: int = setting(
         0,
@@ -57,6 +60,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Data loader workers',
         zero='none',
+        job='training',
     )
     deterministic: bool = setting(
         False, 'Same numbers on every run, at some cost in speed', label='Deterministic'
@@ -69,6 +73,7 @@ class ExecutionConfig(Config):
         label='Learning rate',
         group='Training',
         zero='automatic',
+        job='training',
     )
     scheduler: Literal['Default', 'Exponential', 'WarmupCosine', 'ReduceLROnPlateau'] = setting(
         'Default',
@@ -76,6 +81,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Learning rate schedule',
         group='Training',
+        job='training',
     )
     gradient_clip_val: float = setting(
         1.0,
@@ -86,6 +92,7 @@ class ExecutionConfig(Config):
         label='Clip gradient norm',
         group='Training',
         zero='off',
+        job='training',
     )
     accum_steps: int = setting(
         1,
@@ -95,6 +102,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Batches per optimiser step',
         group='Training',
+        job='training',
     )
     enable_checkpointing: bool = setting(
         True,
@@ -102,6 +110,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Keep checkpoints',
         group='Training',
+        job='training',
     )
     checkpoint_save_top_k: int = setting(
         1,
@@ -111,6 +120,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Best checkpoints to keep',
         group='Training',
+        job='training',
     )
     checkpoint_monitor_metric: Literal['val_loss', 'train_loss'] = setting(
         'val_loss',
@@ -118,6 +128,7 @@ class ExecutionConfig(Config):
         advanced=True,
         label='Loss of the best epoch',
         group='Training',
+        job='training',
     )
     early_stop_patience: int = setting(
         10,
@@ -127,6 +138,7 @@ class ExecutionConfig(Config):
         label='Patience',
         group='Training',
         unit='epochs',
+        job='training',
     )
     inference_batch_size: int = setting(
         0,
@@ -138,9 +150,14 @@ class ExecutionConfig(Config):
         label='Groups per batch',
         group='Reconstruction',
         zero='automatic',
+        job='reconstruction',
     )
     logger: Literal['csv', 'tensorboard', 'mlflow', 'none'] = setting(
-        'csv', 'Where training losses are logged', label='Training log', group='Training'
+        'csv',
+        'Where training losses are logged',
+        label='Training log',
+        group='Training',
+        job='training',
     )
 
     @model_validator(mode='after')

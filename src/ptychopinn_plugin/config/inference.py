@@ -16,6 +16,7 @@ class InferenceConfig(GroupingConfig):
         le=100_000,
         label='Physics iterations',
         unused_by='cnn',
+        instead='cnn_refine_iterations',
     )
     stop_early: bool = setting(
         False,

@@ -16,7 +16,9 @@ def _auto_is_off(value: object) -> object:
 class TrainingConfig(GroupingConfig):
     """Epochs, batches, losses and validation of a training."""
 
-    epochs: int = setting(20, 'Training epochs', ge=1, le=100_000, label='Epochs')
+    epochs: int = setting(
+        20, 'Training epochs', defaults={'cnn': 60}, ge=1, le=100_000, label='Epochs'
+    )
     steps_per_epoch: int = setting(
         40,
         'Episodes an epoch, each a short reconstruction of one crop',

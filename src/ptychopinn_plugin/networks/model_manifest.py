@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import ptychopinn_plugin
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config.unused_fields import without_unused
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.model_file import Manifest, data_fingerprint, probe_fingerprint
 from ptychopinn_plugin.scan import ScanData
@@ -22,6 +23,8 @@ def build_manifest(
 ) -> Manifest:
     """Return the manifest of a model, without the fingerprint of its weights.
 
+    Settings of the other architecture, which had no effect, are not recorded.
+
     Args:
         execution: backend and device.
         model: the architecture.
@@ -36,8 +39,8 @@ def build_manifest(
     return Manifest(
         package_version=ptychopinn_plugin.__version__,
         backend=execution.backend,
-        model=model,
-        training=training,
+        model=without_unused(model, model.architecture),
+        training=without_unused(training, model.architecture),
         execution=execution,
         frame_size=scans[0].frame_size,
         pixel_size_m=scans[0].metadata.pixel_size_m,

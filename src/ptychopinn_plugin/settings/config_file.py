@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.io.regular_file import why_not_a_file
-from ptychopinn_plugin.settings.legacy import translate_legacy
+from ptychopinn_plugin.settings.legacy import has_legacy_names, translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS
 from ptychopinn_plugin.settings.suggestions import describe_unknown
@@ -35,19 +35,35 @@ def read_file(path: Path, *sections: str) -> Source:
         ConfigError: with every fault of the file.
     """
     content = _parse(path)
-    by_section = _split_sections(content, path)
+    faults: list[str] = []
+    by_section = _split_sections(content, path, faults)
     for section, values in by_section.items():
-        if section not in sections:
+        try:
             merge_sources(
                 {section: SECTIONS[section]}, [Source(path.name, values)], log_changes=False
             )
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        # A value outside of the sections may be a fault of several.
+        raise ConfigError(sorted(set(faults)))
     wanted = {name: value for section in sections for name, value in by_section[section].items()}
-    return Source(path.name, wanted)
+    return Source(path.name, wanted, uses_legacy_names=has_legacy_names(_all_names(content)))
 
 
-def _split_sections(content: Mapping[str, object], path: Path) -> dict[str, dict[str, object]]:
-    """Return the values by section."""
-    faults: list[str] = []
+def _all_names(content: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names in all sections and outside of any."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _all_names(value)
+        else:
+            yield str(name)
+
+
+def _split_sections(
+    content: Mapping[str, object], path: Path, faults: list[str]
+) -> dict[str, dict[str, object]]:
+    """Return the known values by section; add what is wrong with the rest to the faults."""
     flat = _table({k: v for k, v in content.items() if k not in SECTIONS}, path, faults)
     found: dict[str, dict[str, object]] = {}
     for section, config in SECTIONS.items():
@@ -57,22 +73,29 @@ def _split_sections(content: Mapping[str, object], path: Path) -> dict[str, dict
             continue
         own = _table(stored, path, faults)
         known = config.model_fields
-        faults += [
-            describe_unknown(name, known, f'{path.name} [{section}]') for name in own.keys() - known
-        ]
+        faults += [_describe_foreign(name, section, path) for name in own.keys() - known]
         outside = {name: value for name, value in flat.items() if name in known}
         faults += [
             f'{path.name}: {name} stands twice, in [{section}] and outside; leave one out'
             for name in sorted(own.keys() & outside)
         ]
-        found[section] = {**outside, **own}
+        both = {**outside, **own}
+        found[section] = {name: value for name, value in both.items() if name in known}
     every = {name for config in SECTIONS.values() for name in config.model_fields}
     faults += [
         describe_unknown(name, every | SECTIONS.keys(), path.name) for name in flat.keys() - every
     ]
-    if faults:
-        raise ConfigError(sorted(faults))
     return found
+
+
+def _describe_foreign(name: str, section: str, path: Path) -> str:
+    """Return the sentence for a name that is no setting of its section."""
+    owners = [f'[{other}]' for other, config in SECTIONS.items() if name in config.model_fields]
+    if owners:
+        return (
+            f'{path.name} [{section}]: {name} is a setting of {" and ".join(owners)}; move it there'
+        )
+    return describe_unknown(name, SECTIONS[section].model_fields, f'{path.name} [{section}]')
 
 
 def _table(stored: Mapping[Any, object], path: Path, faults: list[str]) -> dict[str, object]:
@@ -98,7 +121,7 @@ def _parse(path: Path) -> Mapping[str, object]:
     if fault := why_not_a_file(path):
         raise ConfigError([fault])
     try:
-        text = path.read_text(encoding='utf-8')
+        text = path.read_text(encoding='utf-8-sig')  # some editors write a byte order mark
     except FileNotFoundError:
         raise ConfigError([f'there is no configuration file {path}']) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -6,13 +6,14 @@ One way each, and nothing is kept anywhere: a mapping goes in, a new one comes o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.config.legacy_names import (
     FILE_NAMES,
+    GENERAL_NAMES,
     GROUPING_NAMES,
     MODEL_NAMES,
     OLD_NAMES,
@@ -24,6 +25,8 @@ from ptychopinn_plugin.errors import ConfigError, LegacyNameWarning
 from ptychopinn_plugin.settings.runs import InferenceRun, TrainingRun
 
 PROVIDED = 'positions.provided'
+ALL_IF_NONE = ('n_groups', 'n_subsample')
+SETTLED_BY_DATA = ('N', 'nphotons')
 
 
 def translate_legacy(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,11 +64,19 @@ def translate_legacy(values: Mapping[str, Any]) -> dict[str, Any]:
     return translated
 
 
+def has_legacy_names(values: Iterable[str]) -> bool:
+    """Return whether one of some settings has a name that PtychoPINN alone has."""
+    known = {PROVIDED, *OLD_NAMES, *SWITCHED_OFF, *FILE_NAMES} - GENERAL_NAMES
+    return any(name in known or name.startswith('torch_') for name in values)
+
+
 def legacy_parameters(run: TrainingRun | InferenceRun) -> dict[str, object]:
     """Return a run's settings as the flat dictionary of the research code.
 
     Only settings that both have, plain Python types; paths are strings, '' where there is none.
-    A reconstruction by physics alone has the defaults of a network and its training.
+    A reconstruction by physics alone has the defaults of a network and its training. Where 0
+    stands for something here that has no number there, as all frames, the value is None, and
+    `N` and `nphotons` are left out where the data have not settled them.
 
     Args:
         run: what a factory made.
@@ -74,10 +85,14 @@ def legacy_parameters(run: TrainingRun | InferenceRun) -> dict[str, object]:
     training = run.training or TrainingConfig()
     grouping: GroupingConfig = run.inference if isinstance(run, InferenceRun) else training
     train_data = run.train_data[0] if isinstance(run, TrainingRun) and run.train_data else None
-    return {
+    settled = {
         **{old: getattr(model, new) for old, new in MODEL_NAMES.items()},
         **{old: getattr(training, new) for old, new in TRAINING_NAMES.items()},
+    }
+    return {
+        **{old: value for old, value in settled.items() if value or old not in SETTLED_BY_DATA},
         **{name: getattr(grouping, name) for name in GROUPING_NAMES},
+        **{name: getattr(grouping, name) or None for name in ALL_IF_NONE},
         'neighbor_count': grouping.neighbors_for(model.gridsize),
         PROVIDED: True,
         'train_data_file_path': str(train_data or ''),

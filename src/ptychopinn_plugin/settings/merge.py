@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,10 +26,15 @@ class Source:
     Attributes:
         name: for the log and the errors.
         values: by field.
+        kind: `derived` from the data, `shared` by several runs as a file is, or `typed` for this
+            run, where a setting without effect is a mistake.
+        uses_legacy_names: whether names that PtychoPINN alone has were translated.
     """
 
     name: str
     values: Mapping[str, object]
+    kind: Literal['derived', 'shared', 'typed'] = 'shared'
+    uses_legacy_names: bool = False
 
 
 def merge_sources(

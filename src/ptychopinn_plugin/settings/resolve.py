@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ptychopinn_plugin.config import (
+    Architecture,
     Config,
     ExecutionConfig,
     InferenceConfig,
@@ -15,13 +16,16 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
+from ptychopinn_plugin.config.base import Job
+from ptychopinn_plugin.config.unused_fields import architecture_defaults
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, ScanDataError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, load_model
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.settings.config_file import read_file
+from ptychopinn_plugin.settings.effect import chosen_architecture, drop_unused
 from ptychopinn_plugin.settings.from_data import Data, list_scans, scan_frame_size, scan_name
-from ptychopinn_plugin.settings.legacy import translate_legacy
+from ptychopinn_plugin.settings.legacy import has_legacy_names, translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS, InferenceRun, TrainingRun
 
@@ -50,21 +54,25 @@ def create_training_config(
         config_file: .toml or .yaml; sections or plain names.
         **explicit: fields of `ModelConfig`, `TrainingConfig`, `ExecutionConfig` and
             `OrientationConfig`, and the paths `test_data` and `output`. Names of the research
-            code are translated with a warning.
+            code are translated with a warning, and choose its network where no `architecture`
+            is set.
 
     Raises:
-        ConfigError: with every unknown name and value that a field does not take.
+        ConfigError: with every unknown name, every value that a field does not take, and every
+            setting among `explicit` that has no effect.
         ScanDataError: the data cannot be read, or have frames of another size than `frame_size`.
     """
     scans = list_scans(data)
     given, files = _split_paths(explicit)
+    legacy = has_legacy_names(explicit)
     sizes = {scan_name(scan): scan_frame_size(scan) for scan in scans}
     found = _merge(
         ('model', 'training', 'execution', 'orientation'),
         _data_source(scans, sizes),
         config_file,
         execution,
-        given,
+        Source('explicit', given, 'typed', legacy),
+        'training',
     )
     model = cast('ModelConfig', found['model'])
     _check_sizes(model, sizes)
@@ -82,6 +90,7 @@ def create_inference_config(
     data: ScanData | str | Path,
     *,
     model_file: str | Path | TrainedModel | None = None,
+    architecture: Architecture | None = None,
     execution: ExecutionConfig | None = None,
     config_file: str | Path | None = None,
     **explicit: object,
@@ -93,13 +102,15 @@ def create_inference_config(
     Args:
         data: the scan or its file.
         model_file: the trained model; None for physics alone.
+        architecture: of a model that is still to be trained, in place of `model_file`.
         execution: only what was set in it counts.
         config_file: .toml or .yaml; its model and training are not used.
         **explicit: fields of `InferenceConfig`, `ExecutionConfig` and `OrientationConfig`, and the
             path `output`.
 
     Raises:
-        ConfigError: with every unknown name and value that a field does not take.
+        ConfigError: with every unknown name, every value that a field does not take, and every
+            setting among `explicit` that has no effect.
         ModelFileError: the model's file cannot be read.
         ModelMismatchError: a `cnn` model is for frames of another size.
         ScanDataError: the data cannot be read.
@@ -113,7 +124,16 @@ def create_inference_config(
     manifest = model.manifest if isinstance(model, TrainedModel) else None
     if manifest is not None:
         _check_fit(manifest, size, scan_name(scan))
-    found = _merge(('inference', 'execution', 'orientation'), None, config_file, execution, given)
+        architecture = manifest.model.architecture
+    found = _merge(
+        ('inference', 'execution', 'orientation'),
+        None,
+        config_file,
+        execution,
+        Source('explicit', given, 'typed'),
+        'reconstruction',
+        architecture,
+    )
     return InferenceRun(
         model=manifest.model if manifest else None,
         training=manifest.training if manifest else None,
@@ -130,17 +150,44 @@ def _merge(
     data: Source | None,
     config_file: str | Path | None,
     execution: ExecutionConfig | None,
-    explicit: Mapping[str, object],
+    explicit: Source,
+    job: Job,
+    architecture: Architecture | None = None,
 ) -> dict[str, Config]:
-    """Return the configs of some sections from all sources."""
+    """Return the configs of some sections from all sources, without settings of no effect.
+
+    Raises:
+        ConfigError: with the faults of all sources.
+    """
+    configs = {section: SECTIONS[section] for section in sections}
     sources = [] if data is None else [data]
+    faults: list[str] = []
     if config_file is not None:
-        sources.append(read_file(Path(config_file), *sections))
+        try:
+            sources.append(read_file(Path(config_file), *sections))
+        except ConfigError as error:
+            faults += error.faults
     if execution is not None:
         named = {name: getattr(execution, name) for name in sorted(execution.model_fields_set)}
         sources.append(Source('execution config', named))
-    sources.append(Source('explicit', explicit))
-    return merge_sources({section: SECTIONS[section] for section in sections}, sources)
+    sources.append(explicit)
+    if job == 'training':
+        architecture = chosen_architecture(sources)
+        sources.insert(0, _architecture_source(architecture))
+    sources, unused = drop_unused(configs, sources, architecture, job)
+    try:
+        merged = merge_sources(configs, sources)
+    except ConfigError as error:
+        faults += error.faults
+    if faults or unused:
+        raise ConfigError([*faults, *unused])
+    return merged
+
+
+def _architecture_source(architecture: Architecture) -> Source:
+    """Return the settings whose defaults depend on the architecture."""
+    values = {'architecture': architecture, **architecture_defaults(TrainingConfig, architecture)}
+    return Source(f'architecture {architecture}', values, 'derived')
 
 
 def _split_paths(explicit: Mapping[str, object]) -> tuple[dict[str, object], dict[str, Any]]:
@@ -156,7 +203,7 @@ def _data_source(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
         values['frame_size'] = next(iter(sizes.values()))
     if len(scans) == 1 and isinstance(scans[0], ScanData):
         values['nphotons'] = mean_photons(scans[0])
-    return Source(f'data {", ".join(sizes)}', values)
+    return Source(f'data {", ".join(sizes)}', values, 'derived')
 
 
 def _check_sizes(model: ModelConfig, sizes: dict[str, int]) -> None:

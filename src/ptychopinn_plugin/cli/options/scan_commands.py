@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from ptychopinn_plugin.cli.file_names import FileName
 from ptychopinn_plugin.cli.options.common import Command, ConfigFileFlags, EngineFlags, ScanFlags
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 
@@ -40,7 +41,7 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
       ptychopinn train scan.npz --model model.safetensors --resume
     """
 
-    scan: CliPositionalArg[list[Path]] = Field(
+    scan: CliPositionalArg[list[FileName]] = Field(
         description='.npz files, or folders of Ptychodus files', min_length=1
     )
     model: Path = Field(description='The model, a new .safetensors file')
