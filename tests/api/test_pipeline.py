@@ -93,7 +93,7 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Monk
         pp.save_model(path, model)
         path.write_bytes(path.read_bytes()[:-1])
 
-    monkeypatch.setattr('ptychopinn_plugin.pipeline.save_model', save_and_damage)
+    monkeypatch.setattr('ptychopinn_plugin.pipeline.save_trained_model', save_and_damage)
     settings = {**SMALL, **OWN['unrolled'], 'epochs': 1}
     with pytest.raises(pp.ModelFileError):
         pp.run_pipeline(make_scan(side=6), output_dir=tmp_path, backend='pytorch', **settings)

@@ -41,10 +41,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
     """
-    path = Path(os.path.realpath(path))
+    named, path = path, Path(os.path.realpath(path))
     remove_abandoned(path.parent)
     temporary = temporary_name(path)
-    with _output_errors(path):
+    with _output_errors(named):
         descriptor = os.open(temporary, _NEW_FILE, 0o666)
         try:
             with OutputFile(descriptor) as output:
