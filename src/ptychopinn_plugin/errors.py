@@ -18,7 +18,8 @@ class ScanDataError(PtychoPINNError, ValueError):
 
     def __init__(self, faults: Sequence[str], source: str = '') -> None:
         """Join the faults into one message, headed by the scan's source."""
-        self.faults = tuple(faults)
+        # PyTorch makes an error of a loader's process anew, from one text.
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         self.source = source
         head = f'{source}: ' if source else ''
         if len(self.faults) == 1:

@@ -10,6 +10,8 @@ from typing import overload
 
 import pytest
 
+from ptychopinn_plugin.errors import ScanDataError
+
 pytestmark = pytest.mark.tensorflow
 
 
@@ -81,3 +83,18 @@ def test_an_item_that_cannot_be_made_ends_the_work() -> None:
 
     with pytest.raises(tf.errors.InvalidArgumentError, match='no such crop'):
         list(prefetch(Broken(2)))
+
+
+def test_an_error_of_an_item_comes_as_it_is() -> None:
+    from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
+
+    class Faulty(Squares):
+        def __getitem__(self, index: int | slice) -> int | Sequence[int]:  # type: ignore[override]
+            if index == 2:
+                raise ScanDataError(['too few photons'], 'a.npz')
+            return super().__getitem__(index)
+
+    items = prefetch(Faulty(5))
+    assert [next(items), next(items)] == [0, 1]
+    with pytest.raises(ScanDataError, match=r'^a\.npz: too few photons$'):
+        next(items)

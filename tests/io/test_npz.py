@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.preflight import preflight
 from tests.helpers import make_scan
 from tests.io.npz_files import canonical, write
 
@@ -80,8 +82,10 @@ def test_one_fraction_anywhere_means_amplitude(
     for frame in (0, 4, 8):
         values = scan.counts.copy()
         values[frame, 3, 3] = 1.5
-        read = load_npz(write(tmp_path / 's.npz', canonical(scan), diffraction=values))
-        np.testing.assert_array_equal(read.counts, values**2)
+        # A probe whose unit tells nothing.
+        probe = scan.probe * 1e4
+        path = write(tmp_path / 's.npz', canonical(scan), diffraction=values, probeGuess=probe)
+        np.testing.assert_array_equal(load_npz(path).counts, values**2)
 
 
 def test_squares_that_are_not_whole_are_not_rounded(tmp_path: Path, scan: ScanData) -> None:
@@ -156,6 +160,9 @@ def test_a_transposed_stack_of_another_number_is_reported_as_such(
 
 def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
     scan = make_scan(frame_size=16, side=4, step_px=3.0)
+    # Frames as bright at the edge as in the middle do not tell.
+    even = np.random.default_rng(0).poisson(200.0, scan.counts.shape).astype(np.float32)
+    scan = dataclasses.replace(scan, counts=even)
     path = write(tmp_path / 's.npz', canonical(scan))
     (fault,) = faults_of(path)
     assert 'load_scan(axis_order=...)' in fault
@@ -166,6 +173,56 @@ def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
     assert_same(load_npz(transposed, axis_order='hwn'), scan)
     declared = write(tmp_path / 'd.npz', canonical(scan), measurement_domain=np.array('amplitude'))
     assert_same(load_npz(declared), scan)
+
+
+@pytest.mark.parametrize('domain', ['counts', 'amplitude'])
+@pytest.mark.parametrize('corner', [False, True])
+@pytest.mark.parametrize('fortran', [False, True])
+def test_as_many_frames_as_pixels_are_told_by_their_light(
+    tmp_path: Path, domain: str, corner: bool, fortran: bool
+) -> None:
+    scan = make_scan(frame_size=16, side=4, step_px=3.0)
+    values = scan.counts if domain == 'counts' else np.sqrt(scan.counts)
+    values = np.fft.ifftshift(values, axes=(1, 2)) if corner else values
+    ordered = np.asfortranarray if fortran else np.ascontiguousarray
+    for axis, stack in enumerate((values, np.moveaxis(values, 0, 2))):
+        path = write(tmp_path / 's.npz', canonical(scan), diffraction=ordered(stack))
+        read = load_npz(path, dc='corner' if corner else 'center')
+        assert_same(read, scan)
+        where = ('first', 'last')[axis]
+        assert any(f'frames on its {where} axis' in decision for decision in read.decisions)
+
+
+def test_frames_without_light_do_not_hide_the_frame_axis(tmp_path: Path) -> None:
+    scan = make_scan(frame_size=16, side=4, step_px=3.0)
+    values = np.sqrt(scan.counts)
+    values[6:8] = 0
+    stack = np.moveaxis(values, 0, 2)
+    assert load_npz(write(tmp_path / 's.npz', canonical(scan), diffraction=stack)).frame_count == 14
+    # Most of the frames without light: the values no longer tell.
+    values[2:] = 0
+    assert (
+        'load_scan(axis_order=...)'
+        in faults_of(write(tmp_path / 't.npz', canonical(scan), diffraction=values))[0]
+    )
+
+
+def test_intensities_that_are_no_whole_numbers_are_told_by_the_probe(
+    tmp_path: Path, scan: ScanData
+) -> None:
+    intensity = scan.counts * np.float32(0.937)
+    read = load_npz(write(tmp_path / 's.npz', canonical(scan), diffraction=intensity))
+    np.testing.assert_array_equal(read.counts, intensity)
+    np.testing.assert_array_equal(read.probe, scan.probe)
+    assert any('and the probe' in decision for decision in read.decisions)
+    amplitude = load_npz(write(tmp_path / 'a.npz', canonical(scan), diffraction=np.sqrt(intensity)))
+    np.testing.assert_allclose(amplitude.counts, intensity, rtol=1e-6)
+    # A probe in a unit of its own tells nothing, which is remarked on.
+    path = write(
+        tmp_path / 'u.npz', canonical(scan), diffraction=intensity, probeGuess=scan.probe * 1e-4
+    )
+    found = preflight(load_npz(path)).warnings
+    assert any("load_scan(domain='counts')" in warning for warning in found)
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.networks.unrolled.episodes import (
     TrainingScan,
     training_episode,
@@ -124,3 +125,35 @@ def test_known_patches_of_a_scan_are_left_aside(scan: TrainingScan) -> None:
     np.testing.assert_array_equal(
         episode.crop.counts, training_episode(scan, CONFIG, np.random.default_rng(3)).crop.counts
     )
+
+
+def faint(photons: float, *, noise: bool) -> TrainingScan:
+    known = make_known_scan(side=8, frame_size=32, step_px=4.0, photons=photons, noise=noise)
+    canvas = Canvas.for_scan(known.scan)
+    return TrainingScan.from_scan(known.scan, known.ground_truth, canvas, 0.25)
+
+
+def test_faint_frames_that_are_no_whole_numbers_keep_their_light() -> None:
+    scan = faint(8.0, noise=False)
+    assert scan.scan.counts.max() < 0.5
+    rng = np.random.default_rng(0)
+    episodes = [training_episode(scan, CONFIG, rng) for _ in range(60)]
+    frames = sum(len(episode.crop.counts) for episode in episodes)
+    photons = sum(float(episode.crop.counts.sum()) for episode in episodes)
+    kept = np.mean([np.sum(np.abs(e.crop.probe) ** 2) for e in episodes]) / 8
+    assert photons / frames == pytest.approx(scan.scan.counts.sum() / 64 * kept, rel=0.1)
+
+
+def test_no_part_of_a_faint_scan_is_empty() -> None:
+    scan = faint(0.3, noise=False)
+    sparse = TrainingConfig(crop_frames=8, sparse_share=1.0)
+    for seed in range(30):
+        episode = training_episode(scan, sparse, np.random.default_rng(seed))
+        assert episode.crop.counts.any()
+        assert episode.held_out_scan.counts.any()
+
+
+def test_a_scan_that_is_too_faint_says_so() -> None:
+    scan = faint(1e-4, noise=False)
+    with pytest.raises(ScanDataError, match=r'0\.0000\d+ photons a frame|e-05 photons a frame'):
+        training_episode(scan, CONFIG, np.random.default_rng(0))

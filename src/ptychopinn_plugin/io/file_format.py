@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.measurement_domain import Domain
-from ptychopinn_plugin.io.npz_frames import AxisOrder
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.data import ComplexArray
 

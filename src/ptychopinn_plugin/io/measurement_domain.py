@@ -7,8 +7,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ptychopinn_plugin.io.npz_frames import StoredFrames
-from ptychopinn_plugin.scan.data import FloatArray
+from ptychopinn_plugin.scan.advice import UNDECIDED
+from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, FloatArray
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.photon_scale import PHOTON_TOLERANCE, photons_fit, visible_share
 
 Domain: TypeAlias = Literal['counts', 'amplitude']
 
@@ -51,7 +53,56 @@ def decide_domain(
         return 'counts', f'{key} holds counts: every value is a whole number'
     if ptychodus_export:
         return 'counts', f"{key} holds counts: 'bad_pixels' beside it marks an export of Ptychodus"
-    return 'amplitude', f'{key} holds amplitude: nothing in the file says otherwise'
+    return 'amplitude', f'{key} holds amplitude: {UNDECIDED}'
+
+
+def domain_of_photons(
+    frames: StoredFrames, probe: ComplexArray, mask: BoolArray | None
+) -> tuple[Domain, str] | None:
+    """Decide by the photons of the probe whether frames are counts or amplitudes.
+
+    Args:
+        frames: as stored, zero where masked.
+        probe: complex64 (modes, N, N), in any scale.
+        mask: bool (N, N), True where bad.
+
+    Returns:
+        The domain and the reason, where the probe has the photons of the one and, by far, not those
+        of the other; else None.
+    """
+    power = float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))
+    if not (np.isfinite(power) and power > 0):
+        return None
+    # Squares of counts that are whole numbers tell more than the scale of a probe.
+    first = frames.values[:1]
+    if are_whole_numbers(first * first):
+        return None
+    seen = 1.0 if mask is None else visible_share(probe, mask)
+    sums, squares = _mean_sums(frames.values)
+    photons: dict[Domain, float] = {'counts': sums, 'amplitude': squares}
+    near = [name for name, mean in photons.items() if photons_fit(power, seen, mean)]
+    far = [
+        name
+        for name, mean in photons.items()
+        if not photons_fit(power, seen, mean, PHOTON_TOLERANCE)
+    ]
+    if len(near) != 1 or len(far) != 1:
+        return None
+    (domain,) = near
+    key = repr(frames.key)
+    return domain, (
+        f'{key} holds {domain}: a frame then has {photons[domain]:.4g} photons and the probe '
+        f'{power:.4g}; as {far[0]} a frame would have {photons[far[0]]:.4g}'
+    )
+
+
+def _mean_sums(values: FloatArray) -> tuple[float, float]:
+    """Return the sum of a frame's values and that of their squares, means over the frames."""
+    sums = squares = 0.0
+    for _, some in frame_chunks(values):
+        sums += float(some.sum(dtype=np.float64))
+        squares += float(np.vdot(some, some))
+    return sums / max(len(values), 1), squares / max(len(values), 1)
 
 
 def negative_amplitudes(amplitude: FloatArray, key: str) -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.axis_order import AxisOrder, order_from_values
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
-
-AxisOrder: TypeAlias = Literal['nhw', 'hwn']
 
 # The canonical name first; `diff3d` is that of older files and of Ptychodus' exports.
 FRAME_KEYS = ('diffraction', 'diff3d')
@@ -28,12 +27,14 @@ class StoredFrames:
         key: name of the array that they were read from.
         dtype: of that array.
         whole_numbers: True where every finite value is one.
+        order: of the axes of that array.
     """
 
     values: FloatArray
     key: str
     dtype: np.dtype[Any]
     whole_numbers: bool
+    order: AxisOrder
 
 
 def frames_key(archive: NpzArchive) -> str:
@@ -87,7 +88,7 @@ def read_frames(
     for place, block in archive.blocks(key):
         stored_view[place] = _cast(block)
         whole = whole and _all_whole(block)
-    return StoredFrames(values, key, header.dtype, whole)
+    return StoredFrames(values, key, header.dtype, whole, order)
 
 
 def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray | None:
@@ -114,9 +115,18 @@ def _find_axis_order(
         )
         return 'nhw'
     if first == positions == last:
+        order = order_from_values(archive.blocks(key), header.shape)
+        if order is not None:
+            axis = 'first' if order == 'nhw' else 'last'
+            decisions.append(
+                f'{key!r} {header.shape} holds the frames on its {axis} axis: along the other end '
+                'the light varies as it does on a detector'
+            )
+            return order
         raise ScanDataError(
             [f'{key!r} has shape {header.shape} and there are {positions} positions, so either '
-             'end may be the frame axis; say which with load_scan(axis_order=...), nhw or hwn']
+             'end may be the frame axis, and the light does not tell; say which with '
+             'load_scan(axis_order=...), nhw or hwn']
         )  # fmt: skip
     if last == positions:
         decisions.append(

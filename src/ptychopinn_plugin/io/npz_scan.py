@@ -8,24 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from ptychopinn_plugin.io import npz_arrays, npz_scalars
+from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.file_format import ZeroFrequency
 from ptychopinn_plugin.io.measurement_domain import (
     Domain,
     are_whole_numbers,
     decide_domain,
+    domain_of_photons,
     negative_amplitudes,
     square_in_place,
 )
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.npz_estimates import read_estimates
 from ptychopinn_plugin.io.npz_frames import (
-    AxisOrder,
     StoredFrames,
     move_zero_frequency,
     read_frames,
 )
 from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
+from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.estimates import Estimates
@@ -78,7 +80,7 @@ def load_npz(
             return builder.build()
         if true_patches:
             builder.true_patches = builder.attempt(
-                read_true_patches, archive, stored.values.shape, axis_order, builder.decisions
+                read_true_patches, archive, stored.values.shape, stored.order, builder.decisions
             )
         builder.estimates = builder.attempt(read_estimates, archive) or builder.estimates
         metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
@@ -150,11 +152,14 @@ def _scale_counts(
 ) -> float:
     """Make the builder's counts photons and return the factor of their intensities."""
     declared, asked, export = origin
-    domain, reason = decide_domain(stored, declared, asked, export)
-    builder.decisions.append(reason)
     if builder.mask is not None:
         # Bad pixels may hold anything; they must not count as photons.
         stored.values[:, builder.mask] = 0
+    domain, reason = decide_domain(stored, declared, asked, export)
+    if UNDECIDED in reason and nphotons is None and builder.probe is not None:
+        domain, reason = domain_of_photons(stored, builder.probe, builder.mask) or (domain, reason)
+    builder.decisions.append(reason)
+    builder.mask_largest_values(stored.dtype)
     are_counts = domain == 'counts'
     if domain == 'amplitude':
         builder.faults += negative_amplitudes(stored.values, stored.key)
@@ -164,5 +169,6 @@ def _scale_counts(
             are_counts = True
             # Squares of float32 roots miss whole numbers by rounding.
             np.rint(stored.values, out=stored.values)
+            builder.mask_largest_values(stored.dtype)
             builder.decisions.append('the squares are whole numbers, so they are photon counts')
     return scale_to_photons(stored.values, photons, nphotons, are_counts, builder.decisions)

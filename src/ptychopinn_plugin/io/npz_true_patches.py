@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.npz_archive import NpzArchive
-from ptychopinn_plugin.io.npz_frames import AxisOrder
 from ptychopinn_plugin.scan.data import ComplexArray
 
 KEY = 'Y'
@@ -25,7 +25,7 @@ def read_true_patches(
     Args:
         archive: the open file.
         shape: (n, N, N), of the frames.
-        axis_order: of the frames, where it was given; for n = N it holds for `Y` too.
+        axis_order: of the frames in the file; for n = N it holds for `Y` too.
         decisions: how the array was interpreted is added here.
 
     Raises:

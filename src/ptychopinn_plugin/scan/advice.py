@@ -7,6 +7,7 @@ it as its flag.
 from __future__ import annotations
 
 from ptychopinn_plugin.scan.frame_outliers import list_numbers
+from ptychopinn_plugin.scan.photon_scale import RESCALED
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 
 FEW_PHOTONS = 1_000.0
@@ -19,6 +20,8 @@ NO_OVERLAP = 0.2
 LOW_CORRELATION = 0.5
 # A scan covers most of its bounding box, a ring or a diagonal line less.
 LOW_COVERAGE = 0.1
+# The reason of frames that are taken for amplitudes because nothing tells.
+UNDECIDED = 'nothing in the file says otherwise'
 # PtychoPINN divides its frames to a mean power of (N/2)^2, in float32.
 NORMALISATION_TOLERANCE = 1e-3
 
@@ -48,10 +51,16 @@ def _light_warnings(report: PreflightReport) -> list[str]:
             'has normalised, so their noise is not known; give the true number with '
             'load_scan(photons=...)'
         )
-    elif mean < NO_PHOTONS:
+    elif not report.whole_counts and mean < NO_PHOTONS:
         found.append(
             f'{mean:.3g} photons a frame look like normalised frames: give the true number with '
             'load_scan(photons=...)'
+        )
+    decisions = ' '.join(report.decisions)
+    if UNDECIDED in decisions and RESCALED in decisions:
+        found.append(
+            'the frames were taken for amplitudes, and the photons of the probe are far from those '
+            "of their squares: if they are intensities, read them with load_scan(domain='counts')"
         )
     if report.empty_frames:
         found.append(f'{report.empty_frames} frames hold no photon: was the shutter closed?')
@@ -115,7 +124,7 @@ def _overlap(report: PreflightReport) -> str:
 def _scan_notes(report: PreflightReport) -> list[str]:
     found = []
     mean = report.photons_per_frame.mean
-    if NO_PHOTONS <= mean < FEW_PHOTONS:
+    if mean < FEW_PHOTONS and (report.whole_counts or mean >= NO_PHOTONS):
         found.append(f'{mean:.3g} photons a frame are few: expect noise, and try a trained model')
     if max(report.scan_extent_px) >= 2 and NO_OVERLAP <= report.overlap < LOW_OVERLAP:
         found.append(_overlap(report))

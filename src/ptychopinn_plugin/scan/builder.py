@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from ptychopinn_plugin.scan.data import (
 )
 from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.frame_outliers import LEFT_OUT, frames_without_light, list_numbers
+from ptychopinn_plugin.scan.largest_values import mask_largest_values
 from ptychopinn_plugin.scan.photon_scale import match_probe
 from ptychopinn_plugin.scan.photons import frame_photons
 from ptychopinn_plugin.scan.plausibility import implausible
@@ -70,6 +71,17 @@ class ScanBuilder:
         except ScanDataError as error:
             self.faults += error.faults
             return None
+
+    def mask_largest_values(self, dtype: np.dtype[Any]) -> None:
+        """Mask pixels that hold the largest value of an integer; call it before scaling."""
+        if self.counts is None or self.counts.ndim != 3:
+            return
+        shape = self.counts.shape[1:]
+        mask = np.zeros(shape, dtype=np.bool_) if self.mask is None else self.mask
+        if mask.shape == shape:
+            found = self.attempt(mask_largest_values, self.counts, mask, dtype, self.decisions)
+            self.mask = mask if found is None else found
+            self.counts[:, self.mask] = 0
 
     def build(self, frame_factor: float = 1.0) -> ScanData:
         """Return the checked scan: masked pixels zero, the probe in photons.

@@ -22,6 +22,8 @@ PHOTON_TOLERANCE = 10.0
 PROBE_TOLERANCE = 3.0
 # The sample absorbs, so empty space is nearer to the brightest frames than to their mean.
 BRIGHT_PERCENTILE = 95.0
+# A decision of a probe whose own unit is none of photons has these words.
+RESCALED = 'it was scaled to'
 # With less of its light outside the mask, what is seen is light that the sample scattered.
 LEAST_VISIBLE = 0.1
 # A difference of shares that is not worth a word.
@@ -94,10 +96,10 @@ def match_probe(
     if not (np.isfinite(mean) and mean > 0 and np.isfinite(power) and power > 0):
         return probe
     seen = visible_share(probe, mask)
-    if _fits(power, seen, mean):
+    if photons_fit(power, seen, mean):
         return probe
     # A probe that fitted the stored frames is scaled as they were.
-    if _fits(power * factor, seen, mean):
+    if photons_fit(power * factor, seen, mean):
         decisions.append(f'the probe was scaled with the frames, to {power * factor:.4g} photons')
         return _scaled(probe, factor)
     bright = float(np.percentile(totals, BRIGHT_PERCENTILE))
@@ -106,14 +108,14 @@ def match_probe(
         decisions.append(
             f'the probe had sum |P|^2 = {power:.4g} where the frames have {mean:.4g} photons on '
             f'average; the mask hides {1 - seen:.1%} of its light, so the frames do not tell its '
-            f'photons: it was scaled to {bright:.4g}, and the amplitude of the object is relative'
+            f'photons: {RESCALED} {bright:.4g}, and the amplitude of the object is relative'
         )
         return _scaled(probe, bright / power)
     wanted = bright / seen
     hidden = f', {1 - seen:.1%} of them masked' if seen < 1 - NO_SHARE else ''
     decisions.append(
         f'the probe had sum |P|^2 = {power:.4g} where the frames have {mean:.4g} photons on '
-        f'average; it was scaled to {wanted:.4g}{hidden}, the brightest frames, so that empty '
+        f'average; {RESCALED} {wanted:.4g}{hidden}, the brightest frames, so that empty '
         'object is 1'
     )
     return _scaled(probe, wanted / power)
@@ -127,9 +129,16 @@ def visible_share(probe: ComplexArray, mask: BoolArray) -> float:
     return float(frame[~mask].sum() / frame.sum())
 
 
-def _fits(power: float, seen: float, mean: float) -> bool:
-    """Return whether the mean photons of frames are those of a probe behind a sample."""
-    return power * seen / PROBE_TOLERANCE <= mean <= power * PROBE_TOLERANCE
+def photons_fit(power: float, seen: float, mean: float, tolerance: float = PROBE_TOLERANCE) -> bool:
+    """Return whether frames have the photons of a probe behind a sample.
+
+    Args:
+        power: photons of the probe.
+        seen: share of them on pixels that are not masked.
+        mean: photons of the mean frame outside the mask.
+        tolerance: factor that the frames may be darker or brighter by.
+    """
+    return power * seen / tolerance <= mean <= power * tolerance
 
 
 def _differs(ratio: float, tolerance: float) -> bool:

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from ptychopinn_plugin.errors import PtychoPINNError
+
 Item = TypeVar('Item', covariant=True)
 
 
@@ -28,14 +30,22 @@ def prefetch(items: Items[Item], workers: int = 0) -> Generator[Item, None, None
         items: computes an item when it is indexed. Items hold more than tensors, so only their
             numbers pass through the pipeline.
         workers: threads that compute items, and items computed ahead; 0 counts as 1.
+
+    Raises:
+        PtychoPINNError: that of an item, when its turn comes.
     """
     threads = max(1, workers)
     source = [items]
     computed: dict[int, Item] = {}
+    failed: dict[int, PtychoPINNError] = {}
 
     def compute(index: np.int64) -> np.int64:
         if source:
-            computed[int(index)] = source[0][int(index)]
+            # TensorFlow would turn the error into one of its own, the message lost in a trace.
+            try:
+                computed[int(index)] = source[0][int(index)]
+            except PtychoPINNError as error:
+                failed[int(index)] = error
         return index
 
     # Only numbers pass through the pipeline; a GPU would gain nothing.
@@ -49,6 +59,8 @@ def prefetch(items: Items[Item], workers: int = 0) -> Generator[Item, None, None
         iterator = numbers.as_numpy_iterator()
     try:
         for index in iterator:
+            if int(index) in failed:
+                raise failed[int(index)]
             yield computed.pop(int(index))
     finally:
         # TensorFlow keeps `compute` as long as the process lives; it must not keep scans alive.

@@ -123,6 +123,8 @@ def scan_from_input(
     builder.counts = np.asarray(parameters.diffraction_patterns).astype(np.float32)
     if parameters.bad_pixels is not None:
         builder.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
+        builder.counts[:, builder.mask] = 0
+    builder.mask_largest_values(np.asarray(parameters.diffraction_patterns).dtype)
     if probe is None:
         builder.probe, builder.estimates = read_probes(
             product.probes, len(product.probe_positions), builder.decisions

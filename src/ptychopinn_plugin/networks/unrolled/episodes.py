@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.photons import mean_photons
@@ -35,6 +36,8 @@ HELD_OUT_SHARE = 1 / 3
 # not converged, the last one may get an object that has.
 MOST_PASSES = (4, 4, 12)
 FEWEST_FRAMES = 4
+# Crops that are drawn until one has photons to see and photons to hold out.
+TRIES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,13 +161,25 @@ def _episode(
     kept_frames: float,
     rng: np.random.Generator,
 ) -> Episode:
-    """Cut a crop of neighbouring frames and split its photons at random."""
-    chosen = _neighbours(scan.scan, frames, crop_frames, rng)
-    photons = np.rint(scan.scan.counts[chosen]).astype(np.int64)
-    seen = rng.binomial(photons, kept_photons)
-    count = len(chosen)
-    used = _draw(count, max(FEWEST_FRAMES, round(count * kept_frames)), rng)
-    held_out = _draw(count, max(FEWEST_FRAMES, round(count * HELD_OUT_SHARE)), rng)
+    """Cut a crop of neighbouring frames and split its photons at random.
+
+    Raises:
+        ScanDataError: the frames hold so few photons that parts of them hold none.
+    """
+    good = ~scan.scan.mask
+    for _ in range(TRIES):
+        chosen = _neighbours(scan.scan, frames, crop_frames, rng)
+        photons = _whole_photons(scan.scan.counts[chosen], rng)
+        seen = rng.binomial(photons, kept_photons)
+        count = len(chosen)
+        used = _draw(count, max(FEWEST_FRAMES, round(count * kept_frames)), rng)
+        held_out = _draw(count, max(FEWEST_FRAMES, round(count * HELD_OUT_SHARE)), rng)
+        if seen[used][:, good].any() and (photons - seen)[held_out][:, good].any():
+            break
+        # Where photons are few, an empty part tells nothing: more of them are kept next time.
+        kept_photons = min(2 * kept_photons, MOST_KEPT)
+    else:
+        raise _too_faint(scan.scan, len(used))
     placed, reference = _placed(scan, chosen)
     return Episode(
         crop=_part(placed, seen, used, kept_photons),
@@ -172,6 +187,30 @@ def _episode(
         reference=reference,
         passes=tuple(int(rng.integers(1, most + 1)) for most in MOST_PASSES),
         symmetries=tuple(int(rng.integers(8)) for _ in MOST_PASSES),
+    )
+
+
+def _whole_photons(
+    counts: npt.NDArray[np.float32], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return counts as whole photons; those that are none are rounded up or down by chance.
+
+    Rounded to the nearest, faint frames that are not whole numbers would lose all their light.
+    """
+    whole = np.floor(counts)
+    if not np.array_equal(whole, counts):
+        whole = np.floor(counts + rng.random(counts.shape))
+    return whole.astype(np.int64)
+
+
+def _too_faint(scan: ScanData, frames: int) -> ScanDataError:
+    return ScanDataError(
+        [
+            f'{mean_photons(scan):.3g} photons a frame are too few to train on: of {frames} frames '
+            'with half of their photons none was left; train on a brighter scan, the model then '
+            'works on fainter ones too'
+        ],
+        scan.source,
     )
 
 
