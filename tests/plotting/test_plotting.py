@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.quiver import Quiver
 from matplotlib_scalebar.scalebar import ScaleBar
 
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.physics.ambiguities import phase_ramp
 from ptychopinn_plugin.plotting import picture
-from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view, robust_range
+from ptychopinn_plugin.plotting.display import (
+    hue_and_brightness,
+    object_view,
+    position_moves,
+    robust_range,
+)
 from ptychopinn_plugin.plotting.figure import heading
-from ptychopinn_plugin.plotting.panels import draw_residual, draw_scale_bar
+from ptychopinn_plugin.plotting.panels import draw_coverage, draw_residual, draw_scale_bar
+from ptychopinn_plugin.scan import Estimates
 from tests.io.result_examples import known_reconstruction
 
 
@@ -161,3 +168,37 @@ def test_pyplot_is_left_alone(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, '-c', code], check=True, cwd=root)
+
+
+def test_arrows_show_how_positions_were_refined(tmp_path: Path) -> None:
+    _, reconstruction = known_reconstruction(origin=(-3, 4))
+    nominal = reconstruction.positions_px
+    offsets = np.random.default_rng(1).normal(0, 0.3, nominal.shape)
+    moved = dataclasses.replace(
+        reconstruction,
+        positions_px=nominal + offsets + 2,
+        estimates=Estimates(nominal_positions_px=nominal),
+    )
+    moves = position_moves(moved)
+    assert moves is not None
+    np.testing.assert_allclose(moves.nominal_px, nominal - [-3, 4])
+    np.testing.assert_allclose(moves.moved_px, offsets - offsets.mean(axis=0))
+    figure = Figure()
+    axes = figure.subplots()
+    draw_coverage(axes, moved)
+    (arrows,) = (one for one in axes.collections if isinstance(one, Quiver))
+    np.testing.assert_allclose(np.asarray(arrows.U, float), moves.magnified * moves.moved_px[:, 1])
+    np.testing.assert_allclose(np.asarray(arrows.V, float), moves.magnified * moves.moved_px[:, 0])
+    np.testing.assert_allclose(np.asarray(arrows.get_offsets()), moves.nominal_px[:, ::-1])
+    longest = moves.magnified * np.abs(moves.moved_px).max()
+    assert 0.01 < longest / np.ptp(nominal) < 0.5
+    assert f'{moves.magnified:g} x' in axes.get_title()
+    picture(moved, tmp_path / 'object.png')
+
+
+@pytest.mark.parametrize('known', [False, True])
+def test_positions_that_stayed_have_no_arrows(known: bool) -> None:
+    _, reconstruction = known_reconstruction()
+    nominal = reconstruction.positions_px + 0.25 if known else None
+    estimates = Estimates(nominal_positions_px=nominal)
+    assert position_moves(dataclasses.replace(reconstruction, estimates=estimates)) is None

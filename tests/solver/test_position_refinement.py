@@ -211,3 +211,32 @@ def test_off_adds_nothing_and_no_margin() -> None:
     assert off.problem.canvas.origin_px == (0, 0)
     first = np.asarray(_prepared(NumpyOps(), scan).problem.canvas.origin_px)
     assert (first < 0).all()
+
+
+def _affine_part(positions: Values, moves: Values) -> Values:
+    """Return the part of moves that is affine in the positions, without a common shift."""
+    centred = positions - positions.mean(axis=0)
+    fitted, *_ = np.linalg.lstsq(centred, moves - moves.mean(axis=0), rcond=None)
+    return np.asarray(centred @ fitted)
+
+
+@pytest.mark.parametrize('constraint', ['none', 'affine', 'no_affine'])
+def test_positions_move_as_they_may(ops: Ops, constraint: str) -> None:
+    known = _known()
+    # Errors of single frames that are not refined hide an affine change.
+    width_px = 0.05 if constraint == 'affine' else 0.3
+    offsets = _offsets(known.scan.frame_count, width_px)
+    centre = known.scan.positions_px.mean(axis=0)
+    wrong = with_positions(known.scan, lambda p: p + 0.02 * (p - centre)[:, ::-1] + offsets)
+    settings = {'update_positions': 'on', 'position_constraint': constraint}
+    solver = _at_truth(ops, dataclasses.replace(known, scan=wrong), **settings)
+    for _ in range(6):
+        solver.one_pass()
+    moves = solver.problem.positions_px - wrong.positions_px
+    affine = _affine_part(wrong.positions_px, moves)
+    single = moves - moves.mean(axis=0) - affine
+    assert bool(np.abs(affine).max() > 0.06) is (constraint != 'no_affine')
+    assert bool(single.std() > 0.1) is (constraint != 'affine')
+    remark = solver.remarks()[0]
+    assert ('scale' in remark) is (constraint != 'no_affine')
+    assert ('single frames' in remark) is (constraint != 'affine')

@@ -113,6 +113,13 @@ class InferenceConfig(GroupingConfig):
         'auto (only where the frames show that positions are wrong)',
         label='Update positions',
     )
+    position_constraint: Literal['none', 'affine', 'no_affine'] = setting(
+        'none',
+        'How refined positions may move: none, in any way; affine, all of them by one scale, '
+        'rotation, aspect and shear; no_affine, each for itself, without any of these in common',
+        advanced=True,
+        label='Constraint of the positions',
+    )
     total_variation: float = setting(
         0.0,
         "Weight of the object's total variation, 0 for none; 0.001 to 0.02 smooth more and more",

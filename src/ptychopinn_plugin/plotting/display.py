@@ -13,6 +13,12 @@ from ptychopinn_plugin.scan import Reconstruction
 
 COVERED = 0.02  # of the largest coverage; fainter pixels are mostly noise
 WELL_COVERED = 0.15
+# Shorter moves, object pixels, are rounding.
+LEAST_MOVE_PX = 1e-3
+# Largest length of a usual arrow, of the scanned field.
+ARROW_SHARE = 0.08
+MOST_ARROWS = 400
+MAGNIFICATIONS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 Image: TypeAlias = npt.NDArray[np.float64]
 MaskedImage: TypeAlias = 'np.ma.MaskedArray[tuple[int, ...], np.dtype[np.floating]]'
@@ -67,6 +73,39 @@ def object_view(reconstruction: Reconstruction) -> ObjectView:
             top + rows.start - 0.5,
         ),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PositionMoves:
+    """How positions were refined, but for what all of them have in common.
+
+    Attributes:
+        nominal_px: float64 (n, 2), (row, column), pixels of the canvas.
+        moved_px: float64 (n, 2), refined less nominal positions, their mean taken off.
+        magnified: how many times as long arrows are drawn.
+    """
+
+    nominal_px: npt.NDArray[np.float64]
+    moved_px: npt.NDArray[np.float64]
+    magnified: float
+
+
+def position_moves(reconstruction: Reconstruction) -> PositionMoves | None:
+    """Return how positions were refined, of so many as arrows can be told apart; None if not."""
+    nominal = reconstruction.estimates.nominal_positions_px
+    if nominal is None:
+        return None
+    moved = reconstruction.positions_px - nominal
+    moved = moved - moved.mean(axis=0)
+    length = float(np.sqrt(np.mean(np.sum(moved**2, axis=1))))
+    if length < LEAST_MOVE_PX:
+        return None
+    extent = float(np.ptp(nominal, axis=0).max())
+    longest = max(ARROW_SHARE * extent / length, 1.0)
+    magnified = max(factor for factor in MAGNIFICATIONS if factor <= longest)
+    every = -(-len(nominal) // MOST_ARROWS)
+    origin = np.asarray(reconstruction.origin_px)
+    return PositionMoves((nominal - origin)[::every], moved[::every], magnified)
 
 
 def robust_range(values: npt.NDArray[np.floating]) -> tuple[float, float]:

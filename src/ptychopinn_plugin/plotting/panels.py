@@ -11,12 +11,15 @@ from ptychopinn_plugin.plotting.display import (
     COVERED,
     MaskedImage,
     ObjectView,
+    PositionMoves,
     hue_and_brightness,
+    position_moves,
     robust_range,
 )
 from ptychopinn_plugin.scan import Reconstruction
 
 UNCOVERED = '#9a9a9a'
+ARROWS = '#d1495b'
 MODES_SHOWN = 4
 _STAGE_COLOURS = {'network': '#d1495b', 'solver': '#2e6f95'}
 
@@ -58,10 +61,30 @@ def draw_probe(axes: Axes, reconstruction: Reconstruction) -> None:
 
 
 def draw_coverage(axes: Axes, reconstruction: Reconstruction) -> None:
-    """Draw how much of the light each object pixel got."""
+    """Draw how much of the light each object pixel got, and how positions were refined."""
     coverage = np.ma.masked_less_equal(reconstruction.coverage, COVERED)
     _draw_image(axes, coverage, 'cividis', (0.0, robust_range(reconstruction.coverage)[1]), None)
-    axes.set_title(f'coverage\ngrey: below {COVERED:.0%}', fontsize='medium')
+    moves = position_moves(reconstruction)
+    if moves is not None:
+        draw_moves(axes, moves)
+    arrows = '' if moves is None else f', arrows: refined positions, {moves.magnified:g} x'
+    axes.set_title(f'coverage\ngrey: below {COVERED:.0%}{arrows}', fontsize='medium')
+
+
+def draw_moves(axes: Axes, moves: PositionMoves) -> None:
+    """Draw an arrow from each nominal position the way it was refined, magnified."""
+    (rows, columns), (down, right) = moves.nominal_px.T, moves.moved_px.T * moves.magnified
+    axes.quiver(
+        columns,
+        rows,
+        right,
+        down,
+        angles='xy',
+        scale_units='xy',
+        scale=1,
+        width=0.005,
+        color=ARROWS,
+    )
 
 
 def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:

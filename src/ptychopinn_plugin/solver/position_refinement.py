@@ -106,6 +106,8 @@ class PositionRefiner(Estimator):
 
     Attributes:
         mode: 'on', or 'auto' to move frames only where they show that positions are wrong.
+        constraint: 'affine' for one affine change of all positions alone, 'no_affine' for errors of
+            single frames alone, 'none' for both.
         active: whether positions are refined.
         reason: why, or why not, in a sentence.
         sigma_px: width of the errors of single frames, both axes together, object pixels.
@@ -115,6 +117,7 @@ class PositionRefiner(Estimator):
     """
 
     mode: Literal['auto', 'on'] = 'auto'
+    constraint: Literal['none', 'affine', 'no_affine'] = 'none'
     active: bool = False
     reason: str = f'positions are first looked at after pass {FIRST_PASS}'
     sigma_px: float = 0.0
@@ -143,22 +146,23 @@ class PositionRefiner(Estimator):
             return
         if affine is not None:
             self._move_all(solver, affine, look)
-        self._move_each(solver, look)
+        if self.constraint != 'affine':
+            self._move_each(solver, look)
         solver.problem.move_frames(self._positions(solver))
 
     def remarks(self) -> tuple[str, ...]:
         """Return the common change of the positions and the errors of single frames."""
         if not self.active:
             return ()
-        change = self.affine
-        common = (
-            f'scale {change.scale:.4f}, rotation {change.rotation_deg:+.2f} deg, '
-            f'aspect {change.aspect:+.4f}, shear {change.shear:+.4f}, '
-        )
-        return (
-            f'positions were refined: {common if change.matrix.any() else ""}'
-            f'errors of single frames {self.sigma_px:.2f} px',
-        )
+        change, parts = self.affine, []
+        if change.matrix.any():
+            parts.append(
+                f'scale {change.scale:.4f}, rotation {change.rotation_deg:+.2f} deg, '
+                f'aspect {change.aspect:+.4f}, shear {change.shear:+.4f}'
+            )
+        if self.constraint != 'affine':
+            parts.append(f'errors of single frames {self.sigma_px:.2f} px')
+        return (f'positions were refined: {", ".join(parts) or "no affine change was found"}',)
 
     def _is_due(self, passes: int) -> bool:
         if self.active or self.mode == 'on':
@@ -168,12 +172,13 @@ class PositionRefiner(Estimator):
 
     def _is_affine_due(self, passes: int) -> bool:
         """Return whether the affine change still moved, or may not have shown yet."""
-        return self._affine_moves or passes in LOOKS
+        return self.constraint != 'no_affine' and (self._affine_moves or passes in LOOKS)
 
     def _decide(self, look: _Look, passes: int) -> None:
         """Start where positions, and not something else, explain the misfit."""
         enough = FIRST_FRAME_SHARE if passes == FIRST_PASS else FRAME_SHARE
-        single = self.frame_share > enough and look.is_clear()
+        moves = self.constraint != 'affine'
+        single = moves and self.frame_share > enough and look.is_clear()
         self.active = self.mode == 'on' or single or self._affine_seen
         if self.mode == 'on':
             self.reason = 'positions are refined as asked'

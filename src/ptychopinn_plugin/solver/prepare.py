@@ -146,7 +146,8 @@ def _estimators(inference: InferenceConfig, given_modes: int, known: Estimates) 
         selects = inference.auto and not varies
         found.append(DriftEstimator(inference.opr_modes, selects=selects, active=varies))
     if inference.update_positions != 'off':
-        found.append(PositionRefiner(inference.update_positions))
+        constraint = inference.position_constraint
+        found.append(PositionRefiner(inference.update_positions, constraint))
     if inference.update_probe == 'on':
         found += [LatticeGauge(), ProbeTilt(), ModeOrder()]
     return found
