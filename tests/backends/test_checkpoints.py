@@ -13,7 +13,7 @@ import pytest
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks import checkpoint_files
-from ptychopinn_plugin.networks.checkpoint_files import write_checkpoint
+from ptychopinn_plugin.networks.checkpoint_files import prepare_folder, write_checkpoint
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import unrolled_schedule
 from ptychopinn_plugin.networks.model_manifest import build_manifest
@@ -129,3 +129,17 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning(
     ]
     assert [path.name for path in last.parent.iterdir()] == ['last.ckpt']
     assert last.read_bytes() == b'first'
+
+
+def test_checkpoints_of_an_earlier_training_are_set_aside(tmp_path: Path) -> None:
+    folder = tmp_path / 'a' / 'm-training'
+    prepare_folder(folder, resume=False)
+    for name in ('last.ckpt', 'best-00017.safetensors', 'metrics.csv', 'best-of-all.ckpt'):
+        (folder / name).touch()
+    prepare_folder(folder, resume=True)
+    assert (folder / 'last.ckpt').exists()
+    prepare_folder(folder, resume=False)
+    (earlier,) = folder.glob('earlier-*')
+    assert {path.name for path in earlier.iterdir()} == {'last.ckpt', 'best-00017.safetensors'}
+    assert (folder / 'metrics.csv').exists()
+    assert (folder / 'best-of-all.ckpt').exists()

@@ -14,7 +14,7 @@ from ptychopinn_plugin.config import ModelConfig
 BACKENDS = Path(ptychopinn_plugin.backends.__file__).parent
 # Files that only one backend needs.
 EXTRA_FILES = {
-    'pytorch': {'lightning_module.py'},
+    'pytorch': {'lightning_module.py', 'loader_processes.py'},
     'tensorflow': {'prefetch.py', 'quiet_import.py', 'signatures.py', 'xla.py'},
 }
 # Public names that only one backend needs, by file; Lightning does what the others do by hand.
@@ -25,11 +25,13 @@ EXTRA_NAMES = {
         'ops.py': {'TorchOps'},
         'devices.py': {'check_device_count'},
         'checkpoint.py': {
-            'checkpoint_callbacks',
+            'CheckpointEveryEpoch',
+            'CheckpointFiles',
             'find_checkpoint',
             'history_state',
             'restore_history',
         },
+        'loggers.py': {'CsvLosses'},
         'optimizer.py': {'UNDECAYED'},
         'training_loop.py': {'HistoryCallback', 'quiet_lightning'},
         # Keras' layers stay in dictionaries, for their names to be those of a model file.

@@ -2,9 +2,10 @@
 
 import json
 import logging
+import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig
+from ptychopinn_plugin.errors import PatchError
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.io.scan_files import load_scan
@@ -177,8 +179,8 @@ def test_quiet_leaves_the_results_alone_on_standard_output(run: Run) -> None:
 def test_a_full_disk_fails_without_leaving_half_a_file(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(target: Path, **_members: object) -> None:
-        target.write_bytes(b'half')
+    def full_disk(target: IO[bytes], **_members: object) -> None:
+        target.write(b'half')
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(np, 'savez', full_disk)
@@ -188,12 +190,13 @@ def test_a_full_disk_fails_without_leaving_half_a_file(
     assert names(folder) == ['scan.npz']
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_keeps_the_best_model(
-    run: Run, folder: Path, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def press(self: CommandMonitor, progress: Progress) -> None:
         if progress.step == 2:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     monkeypatch.setattr(CommandMonitor, 'on_progress', press)
     shown = run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 50)
@@ -232,11 +235,35 @@ def test_a_second_interrupt_stops_at_once(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_handler_of_ctrl_c_is_put_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_the_handlers_are_put_back(number: int) -> None:
+    before = signal.getsignal(number)
     with on_interrupt(lambda: None):
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+        assert signal.getsignal(number) is not before
+    assert signal.getsignal(number) is before
+
+
+def test_an_earlier_model_is_kept_under_its_date(run: Run, folder: Path) -> None:
+    words = ('train', 'scan.npz', '--model', 'm.safetensors')
+    assert run(*words, '--epochs', 2).code == 0
+    os.utime(folder / 'm.safetensors', (1_700_000_000, 1_700_000_000))
+    shown = run(*words, '--epochs', 3)
+    (kept,) = (name for name in names(folder) if name.startswith('m-2023'))
+    assert f'm.safetensors held an earlier model, which is now {kept}' in shown.err
+    assert len(load_model(folder / kept).losses) == 2
+    assert len(load_model(folder / 'm.safetensors').losses) == 3
+
+
+def test_frames_that_fill_no_group_are_bad_input(
+    run: Run, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_values: object, **_options: object) -> None:
+        raise PatchError('groups of 4 frames need 4 sampled frames or more, got 3')
+
+    monkeypatch.setattr(fake_engine, 'fit', fit)
+    shown = run('train', 'scan.npz', '--model', 'm.safetensors')
+    assert shown.code == 2
+    assert 'groups of 4 frames' in shown.err
 
 
 def test_demo_goes_the_whole_way(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

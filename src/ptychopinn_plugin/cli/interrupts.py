@@ -1,4 +1,4 @@
-"""Ctrl-C asks a job to stop; a second one stops it at once."""
+"""Ctrl-C and SIGTERM ask a job to stop; a second one stops it at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import FrameType
 
 @contextlib.contextmanager
 def on_interrupt(request_stop: Callable[[], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request, so that a job can hand over what it has.
+    """Turn the first Ctrl-C or SIGTERM into a request, so that a job can hand over what it has.
 
-    The second one is a KeyboardInterrupt.
+    The second one is a KeyboardInterrupt. Batch systems end jobs by SIGTERM.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     pressed = 0
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -29,12 +29,14 @@ def on_interrupt(request_stop: Callable[[], None]) -> Iterator[None]:
             raise KeyboardInterrupt
         request_stop()
 
-    signal.signal(signal.SIGINT, handle)
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield
     except SystemExit as error:
-        if pressed > 1:  # Lightning ends the process in place of the interrupt
+        if pressed:  # Lightning ends the process in place of the interrupt
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

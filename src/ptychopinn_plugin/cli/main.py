@@ -29,6 +29,7 @@ _BAD_INPUT = (
     errors.ConfigError,
     errors.ModelFileError,
     errors.ModelMismatchError,
+    errors.PatchError,
     errors.ResultFileError,
     errors.ScanDataError,
     errors.UnknownBackendError,

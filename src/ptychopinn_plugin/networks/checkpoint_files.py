@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,9 @@ from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.networks.history import TrainingHistory
 
 logger = logging.getLogger(__name__)
+
+# Of the last epoch and of the best ones, as either backend names them.
+_NAMES = re.compile(r'(last|best-\d{5})\.(ckpt|safetensors)')
 
 
 def write_checkpoint(
@@ -50,3 +55,43 @@ def _keep_best(last: Path, history: TrainingHistory, top: int) -> None:
     for path in last.parent.glob(f'best-*{last.suffix}'):
         if path.name not in kept:
             path.unlink()
+
+
+def prepare_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder of a training.
+
+    The checkpoints of an earlier training go into a dated folder below, unless it is resumed: old
+    ones of the best epochs would otherwise stay among the new ones.
+
+    Args:
+        folder: of the training; it need not be there.
+        resume: whether the training goes on from its last checkpoint.
+
+    Raises:
+        OutputError: it cannot be made, or the checkpoints cannot be moved.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'the folder {folder} cannot be made: {error.strerror}') from error
+    if not resume:
+        _set_aside_checkpoints(folder)
+
+
+def _set_aside_checkpoints(folder: Path) -> None:
+    """Move the checkpoints of an earlier training into a dated folder below theirs."""
+    found = [path for path in folder.glob('*') if _NAMES.fullmatch(path.name)]
+    if not found:
+        return
+    newest = datetime.fromtimestamp(max(path.stat().st_mtime for path in found))
+    earlier = folder / f'earlier-{newest:%Y%m%d-%H%M%S}'
+    try:
+        earlier.mkdir(exist_ok=True)
+        for path in found:
+            path.replace(earlier / path.name)
+    except OSError as error:
+        raise OutputError(
+            f'the checkpoints of an earlier training cannot be moved to {earlier}: '
+            f'{error.strerror}; choose another name for the model'
+        ) from error
+    logger.info('The checkpoints of an earlier training are in %s now', earlier)

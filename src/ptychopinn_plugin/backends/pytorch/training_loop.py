@@ -12,6 +12,7 @@ from typing import Any, cast
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ptychopinn_plugin.backends.pytorch.checkpoint import (
     CheckpointEveryEpoch,
@@ -22,9 +23,11 @@ from ptychopinn_plugin.backends.pytorch.checkpoint import (
 )
 from ptychopinn_plugin.backends.pytorch.devices import check_device_count
 from ptychopinn_plugin.backends.pytorch.lightning_module import Training
+from ptychopinn_plugin.backends.pytorch.loader_processes import check_main_guard
 from ptychopinn_plugin.backends.pytorch.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.networks.checkpoint_files import prepare_folder
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 
@@ -100,13 +103,15 @@ def run_training(
         Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
         CollapseError: the network has collapsed to a state without useful gradients.
+        ConfigError: loader processes would run the user's script again.
     """
     check_device_count(execution, device)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    check_main_guard(execution.num_workers)
     callback = HistoryCallback(history, training.schedule, execution.early_stop_patience)
     with quiet_lightning():
         trainer = _build_trainer(callback, execution, device, folder)
+        if folder is not None and trainer.is_global_zero:
+            prepare_folder(folder, resume=resume)
         try:
             trainer.fit(
                 training,
@@ -117,6 +122,10 @@ def run_training(
         except Cancelled:
             # A stopped training gives its best model so far.
             if history.weights is None:
+                raise
+        except SIGTERMException:
+            # Lightning's own handler comes first; whoever asked for the stop wants the model.
+            if not history.monitor.should_stop():
                 raise
         except OSError as error:
             # A full disk costs the rest of the training, not what it has learned.

@@ -14,6 +14,7 @@ from ptychopinn_plugin.backends.tensorflow.checkpoint import (
 from ptychopinn_plugin.backends.tensorflow.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.networks.checkpoint_files import prepare_folder
 from ptychopinn_plugin.networks.history import TrainingHistory
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def run_training(
     """
     first = load_checkpoint(folder, training, history) if resume else 0
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        prepare_folder(folder, resume=resume)
     log = build_logger(execution, folder)
     try:
         for epoch in range(first, history.config.epochs):
