@@ -95,6 +95,14 @@ class CollapseError(PtychoPINNError, RuntimeError):
     """A training went to a state that it cannot learn from, and was stopped."""
 
 
+class DivergenceError(CollapseError):
+    """The loss of a training is not finite any more."""
+
+
+class OutOfMemoryError(PtychoPINNError, MemoryError):
+    """The device has too little memory, also for small batches."""
+
+
 class WorkerError(PtychoPINNError, RuntimeError):
     """The worker process could not be started, or failed in a way that it did not expect."""
 

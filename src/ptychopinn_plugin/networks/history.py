@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,9 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.errors import Cancelled, DivergenceError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.weight_arrays import Weights
+
+logger = logging.getLogger(__name__)
 
 # An episode's loss falls below 0 where an object fits held-out frames better than the reference
 # does; reported losses stay positive, for logarithmic axes.
@@ -63,7 +67,11 @@ class TrainingHistory:
             epoch: its number from 0.
             index: of the episode or batch within the epoch, from 0.
             loss: of the step.
+
+        Raises:
+            DivergenceError: the loss is not finite.
         """
+        _check_finite(loss, f'the loss of step {index + 1} of epoch {epoch + 1}')
         self._report(epoch * self.steps_per_epoch + index + 1, loss, None)
 
     def add_epoch(
@@ -80,7 +88,11 @@ class TrainingHistory:
             losses: of its steps.
             validation_loss: on held-out frames.
             weights: returns copies of all arrays of the model file; called for a better epoch only.
+
+        Raises:
+            DivergenceError: the validation loss is not finite; the epoch is not added.
         """
+        _check_finite(validation_loss, f'the validation loss of epoch {epoch + 1}')
         loss = float(np.mean(losses)) if losses else math.nan
         self.losses.append((max(loss, LEAST_LOSS), max(validation_loss, LEAST_LOSS)))
         # Compared before the losses are held above LEAST_LOSS: below it, less is still better.
@@ -112,8 +124,29 @@ class TrainingHistory:
         manifest = self.manifest.model_copy(update={'weights_fingerprint': fingerprint})
         return dataclasses.replace(model, manifest=manifest)
 
+    def keep_best(self, stop: Exception) -> None:
+        """Let a training that ended early give its best model so far.
+
+        Args:
+            stop: why it ended; raised where no epoch was done. All but a request is logged.
+        """
+        if self.weights is None:
+            raise stop
+        if not isinstance(stop, Cancelled):
+            best = self.rank_epochs()[0] + 1
+            logger.warning('%s. The training ends here; the model is that of epoch %d', stop, best)
+
     def _report(self, step: int, loss: float, validation_loss: float | None) -> None:
         total = self.steps_per_epoch * self.config.epochs
         seconds = time.perf_counter() - self.started
         loss = max(loss, LEAST_LOSS)
         self.monitor.on_progress(Progress('train', step, total, loss, validation_loss, seconds))
+
+
+def _check_finite(loss: float, name: str) -> None:
+    """Refuse a loss after which every weight would be lost."""
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f'{name} is not finite ({loss}); lower learning_rate (a tenth of it) and keep '
+            'gradient_clip_val at 1'
+        )

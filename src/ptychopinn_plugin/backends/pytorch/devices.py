@@ -61,6 +61,18 @@ def check_device_count(execution: ExecutionConfig, device: torch.device) -> None
         )
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error of PyTorch or NumPy means that memory ran out.
+
+    PyTorch has a class for it on CUDA devices only; elsewhere it raises a RuntimeError.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    signs = ("can't allocate memory", 'out of memory', 'alloc_failed')
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+
+
 @contextmanager
 def computing(execution: ExecutionConfig) -> Iterator[None]:
     """Compute with the config's threads and determinism; restore the former settings afterwards."""

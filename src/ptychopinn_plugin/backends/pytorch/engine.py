@@ -7,8 +7,17 @@ from pathlib import Path
 
 import torch
 
+from ptychopinn_plugin.backends.out_of_memory import (
+    divide_inference,
+    divide_training,
+    halving_batches,
+)
 from ptychopinn_plugin.backends.pytorch.cnn_inference import CnnInference
-from ptychopinn_plugin.backends.pytorch.devices import computing, select_device
+from ptychopinn_plugin.backends.pytorch.devices import (
+    computing,
+    is_out_of_memory,
+    select_device,
+)
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.unrolled_inference import UnrolledInference
 from ptychopinn_plugin.config import (
@@ -20,6 +29,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
@@ -41,6 +51,7 @@ class PyTorchEngine:
     def configure(self, execution: ExecutionConfig) -> None:
         """Use another config of this backend from the next call on."""
         self.ops = TorchOps(select_device(execution))
+        self._batch_pixels = self.ops.batch_pixels
         self.execution = execution
 
     def close(self) -> None:
@@ -58,13 +69,21 @@ class PyTorchEngine:
         Raises:
             ModelMismatchError: the model's weights are not those of its network.
             ReconstructionError: the numbers did not stay finite.
+            OutOfMemoryError: memory ran out also with batches an eighth as large.
             Cancelled: the monitor asked for a stop.
         """
-        with computing(self.execution), torch.no_grad():
+
+        def run(divisor: int) -> Reconstruction:
+            self.ops.batch_pixels = self._batch_pixels // divisor
             if model is None:
                 return run_reconstruction(self.ops, scan, inference, monitor, backend=self.backend)
             network = INFERENCES[model.manifest.model.architecture](self.ops, model)
-            return network.reconstruct(scan, inference, self.execution, monitor)
+            size = automatic_batch_size(scan.frame_size)
+            execution = divide_inference(self.execution, size, divisor)
+            return network.reconstruct(scan, inference, execution, monitor)
+
+        with computing(self.execution), torch.no_grad():
+            return halving_batches(run, is_out_of_memory)
 
     def fit(
         self,
@@ -90,13 +109,20 @@ class PyTorchEngine:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
             CollapseError: the network has collapsed to a state without useful gradients.
+            DivergenceError: the loss was not finite before the first epoch was done.
+            OutOfMemoryError: memory ran out also with batches an eighth as large.
         """
         # Lightning is needed here only, and takes longer to import than a small reconstruction.
         from ptychopinn_plugin.backends.pytorch.fit import FITS
 
+        def run(divisor: int) -> TrainedModel:
+            self.ops.batch_pixels = self._batch_pixels // divisor
+            torch.manual_seed(training.seed)
+            smaller = divide_training(training, divisor)
+            return FITS[model.architecture](
+                scans, model, smaller, self.execution, monitor, self.ops, folder, resume=resume
+            )
+
         # Fresh weights and Lightning draw from PyTorch's global stream: the user's is kept.
         with computing(self.execution), torch.random.fork_rng():
-            torch.manual_seed(training.seed)
-            return FITS[model.architecture](
-                scans, model, training, self.execution, monitor, self.ops, folder, resume=resume
-            )
+            return halving_batches(run, is_out_of_memory)

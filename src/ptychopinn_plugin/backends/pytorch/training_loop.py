@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ptychopinn_plugin.backends.out_of_memory import out_of_memory
 from ptychopinn_plugin.backends.pytorch.checkpoint import (
     CheckpointEveryEpoch,
     CheckpointFiles,
@@ -21,17 +22,15 @@ from ptychopinn_plugin.backends.pytorch.checkpoint import (
     history_state,
     restore_history,
 )
-from ptychopinn_plugin.backends.pytorch.devices import check_device_count
+from ptychopinn_plugin.backends.pytorch.devices import check_device_count, is_out_of_memory
 from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.backends.pytorch.loader_processes import check_main_guard
 from ptychopinn_plugin.backends.pytorch.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.errors import Cancelled, DivergenceError
 from ptychopinn_plugin.networks.checkpoint_files import prepare_folder
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
-
-logger = logging.getLogger(__name__)
 
 
 class HistoryCallback(Callback):
@@ -104,6 +103,7 @@ def run_training(
         CheckpointError: there is no checkpoint to resume, or it does not fit.
         CollapseError: the network has collapsed to a state without useful gradients.
         ConfigError: loader processes would run the user's script again.
+        DivergenceError: the loss was not finite before the first epoch was done.
     """
     check_device_count(execution, device)
     check_main_guard(execution.num_workers)
@@ -119,19 +119,17 @@ def run_training(
                 # So that a checkpoint cannot run code.
                 weights_only=True,
             )
-        except Cancelled:
-            # A stopped training gives its best model so far.
-            if history.weights is None:
-                raise
         except SIGTERMException:
             # Lightning's own handler comes first; whoever asked for the stop wants the model.
             if not history.monitor.should_stop():
                 raise
-        except OSError as error:
+        except (Cancelled, DivergenceError, OSError) as stop:
             # A full disk costs the rest of the training, not what it has learned.
-            if history.weights is None:
+            history.keep_best(stop)
+        except (RuntimeError, MemoryError) as error:
+            if history.weights is None or not is_out_of_memory(error):
                 raise
-            logger.warning('the training ends with its best model so far: %s', error)
+            history.keep_best(out_of_memory(error))
     if history.weights is None:
         raise Cancelled('the training ended before its first epoch was done')
 

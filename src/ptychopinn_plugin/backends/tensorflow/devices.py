@@ -58,6 +58,11 @@ def configure_runtime(execution: ExecutionConfig) -> None:
         logger.warning('TensorFlow is already at work with other settings: %s', error)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error of TensorFlow or NumPy means that memory ran out."""
+    return isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+
+
 @contextmanager
 def computing(device: str) -> Iterator[None]:
     """Compute on a device, without TensorFlow's advice about tracing."""

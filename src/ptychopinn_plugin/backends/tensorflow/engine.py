@@ -6,10 +6,16 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from ptychopinn_plugin.backends.out_of_memory import (
+    divide_inference,
+    divide_training,
+    halving_batches,
+)
 from ptychopinn_plugin.backends.tensorflow.cnn_inference import CnnInference
 from ptychopinn_plugin.backends.tensorflow.devices import (
     computing,
     configure_runtime,
+    is_out_of_memory,
     select_device,
 )
 from ptychopinn_plugin.backends.tensorflow.fit import FITS
@@ -24,6 +30,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
@@ -54,6 +61,7 @@ class TensorFlowEngine:
         configure_runtime(execution)
         self.execution = execution
         self.ops = TensorFlowOps(device, fused=True)
+        self._batch_pixels = self.ops.batch_pixels
         self._network = None
 
     def close(self) -> None:
@@ -71,16 +79,20 @@ class TensorFlowEngine:
         Raises:
             ModelMismatchError: the model's weights are not those of its network.
             ReconstructionError: the numbers did not stay finite.
+            OutOfMemoryError: memory ran out also with batches an eighth as large.
             Cancelled: the monitor asked for a stop.
         """
-        with computing(self.ops.device):
+
+        def run(divisor: int) -> Reconstruction:
+            self.ops.batch_pixels = self._batch_pixels // divisor
             if model is None:
-                result = run_reconstruction(
-                    self.ops, scan, inference, monitor, backend=self.backend
-                )
-            else:
-                network = self._load(model)
-                result = network.reconstruct(scan, inference, self.execution, monitor)
+                return run_reconstruction(self.ops, scan, inference, monitor, backend=self.backend)
+            size = automatic_batch_size(scan.frame_size)
+            execution = divide_inference(self.execution, size, divisor)
+            return self._load(model).reconstruct(scan, inference, execution, monitor)
+
+        with computing(self.ops.device):
+            result = halving_batches(run, is_out_of_memory)
         logger.debug('Traced so far by TensorFlow: %s', self.traces())
         return result
 
@@ -108,11 +120,19 @@ class TensorFlowEngine:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
             CollapseError: the network has collapsed to a state without useful gradients.
+            DivergenceError: the loss was not finite before the first epoch was done.
+            OutOfMemoryError: memory ran out also with batches an eighth as large.
         """
-        with computing(self.ops.device):
+
+        def run(divisor: int) -> TrainedModel:
+            self.ops.batch_pixels = self._batch_pixels // divisor
+            smaller = divide_training(training, divisor)
             return FITS[model.architecture](
-                scans, model, training, self.execution, monitor, self.ops, folder, resume=resume
+                scans, model, smaller, self.execution, monitor, self.ops, folder, resume=resume
             )
+
+        with computing(self.ops.device):
+            return halving_batches(run, is_out_of_memory)
 
     def traces(self) -> dict[str, int]:
         """Return how many times each function that reconstructs was traced so far, by its name."""

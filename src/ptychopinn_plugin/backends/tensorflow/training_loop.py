@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Protocol
 
+import tensorflow as tf
+
+from ptychopinn_plugin.backends.out_of_memory import out_of_memory
 from ptychopinn_plugin.backends.tensorflow.checkpoint import (
     TrainingState,
     load_checkpoint,
@@ -13,11 +15,9 @@ from ptychopinn_plugin.backends.tensorflow.checkpoint import (
 )
 from ptychopinn_plugin.backends.tensorflow.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.errors import Cancelled, DivergenceError
 from ptychopinn_plugin.networks.checkpoint_files import prepare_folder
 from ptychopinn_plugin.networks.history import TrainingHistory
-
-logger = logging.getLogger(__name__)
 
 
 class Training(TrainingState, Protocol):
@@ -48,6 +48,7 @@ def run_training(
         Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
         CollapseError: the network has collapsed to a state without useful gradients.
+        DivergenceError: the loss was not finite before the first epoch was done.
     """
     first = load_checkpoint(folder, training, history) if resume else 0
     if folder is not None:
@@ -62,14 +63,12 @@ def run_training(
                 save_checkpoint(folder, training, history, execution.checkpoint_save_top_k)
             if history.epochs_without_improvement() >= execution.early_stop_patience:
                 break
-    except Cancelled:
-        # A stopped training gives its best model so far.
-        if history.weights is None:
-            raise
-    except OSError as error:
+    except (Cancelled, DivergenceError, OSError) as stop:
         # A full disk costs the rest of the training, not what it has learned.
+        history.keep_best(stop)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         if history.weights is None:
             raise
-        logger.warning('the training ends with its best model so far: %s', error)
+        history.keep_best(out_of_memory(error))
     if history.weights is None:
         raise Cancelled('the training ended before its first epoch was done')

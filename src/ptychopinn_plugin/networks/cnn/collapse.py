@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.errors import CollapseError
+from ptychopinn_plugin.errors import CollapseError, DivergenceError
 
 # Patches that explain the frames spread at least as far as the frames (see `frame_spread`); at a
 # tenth of that they explain a hundredth of what differs between the frames.
@@ -97,11 +97,12 @@ class CollapseDetector:
 
         Raises:
             CollapseError: with what was found and what to do.
+            DivergenceError: the network gives values that are not finite.
         """
         self._epochs += 1
         values = (indicators.spread, indicators.dead, indicators.counts_ratio or 0.0)
         if not all(math.isfinite(value) for value in values):
-            raise CollapseError(
+            raise DivergenceError(
                 f'the training was stopped after epoch {self._epochs}: the network gives values '
                 f'that are not finite. Try this: {_SMALLER_STEPS}; keep gradient_clip_val at 1'
             )

@@ -109,11 +109,16 @@ def reconstruct_with_network(
     return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
 
+def automatic_batch_size(frame_size: int) -> int:
+    """Return how many groups a batch has where the user gives no number."""
+    return max(1, BATCH_PIXELS // frame_size**2)
+
+
 def inference_batches(
     grouped: GroupedScan, groups: npt.NDArray[np.int64], batch_size: int
 ) -> BatchSequence:
     """Return the batches of all groups, int64 (groups, C); a batch size of 0 is automatic."""
-    size = batch_size or max(1, BATCH_PIXELS // grouped.scan.frame_size**2)
+    size = batch_size or automatic_batch_size(grouped.scan.frame_size)
     batches = batch_groups(grouped, groups, size, np.random.RandomState(0))
     return BatchSequence([grouped], [(0, batch) for batch in batches])
 
