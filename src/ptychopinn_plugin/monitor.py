@@ -61,8 +61,8 @@ class Monitor:
         """Receive the best model of the training so far."""
 
 
-class BestModelMonitor(Monitor):
-    """Keeps the best model of a training, also if the training fails; forwards every call.
+class ForwardingMonitor(Monitor):
+    """Forwards every call; base of monitors that change some of them.
 
     Args:
         monitor: receives every call.
@@ -70,6 +70,61 @@ class BestModelMonitor(Monitor):
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+
+    def on_progress(self, progress: Progress) -> None:
+        """Forward."""
+        self._monitor.on_progress(progress)
+
+    def should_stop(self) -> bool:
+        """Forward."""
+        return self._monitor.should_stop()
+
+    def wants_preview(self) -> bool:
+        """Forward."""
+        return self._monitor.wants_preview()
+
+    def on_preview(self, reconstruction: Reconstruction) -> None:
+        """Forward."""
+        self._monitor.on_preview(reconstruction)
+
+    def wants_models(self) -> bool:
+        """Forward."""
+        return self._monitor.wants_models()
+
+    def on_better_model(self, model: TrainedModel) -> None:
+        """Forward."""
+        self._monitor.on_better_model(model)
+
+
+class PartMonitor(ForwardingMonitor):
+    """Counts the steps of one part of a job among those of the whole.
+
+    Args:
+        monitor: receives every call.
+        before: steps of the parts before.
+        after: steps planned for the parts that follow.
+    """
+
+    def __init__(self, monitor: Monitor, *, before: int = 0, after: int = 0) -> None:
+        super().__init__(monitor)
+        self._before = before
+        self._after = after
+
+    def on_progress(self, progress: Progress) -> None:
+        """Forward a step with its number among all steps."""
+        step, total = self._before + progress.step, self._before + progress.total + self._after
+        self._monitor.on_progress(dataclasses.replace(progress, step=step, total=total))
+
+
+class BestModelMonitor(ForwardingMonitor):
+    """Keeps the best model of a training, also if the training fails; forwards every call.
+
+    Args:
+        monitor: receives every call.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        super().__init__(monitor)
         self._model: TrainedModel | None = None
         # (training, validation) of the epochs after the one that gave the best model.
         self._later_losses: list[tuple[float, float]] = []
@@ -87,18 +142,6 @@ class BestModelMonitor(Monitor):
         if progress.validation_loss is not None:
             self._later_losses.append((progress.loss, progress.validation_loss))
         self._monitor.on_progress(progress)
-
-    def should_stop(self) -> bool:
-        """Forward."""
-        return self._monitor.should_stop()
-
-    def wants_preview(self) -> bool:
-        """Forward."""
-        return self._monitor.wants_preview()
-
-    def on_preview(self, reconstruction: Reconstruction) -> None:
-        """Forward."""
-        self._monitor.on_preview(reconstruction)
 
     def wants_models(self) -> bool:
         """Return True."""

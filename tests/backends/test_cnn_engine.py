@@ -106,10 +106,12 @@ def test_the_network_reports_progress_and_physics_may_follow(
     recorder.received = []
     plain = engine.reconstruct(scan, InferenceConfig(), model, Monitor())
     refined = engine.reconstruct(scan, InferenceConfig(cnn_refine_iterations=3), model, recorder)
-    assert refined.stages == ('network', *['solver'] * 4)
+    assert refined.stages == ('network', *['solver'] * 3)
     assert refined.residual[0] == pytest.approx(plain.residual[0], rel=1e-4)
     assert refined.residual[-1] < 0.5 * plain.residual[-1]
     assert [one.stage for one in recorder.received] == ['network', 'solver', 'solver', 'solver']
+    # One count over both parts: progress never goes back.
+    assert [(one.step, one.total) for one in recorder.received] == [(n, 4) for n in range(1, 5)]
     assert recorder.received[0].loss > 0
 
 

@@ -148,4 +148,4 @@ def test_the_best_checkpoints_are_kept(scan: ScanData, tmp_path: Path) -> None:
         history.losses.append((0.1, validation))
         save_checkpoint(tmp_path, training, history, 2)
     found = sorted(path.name for path in tmp_path.iterdir())
-    assert found == ['best-00001.safetensors', 'best-00003.safetensors', 'last.safetensors']
+    assert found == ['best-00001.checkpoint', 'best-00003.checkpoint', 'last.checkpoint']

@@ -89,7 +89,7 @@ def test_physics_alone_lowers_the_residual_and_says_who_computed(
 
     assert result.backend == engine.backend
     assert result.residual[-1] < 0.1 * result.residual[0]
-    assert result.stages == ('solver',) * 11
+    assert result.stages == ('solver',) * 10
     assert result.object_canvas.dtype == np.complex64
     assert result.probe.shape == scan.probe.shape
     assert result.seconds > 0

@@ -171,7 +171,7 @@ def test_the_best_epoch_is_that_of_the_monitored_loss(trained: Trained) -> None:
 
 def test_without_checkpoints_there_is_nothing_to_resume(trained: Trained) -> None:
     _, folder = trained.run('gathered')
-    assert files(folder, '*.ckpt') + files(folder, '*.safetensors') == []
+    assert files(folder, '*.ckpt') + files(folder, '*.checkpoint') == []
     with pytest.raises(CheckpointError):
         trained.fit(folder, epochs=3, resume=True)
 

@@ -53,6 +53,8 @@ def test_given_patches_come_first(scan: ScanData) -> None:
         (None, 'the scan has neither'),
         (np.ones((60, 60), np.complex64), 'objectGuess is flat'),
         (np.full((60, 60), 0.3 + 0.2j, np.complex64), 'objectGuess is flat'),
+        (np.zeros((60, 60), np.complex64), 'objectGuess is flat'),
+        (np.pad(np.ones((54, 50), np.complex64), ((4, 2), (0, 10))), 'objectGuess is flat'),
     ],
 )
 def test_without_a_known_object(
@@ -63,6 +65,16 @@ def test_without_a_known_object(
         check_ground_truth(blind)
     with pytest.raises(ScanDataError, match='realspace_mae_weight needs'):
         check_ground_truth(blind, 'realspace_mae_weight')
+
+
+def test_an_object_of_ones_and_zeros_is_not_flat(scan: ScanData) -> None:
+    """An opaque sample with a hole, or an opaque grain in the open, is something to learn."""
+    grain = np.ones((60, 60), np.complex64)
+    grain[20:30, 25:31] = 0
+    hole = np.zeros((60, 60), np.complex64)
+    hole[10:20, 10:40] = hole[15:40, 30:40] = 1
+    for guess in (grain, hole):
+        check_ground_truth(dataclasses.replace(scan, object_guess=guess))
 
 
 def test_an_object_that_ends_too_soon(scan: ScanData) -> None:

@@ -24,6 +24,7 @@ from ptychopinn_plugin.errors import (
     BackendUnavailableError,
     ModelFileError,
     ModelMismatchError,
+    OutputError,
     ReconstructionError,
     ScanDataError,
 )
@@ -86,7 +87,7 @@ def test_the_last_output_is_the_result_in_the_frame_of_the_input(
     assert product.probes is given.probes
     assert np.isfinite(product.object_.get_array()).all()
     assert [loss.value for loss in product.losses] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
-    for word in ('pytorch', 'no model', __version__, '0.50 s', 'Converted from'):
+    for word in ('pytorch', 'no model', __version__, '5 iterations in 0.50 s', 'Converted from'):
         assert word in product.metadata.comments
     assert product.metadata.name == given.metadata.name
 
@@ -163,8 +164,12 @@ def test_a_stop_takes_effect_inside_a_long_step(
     assert time.monotonic() - began < 1
     assert not jobs()
     first, *_, last = caplog.messages
-    assert re.fullmatch(r'Reconstructing \d+ frames with pytorch', first)
-    assert last == 'Stopped: on request'
+    assert re.fullmatch(
+        r'Reconstructing sample: \d+ frames, PyTorch, physics alone; '
+        'settings: refine_iterations = 5',
+        first,
+    )
+    assert last == 'Stopped: before there was an object to show; the product is as it was'
 
 
 def test_a_closed_generator_stops_the_run(
@@ -200,7 +205,7 @@ def test_an_error_is_logged_and_raised(
         list(make(engine_type).reconstruct(parameters))
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.name == 'ptychopinn_plugin'
-    assert record.getMessage() == 'the object is not finite'
+    assert record.getMessage() == 'sample: the object is not finite'
 
 
 def test_a_missing_backend_raises_with_the_command_that_installs_it(
@@ -299,7 +304,10 @@ def test_training_writes_the_model_and_uses_it(
     assert made.is_model_loaded()
     assert load_model(file).weights['gain'] == 4
     *_, output = made.reconstruct(parameters)
-    assert [loss.value for loss in output.product.losses] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
+    # Those of this reconstruction, not of the training.
+    assert [loss.value for loss in output.product.losses] == pytest.approx(
+        [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+    )
 
 
 def test_a_stopped_training_keeps_its_best_model(
@@ -326,7 +334,7 @@ def test_a_training_stopped_before_its_first_epoch_is_logged(
     made = make(engine_type)
     made.connect_host(Tasks(stop_after=0.2))
     assert len(list(made.train(folder, tmp_path))) == 1
-    assert 'Stopped' in caplog.text
+    assert 'Stopped: before the end of the first epoch, so there is no new model' in caplog.text
     assert not (tmp_path / 'model.safetensors').exists()
     assert not made.is_model_loaded()
 
@@ -441,3 +449,132 @@ def test_without_a_name_the_backend_is_that_of_the_execution(
     )
     list(made.reconstruct(parameters))
     assert engine_type.made[0].execution.threads == 3
+
+
+def test_a_stopped_reconstruction_says_which_object_is_kept(
+    engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine_type.seconds_a_step = 0.05
+    inference = InferenceConfig(refine_iterations=1000)
+    running = make(engine_type, inference=inference, preview_seconds=0.0).reconstruct(parameters)
+    step = next(running).progress
+    running.close()  # type: ignore[attr-defined]
+    kept = f'Stopped: the product keeps the object of step {step} of 1000'
+    assert caplog.messages[-1] == kept
+    made = make(engine_type, inference=inference, preview_seconds=0.0)
+    made.connect_host(Tasks(stop_after=0.3))
+    step = [output.progress for output in made.reconstruct(parameters)][-1]
+    assert caplog.messages[-1] == f'Stopped: the product keeps the object of step {step} of 1000'
+
+
+def test_a_training_that_is_closed_before_its_first_epoch_says_that_there_is_no_model(
+    engine_type: type[SlowEngine], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine_type.seconds_a_step = 0.3
+    (folder / 'model.safetensors').write_bytes(b'of yesterday')
+    training = TrainingConfig(epochs=4, steps_per_epoch=100)
+    made = make(engine_type, training=training)
+    made.connect_host(Tasks(stop_after=0.1))
+    list(made.train(folder, folder))
+    assert 'there is no new model' in caplog.messages[-1]
+    assert f'{folder / "model.safetensors"} stays as it was' in caplog.messages[-1]
+    assert (folder / 'model.safetensors').read_bytes() == b'of yesterday'
+
+
+def test_a_second_training_in_a_folder_keeps_the_first(
+    engine_type: type[SlowEngine], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    list(make(engine_type, training=TrainingConfig(epochs=2)).train(folder, folder))
+    list(make(engine_type, training=TrainingConfig(epochs=4)).train(folder, folder))
+    (earlier,) = folder.glob('model-*.safetensors')
+    assert load_model(folder / 'model.safetensors').weights['gain'] == 4
+    assert load_model(earlier).weights['gain'] == 2
+    assert earlier.name in caplog.text
+
+
+def test_the_seconds_of_an_epoch_are_its_own(
+    engine_type: type[SlowEngine], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    list(make(engine_type).train(folder, folder))
+    lines = [line for line in caplog.messages if line.startswith('Epoch')]
+    assert [line.rpartition(', ')[2] for line in lines] == ['1.0 s'] * 4
+
+
+def test_a_test_scan_leaves_the_progress_of_the_training(
+    engine_type: type[SlowEngine], parameters: ReconstructInput, tmp_path: Path
+) -> None:
+    made, tasks = make(engine_type), Tasks()
+    for name in ('train_data.npz', 'test_data.npz'):
+        made.export_training_data(tmp_path / name, parameters)
+    made.connect_host(tasks)
+    list(made.train(tmp_path, tmp_path))
+    assert len(engine_type.made[0].calls) == 2  # the training and the test
+    assert tasks.reports == [(8, 8)] or tasks.reports[-1] == (8, 8)
+    assert tasks.reports == sorted(tasks.reports)
+
+
+@pytest.mark.parametrize('name', ['sample_ptychopinn-plugin_pinn', 'sample'])
+def test_messages_and_comments_name_product_model_and_settings(
+    engine_type: type[SlowEngine],
+    parameters: ReconstructInput,
+    folder: Path,
+    name: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    given = parameters.product
+    metadata = dataclasses.replace(given.metadata, name=name)
+    named = dataclasses.replace(parameters, product=dataclasses.replace(given, metadata=metadata))
+    inference = InferenceConfig(refine_iterations=1, initial='product')
+    made = make(engine_type, inference=inference, training=TrainingConfig(epochs=1))
+    list(made.train(folder, folder))
+    *_, first = made.reconstruct(named)
+    assert first.product.metadata.name == name
+    assert 'Reconstructed sample with PyTorch, model model.safetensors (' in caplog.text
+    assert '1 iteration in' in caplog.text
+    assert 'settings: refine_iterations = 1, initial = product' in caplog.text
+    comments = first.product.metadata.comments
+    file = str((folder / 'model.safetensors').resolve())
+    for words in (f'model file: {file}', '1 epoch,', 'refine_iterations = 1, initial = product'):
+        assert words in comments
+    made.loaded_model.unload()
+    *_, second = made.reconstruct(dataclasses.replace(named, product=first.product))
+    assert 'model file' not in second.product.metadata.comments
+    assert second.product.metadata.comments.count('settings: ') == 1
+    engine_type.fails = failure()
+    with pytest.raises(ReconstructionError):
+        list(make(engine_type).reconstruct(named))
+    assert caplog.messages[-1] == 'sample: the object is not finite'
+
+
+def test_an_error_that_is_not_ours_is_a_sentence_too(
+    engine_type: type[SlowEngine], parameters: ReconstructInput, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine_type.fails = IndexError('out of range')
+    with pytest.raises(IndexError):
+        list(make(engine_type).reconstruct(parameters))
+    assert caplog.messages[-1] == 'sample: unexpected error: out of range (IndexError)'
+
+
+def test_an_export_gets_its_ending(
+    engine_type: type[SlowEngine], parameters: ReconstructInput, tmp_path: Path
+) -> None:
+    made = make(engine_type)
+    for chosen, written in {
+        'scan': 'scan.npz',
+        'scan.2026': 'scan.2026.npz',
+        'other.npz': 'other.npz',
+        'UPPER.NPZ': 'UPPER.NPZ',
+    }.items():
+        made.export_training_data(tmp_path / chosen, parameters)
+        assert load_npz(tmp_path / written).frame_count == 36
+    assert len(list(tmp_path.iterdir())) == 4
+    before = (tmp_path / 'scan.npz').read_bytes()
+    with pytest.raises(OutputError, match=r'no ending \.npz, and .*scan\.npz is there already'):
+        made.export_training_data(tmp_path / 'scan', parameters)
+    assert (tmp_path / 'scan.npz').read_bytes() == before
+    made.export_training_data(tmp_path / 'scan.npz', parameters)

@@ -429,11 +429,15 @@ def test_train_stop_infer_load_and_export(
     assert engine_type.made[-1].calls[-1]['model'] is not None
     window.until(lambda: len(window.status.axes.lines) == 1)
     assert window.status.axes.lines[0].get_ydata()[1] == pytest.approx(0.5)
+    assert len(window.status.axes.lines[0].get_ydata()) == 24  # not the losses of the training
     window.shoot('inferred-with-model')
     window.answer(monkeypatch, folder / 'model.safetensors')
     window.reconstructor.loaded_model.unload()
+    window.status.text_edit.clear()
     window.processing._load_model_action.trigger()
     assert window.reconstructor.is_model_loaded()
+    window.until(lambda: 'Infer now uses model.safetensors (unrolled' in window.pane(), 5)
+    assert 'model.safetensors' in window.loaded_text()
 
 
 def test_the_pane_follows_its_last_line_until_the_user_scrolls(

@@ -17,6 +17,24 @@ class HostTasks(Protocol):
         ...
 
 
+class WithoutProgress:
+    """A host whose progress bar stays where it is.
+
+    Args:
+        tasks: asked for a stop.
+    """
+
+    def __init__(self, tasks: HostTasks) -> None:
+        self._tasks = tasks
+
+    def should_stop(self) -> bool:
+        """Forward."""
+        return self._tasks.should_stop()
+
+    def report(self, step: int, total: int) -> None:
+        """Do nothing."""
+
+
 class NoHost:
     """Stands for the host of a reconstructor made in a script: no Stop, no progress bar."""
 

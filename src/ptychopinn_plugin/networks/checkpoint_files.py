@@ -16,8 +16,8 @@ from ptychopinn_plugin.networks.history import TrainingHistory
 
 logger = logging.getLogger(__name__)
 
-# Of the last epoch and of the best ones, as either backend names them.
-_NAMES = re.compile(r'(last|best-\d{5})\.(ckpt|safetensors)')
+# Of the last epoch and of the best ones, as either backend names or named them.
+_NAMES = re.compile(r'(last|best-\d{5})\.(ckpt|checkpoint|safetensors)')
 
 
 def write_checkpoint(

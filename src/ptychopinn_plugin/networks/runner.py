@@ -143,7 +143,7 @@ class _Run:
         self._record('network', self.solver.residual())
 
     def execute(self, names: list[StageName], monitor: Monitor) -> None:
-        """Run the stages; record the residual of each pass and, last, that of the result.
+        """Run the stages; record the residual of each pass, and as the last one that of the result.
 
         With `stop_early`, passes that would gain nothing are left out: fewer stages are planned.
         """
@@ -167,7 +167,7 @@ class _Run:
                 monitor.on_preview(self.result())
         # A pass measures the object before its updates; this is the residual of the last object.
         if names and names[-1] == 'solver':
-            self._record('solver', self.solver.finish())
+            self.residuals[-1] = self.solver.finish()
 
     def _without_idle_passes(
         self, rest: list[StageName], planned: int, stop: EarlyStop
@@ -212,7 +212,7 @@ class _Run:
                 allowed,
             )
             solver.state = state
-            self._record('solver', before)
+            self.residuals[-1] = before
 
     def _record(self, name: StageName, residual: float) -> None:
         """Append the residual of a stage."""

@@ -26,7 +26,8 @@ class Reconstruction:
         positions_px: float64 (n, 2), (row, column), object pixels, as `ScanData.positions_px`;
             those of the scan, or the refined ones where positions were refined.
         coverage: float32 (H, W), summed |probe|^2 over frames, relative to its maximum.
-        residual: float64 (steps,), the misfit to the frames at each step, see `residual_name`.
+        residual: float64 (steps,), the misfit to the frames during each step, as the last value
+            that of the result; see `residual_name`.
         stages: name of the kind of each step, 'network' or 'solver'.
         backend: the framework that computed it.
         seconds: wall time of the reconstruction with set-up, without imports.
@@ -62,3 +63,8 @@ class Reconstruction:
     probe_refined: bool = False
     scan_index: npt.NDArray[np.int64] | None = None
     estimates: Estimates = field(default_factory=Estimates)
+
+    @property
+    def iterations(self) -> int:
+        """Number of physics passes."""
+        return self.stages.count('solver')

@@ -18,6 +18,7 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.errors import Cancelled, WorkerDiedError, WorkerError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor
@@ -170,6 +171,7 @@ class RemoteEngine:
         if worker is not None and worker.alive and worker.backend == self.backend:
             return worker
         self._finalizer()
+        logger.info('Loading %s ...', backend_display_name(self.backend))
         worker = WorkerProcess(self.backend, self.idle_seconds, self.worker_options)
         self._finalizer = weakref.finalize(self, worker.end)
         self._worker = worker

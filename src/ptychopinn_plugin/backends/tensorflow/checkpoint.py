@@ -1,4 +1,4 @@
-"""Checkpoints of a TensorFlow training, one .safetensors file each."""
+"""Checkpoints of a TensorFlow training: one file each, in the format safetensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
 from ptychopinn_plugin.networks.weight_arrays import Weights
 
-CHECKPOINT_NAME = 'last.safetensors'
+# Not .safetensors: a dialog that opens models would list them.
+SUFFIX = '.checkpoint'
+CHECKPOINT_NAME = f'last{SUFFIX}'
+OLDER_NAME = 'last.safetensors'
 _NETWORK, _BEST, _OPTIMIZER = 'network/', 'best/', 'optimizer/'
 
 
@@ -83,6 +86,9 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
     from safetensors import SafetensorError, safe_open
 
     path = None if folder is None else folder / CHECKPOINT_NAME
+    if folder is not None and path is not None and not path.is_file():
+        older = folder / OLDER_NAME
+        path = older if older.is_file() else path
     if path is None or not path.is_file():
         raise missing_checkpoint(path)
     try:

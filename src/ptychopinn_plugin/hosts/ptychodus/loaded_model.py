@@ -7,6 +7,7 @@ from pathlib import Path
 from ptychodus.api.observer import Observable
 
 from ptychopinn_plugin.config.backend_names import backend_display_name
+from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.io.model_file import TrainedModel
 
 
@@ -52,12 +53,12 @@ def describe_model(model: TrainedModel, file: Path | None) -> str:
         model: the model.
         file: that it is in, None where it is in none.
     """
-    manifest, epochs = model.manifest, len(model.losses)
+    manifest = model.manifest
     kind: str = manifest.model.architecture
     if manifest.model.model_type == 'supervised':
         kind += ', supervised'
     return (
         f'{file.name if file else "a model that is not saved"} ({kind}, '
-        f'{epochs} epoch{"" if epochs == 1 else "s"}, trained with '
+        f'{counted(len(model.losses), "epoch")}, trained with '
         f'{backend_display_name(manifest.backend)} on frames of {manifest.frame_size} pixels)'
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from ptychodus.api.io import StandardFileLayout
 
 from ptychopinn_plugin.errors import ModelMismatchError, OutputError
+from ptychopinn_plugin.hosts.ptychodus.loaded_model import describe_model
 from ptychopinn_plugin.hosts.ptychodus.status_pane import package_logger
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 
@@ -34,14 +35,9 @@ def load_and_log(file: Path) -> TrainedModel:
     Raises:
         ModelFileError: it is not a complete model file.
     """
+    package_logger.info('Loading %s ...', file)
     model = load_model(file)
-    package_logger.info(
-        'Loaded %s: trained by %s on frames of %d pixels, %d epochs',
-        file,
-        model.manifest.backend,
-        model.manifest.frame_size,
-        len(model.losses),
-    )
+    package_logger.info('Infer now uses %s', describe_model(model, file))
     return model
 
 

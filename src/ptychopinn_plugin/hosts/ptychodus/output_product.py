@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from ptychodus.api.product import Product
 
+from ptychopinn_plugin.hosts.ptychodus.run_description import MODEL_FILE, SETTINGS
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import make_probes
 from ptychopinn_plugin.io.ptychodus.write_product import (
@@ -18,23 +20,26 @@ from ptychopinn_plugin.io.ptychodus.write_product import (
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 
-_OURS = (MADE_BY, 'residual ', REMARK, WARNING)
+_OURS = (MADE_BY, 'residual ', REMARK, WARNING, MODEL_FILE, SETTINGS)
 
 
-def build_output_product(given: Product, scan: ScanData, reconstruction: Reconstruction) -> Product:
+def build_output_product(
+    given: Product, scan: ScanData, reconstruction: Reconstruction, used: Sequence[str] = ()
+) -> Product:
     """Return the given product with the object, and a refined probe, of a reconstruction.
 
     The object has the pixels and the centre of the given one; where positions lie outside, it is
     larger by whole pixels and its centre differs accordingly. Positions stay exactly as they are
     given; those of a scan that was reoriented, or that the reconstruction refined, are replaced,
-    since only the new ones put the object under the frames. The losses are the training history of
-    the model, or the residual of each step where there was no model.
+    since only the new ones put the object under the frames. The losses are the residual of each
+    step.
 
     Args:
         given: the product that Ptychodus passed.
         scan: read from it.
         reconstruction: of that scan; a probe that it refined replaces the given one, with its
             orthogonal relaxation modes and its flux.
+        used: lines for the comments, on the model and the settings.
     """
     built = build_reconstruction_product(
         reconstruction, scan, name=given.metadata.name, comments=''
@@ -42,6 +47,7 @@ def build_output_product(given: Product, scan: ScanData, reconstruction: Reconst
     # Of a reconstruction that continues another, only the last one is described.
     earlier = [line for line in given.metadata.comments.splitlines() if not line.startswith(_OURS)]
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
+    comments = '\n'.join([comments, *used])
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
     moved = refined or bool(orientation_decision(scan))
     probes, found = given.probes, reconstruction.estimates

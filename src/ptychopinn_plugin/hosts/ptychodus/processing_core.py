@@ -13,6 +13,7 @@ from ptychopinn_plugin.hosts.ptychodus.discovery import load_libraries
 from ptychopinn_plugin.hosts.ptychodus.library_protocols import ConnectsToHost
 from ptychopinn_plugin.hosts.ptychodus.method_wrapping import Arguments
 from ptychopinn_plugin.hosts.ptychodus.ptychodus_tasks import PtychodusTasks
+from ptychopinn_plugin.hosts.ptychodus.status_pane import PaneRefreshHandler
 
 if TYPE_CHECKING:
     from ptychodus.model.processing import ProcessingAlgorithmParameter
@@ -31,9 +32,14 @@ def add_libraries(arguments: Arguments) -> Generator[None, ProcessingCore, None]
     core = yield
     monitor = core.processing_api.task_monitor
     tasks = PtychodusTasks(monitor, arguments['task_manager'])
+    refresh = PaneRefreshHandler(
+        arguments['task_manager'].put_foreground_task, monitor.notify_observers
+    )
     for library in libraries:
+        library_logger = library.get_logger()
         if isinstance(library, ConnectsToHost):
             library.connect_host(tasks)
+            library_logger.addHandler(refresh)
     setattr(core.algorithm_parameter, _LIBRARIES, libraries)
     # The status pane then shows the error of an unknown algorithm.
     logger.addHandler(monitor.get_log_handler())

@@ -22,6 +22,8 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.backend_names import backend_display_name
+from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
 from ptychopinn_plugin.hosts.host_tasks import HostTasks, NoHost
 from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel
@@ -34,8 +36,16 @@ from ptychopinn_plugin.hosts.ptychodus.model_files import (
 )
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
 from ptychopinn_plugin.hosts.ptychodus.reconstruction_run import ReconstructionRun
+from ptychopinn_plugin.hosts.ptychodus.run_description import (
+    UsedModel,
+    chosen_product,
+    describe_settings,
+)
 from ptychopinn_plugin.hosts.ptychodus.status_pane import errors_logged, package_logger
-from ptychopinn_plugin.hosts.ptychodus.training_data import load_training_data
+from ptychopinn_plugin.hosts.ptychodus.training_data import (
+    export_path,
+    load_training_data,
+)
 from ptychopinn_plugin.hosts.ptychodus.training_run import TrainingRun
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
@@ -156,7 +166,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         Raises:
             ModelFileError: it is not a complete model file.
         """
-        with errors_logged():
+        with errors_logged(str(file_path)):
             self.loaded_model.set(load_and_log(file_path), Path(file_path))
 
     def save_model(self, file_path: Path) -> None:
@@ -166,20 +176,26 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             ModelMismatchError: no model is loaded.
             OutputError: it cannot be written there.
         """
-        with errors_logged():
+        with errors_logged(str(file_path)):
             save_loaded(file_path, self.loaded_model.model)
 
     def export_training_data(self, file_path: Path, parameters: ReconstructInput) -> None:
         """Write a scan as a canonical .npz: amplitude, mask, positions, probe, instrument.
 
+        Args:
+            file_path: the file; '.npz' is added where it is missing.
+            parameters: the scan.
+
         Raises:
             ScanDataError: the scan does not meet the data contract.
             OutputError: it cannot be written there.
         """
-        with errors_logged():
+        with errors_logged(chosen_product(parameters.product.metadata.name)):
             scan = self._read_scan(parameters, self._configs())
             self._check_training([scan])
-            save_npz(file_path, scan)
+            path = export_path(Path(file_path))
+            save_npz(path, scan)
+            package_logger.info('Training data are in %s', path)
 
     def reconstruct(self, parameters: ReconstructInput) -> Iterator[ReconstructOutput]:
         """Reconstruct, with the loaded model if there is one.
@@ -192,21 +208,27 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         Raises:
             PtychoPINNError: also logged.
         """
-        with errors_logged():
+        subject = chosen_product(parameters.product.metadata.name)
+        with errors_logged(subject):
             configs = self._configs()
             scan = self._read_scan(parameters, configs)
             engine = self._engines.get(configs.execution)
-            # The first run imports a framework: seconds without any other message.
+            used = UsedModel(self.loaded_model.model, self.loaded_model.file)
             package_logger.info(
-                'Reconstructing %d frames with %s', scan.frame_count, configs.execution.backend
+                'Reconstructing %s: %s, %s, %s; settings: %s',
+                subject,
+                counted(scan.frame_count, 'frame'),
+                backend_display_name(configs.execution.backend),
+                f'model {used.describe()}' if used.model else 'physics alone',
+                describe_settings(configs),
             )
             log_preflight(scan, package_logger)
             run = ReconstructionRun(
                 engine,
                 scan,
                 parameters.product,
-                configs.inference,
-                self.loaded_model.model,
+                configs,
+                used,
                 self._tasks,
                 total=self._progress_goal,
                 on_total=self._set_progress_goal,
@@ -228,7 +250,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         Raises:
             PtychoPINNError: also logged.
         """
-        with errors_logged():
+        with errors_logged(f'training on {input_path}'):
             configs = self._configs()
             self._progress_goal = configs.training.epochs
             yield TrainOutput()
@@ -255,7 +277,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         """Raise ScanDataError for scans that cannot be trained on; here there are none."""
 
     def _read_scan(self, parameters: ReconstructInput, configs: RunConfigs) -> ScanData:
-        source = parameters.product.metadata.name or 'Ptychodus'
+        source = chosen_product(parameters.product.metadata.name)
         scan = scan_from_input(parameters, source, orientation=configs.orientation)
         for decision in scan.decisions:
             package_logger.warning('%s: %s', scan.source, decision)

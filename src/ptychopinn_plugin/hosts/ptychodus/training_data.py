@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptychopinn_plugin.config import OrientationConfig
-from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.errors import OutputError, ScanDataError
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
 from ptychopinn_plugin.io.ptychodus_format import DIFFRACTION, PRODUCT
@@ -15,6 +15,7 @@ from ptychopinn_plugin.scan import ScanData
 
 TRAIN_DATA = 'train_data.npz'
 TEST_DATA = 'test_data.npz'
+SUFFIX = '.npz'
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,24 @@ def load_training_data(path: Path, orientation: OrientationConfig | None = None)
             'Train writes one'
         ]
     )
+
+
+def export_path(path: Path) -> Path:
+    """Return where training data are written: with the ending that `load_training_data` finds.
+
+    Raises:
+        OutputError: the ending has to be added, and there is such a file, which nobody offered to
+            replace.
+    """
+    if path.suffix.lower() == SUFFIX:
+        return path
+    completed = path.with_name(path.name + SUFFIX)
+    if completed.exists():
+        raise OutputError(
+            f'{path} has no ending {SUFFIX}, and {completed} is there already; choose that file '
+            'to replace it, or another name'
+        )
+    return completed
 
 
 def _load(path: Path) -> ScanData:

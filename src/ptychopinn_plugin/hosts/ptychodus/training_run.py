@@ -10,8 +10,8 @@ from ptychodus.api.product import LossValue
 from ptychodus.api.reconstruct import TrainOutput
 
 from ptychopinn_plugin.backends.protocol import Engine
-from ptychopinn_plugin.errors import PtychoPINNError
-from ptychopinn_plugin.hosts.host_tasks import HostTasks
+from ptychopinn_plugin.errors import Cancelled, PtychoPINNError
+from ptychopinn_plugin.hosts.host_tasks import HostTasks, WithoutProgress
 from ptychopinn_plugin.hosts.jobs import Event, run_job
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
 from ptychopinn_plugin.hosts.ptychodus.status_pane import package_logger
@@ -43,6 +43,8 @@ class TrainingRun:
     tasks: HostTasks
     on_model: Callable[[TrainedModel, Path], None]
     on_total: Callable[[int], None]
+    _is_saved: bool = False
+    _seconds: float = 0.0
     _losses: list[LossValue] = field(default_factory=list)
     _validation: list[LossValue] = field(default_factory=list)
 
@@ -52,7 +54,16 @@ class TrainingRun:
         Yields:
             The losses so far after every epoch.
         """
-        model = yield from run_job(self._fit, self.tasks, self._to_output)
+        try:
+            model = yield from run_job(self._fit, self.tasks, self._to_output)
+        except Cancelled as stop:
+            if self._is_saved:
+                raise
+            raise Cancelled(self._no_model()) from stop
+        except GeneratorExit:
+            if not self._is_saved:
+                package_logger.info('Stopped: %s', self._no_model())
+            raise
         if self.data.test is not None and not self.tasks.should_stop():
             yield from self._reconstruct_test_scan(model, self.data.test)
 
@@ -75,9 +86,15 @@ class TrainingRun:
         return model
 
     def _save(self, model: TrainedModel, sentence: str) -> None:
+        self._is_saved = True
         self.on_model(model, self.file)
         save_trained_model(self.file, model)
         package_logger.info(sentence, self.file)
+
+    def _no_model(self) -> str:
+        """Return the sentence for a stop before the first epoch was done."""
+        kept = f'; {self.file} stays as it was' if self.file.exists() else ''
+        return f'before the end of the first epoch, so there is no new model{kept}'
 
     def _to_output(self, event: Event) -> TrainOutput | None:
         """Return the losses so far after an epoch; None for a step within one."""
@@ -92,8 +109,9 @@ class TrainingRun:
             epoch,
             event.loss,
             event.validation_loss,
-            event.seconds,
+            event.seconds - self._seconds,
         )
+        self._seconds = event.seconds
         return TrainOutput(tuple(self._losses), tuple(self._validation), event.step)
 
     def _reconstruct_test_scan(
@@ -107,5 +125,6 @@ class TrainingRun:
         def no_output(_: Event) -> None:
             return None
 
-        result = yield from run_job(work, self.tasks, no_output)
+        # Its steps are not those of the training, which the progress bar shows.
+        result = yield from run_job(work, WithoutProgress(self.tasks), no_output)
         package_logger.info('%s: residual %.4g', scan.source, result.residual[-1])

@@ -23,8 +23,7 @@ def build_reconstruction_product(
 ) -> Product:
     """Return the product of a reconstruction, with its positions, pixel size and estimates.
 
-    The losses are the training history of the model, or the residual of each step where there was
-    no model.
+    The losses are the residual of each step.
 
     Args:
         reconstruction: the reconstruction.
@@ -39,7 +38,7 @@ def build_reconstruction_product(
         reconstruction.probe,
         name=name,
         comments=comments,
-        losses=reconstruction.losses or reconstruction.residual.tolist(),
+        losses=reconstruction.residual.tolist(),
         positions_px=reconstruction.positions_px,
         estimates=reconstruction.estimates,
         pixel_size_m=reconstruction.pixel_size_m,

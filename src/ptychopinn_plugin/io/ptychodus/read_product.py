@@ -23,7 +23,7 @@ from ptychopinn_plugin.scan import Canvas, Reconstruction
 
 STORED_LOSS = 'stored loss'
 # The line that `product_comments` writes.
-_MADE_BY = re.compile(r'backend (\w+), .* steps in ([\d.]+) s')
+_MADE_BY = re.compile(r'backend (\w+), .* (?:step|iteration)s? in ([\d.]+) s')
 
 
 def load_product_reconstruction(path: Path) -> Reconstruction:

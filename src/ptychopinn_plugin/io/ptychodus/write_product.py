@@ -10,6 +10,7 @@ from ptychodus.api.product import Product
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
 from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
 from ptychopinn_plugin.scan import Reconstruction
@@ -35,8 +36,7 @@ def save_product(
     """Write a reconstruction as a Ptychodus product (HDF5).
 
     The object lies where the reconstruction's positions put it; object pixels that no probe
-    reached are 1. The losses are the training history of the model, or the residual of each step
-    where there was no model. The file appears whole or not at all.
+    reached are 1. The losses are the residual of each step. The file appears whole or not at all.
 
     Args:
         path: the product, usually `product.h5`.
@@ -76,7 +76,7 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
     lines = [
         comments,
         f'{MADE_BY}{__version__}, backend {reconstruction.backend}, {model}, '
-        f'{len(reconstruction.residual)} steps in {reconstruction.seconds:.2f} s'
+        f'{counted(reconstruction.iterations, "iteration")} in {reconstruction.seconds:.2f} s'
         + ('' if refined else PROBE_AS_GIVEN),
     ]
     if len(reconstruction.residual):

@@ -58,12 +58,24 @@ def ground_truth_patches(scan: ScanData, frames: npt.NDArray[np.int64]) -> Compl
     return cut_patches(scan.object_guess, corners, size)
 
 
+def _is_flat(guess: ComplexArray) -> bool:
+    """Return whether an object is one value, apart from a border of zeros.
+
+    Ptychodus' default object is 1, with zeros around it where it was made larger.
+    """
+    rows, columns = (np.flatnonzero(guess.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return True
+    inner = guess[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return bool(np.abs(inner - inner.mean()).max() <= FLAT * np.abs(inner).max())
+
+
 def _find_fault(scan: ScanData) -> str:
     """Return why the object guess is no ground truth, '' where it is one."""
     guess = scan.object_guess
     if guess is None:
         return 'the scan has neither'
-    if np.abs(guess - guess.mean()).max() <= FLAT * np.abs(guess).max():
+    if _is_flat(guess):
         return 'the scan has no Y and its objectGuess is flat'
     first, _ = patch_placement(scan.positions_px, scan.frame_size)
     last = first + scan.frame_size

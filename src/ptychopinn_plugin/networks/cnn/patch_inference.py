@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
-from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.monitor import Monitor, PartMonitor, Progress
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.model_probe import amplitude_factor
 from ptychopinn_plugin.networks.cnn.phase_alignment import align_phases
@@ -92,7 +92,9 @@ def reconstruct_with_network(
     config = model.manifest.model
     groups = inference_groups(scan.positions_px, config, inference)
     grouped = GroupedScan.from_scan(scan, config, [groups])
-    patches = predict_patches(predictor, inference_batches(grouped, groups, batch_size), monitor)
+    batches = inference_batches(grouped, groups, batch_size)
+    after = inference.cnn_refine_iterations
+    patches = predict_patches(predictor, batches, PartMonitor(monitor, after=after))
     initial_object = stitch_patches(scan, masked_probe(config, scan.probe), patches)
     initial_object *= np.float32(amplitude_factor(model))
     passes = inference.model_copy(update={'refine_iterations': inference.cnn_refine_iterations})
@@ -100,7 +102,7 @@ def reconstruct_with_network(
         ops,
         scan,
         passes,
-        monitor,
+        PartMonitor(monitor, before=len(batches)),
         backend=backend,
         model=model,
         # 1, an empty sample, where no patch lies.

@@ -1,0 +1,63 @@
+"""What a run used, for its messages and for the comments of its product."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychopinn_plugin.config import Config
+from ptychopinn_plugin.hosts.ptychodus.loaded_model import describe_model
+from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
+from ptychopinn_plugin.io.model_file import TrainedModel
+
+# Begin lines of a product's comments.
+MODEL_FILE, SETTINGS = 'model file: ', 'settings: '
+
+# What Ptychodus appends to the name of the product that was chosen, for the one that it makes.
+_APPENDED = re.compile(r'_ptychopinn-plugin_[a-z]+(-\d+)?$')
+
+
+def chosen_product(name: str) -> str:
+    """Return the name of the product that a user chose, from that of the one made from it."""
+    return _APPENDED.sub('', name) or 'Ptychodus'
+
+
+@dataclass(frozen=True, eq=False)
+class UsedModel:
+    """The model of a run as it began; another one may be loaded meanwhile.
+
+    Attributes:
+        model: None for physics alone.
+        file: that it is in, None where it is in none.
+    """
+
+    model: TrainedModel | None = None
+    file: Path | None = None
+
+    def describe(self) -> str:
+        """Return name, architecture, epochs and backend in one line, '' for none."""
+        return '' if self.model is None else describe_model(self.model, self.file)
+
+
+def describe_settings(configs: RunConfigs) -> str:
+    """Return the settings of a reconstruction that differ from their defaults."""
+    changed = [*_changed(configs.inference), *_changed(configs.orientation)]
+    return ', '.join(changed) or 'all at their defaults'
+
+
+def used_lines(used: UsedModel, configs: RunConfigs) -> list[str]:
+    """Return lines for the comments of a product: the model's file, and the settings."""
+    lines = [f'{SETTINGS}{describe_settings(configs)}']
+    if used.model is not None:
+        name = used.file.resolve() if used.file else 'not saved'
+        lines.insert(0, f'{MODEL_FILE}{name}, {used.describe()}')
+    return lines
+
+
+def _changed(config: Config) -> Iterator[str]:
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if value != field.default:
+            yield f'{name} = {value}'
