@@ -403,3 +403,40 @@ def test_a_result_is_continued(
     shown = run('reconstruct', 'other.npz', *words[:2], words[2], first)
     assert shown.code == 2
     assert f'{first} has 30 positions, the scan has 6 frames' in shown.err
+
+
+@pytest.mark.usefixtures('fake_engine')
+def test_a_mask_is_written_by_check_and_read_by_reconstruct(run: Run, folder: Path) -> None:
+    assert 'write-mask' not in run('check', 'scan.npz', '--no-trials').out
+    with np.load(folder / 'scan.npz') as file:
+        arrays = dict(file)
+    arrays['diffraction'][:, 30:35, 30:35] = 0
+    np.savez(folder / 'stop.npz', **arrays)
+    checked = run('check', 'stop.npz', '--no-trials')
+    assert 'a beamstop or gap at rows 30 to 34, columns 30 to 34' in checked.out
+    assert '--write-mask FILE' in checked.out
+    written = run('check', 'stop.npz', '--no-trials', '--write-mask', 'mask.npz')
+    assert written.code == 0
+    with np.load(folder / 'mask.npz') as file:
+        assert file['bad_pixels'].sum() == 25
+    before = run('reconstruct', 'stop.npz', '--output', 'a.npz')
+    assert 'mask them with bad_pixels, or with --mask' in before.err
+    after = run('reconstruct', 'stop.npz', '--output', 'b.npz', '--mask', 'mask.npz')
+    assert after.code == 0
+    assert '25 pixels are masked' in after.err
+    assert 'beamstop' not in after.err
+    assert run('check', 'stop.npz', '--no-trials', '--write-mask', 'stop.npz').code == 2
+
+
+@pytest.mark.usefixtures('fake_engine')
+def test_what_is_wrong_in_part_is_said_before_a_reconstruction(run: Run, folder: Path) -> None:
+    with np.load(folder / 'scan.npz') as file:
+        arrays = dict(file)
+    arrays['diffraction'][[4, 5]] = 0
+    arrays['diffraction'][12] *= 4
+    np.savez(folder / 'part.npz', **arrays)
+    shown = run('reconstruct', 'part.npz', '--output', 'object.npz')
+    assert shown.code == 0
+    assert '2 of 30 frames without light were left out: 4 to 5' in shown.err
+    assert 'warning: part.npz: 1 frames are more than five times brighter or darker' in shown.err
+    assert 'brighter or darker' not in run('reconstruct', 'scan.npz', '--output', 'b.npz').err

@@ -67,3 +67,19 @@ def test_the_product_says_whether_its_probe_was_refined(parameters: ReconstructI
     foreign = dataclasses.replace(parameters, product=other)
     assert scan_from_input(foreign).metadata.probe_is_refined
     assert not scan_from_input(foreign, probe=scan.probe).metadata.probe_is_refined
+
+
+def test_frames_that_were_left_out_are_not_in_the_product(parameters: ReconstructInput) -> None:
+    frames = parameters.diffraction_patterns.copy()
+    frames[[4, 9]] = 0
+    given = dataclasses.replace(parameters, diffraction_patterns=frames)
+    scan = scan_from_input(given)
+    assert scan.object_guess is not None
+    found = perfect_reconstruction(scan, scan.object_guess)
+    product = build_output_product(given.product, scan, found)
+    numbers = [position.index for position in given.product.probe_positions]
+    kept = [number for place, number in enumerate(numbers) if place not in (4, 9)]
+    assert [position.index for position in product.probe_positions] == kept
+    old = {position.index: position for position in given.product.probe_positions}
+    for position in product.probe_positions:
+        assert position.x_m == pytest.approx(old[position.index].x_m)

@@ -29,7 +29,7 @@ def load(
         UsageError: there is no such file.
         ScanDataError: the file is no scan, or a faulty one.
     """
-    for file in (path, flags.probe, flags.product, flags.background):
+    for file in (path, flags.probe, flags.product, flags.background, flags.mask):
         if file is not None:
             check_exists(file)
     scan = load_scan(
@@ -41,6 +41,7 @@ def load(
         photons=flags.photons,
         probe=flags.probe,
         background=flags.background,
+        mask=flags.mask,
         true_patches=true_patches,
         **orientation.model_dump(),
     )

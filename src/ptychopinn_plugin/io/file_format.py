@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.measurement_domain import Domain
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.data import ComplexArray
+from ptychopinn_plugin.scan.data import BoolArray, ComplexArray
 
 ZeroFrequency: TypeAlias = Literal['center', 'corner']
 
@@ -27,6 +27,8 @@ class ScanOptions:
         photons: mean photons a frame that the frames are scaled to; None leaves it to the file.
         probe: in place of the scan's own: a file, or an array complex (modes, N, N).
         true_patches: whether the true patches are read.
+        mask: bool (N, N), True for pixels that are bad beside the scan's own, zero frequency at
+            N//2.
     """
 
     product: Path | None = None
@@ -36,6 +38,7 @@ class ScanOptions:
     photons: float | None = None
     probe: Path | ComplexArray | None = None
     true_patches: bool = True
+    mask: BoolArray | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         photons=options.photons,
         probe=options.probe,
         true_patches=options.true_patches,
+        mask=options.mask,
     )
 
 

@@ -29,7 +29,7 @@ from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.builder import ScanBuilder
-from ptychopinn_plugin.scan.data import ComplexArray, ScanData, ScanMetadata
+from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.photon_scale import scale_to_photons
 
@@ -43,6 +43,7 @@ def load_npz(
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
     true_patches: bool = True,
+    mask: BoolArray | None = None,
 ) -> ScanData:
     """Read a scan from an .npz file; nothing is ever unpickled.
 
@@ -62,6 +63,8 @@ def load_npz(
         probe: a file (.npz with `probeGuess` or `probe`, .npy) or an array, complex (N, N) or
             (modes, N, N), in place of the file's own.
         true_patches: False leaves `Y` unread; only a training on known objects needs it.
+        mask: bool (N, N), True for pixels that are bad beside the file's own, zero frequency at
+            N//2.
 
     Returns:
         The scan; `decisions` says how the file was interpreted and why.
@@ -78,6 +81,10 @@ def load_npz(
         stored = _read_frames(builder, archive, axis_order)
         if stored is None:
             return builder.build()
+        # In the order that the file has its frames in.
+        if mask is not None and dc == 'corner':
+            mask = np.fft.ifftshift(mask)
+        builder.add_mask(mask)
         if true_patches:
             builder.true_patches = builder.attempt(
                 read_true_patches, archive, stored.values.shape, stored.order, builder.decisions

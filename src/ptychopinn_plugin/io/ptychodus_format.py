@@ -28,7 +28,7 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
 
     _check_options(path, options)
     diffraction, product = find_pair(path, options.product)
-    return load_ptychodus(diffraction, product, probe=options.probe)
+    return load_ptychodus(diffraction, product, probe=options.probe, mask=options.mask)
 
 
 def frame_shape(path: Path) -> tuple[int, ...]:

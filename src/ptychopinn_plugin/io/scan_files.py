@@ -9,6 +9,7 @@ from typing import Literal
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.formats import check_scan_files, find_format, find_scan_format
+from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.npz_estimates import read_background_file
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
@@ -24,6 +25,7 @@ def load_scan(
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
     background: Path | None = None,
+    mask: Path | None = None,
     true_patches: bool = True,
     **orientation: bool,
 ) -> ScanData:
@@ -39,6 +41,7 @@ def load_scan(
         photons: .npz only: mean photons a frame that the frames are scaled to.
         probe: in place of the scan's own: an .npz with `probeGuess` or `probe`, an .npy, a
             Ptychodus product, or an array complex (modes, N, N).
+        mask: pixels that are bad beside the scan's own: an .npy, or an .npz with `bad_pixels`.
         background: in place of the scan's own: an .npy image or an .npz with `background`, counts
             a pixel (N, N).
         true_patches: .npz only: False leaves `Y`, the true patches, unread.
@@ -53,7 +56,8 @@ def load_scan(
     """
     path = Path(path)
     check_scan_files(
-        path, *(Path(one) for one in (product, probe, background) if isinstance(one, str | Path))
+        path,
+        *(Path(one) for one in (product, probe, background, mask) if isinstance(one, str | Path)),
     )
     axes = OrientationConfig(**orientation)
     options = ScanOptions(
@@ -64,6 +68,7 @@ def load_scan(
         photons=photons,
         probe=_load_probe(probe),
         true_patches=true_patches,
+        mask=None if mask is None else read_mask_file(Path(mask)),
     )
     scan = find_scan_format(path).read_scan(path, options)
     if background is not None:

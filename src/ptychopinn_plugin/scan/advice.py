@@ -18,6 +18,9 @@ LOW_OVERLAP = 0.6
 # Without any overlap left, frames are reconstructed one by one, which is ambiguous.
 NO_OVERLAP = 0.2
 LOW_CORRELATION = 0.5
+SHOWN_REGIONS = 3
+# With so much of it masked, a probe that was refined was wrong (a simulated scan, 98 % masked).
+HIDDEN_LIGHT = 0.9
 # A scan covers most of its bounding box, a ring or a diagonal line less.
 LOW_COVERAGE = 0.1
 # The reason of frames that are taken for amplitudes because nothing tells.
@@ -81,6 +84,18 @@ def _pixel_warnings(report: PreflightReport) -> list[str]:
         found.append(
             f'{len(report.hot_pixels)} pixels are far brighter than those around them '
             f'({shown}{more}): mask them with bad_pixels if they are hot'
+        )
+    if report.dark_regions:
+        shown = '; '.join(report.dark_regions[:SHOWN_REGIONS])
+        more = '; ...' if len(report.dark_regions) > SHOWN_REGIONS else ''
+        found.append(
+            f'pixels without light between bright ones: {shown}{more}: mask them with bad_pixels, '
+            'or with load_scan(mask=...)'
+        )
+    if report.masked_light > HIDDEN_LIGHT:
+        found.append(
+            f'the mask hides {report.masked_light:.0%} of the light of the probe, so the frames do '
+            'not tell the probe there: if it is known, keep it with update_probe = off'
         )
     if report.pixels_at_peak >= SATURATED_PIXELS and report.peak_count > 100:
         found.append(

@@ -72,6 +72,19 @@ class ScanBuilder:
             self.faults += error.faults
             return None
 
+    def add_mask(self, mask: BoolArray | None) -> None:
+        """Mask more pixels, True where bad, beside those of the source."""
+        if mask is None or self.counts is None:
+            return
+        shape = self.counts.shape[1:]
+        if mask.shape != shape:
+            self.faults.append(
+                f'the given mask must have the shape of a frame, {shape}, got {mask.shape}'
+            )
+            return
+        self.mask = mask if self.mask is None else self.mask | mask
+        self.decisions.append(f'{int(mask.sum())} pixels are masked by the given mask')
+
     def mask_largest_values(self, dtype: np.dtype[Any]) -> None:
         """Mask pixels that hold the largest value of an integer; call it before scaling."""
         if self.counts is None or self.counts.ndim != 3:

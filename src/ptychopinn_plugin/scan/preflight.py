@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.scan import statistics as stats
 from ptychopinn_plugin.scan.advice import notes, warnings
+from ptychopinn_plugin.scan.bad_pixels import find_bad_pixels
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
 from ptychopinn_plugin.scan.frame_outliers import frame_numbers, frames_unlike_neighbours
@@ -28,6 +29,7 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
     alone = stats.empty_object_frame(scan.probe)
     good = ~scan.mask
     canvas = Canvas.for_scan(scan)
+    bad = find_bad_pixels(scan, frames.mean_frame)
     step = stats.neighbour_step_px(scan.positions_px)
     diameter = stats.probe_diameter_px(scan.probe)
     extent = np.ptp(scan.positions_px, axis=0)
@@ -52,7 +54,8 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
         unlike_frames=_numbers(scan, frames_unlike_neighbours(frames.totals, scan.positions_px)),
         masked_fraction=float(scan.mask.mean()),
         masked_light=float(alone[scan.mask].sum() / alone.sum()),
-        hot_pixels=tuple(stats.hot_pixels(frames.mean_frame, scan.mask)),
+        dark_regions=bad.dark_regions(),
+        hot_pixels=tuple((int(row), int(column)) for row, column in np.argwhere(bad.hot)),
         zero_frequency=stats.zero_frequency_place(frames.mean_frame),
         scan_extent_px=(float(extent[0]), float(extent[1])),
         canvas_shape=canvas.shape,

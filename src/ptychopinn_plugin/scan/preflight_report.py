@@ -35,6 +35,7 @@ class PreflightReport(BaseModel):
         unlike_frames: numbers of the frames that are far brighter or darker than those around them.
         masked_fraction: of the detector pixels.
         masked_light: share of the probe's light that falls on masked pixels.
+        dark_regions: dead pixels, beamstops and gaps that are not masked, a few words each.
         hot_pixels: (row, column) of pixels far brighter than all around them.
         zero_frequency: 'center', 'corner' or 'unclear'.
         scan_extent_px: (height, width) spanned by the positions, object pixels.
@@ -76,6 +77,7 @@ class PreflightReport(BaseModel):
     unlike_frames: tuple[int, ...]
     masked_fraction: float
     masked_light: float
+    dark_regions: tuple[str, ...]
     hot_pixels: tuple[tuple[int, int], ...]
     zero_frequency: stats.ZeroFrequencyPlace
     scan_extent_px: tuple[float, float]

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter
+from scipy.ndimage import distance_transform_edt, median_filter
 from scipy.spatial import KDTree
 
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray, ScanData
@@ -72,7 +72,10 @@ def zero_frequency_place(mean_frame: Image) -> ZeroFrequencyPlace:
 
 def hot_pixels(mean_frame: Image, mask: BoolArray) -> list[tuple[int, int]]:
     """Return (row, column) of pixels far brighter than all around them, except the direct beam."""
-    around = median_filter(mean_frame, size=5, mode='nearest')
+    # Masked pixels get the value of the nearest good one: beside a beamstop the neighbours are not
+    # dark.
+    nearest = distance_transform_edt(mask, return_distances=False, return_indices=True)
+    around = median_filter(mean_frame[tuple(nearest)], size=5, mode='nearest')
     # Where the neighbours hold no photon, a pixel is compared with the mean of the frame.
     floor = 0.1 * float(mean_frame.mean())
     hot = (mean_frame > HOT_FACTOR * (around + floor)) & ~mask

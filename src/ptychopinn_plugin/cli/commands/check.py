@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Check
+from ptychopinn_plugin.cli.paths import check_distinct, check_writable
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import OrientationConfig
-from ptychopinn_plugin.scan import orient
+from ptychopinn_plugin.io.formats import scan_files
+from ptychopinn_plugin.io.mask_file import ENDINGS, save_mask
+from ptychopinn_plugin.scan import ScanData, orient
+from ptychopinn_plugin.scan.bad_pixels import find_bad_pixels
 from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
+from ptychopinn_plugin.scan.statistics import frame_statistics
 from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
 
 
 def run(flags: Check) -> None:
     """Print what a scan holds and what to look at."""
+    _check_files(flags)
     orientation = flags.extract(OrientationConfig)
     as_in_file = load(flags.scan, flags, OrientationConfig())
     residuals = orientation_residuals(as_in_file) if flags.trials else {}
     hints = orientation_hints(residuals, orientation) if residuals else ()
     report = preflight(orient(as_in_file, orientation), hints)
+    if flags.write_mask is not None:
+        _write_mask(flags.write_mask, as_in_file)
     if flags.as_json:
         echo(report.model_dump_json(indent=2))
         return
     for line in report_lines(report):
         echo(line)
+    if flags.write_mask is not None:
+        echo(f'{"mask:":<16}{flags.write_mask}')
+    elif report.hot_pixels or report.dark_regions:
+        echo(f'{"mask:":<16}--write-mask FILE writes one with these pixels, for --mask')
+
+
+def _write_mask(path: Path, scan: ScanData) -> None:
+    """Write the mask of a scan with the bad pixels that were found."""
+    found = find_bad_pixels(scan, frame_statistics(scan).mean_frame)
+    save_mask(path, scan.mask | found.hot | found.dark)
+
+
+def _check_files(flags: Check) -> None:
+    """Refuse a name of the mask that will not do, before anything is read."""
+    if flags.write_mask is not None:
+        check_writable(flags.write_mask, ENDINGS)
+        inputs = [flags.scan, *filter(None, (flags.probe, flags.product, flags.mask))]
+        check_distinct([flags.write_mask], [*inputs, *scan_files(flags.scan, flags.product)])
 
 
 def report_lines(report: PreflightReport) -> list[str]:

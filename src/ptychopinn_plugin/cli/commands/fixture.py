@@ -41,7 +41,7 @@ def run(flags: Fixture) -> None:
 
 def _check_files(flags: Fixture) -> None:
     """Refuse names that will not do, before anything is read."""
-    inputs = [flags.source, *filter(None, (flags.probe, flags.product))]
+    inputs = [flags.source, *filter(None, (flags.probe, flags.product, flags.mask))]
     check_writable(flags.output, ('.npz',))
     if flags.metadata_out is not None:
         check_writable(flags.metadata_out, ('.json',))

@@ -62,7 +62,14 @@ def _check_files(flags: Reconstruct) -> None:
         flags.scan,
         *filter(
             None,
-            (flags.model, flags.probe, flags.product, flags.background, flags.continue_from),
+            (
+                flags.model,
+                flags.probe,
+                flags.product,
+                flags.background,
+                flags.mask,
+                flags.continue_from,
+            ),
         ),
     ]
     check_writable(flags.output, result_endings())

@@ -66,6 +66,9 @@ class ScanFlags(Command, OrientationConfig):
     background: Path | None = Field(
         None, description='Background of the detector (.npy image, .npz), counts a pixel'
     )
+    mask: Path | None = Field(
+        None, description="Mask of bad pixels (.npz, .npy), true where bad, beside the scan's own"
+    )
     product: Path | None = Field(
         None, description='Ptychodus product, where it does not lie beside the diffraction file'
     )

@@ -16,15 +16,21 @@ class Check(ScanFlags):
     """Check a scan before it is reconstructed.
 
     Says what the file holds and how it was read, and looks at photons, overlap, orientation,
-    the place of the zero frequency, and the probe.
+    the place of the zero frequency, bad pixels, and the probe.
 
     Examples:
       ptychopinn check scan.npz
       ptychopinn check folder-with-diffraction.h5-and-product.h5 --json
+      ptychopinn check scan.npz --write-mask mask.npz
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
     trials: bool = Field(True, description='Find the orientation by short reconstructions')
+    write_mask: Path | None = Field(
+        None,
+        description='Write the mask with the bad pixels that were found into this new .npz or .npy '
+        'file, to be read with --mask',
+    )
     as_json: bool = Field(False, alias='json', description='Print JSON, for other programs')
 
 

@@ -31,8 +31,9 @@ def build_output_product(
     The object has the pixels and the centre of the given one; where positions lie outside, it is
     larger by whole pixels and its centre differs accordingly. Positions stay exactly as they are
     given; those of a scan that was reoriented, or that the reconstruction refined, are replaced,
-    since only the new ones put the object under the frames. The losses are the residual of each
-    step.
+    since only the new ones put the object under the frames. Those of frames that were left out, for
+    they had no light, are left out too; the others keep their scan indices. The losses are the
+    residual of each step.
 
     Args:
         given: the product that Ptychodus passed.
@@ -49,10 +50,12 @@ def build_output_product(
     comments = product_comments(reconstruction, scan, '\n'.join(earlier))
     comments = '\n'.join([comments, *used])
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
-    moved = refined or bool(orientation_decision(scan))
+    # Frames without light: a product has a position and a probe for each frame that was used.
+    fewer = scan.frame_count != len(given.probe_positions)
+    moved = refined or fewer or bool(orientation_decision(scan))
     probes, found = given.probes, reconstruction.estimates
     varies = found.opr_modes is not None or found.flux is not None
-    if reconstruction.probe_refined or varies:
+    if reconstruction.probe_refined or varies or fewer:
         probes = make_probes(reconstruction.probe, found, probes.get_pixel_geometry())
     return Product(
         metadata=dataclasses.replace(given.metadata, comments=comments),

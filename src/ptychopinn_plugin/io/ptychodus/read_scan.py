@@ -22,7 +22,13 @@ from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.scan import orient
 from ptychopinn_plugin.scan.axis_orientation import ORIENTED
 from ptychopinn_plugin.scan.builder import ScanBuilder
-from ptychopinn_plugin.scan.data import ComplexArray, PositionArray, ScanData, ScanMetadata
+from ptychopinn_plugin.scan.data import (
+    BoolArray,
+    ComplexArray,
+    PositionArray,
+    ScanData,
+    ScanMetadata,
+)
 
 Content = TypeVar('Content')
 
@@ -52,6 +58,7 @@ def load_ptychodus(
     *,
     probe: Path | ComplexArray | None = None,
     orientation: OrientationConfig | None = None,
+    mask: BoolArray | None = None,
 ) -> ScanData:
     """Read a scan from Ptychodus' diffraction file and product.
 
@@ -64,6 +71,7 @@ def load_ptychodus(
         product_h5: positions, probe and object.
         probe: a probe file (.npz, .npy) or array in place of the product's.
         orientation: as for `scan_from_input`.
+        mask: as for `scan_from_input`.
 
     Raises:
         ScanDataError: with every fault of both files.
@@ -81,7 +89,7 @@ def load_ptychodus(
     decisions = _pairing_decisions(data, product, parameters)
     del data
     parameters = _with_paired_weights(parameters, product)
-    return scan_from_input(parameters, source, decisions, probe, orientation)
+    return scan_from_input(parameters, source, decisions, probe, orientation, mask)
 
 
 def load_product_probe(product_h5: Path) -> ComplexArray:
@@ -101,6 +109,7 @@ def scan_from_input(
     decisions: tuple[str, ...] = (),
     probe: Path | ComplexArray | None = None,
     orientation: OrientationConfig | None = None,
+    mask: BoolArray | None = None,
 ) -> ScanData:
     """Return the scan that Ptychodus hands to a reconstructor.
 
@@ -114,6 +123,7 @@ def scan_from_input(
         decisions: taken on the way here.
         probe: a probe file (.npz, .npy) or array in place of the product's.
         orientation: how to orient the positions; None leaves them.
+        mask: bool (N, N), True for pixels that are bad beside those of the input.
 
     Raises:
         ScanDataError: with every fault, several object layers among them.
@@ -123,7 +133,7 @@ def scan_from_input(
     builder.counts = np.asarray(parameters.diffraction_patterns).astype(np.float32)
     if parameters.bad_pixels is not None:
         builder.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
-        builder.counts[:, builder.mask] = 0
+    builder.add_mask(mask)
     builder.mask_largest_values(np.asarray(parameters.diffraction_patterns).dtype)
     if probe is None:
         builder.probe, builder.estimates = read_probes(
