@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ptychodus.api import io as ptychodus_io
-from ptychodus.api.io import load_product
+from ptychodus.api.io import load_product, save_product
 from ptychodus.model import ModelCore
 
 import ptychopinn_plugin
@@ -180,6 +181,30 @@ def test_a_simulated_scan_opens_as_the_window_opens_it(
     np.testing.assert_array_equal(scan.counts, simulated.scan.counts)
     np.testing.assert_allclose(scan.positions_px, simulated.scan.positions_px, atol=1e-6)
     np.testing.assert_array_equal(scan.probe, simulated.scan.probe)
+
+
+@pytest.mark.parametrize(('first', 'last', 'left_out'), [(0, 36, 0), (0, 35, 1), (3, 30, 9)])
+def test_frames_without_a_position_are_counted_and_named(
+    model: Any,
+    folder: Path,
+    tmp_path: Path,
+    first: int,
+    last: int,
+    left_out: int,
+    engine_type: type[SlowEngine],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They are dropped by Ptychodus before a reconstructor gets the scan."""
+    product = load_product(folder / 'product.h5')
+    positions = type(product.probe_positions)(list(product.probe_positions)[first:last])
+    save_product(folder / 'product.h5', dataclasses.replace(product, probe_positions=positions))
+    write_settings(folder)
+    assert batch(model, 'reconstruct', folder, tmp_path / 'out') == 0
+    assert engine_type.made[0].calls[0]['scan'].frame_count == 36 - left_out
+    said = f'{left_out} of 36 frames have no position and are left out (scan index '
+    assert (said in caplog.text) == (left_out > 0)
+    if left_out == 9:
+        assert 'scan index 0, 1, 2, 30, 31, ...; those of the positions are 3 to 29' in caplog.text
 
 
 def test_stop_ends_a_long_step_within_a_second(

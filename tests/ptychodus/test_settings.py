@@ -19,6 +19,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.config.base import field_choices, field_traits
 from ptychopinn_plugin.errors import SettingsValueError
+from ptychopinn_plugin.hosts.ptychodus.library import PtychoPINNReconstructorLibrary
 from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
 
 CONFIGS: list[type[Config]] = [
@@ -128,9 +129,10 @@ def test_a_backend_that_is_not_installed_stays_chosen() -> None:
 
 def test_values_out_of_range_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     settings = PluginSettings(SettingsRegistry()).training
-    settings.parameters['epochs'].set_value(0)
-    assert settings.read().epochs == 1
-    assert 'PtychoPINNPluginTraining.epochs = 0 is outside its range; 1 is taken' in caplog.text
+    settings.parameters['steps_per_epoch'].set_value(0)
+    assert settings.read().steps_per_epoch == 1
+    outside = 'PtychoPINNPluginTraining.steps_per_epoch = 0 is outside its range; 1 is taken'
+    assert outside in caplog.text
     inference = PluginSettings(SettingsRegistry()).inference
     inference.parameters['object_step'].set_value(0.0)
     with pytest.raises(SettingsValueError, match=r'object_step.*greater than 0'):
@@ -148,7 +150,8 @@ def test_a_value_on_its_bound_is_within_its_range(caplog: pytest.LogCaptureFixtu
 
 def test_ranges_are_those_of_the_fields() -> None:
     parameters: dict[str, Any] = PluginSettings(SettingsRegistry()).training.parameters
-    assert parameters['epochs'].get_minimum() == 1
+    assert parameters['steps_per_epoch'].get_minimum() == 1
+    assert parameters['epochs'].get_minimum() == 0  # automatic
     assert parameters['epochs'].get_maximum() == 100_000
     assert get_args(ModelConfig.model_fields['architecture'].annotation)
 
@@ -168,3 +171,31 @@ def test_settings_that_do_not_go_together_are_reported_without_a_name() -> None:
     with pytest.raises(SettingsValueError) as caught:
         settings.read()
     assert str(caught.value).startswith("settings PtychoPINNPluginExecution: accelerator 'mps'")
+
+
+def test_epochs_are_those_of_the_architecture_unless_they_are_set(tmp_path: Path) -> None:
+    registry = SettingsRegistry()
+    library = PtychoPINNReconstructorLibrary(registry)
+    pinn, supervised = iter(library)
+
+    def epochs() -> list[int]:
+        return [each._configs().training.epochs for each in (pinn, supervised)]
+
+    assert epochs() == [20, 60]
+    library.settings.model.parameters['architecture'].set_value('cnn')
+    assert epochs() == [60, 60]
+    registry.save_settings(tmp_path / 'settings.ini')
+    library.settings.training.parameters['epochs'].set_value(20)
+    assert epochs() == [20, 20]
+    registry.open_settings(tmp_path / 'settings.ini')
+    assert epochs() == [60, 60]
+
+
+def test_supervised_training_is_an_algorithm_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    library = PtychoPINNReconstructorLibrary(SettingsRegistry())
+    library.settings.model.parameters['model_type'].set_value('supervised')
+    pinn, supervised = iter(library)
+    assert supervised._configs().model.model_type == 'supervised'
+    assert not caplog.records
+    assert pinn._configs().model.model_type == 'pinn'
+    assert 'choose ptychopinn-plugin_supervised' in caplog.text

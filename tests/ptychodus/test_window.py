@@ -305,7 +305,9 @@ def test_what_is_typed_reaches_the_next_run(window: Window, engine_type: type[Sl
 @pytest.mark.parametrize(
     ('name', 'typed', 'shown'),
     [
-        ('Training.epochs', '0', '1'),
+        ('Training.epochs', '0', 'automatic (20)'),
+        ('Training.epochs', '-1', 'automatic (20)'),
+        ('Training.steps_per_epoch', '0', '1'),
         ('Training.early_stop_patience', '99999999', '100000'),
         ('Reconstruction.probe_modes', '100', '6'),
         ('Reconstruction.refine_iterations', '1.7', '24'),
@@ -327,13 +329,13 @@ def test_a_field_shows_the_number_that_is_used(
     text = window.field(name).lineEdit().text()
     assert text == shown
     used = fields(window)[name].parameter.get_value()
-    assert float(text.replace('automatic', '0')) == used
+    assert float('0' if text.startswith('automatic') else text) == used
     assert repr(used) == fields(window)[name].parameter.get_value_as_string()
 
 
 def test_arrows_stay_in_the_range(window: Window) -> None:
-    field = window.field('Training.epochs')
-    window.type('Training.epochs', '2')
+    field = window.field('Training.steps_per_epoch')
+    window.type('Training.steps_per_epoch', '2')
     field.stepBy(-1)
     assert field.number == 1
     assert not field.stepEnabled() & QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
@@ -489,6 +491,7 @@ def test_the_page_shows_the_fields_that_have_an_effect(window: Window) -> None:
     set_value(window, 'Execution', 'backend', 'pytorch')
     set_value(window, 'Model', 'architecture', 'cnn')
     assert window.is_shown('Model.gridsize')
+    assert window.field('Training.epochs').lineEdit().text() == 'automatic (60)'
     assert window.is_shown('Model.probe_big')
     assert window.is_shown('Reconstruction.refine_iterations')
     assert not window.is_shown('Training.steps_per_epoch')
@@ -556,6 +559,7 @@ def test_supervised_has_a_page_of_its_own_and_reports_what_it_lacks(
     for name in ('architecture', 'model_type'):
         assert window.page.findChild(QWidget, f'Model.{name}') is None
     assert not window.is_shown('Training.steps_per_epoch')
+    assert window.field('Training.epochs').lineEdit().text() == 'automatic (60)'
     window.shoot('supervised')
     window.answer(monkeypatch, stored)
     window.press(window.train_button)

@@ -21,6 +21,7 @@ def install() -> None:
     window is imported.
     """
     after_import('ptychodus.model.processing.core', _wrap_processing_core)
+    after_import('ptychodus.model.processing.api', _wrap_processing_api)
     after_import('ptychodus.model.core', _wrap_model_core)
     after_import('ptychodus.controller.processing.core', _wrap_processing_controller)
 
@@ -33,6 +34,13 @@ def _wrap_processing_core(module: ModuleType) -> None:
 
     needed = ('task_manager', 'settings_registry', 'algorithm_libraries')
     wrap_method(module, 'ProcessingCore', '__init__', needed, add_libraries)
+
+
+def _wrap_processing_api(module: ModuleType) -> None:
+    from ptychopinn_plugin.hosts.ptychodus.dropped_frames import say_what_was_dropped
+
+    needed = ('product_index',)
+    wrap_method(module, 'ProcessingAPI', 'get_reconstruct_input', needed, say_what_was_dropped)
 
 
 def _wrap_processing_controller(module: ModuleType) -> None:

@@ -27,16 +27,15 @@ class NumberField(QAbstractSpinBox):
     Args:
         limits: the range.
         number: at the start.
-        zero: shown in place of 0, '' for 0 itself.
     """
 
     number_changed = pyqtSignal(object)
 
-    def __init__(self, limits: NumberRange, number: float, zero: str = '') -> None:
+    def __init__(self, limits: NumberRange, number: float) -> None:
         super().__init__()
         self._limits = limits
         self._number = self._before = number
-        self._zero = zero
+        self._zero = ''
         self.setAccelerated(True)
         edit = self.lineEdit()
         assert edit is not None
@@ -55,6 +54,12 @@ class NumberField(QAbstractSpinBox):
         typed = self._limits.read(self._edit.text())
         if number != self._number or (typed is not None and typed != number):
             self._number = self._before = number
+            self._show()
+
+    def set_zero(self, text: str) -> None:
+        """Set what is shown in place of 0, '' for 0 itself."""
+        if text != self._zero:
+            self._zero = text
             self._show()
 
     def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
@@ -125,15 +130,12 @@ class NumberViewController(ParameterViewController, Observer):
     Args:
         parameter: holds the number.
         limits: its range.
-        zero: shown in place of 0, '' for 0 itself.
     """
 
-    def __init__(
-        self, parameter: IntegerParameter | RealParameter, limits: NumberRange, zero: str
-    ) -> None:
+    def __init__(self, parameter: IntegerParameter | RealParameter, limits: NumberRange) -> None:
         super().__init__()
         self._parameter = parameter
-        self._widget = NumberField(limits, parameter.get_value(), zero)
+        self._widget = NumberField(limits, parameter.get_value())
         self._widget.number_changed.connect(parameter.set_value)
         parameter.add_observer(self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.config.base import field_traits, help_text
 from ptychopinn_plugin.hosts.ptychodus.number_range import NumberRange
-from ptychopinn_plugin.hosts.ptychodus.parameters import PluginSettings
+from ptychopinn_plugin.hosts.ptychodus.parameters import AUTOMATIC, PluginSettings
 
 # In the order of use.
 HEADINGS: dict[type[Config], str] = {
@@ -74,13 +75,28 @@ class PageField:
         """Help on the field, for a number with its range."""
         if self.field.annotation not in (int, float):
             return f'{help_text(self.field)}.'
-        limits = NumberRange.of_field(self.field).describe()
-        return f'{help_text(self.field)}: {limits}.'
+        return f'{help_text(self.field)}: {self.limits.describe()}.'
 
     @property
     def advanced(self) -> bool:
         """Whether it is folded away."""
         return field_traits(self.field).advanced
+
+    @property
+    def limits(self) -> NumberRange:
+        """The range of a number."""
+        limits = NumberRange.of_field(self.field)
+        if field_traits(self.field).defaults:
+            return dataclasses.replace(limits, least=min(limits.least, AUTOMATIC))
+        return limits
+
+    def zero(self, state: PageState) -> str:
+        """Return what is shown in place of 0, '' for 0 itself."""
+        traits = field_traits(self.field)
+        own = {str(name): value for name, value in traits.defaults.items()}
+        if own:
+            return f'automatic ({own.get(state.architecture, self.field.default)})'
+        return traits.zero
 
     def has_effect(self, state: PageState) -> bool:
         """Return whether the next reconstruction or training uses the field."""

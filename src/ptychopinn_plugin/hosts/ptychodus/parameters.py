@@ -30,13 +30,15 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.config.base import field_choices, is_switch, switch_value
+from ptychopinn_plugin.config.base import field_choices, field_traits, is_switch, switch_value
 from ptychopinn_plugin.config.validation_messages import fault_sentence
 from ptychopinn_plugin.errors import SettingsValueError
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
 
 GROUP_PREFIX = 'PtychoPINNPlugin'
+# Value of the setting of a number whose default depends on the architecture.
+AUTOMATIC = 0
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
         group = registry.create_group(self.group_name)
         group.add_observer(self)
         self.parameters: dict[str, Parameter[Any]] = {
-            name: _create_parameter(group, name, field, (defaults or {}).get(name, field.default))
+            name: _create_parameter(group, name, field, (defaults or {}).get(name, _default(field)))
             for name, field in config_class.model_fields.items()
         }
         self._group = group
@@ -93,10 +95,19 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
     def read(self) -> AnyConfig:
         """Return the config with the values of the settings.
 
+        A field whose default depends on the architecture stays unset where its setting is
+        `AUTOMATIC`.
+
         Raises:
             SettingsValueError: with every value that its field does not take.
         """
+        fields = self.config_class.model_fields
         values = {name: self._value(name) for name in self.parameters}
+        values = {
+            name: value
+            for name, value in values.items()
+            if value != AUTOMATIC or not field_traits(fields[name]).defaults
+        }
         try:
             return self.config_class.model_validate(values)
         except ValidationError as error:
@@ -179,6 +190,10 @@ class PluginSettings:
         )
 
 
+def _default(field: FieldInfo) -> object:
+    return AUTOMATIC if field_traits(field).defaults else field.default
+
+
 def _create_parameter(
     group: ParameterGroup,
     name: str,
@@ -190,6 +205,7 @@ def _create_parameter(
         return boolean
     # An exclusive bound is left to the config, which refuses what lies on it.
     minimum: Any = next((limit.ge for limit in field.metadata if isinstance(limit, Ge)), None)
+    minimum = min(minimum, AUTOMATIC) if field_traits(field).defaults else minimum
     maximum: Any = next((limit.le for limit in field.metadata if isinstance(limit, Le)), None)
     if field.annotation is int:
         integer: IntegerParameter = group.create_integer_parameter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -23,6 +24,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.config.backend_names import backend_display_name
+from ptychopinn_plugin.config.unused_fields import with_architecture_defaults
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
 from ptychopinn_plugin.hosts.host_tasks import HostTasks, NoHost
@@ -270,8 +272,14 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             yield from run.run()
 
     def _configs(self) -> RunConfigs:
-        """Return the configs of a run that begins."""
-        return self._read_configs()
+        """Return the configs of a run that begins, with the defaults of the architecture."""
+        configs = self._settle(self._read_configs())
+        training = with_architecture_defaults(configs.training, configs.model.architecture)
+        return dataclasses.replace(configs, training=training)
+
+    def _settle(self, configs: RunConfigs) -> RunConfigs:
+        """Return configs with what the reconstructor fixes; here that is nothing."""
+        return configs
 
     def _check_training(self, scans: Sequence[ScanData]) -> None:
         """Raise ScanDataError for scans that cannot be trained on; here there are none."""

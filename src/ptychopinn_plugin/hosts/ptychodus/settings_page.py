@@ -21,10 +21,9 @@ from ptychodus.controller.parameters import (
 from ptychodus.controller.processing import ReconstructorViewControllerFactory
 from PyQt5.QtWidgets import QFormLayout, QGroupBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from ptychopinn_plugin.config.base import field_choices, field_traits
+from ptychopinn_plugin.config.base import field_choices
 from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel
-from ptychopinn_plugin.hosts.ptychodus.number_field import NumberViewController
-from ptychopinn_plugin.hosts.ptychodus.number_range import NumberRange
+from ptychopinn_plugin.hosts.ptychodus.number_field import NumberField, NumberViewController
 from ptychopinn_plugin.hosts.ptychodus.page_fields import (
     HEADINGS,
     PageField,
@@ -156,6 +155,8 @@ class FieldGroup(QGroupBox):
             self._form.takeRow(0)
         for field, label, controller in self._rows:
             widget, shown = controller.get_widget(), field.has_effect(state)
+            if isinstance(widget, NumberField):
+                widget.set_zero(field.zero(state))
             if shown:
                 self._form.addRow(label, widget)
             label.setVisible(shown)
@@ -205,8 +206,7 @@ def _controller(field: PageField) -> ParameterViewController:
     if isinstance(parameter, BooleanParameter):
         return CheckBoxParameterViewController(parameter, '')
     if isinstance(parameter, IntegerParameter | RealParameter):
-        limits, zero = NumberRange.of_field(field.field), field_traits(field.field).zero
-        return NumberViewController(parameter, limits, zero)
+        return NumberViewController(parameter, field.limits)
     assert isinstance(parameter, StringParameter)
     return LineEditParameterViewController(parameter)
 

@@ -28,8 +28,7 @@ class SupervisedReconstructor(PtychoPINNTrainableReconstructor):
         """Name in Ptychodus' list."""
         return self.NAME
 
-    def _configs(self) -> RunConfigs:
-        configs = super()._configs()
+    def _settle(self, configs: RunConfigs) -> RunConfigs:
         return dataclasses.replace(configs, model=configs.model.model_copy(update=FIXED_SETTINGS))
 
     def _check_training(self, scans: Sequence[ScanData]) -> None:
