@@ -24,4 +24,4 @@ def run(_flags: Doctor) -> None:
             echo(finding.advice)
     if faults:
         raise UnavailableError('; '.join(faults))
-    echo('Ptychodus will offer PtychoPINN-Plugin_PINN under Processing, Algorithm.')
+    echo('Ptychodus will offer ptychopinn-plugin_pinn under Processing, Algorithm.')
