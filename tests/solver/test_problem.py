@@ -86,6 +86,27 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(
             np.testing.assert_allclose(image, truth, atol=1e-5 * np.abs(truth).max())
 
 
+@pytest.mark.parametrize('varies', [False, True])
+def test_shifts_as_sums_of_images_give_the_same_sums(ops: Ops, *, varies: bool) -> None:
+    scan = make_scan(side=7, modes=2)
+    # One subset has frames enough for images, sixteen have not.
+    problems = [Problem.for_scan(ops, scan, subsets, fixed_probe=False) for subsets in (1, 16)]
+    placed = place(ops, make_object(problems[0].canvas.shape), scan.probe)
+    if varies:
+        basis = np.random.default_rng(0).normal(size=(scan.frame_count, 2)).astype(np.float32)
+        placed = placed._replace(variation=ops.array((0.2 * scan.probe[:, ::-1]).copy()))
+        for problem in problems:
+            problem.basis = basis
+    batch = problems[0].subsets[0][0]
+    images = problems[0].to_device(batch, placed).shift_images
+    assert images is not None
+    assert images.shape[1] == (1 if varies else 2)
+    assert problems[1].to_device(problems[1].subsets[0][0], placed).shift_images is None
+    found, wanted = (sweep_parts(problem, placed) for problem in problems)
+    for image, truth in zip(found, wanted, strict=True):
+        assert np.linalg.norm(image - truth) < 5e-3 * np.linalg.norm(truth)
+
+
 def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = make_scan(side=4, modes=2)
     whole = Problem.for_scan(ops, scan, 2, fixed_probe=False)

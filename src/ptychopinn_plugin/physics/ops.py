@@ -92,10 +92,10 @@ class Ops(Protocol):
 
         Args:
             weights: float32 (b, k).
-            arrays: complex64 (k, h, w).
+            arrays: complex64 (k, ...).
 
         Returns:
-            complex64 (b, h, w).
+            complex64 (b, ...).
         """
 
     def join(self, first: Array, second: Array, axis: int = 1) -> Array:

@@ -66,9 +66,19 @@ def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array,
     Returns:
         (n, modes, N, N).
     """
-    spectra = ops.fft2(ops.conj(patches)[:, None] * residual)
+    return unshifted_spectra(ops, ops.conj(patches)[:, None] * residual, ramps)
+
+
+def unshifted_spectra(ops: Ops, images: Array, ramps: tuple[Array, Array]) -> Array:
+    """Return the Fourier transforms of images, their sub-pixel shifts undone, (n, modes, N, N).
+
+    Args:
+        ops: the framework.
+        images: complex64 (n, modes, N, N).
+        ramps: from `shift_ramps`.
+    """
     rows, columns = ramps
-    return spectra * ops.conj(rows * columns)
+    return ops.fft2(images) * ops.conj(rows * columns)
 
 
 def preconditioned(ops: Ops, direction: Array, dose: Array, floor: Array) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import next_fast_len
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.solver.updates import apply_gains
@@ -59,7 +60,9 @@ class ObjectPrior:
         self.dose = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
         window = np.minimum(photons / self.dose, 1) * (photons > LEAST_DOSE * self.dose)
         self.mean = np.complex64(np.sum(image * window) / np.sum(window))
-        power = np.abs(np.fft.fft2((image - self.mean) * window)) ** 2 / np.sum(window**2)
+        # A canvas may have any sides; transforms of some, such as primes, take ten times as long.
+        shape = [next_fast_len(side, real=True) for side in image.shape]
+        power = np.abs(np.fft.fft2((image - self.mean) * window, shape)) ** 2 / np.sum(window**2)
         observed = self._radial_mean(power)
         # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
         variance = 1 / self.dose
@@ -83,7 +86,10 @@ class ObjectPrior:
             gains[0] = 1.0
             self._gains[step] = ops.array(gains[self._bins].astype(np.float32))
         mean = ops.array(np.asarray(self.mean))
-        return ops.compiled(apply_gains)(canvas_object, mean, self._gains[step])
+        height, width = canvas_object.shape
+        padded = _padded(ops, canvas_object - mean, self._bins.shape)
+        smooth = ops.compiled(apply_gains)(padded, self._gains[step])
+        return mean + smooth[:height, :width]
 
     def _radial_mean(self, power: Floats) -> Floats:
         """Return the mean power in bins of spatial frequency."""
@@ -93,3 +99,13 @@ class ObjectPrior:
             self._bins = np.rint(2 * BINS * radius).astype(np.int64)
         bins = self._bins.ravel()
         return np.bincount(bins, power.ravel()) / np.maximum(np.bincount(bins), 1)
+
+
+def _padded(ops: Ops, image: Array, shape: tuple[int, ...]) -> Array:
+    """Return an image (H, W) with zeros below and beside it, as large as a shape."""
+    below, beside = shape[0] - image.shape[0], shape[1] - image.shape[1]
+    if below:
+        image = ops.join(image, ops.zeros((below, image.shape[1]), 'complex64'), axis=0)
+    if beside:
+        image = ops.join(image, ops.zeros((shape[0], beside), 'complex64'))
+    return image

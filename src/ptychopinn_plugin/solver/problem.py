@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.physics.shifts import unshifted_sum
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
+from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
     Sums,
@@ -97,9 +99,11 @@ class Problem:
     basis: Floats | None = None
     _probes: dict[int, Array] = field(default_factory=dict)
     _doses: dict[int, Array] = field(default_factory=dict)
+    _shifts: ProbeShifts = field(init=False)
 
     def __post_init__(self) -> None:
         """Start at the scan's positions and equal flux."""
+        self._shifts = ProbeShifts(self.ops)
         self.positions_px = self.scan.positions_px.copy()
         self.photon_ratios = np.ones(self.scan.frame_count, np.float32)
 
@@ -170,11 +174,15 @@ class Problem:
     def _summed(self, sums: Sums, dose: Array) -> Sweep:
         """Return the sums as gradient images."""
         ops, spectrum, varied = self.ops, sums.probe_spectrum, sums.variation_spectrum
+        direction = None if spectrum is None else ops.ifft2(spectrum)
+        if sums.shift_sums is not None:
+            rest = ops.compiled(unshifted_sum)(sums.shift_sums, self._shifts.factors)
+            direction = rest if direction is None else ops.join(direction, rest, axis=0)
         return Sweep(
             ops.number(sums.misfit),
             sums.direction,
             dose,
-            None if spectrum is None else ops.ifft2(spectrum),
+            direction,
             sums.object_power,
             None if varied is None else ops.ifft2(varied),
             sums.background_score,
@@ -184,13 +192,17 @@ class Problem:
         """Return the sums before the first batch."""
         zeros, shape, size = self.ops.zeros, self.canvas.shape, self.scan.frame_size
         variation = unknowns.variation if with_probe else None
-        probe = unknowns.probe if with_probe else None
+        images = self._shift_images(unknowns) if with_probe else None
+        modes = unknowns.probe.shape[0] - (0 if images is None else images.shape[1])
         return Sums(
             misfit=zeros((), 'float32'),
             direction=zeros(shape, 'complex64'),
             dose=zeros(shape, 'float32') if with_dose else None,
-            probe_spectrum=None if probe is None else zeros(tuple(probe.shape), 'complex64'),
-            object_power=None if probe is None else zeros((size, size), 'float32'),
+            probe_spectrum=(
+                zeros((modes, size, size), 'complex64') if with_probe and modes else None
+            ),
+            shift_sums=None if images is None else zeros(tuple(images.shape), 'complex64'),
+            object_power=zeros((size, size), 'float32') if with_probe else None,
             variation_spectrum=(
                 None if variation is None else zeros(tuple(variation.shape), 'complex64')
             ),
@@ -198,6 +210,14 @@ class Problem:
                 None if unknowns.background is None else zeros((3, size, size), 'float32')
             ),
         )
+
+    def _shift_images(self, unknowns: Unknowns) -> Array | None:
+        """Return the images that shifted probes are sums of; None where transforms cost less."""
+        if self.fixed_probe:
+            return None
+        first = 0 if unknowns.variation is None else 1
+        frames = self.scan.frame_count / len(self.subsets)
+        return self._shifts.images(unknowns.probe, first, frames)
 
     @property
     def good_pixels(self) -> int:
@@ -218,6 +238,7 @@ class Problem:
         """Bring a batch to the device, with what is known of its frames."""
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
+        images = self._shift_images(unknowns)
         basis = None if unknowns.variation is None else self.basis
         trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
@@ -225,6 +246,8 @@ class Problem:
             array(batch.corners),
             array(batch.shifts_px),
             kept,
+            None if images is None else array(self._shifts.weights(batch.shifts_px)),
+            images,
             None if basis is None else array(basis[batch.frames]),
             None if trust is None else array(trust[batch.frames]),
             None if flux is None else array(flux[batch.frames]),

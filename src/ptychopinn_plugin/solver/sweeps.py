@@ -16,7 +16,7 @@ from ptychopinn_plugin.physics.projection import (
     exit_residual,
     illumination,
     object_direction,
-    probe_spectra,
+    unshifted_spectra,
 )
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
@@ -34,6 +34,9 @@ class DeviceBatch(NamedTuple):
         corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
         shifts_px: float32 (b, 2), the sub-pixel part of each position.
         probes: complex64 (b, modes, N, N), from `batch_probes`, where they are kept.
+        shift_weights: float32 (b, terms), see `physics.shifts`.
+        shift_images: complex64 (terms, k, N, N), of the last k modes of the probe; shared by all
+            batches. The first mode is not among them where it varies along the scan.
         basis: float32 (b, functions), of the probe's variation along the scan.
         flux_trust: float32 (b,), 0 to 1: share of a frame's own photon ratio in its flux.
         flux: float32 (b,), relative photons of each frame, where they are known.
@@ -43,6 +46,8 @@ class DeviceBatch(NamedTuple):
     corners: Array
     shifts_px: Array
     probes: Array | None = None
+    shift_weights: Array | None = None
+    shift_images: Array | None = None
     basis: Array | None = None
     flux_trust: Array | None = None
     flux: Array | None = None
@@ -55,7 +60,8 @@ class Sums(NamedTuple):
         misfit: float32 scalar.
         direction: complex64 (H, W).
         dose: float32 (H, W).
-        probe_spectrum: complex64 (modes, N, N).
+        probe_spectrum: complex64 (modes, N, N), of the modes without shift images.
+        shift_sums: complex64 (terms, k, N, N), of the modes with shift images.
         object_power: float32 (N, N).
         variation_spectrum: complex64 (functions, N, N).
         background_score: float32 (3, N, N), sums over frames of the score of a background count
@@ -66,6 +72,7 @@ class Sums(NamedTuple):
     direction: Array
     dose: Array | None = None
     probe_spectrum: Array | None = None
+    shift_sums: Array | None = None
     object_power: Array | None = None
     variation_spectrum: Array | None = None
     background_score: Array | None = None
@@ -123,9 +130,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
         batch: the frames.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
     """
-    probes = batch.probes
-    if probes is None:
-        probes = batch_probes(ops, unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
+    probes = _shifted_probes(ops, unknowns, batch)
     patches = ops.cut(unknowns.canvas_object, batch.corners, probes.shape[-1])
     waves = propagate(ops, probes, patches)
     counts = expected_counts(ops, waves)
@@ -140,6 +145,22 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
     if unknowns.background is not None:
         counts = counts + unknowns.background
     return Prediction(probes, patches, waves, counts, flux, ratios)
+
+
+def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> Array:
+    """Return the probe of each frame, complex64 (b, modes, N, N)."""
+    if batch.probes is not None:
+        return batch.probes
+    if batch.shift_images is None:
+        return batch_probes(ops, unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
+    probes = ops.combine(batch.shift_weights, batch.shift_images)
+    varying = unknowns.probe.shape[0] - batch.shift_images.shape[1]
+    if not varying:
+        return probes
+    first = unknowns.probe[:varying]
+    return ops.join(
+        batch_probes(ops, first, batch.shifts_px, unknowns.variation, batch.basis), probes
+    )
 
 
 def batch_expected(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> Array:
@@ -184,15 +205,15 @@ def add_batch(
     found = predict(ops, unknowns, batch, good)
     misfit = sums.misfit + noise.misfit(ops, found.counts, batch.amplitudes, good)
     residual = exit_residual(ops, noise, found.waves, found.counts, batch.amplitudes, good)
-    light, power = illumination(ops, found.probes), ops.abs2(found.patches)
     if found.flux is not None:
         residual = ops.scale(residual, found.flux[:, None])
-        light, power = light * found.flux, power * found.flux
     direction = object_direction(ops, found.probes, residual)
     sums = sums._replace(misfit=misfit, direction=ops.add(sums.direction, direction, batch.corners))
     if sums.dose is not None:
+        light = _with_flux(illumination(ops, found.probes), found.flux)
         sums = sums._replace(dose=ops.add(sums.dose, light, batch.corners))
-    if sums.probe_spectrum is not None:
+    if sums.object_power is not None:
+        power = _with_flux(ops.abs2(found.patches), found.flux)
         sums = _add_probe(ops, sums, found, residual, power, batch)
     if sums.background_score is not None:
         score = _background_score(ops, found.counts, batch.amplitudes)
@@ -200,16 +221,27 @@ def add_batch(
     return sums, found.ratios
 
 
+def _with_flux(images: Array, flux: Array | None) -> Array:
+    """Return images times the relative photons of their frames."""
+    return images if flux is None else images * flux
+
+
 def _add_probe(
     ops: Ops, sums: Sums, found: Prediction, residual: Array, power: Array, batch: DeviceBatch
 ) -> Sums:
     """Add a batch to the sums of the probe and of its variation."""
+    sums = sums._replace(object_power=sums.object_power + ops.sum(power, (0,)))
+    images = ops.conj(found.patches)[:, None] * residual
+    first = images.shape[1]
+    if sums.shift_sums is not None:
+        first -= sums.shift_sums.shape[1]
+        rest = ops.combine(ops.transpose(batch.shift_weights), images[:, first:])
+        sums = sums._replace(shift_sums=sums.shift_sums + rest)
+    if sums.probe_spectrum is None:
+        return sums
     ramps = shift_ramps(ops, batch.shifts_px, found.probes.shape[-1])
-    spectra = probe_spectra(ops, found.patches, residual, ramps)
-    sums = sums._replace(
-        probe_spectrum=sums.probe_spectrum + ops.sum(spectra, (0,)),
-        object_power=sums.object_power + ops.sum(power, (0,)),
-    )
+    spectra = unshifted_spectra(ops, images[:, :first], ramps)
+    sums = sums._replace(probe_spectrum=sums.probe_spectrum + ops.sum(spectra, (0,)))
     if sums.variation_spectrum is None:
         return sums
     change = ops.combine(ops.transpose(batch.basis), spectra[:, 0])

@@ -65,13 +65,12 @@ def update_probe(ops: Ops, probe: Array, direction: Array, power: Array, size: A
     return probe + ops.scale(direction, size / power)
 
 
-def apply_gains(ops: Ops, canvas_object: Array, mean: Array, gains: Array) -> Array:
-    """Scale the Fourier components of an object about its mean, complex64 (H, W).
+def apply_gains(ops: Ops, image: Array, gains: Array) -> Array:
+    """Scale the Fourier components of an image, complex64 (H, W).
 
     Args:
         ops: the framework.
-        canvas_object: complex64 (H, W).
-        mean: complex64 scalar, left as it is.
+        image: complex64 (H, W).
         gains: float32 (H, W), zero frequency at index 0.
     """
-    return mean + ops.ifft2(ops.scale(ops.fft2(canvas_object - mean), gains))
+    return ops.ifft2(ops.scale(ops.fft2(image), gains))

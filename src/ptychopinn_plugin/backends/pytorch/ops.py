@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from ptychopinn_plugin.physics.ops import DType
+from ptychopinn_plugin.physics.overlap_add import add_patches
 
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 # Enough to keep a CPU's caches warm and a GPU's cores busy.
@@ -145,6 +146,10 @@ class TorchOps:
         self, canvas: torch.Tensor, patches: torch.Tensor, corners: torch.Tensor
     ) -> torch.Tensor:
         """Add patches to a canvas, in place."""
+        if canvas.device.type == 'cpu' and not (canvas.requires_grad or patches.requires_grad):
+            # Patch after patch, as NumPy does it, takes half the time that an index of all does.
+            add_patches(canvas.numpy(), patches.resolve_conj().numpy(), corners.numpy())
+            return canvas
         pixels = self._pixels(canvas.shape[1], corners, patches.shape[-1])
         canvas.view(-1).index_add_(0, pixels, patches.reshape(-1))
         return canvas

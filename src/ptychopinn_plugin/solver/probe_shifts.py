@@ -1,0 +1,68 @@
+"""The shifts of a probe that changes: as sums of a few images where that costs less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.physics.shifts import ShiftTerms, least_degree, shift_terms, shifted_images
+
+# Error of shifted probes relative to the probe, rms: its square, as a residual, lies far below that
+# of any noise.
+TOLERANCE = 1e-3
+# Frames a term: the transforms of the terms and the products with them cost about as much as those
+# of so many frames.
+FRAMES_A_TERM = 2
+
+
+@dataclass(eq=False)
+class ProbeShifts:
+    """Keeps the images of the last probe, and the terms that were enough so far.
+
+    Attributes:
+        ops: the framework.
+        factors: complex64 (terms, N, N) on the device, those of the images; None before the first.
+    """
+
+    ops: Ops
+    factors: Array | None = None
+    _terms: ShiftTerms | None = None
+    _degree: int = 0
+    _last: tuple[Array, int, Array | None] | None = None
+
+    def images(self, probe: Array, first: int, frames: float) -> Array | None:
+        """Return the images of the modes from a first one on, (terms, modes - first, N, N).
+
+        Args:
+            probe: complex64 (modes, N, N).
+            first: modes before it are left out.
+            frames: that share the images; None is returned where each has its own transform for
+                less.
+        """
+        if self._last is not None and self._last[0] is probe and self._last[1] == first:
+            return self._last[2]
+        found = None
+        if first < probe.shape[0]:
+            self._find_terms(probe)
+            if self._terms is not None and FRAMES_A_TERM * len(self._terms.orders) <= frames:
+                found = self.ops.compiled(shifted_images)(probe[first:], self.factors)
+        self._last = (probe, first, found)
+        return found
+
+    def weights(self, shifts_px: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the weights of the images for shifts (n, 2), float32 (n, terms)."""
+        if self._terms is None:
+            raise ValueError('there are no images yet; call images()')
+        return self._terms.weights(shifts_px)
+
+    def _find_terms(self, probe: Array) -> None:
+        """Take more terms where the light of a probe has spread on the detector; never fewer."""
+        spectra = np.fft.fft2(self.ops.numpy(probe))
+        power = np.sum(np.abs(spectra) ** 2, axis=0)
+        degree = max(self._degree, least_degree(power, TOLERANCE))
+        if degree != self._degree:
+            self._degree, self._terms = degree, shift_terms(probe.shape[-1], degree)
+            self.factors = self.ops.array(self._terms.factors)
