@@ -43,7 +43,7 @@ def halving_batches(
             if divisor == 2**HALVINGS:
                 raise OutOfMemoryError(
                     f'{reason} also with batches 1/{divisor} as large; take fewer or smaller '
-                    'frames, a smaller model, or a device with more memory (--accelerator cpu)'
+                    'frames, a smaller model, or a device with more memory (accelerator = cpu)'
                 ) from error
         # After the handler: the error's frames hold arrays until it is gone.
         gc.collect()

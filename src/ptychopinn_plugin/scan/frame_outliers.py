@@ -22,6 +22,8 @@ NEIGHBOURS = 8
 UNLIKE_FACTOR = 5.0
 # Standard deviations of photon noise.
 CLEAR_DEVIATIONS = 6.0
+# Distance of the quartiles of a normal distribution, in its standard deviations.
+QUARTILES = 1.349
 # Runs of numbers that a sentence lists.
 SHOWN_RUNS = 8
 LEFT_OUT = 'without light were left out'
@@ -56,18 +58,38 @@ def frames_unlike_neighbours(totals: Totals, positions_px: PositionArray) -> npt
         Their indices, int64, in ascending order. A frame is compared with the median of the eight
         nearest; differences that photon noise explains do not count.
     """
-    if len(totals) <= NEIGHBOURS:
+    around = _median_around(totals, positions_px)
+    if around is None:
         return np.zeros(0, np.int64)
-    _, nearest = KDTree(positions_px).query(positions_px, k=NEIGHBOURS + 1)
-    # At a repeated position the first of the nearest may be another frame.
-    others = nearest != np.arange(len(totals))[:, np.newaxis]
-    others[others.all(axis=1), -1] = False
-    around = np.median(totals[nearest[others].reshape(len(totals), NEIGHBOURS)], axis=1)
     larger, smaller = np.maximum(totals, around), np.minimum(totals, around)
     wild = (larger > UNLIKE_FACTOR * smaller) & (
         larger - smaller > CLEAR_DEVIATIONS * np.sqrt(larger)
     )
     return np.flatnonzero(wild)
+
+
+def neighbour_variation(totals: Totals, positions_px: PositionArray) -> float:
+    """Return the standard deviation of a frame's photons from the median around it, relative.
+
+    The quartiles tell it, so that single frames do not count; 0 for a handful of frames.
+    """
+    around = _median_around(totals, positions_px)
+    if around is None or not np.all(around > 0):
+        return 0.0
+    low, high = np.percentile(totals / around, (25, 75))
+    return float(high - low) / QUARTILES
+
+
+def _median_around(totals: Totals, positions_px: PositionArray) -> Totals | None:
+    """Return the median photons of the eight frames nearest to each; None for too few frames."""
+    if len(totals) <= NEIGHBOURS:
+        return None
+    _, nearest = KDTree(positions_px).query(positions_px, k=NEIGHBOURS + 1)
+    # At a repeated position the first of the nearest may be another frame.
+    others = nearest != np.arange(len(totals))[:, np.newaxis]
+    others[others.all(axis=1), -1] = False
+    found: Totals = np.median(totals[nearest[others].reshape(len(totals), NEIGHBOURS)], axis=1)
+    return found
 
 
 def frame_numbers(scan: ScanData, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

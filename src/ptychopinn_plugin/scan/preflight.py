@@ -9,10 +9,14 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.scan import statistics as stats
 from ptychopinn_plugin.scan.advice import notes, warnings
-from ptychopinn_plugin.scan.bad_pixels import find_bad_pixels
+from ptychopinn_plugin.scan.bad_pixels import DARKEST, find_bad_pixels
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
-from ptychopinn_plugin.scan.frame_outliers import frame_numbers, frames_unlike_neighbours
+from ptychopinn_plugin.scan.frame_outliers import (
+    frame_numbers,
+    frames_unlike_neighbours,
+    neighbour_variation,
+)
 from ptychopinn_plugin.scan.preflight_report import Photons, PreflightReport
 
 
@@ -74,6 +78,8 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
         photon_energy_ev=scan.metadata.photon_energy_ev,
         detector_distance_m=scan.metadata.detector_distance_m,
         frames_megabytes=scan.counts.nbytes / 2**20,
+        neighbour_variation=neighbour_variation(frames.totals, scan.positions_px),
+        darkest_counts=float(np.quantile(frames.mean_frame[good], DARKEST)),
         orientation_hints=tuple(orientation or ()),
     )
     found = tuple(warnings(report))

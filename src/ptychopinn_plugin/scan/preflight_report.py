@@ -56,6 +56,10 @@ class PreflightReport(BaseModel):
         photon_energy_ev: None where unknown.
         detector_distance_m: None where unknown.
         frames_megabytes: memory of the frames as float32.
+        neighbour_variation: relative standard deviation of the photons of a frame from those around
+            it.
+        darkest_counts: mean counts of the darkest 2 % of the good pixels, a frame.
+        proposed_settings: what `auto` estimates and why, where it was asked for.
         orientation_hints: from trial reconstructions, where they were made.
         warnings: what makes a reconstruction wrong or incomplete, one sentence each.
         recommendations: these, and what is unusual otherwise; empty where all figures are in the
@@ -97,6 +101,9 @@ class PreflightReport(BaseModel):
     photon_energy_ev: float | None
     detector_distance_m: float | None
     frames_megabytes: float
+    neighbour_variation: float
+    darkest_counts: float
+    proposed_settings: tuple[str, ...] = ()
     orientation_hints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     recommendations: tuple[str, ...] = ()

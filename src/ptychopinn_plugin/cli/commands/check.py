@@ -18,6 +18,7 @@ from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import frame_statistics
 from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
+from ptychopinn_plugin.solver.proposed_settings import proposed_settings
 
 
 def run(flags: Check) -> None:
@@ -28,6 +29,7 @@ def run(flags: Check) -> None:
     residuals = orientation_residuals(as_in_file) if flags.trials else {}
     hints = orientation_hints(residuals, orientation) if residuals else ()
     report = preflight(orient(as_in_file, orientation), hints)
+    report = report.model_copy(update={'proposed_settings': proposed_settings(as_in_file, report)})
     if flags.write_mask is not None:
         _write_mask(flags.write_mask, as_in_file)
     if flags.as_json:
@@ -94,6 +96,7 @@ def report_lines(report: PreflightReport) -> list[str]:
     lines = [f'{name + ":":<16}{value}' for name, value in rows]
     lines += [f'{"read as:":<16}{decision}' for decision in report.decisions]
     lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
+    lines += [f'{"with auto:":<16}{proposal}' for proposal in report.proposed_settings]
     lines += [f'{"look at:":<16}{advice}' for advice in map(with_flags, report.recommendations)]
     return lines if report.recommendations else [*lines, 'nothing to remark']
 

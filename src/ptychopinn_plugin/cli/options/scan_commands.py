@@ -16,7 +16,8 @@ class Check(ScanFlags):
     """Check a scan before it is reconstructed.
 
     Says what the file holds and how it was read, and looks at photons, overlap, orientation,
-    the place of the zero frequency, bad pixels, and the probe.
+    the place of the zero frequency, bad pixels, and the probe. Says what --auto of reconstruct
+    would estimate, and why.
 
     Examples:
       ptychopinn check scan.npz

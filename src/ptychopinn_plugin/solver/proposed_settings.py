@@ -1,0 +1,67 @@
+"""What `auto` estimates of a scan, and why, as far as its frames tell before a reconstruction."""
+
+from __future__ import annotations
+
+import math
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.preflight_report import PreflightReport
+from ptychopinn_plugin.solver.automatic import (
+    AUTOMATIC,
+    FEW_FRAMES,
+    refines_probe,
+    resolve_automatic,
+)
+
+
+def proposed_settings(scan: ScanData, report: PreflightReport) -> tuple[str, ...]:
+    """Return the settings that `auto` stands for, each as 'name = value: reason'.
+
+    They are those that a reconstruction with `auto` and without a model takes.
+
+    Args:
+        scan: the scan.
+        report: of its preflight.
+    """
+    asked = InferenceConfig(auto=True)
+    refined = refines_probe(asked, scan, with_model=False)
+    chosen = resolve_automatic(asked, probe_refined=refined, frames=scan.frame_count)
+    values = {'update_probe': 'on' if refined else 'off'}
+    values |= {name: getattr(chosen, name) for name in AUTOMATIC}
+    reasons = _reasons(report, refined=refined)
+    return tuple(
+        f'{name} = {_as_typed(value)}: {reasons[name]}'
+        for name, value in values.items()
+        if name in reasons
+    )
+
+
+def _reasons(report: PreflightReport, *, refined: bool) -> dict[str, str]:
+    """Return why each setting has its value, by name."""
+    frames = report.frames
+    differ = f'neighbouring frames differ by {report.neighbour_variation:.1%} in photons'
+    noise = 1 / math.sqrt(max(report.photons_per_frame.mean, 1.0))
+    of_the_probe = 'the probe is not refined'
+    return {
+        'update_probe': 'no reconstruction has refined it, and its own frame has a correlation of '
+        f'{report.probe_correlation:.2f} with the mean frame'
+        if refined
+        else 'an earlier reconstruction has refined it',
+        'probe_modes': 'modes that the frames do not need are dropped' if refined else of_the_probe,
+        'update_flux': f'{differ}, photon noise alone by {noise:.1%}; the rest is sample or beam',
+        'update_background': f'the darkest pixels have {report.darkest_counts:.3g} counts a frame',
+        'update_positions': f'neighbours, which overlap by {report.overlap:.0%}, tell positions',
+        'opr_modes': of_the_probe
+        if not refined
+        else f'{frames} frames, from {FEW_FRAMES} on they tell how the probe drifts'
+        if frames >= FEW_FRAMES
+        else f'{frames} frames are too few to tell how the probe drifts ({FEW_FRAMES} are needed)',
+        'stop_early': 'passes end once they gain no more than noise explains, within '
+        f'refine_iterations = {InferenceConfig().refine_iterations}',
+    }
+
+
+def _as_typed(value: object) -> str:
+    """Return a value as a settings file has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
