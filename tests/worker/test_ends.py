@@ -198,6 +198,17 @@ def test_descriptors_are_closed() -> None:
     assert eventually(lambda: gc.collect() >= 0 and count() <= before, 2)
 
 
+def test_no_scan_stays_in_the_worker_after_its_job(remote: RemoteEngine) -> None:
+    def mappings() -> int:
+        maps = Path(f'/proc/{remote.worker_pid}/maps').read_text()
+        return maps.count('memfd:ptychopinn-worker')
+
+    remote.reconstruct(quiet_scan(), INFERENCE, None, Monitor())
+    assert eventually(lambda: mappings() == 0, 2)
+    remote.fit([scan_that('cycle')], ModelConfig(), TrainingConfig(epochs=6), Monitor())
+    assert eventually(lambda: mappings() == 0, 2)
+
+
 SCRIPT = """
     import signal, sys, os, time
     # A shell that starts the tests in the background has Ctrl-C ignored.

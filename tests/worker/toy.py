@@ -88,6 +88,10 @@ class ToyEngine:
         resume: bool = False,
     ) -> TrainedModel:
         trained = None
+        if scans[0].source == 'cycle':
+            # Its objects refer to each other, as those of a framework's training do.
+            cycle: list[object] = [scans]
+            cycle.append(cycle)
         losses: list[tuple[float, float]] = []
         # Worse again after the third epoch.
         for epoch in range(1, training.epochs + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import queue
@@ -72,6 +73,10 @@ class Server:
                 return
             log.setLevel(job.request.body['log_level'])
             self._answer(job)
+            # The reader of requests keeps the job, and a training's objects refer to each other:
+            # both would hold the arrays of its scans until some later job.
+            job.request = Message('done')
+            gc.collect()
 
     def _read_requests(self) -> None:
         """Queue jobs; set the flags of the last one where the parent requests a stop or preview."""
@@ -85,6 +90,8 @@ class Server:
                 elif message.kind not in ('stop', 'preview'):
                     job = WorkerJob(message)
                     self._jobs.put(job)
+                # Until the next message it would hold the arrays of this one.
+                del message
         finally:
             # The parent is gone, and the job may be in a step that takes long.
             os._exit(0)
