@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -134,3 +135,41 @@ def test_previews_come_at_most_so_often(seconds: float | None, previews: int) ->
         work, NoHost(), only_previews, preview_seconds=seconds
     )
     assert len(list(job)) == previews
+
+
+def test_a_host_that_is_still_drawing_gets_no_further_preview() -> None:
+    """Else a window that draws slower than previews come has no time for its user."""
+
+    class Drawing(NoHost):
+        def __init__(self) -> None:
+            self.drawn: list[Callable[[], None]] = []
+
+        def call_when_shown(self, call: Callable[[], None]) -> None:
+            self.drawn.append(call)
+
+    host = Drawing()
+    engine = ToyEngine(ExecutionConfig())
+    preview = engine.reconstruct(quiet_scan(), InferenceConfig(), None, Monitor())
+    answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    go_on = threading.Semaphore(0)
+
+    def work(monitor: Monitor) -> str:
+        monitor.on_progress(Progress('solver', 1, 9, 1.0))
+        for step in range(2, 5):
+            answers.put(monitor.wants_preview())
+            if step == 2:
+                monitor.on_preview(preview)
+            monitor.on_progress(Progress('solver', step, 9, 1.0))
+            go_on.acquire()
+        return 'done'
+
+    job: Generator[Event, None, str] = run_job(work, host, lambda each: each, preview_seconds=0.0)
+    while not isinstance(next(job), Reconstruction):
+        pass
+    next(job)  # the preview is with the host, which has not drawn it
+    go_on.release()
+    assert [answers.get(), answers.get()] == [True, False]
+    host.drawn.pop()()
+    go_on.release(2)
+    assert answers.get()
+    job.close()

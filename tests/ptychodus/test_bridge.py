@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -216,9 +216,25 @@ class Flags:
 
     def __init__(self) -> None:
         self.progress: list[tuple[int, int]] = []
+        self.tasks: list[Callable[[], None]] = []
 
     def update_progress(self, step: int, total: int) -> None:
         self.progress.append((step, total))
+
+    def put_foreground_task(self, task: Callable[[], None]) -> None:
+        self.tasks.append(task)
+
+
+def test_a_window_is_waited_for_and_a_batch_run_is_not() -> None:
+    flags, shown = Flags(), []
+    tasks = PtychodusTasks(flags, flags)
+    tasks.call_when_shown(lambda: shown.append('batch'))
+    assert shown == ['batch']
+    tasks.has_window = True
+    tasks.call_when_shown(lambda: shown.append('window'))
+    assert shown == ['batch']
+    flags.tasks.pop()()
+    assert shown == ['batch', 'window']
 
 
 def test_a_stop_counts_only_while_a_task_runs() -> None:

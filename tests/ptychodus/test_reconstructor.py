@@ -29,6 +29,7 @@ from ptychopinn_plugin.errors import (
     ScanDataError,
 )
 from ptychopinn_plugin.hosts.engine_cache import in_process_engine
+from ptychopinn_plugin.hosts.host_tasks import NoHost
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.npz_scan import load_npz
@@ -37,7 +38,7 @@ from ptychopinn_plugin.io.ptychodus.read_scan import photon_energy_ev, scan_from
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
 
-class Tasks:
+class Tasks(NoHost):
     """A host whose Stop is pressed after some seconds."""
 
     def __init__(self, stop_after: float = float('inf')) -> None:

@@ -22,6 +22,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.hosts.host_tasks import NoHost
 from ptychopinn_plugin.hosts.ptychodus.library import PtychoPINNReconstructorLibrary
 from ptychopinn_plugin.hosts.ptychodus.supervised import SupervisedReconstructor
 from ptychopinn_plugin.io.model_file import load_model
@@ -129,12 +130,9 @@ def test_both_reconstructors_of_the_library_share_a_worker_and_not_a_model(
 def test_stop_reaches_it(
     engine_type: type[SlowEngine], with_ground_truth: ReconstructInput
 ) -> None:
-    class Stopped:
+    class Stopped(NoHost):
         def should_stop(self) -> bool:
             return True
-
-        def report(self, step: int, total: int) -> None:
-            pass
 
     library = PtychoPINNReconstructorLibrary(SettingsRegistry(), engine_factory=engine_type)
     library.settings.execution.parameters['backend'].set_value('pytorch')

@@ -40,10 +40,11 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.config.base import help_text
+from ptychopinn_plugin.config.base import field_traits, help_text
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
 from ptychopinn_plugin.hosts.ptychodus.library import PtychoPINNReconstructorLibrary
 from ptychopinn_plugin.hosts.ptychodus.page_fields import PageField, page_fields
+from ptychopinn_plugin.hosts.ptychodus.parameters import AUTOMATIC
 from ptychopinn_plugin.hosts.ptychodus.processing_core import find_libraries
 from ptychopinn_plugin.io.model_file import load_model
 from tests.helpers import KnownScan
@@ -221,7 +222,8 @@ def window(opened: Window, engine_type: type[SlowEngine]) -> Window:
     for config in CONFIGS:
         group = registry[f'PtychoPINNPlugin{config.__name__.removesuffix("Config")}']
         for name, field in config.model_fields.items():
-            group.parameters()[name].set_value(field.default)
+            own = field_traits(field).defaults
+            group.parameters()[name].set_value(AUTOMATIC if own else field.default)
     set_value(opened, 'Execution', 'backend', 'pytorch')
     opened.status.text_edit.clear()
     return opened

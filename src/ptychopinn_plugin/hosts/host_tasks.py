@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -14,6 +15,10 @@ class HostTasks(Protocol):
 
     def report(self, step: int, total: int) -> None:
         """Move the progress bar."""
+        ...
+
+    def call_when_shown(self, call: Callable[[], None]) -> None:
+        """Call a function once the host has shown what it was given so far."""
         ...
 
 
@@ -34,6 +39,10 @@ class WithoutProgress:
     def report(self, step: int, total: int) -> None:
         """Do nothing."""
 
+    def call_when_shown(self, call: Callable[[], None]) -> None:
+        """Forward."""
+        self._tasks.call_when_shown(call)
+
 
 class NoHost:
     """Stands for the host of a reconstructor made in a script: no Stop, no progress bar."""
@@ -44,3 +53,7 @@ class NoHost:
 
     def report(self, step: int, total: int) -> None:
         """Do nothing."""
+
+    def call_when_shown(self, call: Callable[[], None]) -> None:
+        """Call the function at once."""
+        call()

@@ -36,8 +36,8 @@ def run_job(
         tasks: the host, asked for a stop and informed of the progress.
         convert: called with every step and every preview, in the thread that runs the generator;
             its return value is yielded unless it is None.
-        preview_seconds: least time between two previews, and from the first step to the first
-            preview; None for no previews.
+        preview_seconds: least time from one preview, shown by the host, to the next, and from the
+            first step to the first preview; None for no previews.
 
     Yields:
         The values of `convert`.
@@ -55,6 +55,9 @@ def run_job(
             output = convert(event)
             if output is not None:
                 yield output
+            if isinstance(event, Reconstruction):
+                monitor.hold_previews()
+                tasks.call_when_shown(monitor.allow_previews)
     finally:
         monitor.abandoned.set()
         call.thread.join()
@@ -102,6 +105,7 @@ class _QueueMonitor(Monitor):
         self._preview_seconds = preview_seconds
         self._last_report = time.monotonic()
         self._last_preview: float | None = None
+        self._is_showing = False
 
     def on_progress(self, progress: Progress) -> None:
         """Queue a step; move the host's progress bar at most every 0.2 s and at the end."""
@@ -119,8 +123,8 @@ class _QueueMonitor(Monitor):
         return self.abandoned.is_set() or self._tasks.should_stop()
 
     def wants_preview(self) -> bool:
-        """Return whether the last preview is at least `preview_seconds` ago."""
-        if self._preview_seconds is None or self._last_preview is None:
+        """Return whether the last preview was shown at least `preview_seconds` ago."""
+        if self._preview_seconds is None or self._last_preview is None or self._is_showing:
             return False
         return time.monotonic() - self._last_preview >= self._preview_seconds
 
@@ -128,3 +132,12 @@ class _QueueMonitor(Monitor):
         """Queue a preview."""
         self._last_preview = time.monotonic()
         self.events.put(reconstruction)
+
+    def hold_previews(self) -> None:
+        """Request no further preview until `allow_previews`: the host is still drawing the last."""
+        self._is_showing = True
+
+    def allow_previews(self) -> None:
+        """Count the time to the next preview from now, so that a window has time for its user."""
+        self._last_preview = time.monotonic()
+        self._is_showing = False

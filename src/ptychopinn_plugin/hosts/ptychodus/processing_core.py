@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LIBRARIES = '_ptychopinn_plugin_libraries'
+_TASKS = '_ptychopinn_plugin_tasks'
 
 
 def add_libraries(arguments: Arguments) -> Generator[None, ProcessingCore, None]:
@@ -41,6 +42,7 @@ def add_libraries(arguments: Arguments) -> Generator[None, ProcessingCore, None]
             library.connect_host(tasks)
             library_logger.addHandler(refresh)
     setattr(core.algorithm_parameter, _LIBRARIES, libraries)
+    setattr(core.algorithm_parameter, _TASKS, tasks)
     # The status pane then shows the error of an unknown algorithm.
     logger.addHandler(monitor.get_log_handler())
     log_unknown_algorithms(core.algorithm_parameter)
@@ -49,6 +51,12 @@ def add_libraries(arguments: Arguments) -> Generator[None, ProcessingCore, None]
 def find_libraries(parameter: ProcessingAlgorithmParameter) -> list[ReconstructorLibrary]:
     """Return the libraries that `add_libraries` kept with the algorithm parameter."""
     return list(getattr(parameter, _LIBRARIES, []))
+
+
+def find_tasks(parameter: ProcessingAlgorithmParameter) -> PtychodusTasks:
+    """Return the host that `add_libraries` kept with the algorithm parameter."""
+    tasks: PtychodusTasks = getattr(parameter, _TASKS)
+    return tasks
 
 
 def log_unknown_algorithms(parameter: ProcessingAlgorithmParameter) -> None:

@@ -12,7 +12,7 @@ from ptychopinn_plugin.hosts.ptychodus.library_protocols import (
     WorksWithoutModel,
 )
 from ptychopinn_plugin.hosts.ptychodus.method_wrapping import Arguments
-from ptychopinn_plugin.hosts.ptychodus.processing_core import find_libraries
+from ptychopinn_plugin.hosts.ptychodus.processing_core import find_libraries, find_tasks
 
 if TYPE_CHECKING:
     from ptychodus.controller.processing.core import ProcessingController
@@ -35,6 +35,7 @@ def add_pages(arguments: Arguments) -> Generator[None, ProcessingController, Non
             factories.append(pages)
     arguments['view_controller_factories'] = factories
     controller = yield
+    find_tasks(parameter).has_window = True
     set_shown_algorithm(parameter)
     observer = InferButtonObserver(controller, parameter)
     parameter.add_observer(observer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -31,9 +32,16 @@ class TaskManager(Protocol):
         """Whether Ptychodus is being closed."""
         ...
 
+    def put_foreground_task(self, task: Callable[[], None]) -> None:
+        """Run a function in the thread of the window, after those put before."""
+        ...
+
 
 class PtychodusTasks:
     """The task monitor and the task manager of a running Ptychodus.
+
+    Attributes:
+        has_window: whether a window shows the products of a running task.
 
     Args:
         task_monitor: of its processing view.
@@ -43,6 +51,7 @@ class PtychodusTasks:
     def __init__(self, task_monitor: TaskMonitor, task_manager: TaskManager) -> None:
         self._monitor = task_monitor
         self._manager = task_manager
+        self.has_window = False
 
     def should_stop(self) -> bool:
         """Return whether the user pressed Stop or closed Ptychodus while a task runs."""
@@ -55,3 +64,13 @@ class PtychodusTasks:
         """Move the progress bar, if a task runs."""
         if self._monitor.is_processing:
             self._monitor.update_progress(step, total)
+
+    def call_when_shown(self, call: Callable[[], None]) -> None:
+        """Call a function after the window has drawn the product that it was given.
+
+        Without a window, tasks of its thread wait for the end of the run, and nothing is drawn.
+        """
+        if self.has_window:
+            self._manager.put_foreground_task(call)
+        else:
+            call()
