@@ -3,10 +3,11 @@
 from typing import Literal
 
 from ptychopinn_plugin.config.base import Switch, setting
+from ptychopinn_plugin.config.limits import ConstraintConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 
 
-class InferenceConfig(GroupingConfig):
+class InferenceConfig(ConstraintConfig, GroupingConfig):
     """The reconstruction: learned stages if there is a model, then physics passes."""
 
     refine_iterations: int = setting(
@@ -119,25 +120,6 @@ class InferenceConfig(GroupingConfig):
         'rotation, aspect and shear; no_affine, each for itself, without any of these in common',
         advanced=True,
         label='Constraint of the positions',
-    )
-    total_variation: float = setting(
-        0.0,
-        "Weight of the object's total variation, 0 for none; 0.001 to 0.02 smooth more and more",
-        ge=0,
-        le=1,
-        advanced=True,
-        label='Total-variation weight',
-        zero='none',
-    )
-    probe_support: float = setting(
-        0.0,
-        'Radius of the disc outside of which a refined probe is 0, as a share of the frame; 0 for '
-        'no disc',
-        ge=0,
-        le=1,
-        advanced=True,
-        label='Radius of the probe support',
-        zero='none',
     )
     subsets: int = setting(
         8,

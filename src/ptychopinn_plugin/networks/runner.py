@@ -25,6 +25,7 @@ from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.early_stop import EarlyStop
+from ptychopinn_plugin.solver.gauges import probe_power
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
 
@@ -232,7 +233,8 @@ class _Run:
         probe = ops.numpy(self.solver.probe)
         at_start = problem.scan.probe
         # A probe that is refined starts with the photons of the frames, not with those given.
-        scale = _probe_rescaling(self.given_probe, probe)
+        wanted = self.solver.config.probe_power if self.solver.refines_probe else 0.0
+        scale = _probe_rescaling(wanted or probe_power(self.given_probe), probe)
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
@@ -272,16 +274,14 @@ def _covered(
     return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
 
 
-def _probe_rescaling(
-    initial: npt.NDArray[np.complex64], refined: npt.NDArray[np.complex64]
-) -> float:
-    """Return the factor that gives a refined probe the photons of the initial one again.
+def _probe_rescaling(wanted: float, refined: npt.NDArray[np.complex64]) -> float:
+    """Return the factor that gives a refined probe the photons of the initial one, or wanted ones.
 
     Frames determine only the product of probe and object: photons are attributed to the probe, so
     that the object is near 1 where the sample is empty.
     """
-    power = float(np.vdot(refined, refined).real)
-    return math.sqrt(float(np.vdot(initial, initial).real) / power) if power > 0 else 1.0
+    power = probe_power(refined)
+    return math.sqrt(wanted / power) if power > 0 else 1.0
 
 
 def _training_losses(model: TrainedModel) -> tuple[float, ...]:

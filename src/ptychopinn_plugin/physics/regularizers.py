@@ -50,6 +50,23 @@ class TotalVariation:
         return -self.weight * divergence
 
 
+@dataclass(frozen=True)
+class Smoothness:
+    """Sum of the squared differences of neighbouring pixels, the eight nearest.
+
+    Attributes:
+        weight: share of the mean of its neighbours that a pixel gets in a full step.
+    """
+
+    weight: float = 1.0
+
+    def gradient(self, ops: Ops, image: Array) -> Array:
+        """Return the weight times the difference of each pixel to its neighbours' mean, (H, W)."""
+        columns = image + ops.roll(image, (0, 1)) + ops.roll(image, (0, -1))
+        around = columns + ops.roll(columns, (1, 0)) + ops.roll(columns, (-1, 0)) - image
+        return self.weight * (image - around / 8)
+
+
 def total_variation(ops: Ops, patches: Array) -> Array:
     """Return the mean length of the gradient of patches (n, N, N), per pixel."""
     here = patches[:, :-1, :-1]

@@ -19,7 +19,7 @@ import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
-from ptychopinn_plugin.physics.constraints import ProbeConstraint
+from ptychopinn_plugin.physics.constraints import ObjectConstraint, ProbeConstraint
 from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.regularizers import Regularizer
@@ -62,6 +62,7 @@ class AcceleratedSolver:
             stands for is decided before, see `automatic.refines_probe`.
         regularizers: of the object, added to the misfit.
         constraints: of the probe, applied after each of its updates in this order.
+        object_constraints: applied after each update of the object and at the end, in this order.
         estimators: what is estimated beside object and probe, after each pass in this order.
         prior: of the object, applied after each of its updates; None without.
         state: the unknowns; starts at an empty object and the scan's probe.
@@ -73,6 +74,7 @@ class AcceleratedSolver:
     config: InferenceConfig
     regularizers: tuple[Regularizer, ...] = ()
     constraints: tuple[ProbeConstraint, ...] = ()
+    object_constraints: tuple[ObjectConstraint, ...] = ()
     estimators: tuple[Estimator, ...] = ()
     prior: ObjectPrior | None = None
     state: State = field(init=False)
@@ -157,6 +159,10 @@ class AcceleratedSolver:
         self._take_best()
         for estimator in self.estimators:
             estimator.at_end(self)
+        if self.object_constraints:
+            # A gauge may have moved the object out of its limits by a little.
+            self.set_object(self._constrained(self.canvas_object))
+            self._misfit = self._misfit_of(self.state)
         return self._misfit / max(self.problem.total_counts, 1e-30)
 
     def _take_best(self) -> None:
@@ -295,6 +301,7 @@ class AcceleratedSolver:
         )
         if self.prior is not None:
             canvas_object = self.prior.apply(ops, canvas_object, config.object_step)
+        canvas_object = self._constrained(canvas_object)
         reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
             reached = self._step_probe(reached, sweep)
@@ -318,7 +325,16 @@ class AcceleratedSolver:
         direction = ops.compiled(free_variation)(sweep.variation_direction, ahead.probe)
         half = self._scalar(VARIATION_SHARE * self.config.probe_step * self._step_scale)
         variation = step(ahead.variation, direction, power, half)
+        for constraint in self.constraints:
+            if constraint.linear:
+                variation = constraint.project(ops, variation)
         return ahead._replace(probe=probe, variation=variation)
+
+    def _constrained(self, canvas_object: Array) -> Array:
+        """Return an object within its constraints, complex64 (H, W)."""
+        for constraint in self.object_constraints:
+            canvas_object = constraint.project(self.problem.ops, canvas_object)
+        return canvas_object
 
     def _scalar(self, value: float) -> Array:
         """Bring a number to the device as float32: each Python number would be compiled anew."""

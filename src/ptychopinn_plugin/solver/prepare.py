@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.physics.constraints import ProbeConstraint, ProbeSupport
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
-from ptychopinn_plugin.physics.regularizers import Regularizer, TotalVariation
 from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
 from ptychopinn_plugin.solver.automatic import FEW_FRAMES, refines_probe, resolve_automatic
+from ptychopinn_plugin.solver.constraint_table import Constraints
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.flux import FluxEstimator
+from ptychopinn_plugin.solver.gauges import probe_power
 from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
@@ -31,6 +32,7 @@ from ptychopinn_plugin.solver.starting_object import starting_object
 
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16
+TINY = 1e-30
 
 
 def prepare_solver(
@@ -50,19 +52,12 @@ def prepare_solver(
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
     """
-    refines = refines_probe(inference, scan, with_model=with_model)
-    switched = {'update_probe': 'on' if refines else 'off'}
-    inference = resolve_automatic(
-        inference, probe_refined=refines, frames=scan.frame_count
-    ).model_copy(update=switched)
+    inference = _settled(inference, scan, with_model=with_model)
+    refines = inference.update_probe == 'on'
     given = scan.mode_count
     # A probe that was refined before is better than a start from the moments of the frames.
     is_guess = refines and not scan.metadata.probe_is_refined
-    if is_guess:
-        # Modes of variation belong to the probe that they were found with.
-        estimates = without_variation(scan.estimates)
-        scan = dataclasses.replace(scan, probe=start_probe(scan), estimates=estimates)
-    scan = _with_modes(scan, inference.probe_modes)
+    scan = _with_starting_probe(scan, inference, is_guess=is_guess)
     noise = noise_model(inference, with_model=with_model)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
     starts = [AmplitudeStart(noise, passes)] if is_guess and noise is POISSON else []
@@ -82,18 +77,47 @@ def prepare_solver(
         noise=AMPLITUDE if starts else noise,
         margin_px=MARGIN_PX if moves else 0,
     )
+    constraints = Constraints.of(inference)
+    gauges = constraints.probe_gauges if refines else []
+    estimators = _estimators(inference, given, scan.estimates)
     solver = AcceleratedSolver(
         problem,
         inference,
-        regularizers=_regularizers(inference),
-        constraints=_constraints(inference),
-        estimators=(*starts, *_estimators(inference, given, scan.estimates)),
+        regularizers=tuple(constraints.regularizers),
+        constraints=tuple(constraints.probe),
+        object_constraints=tuple(constraints.object_),
+        estimators=(*starts, *estimators, *gauges, *constraints.filters),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
     start_estimates(solver, inference)
     if inference.initial == 'product':
         solver.set_object(ops.array(starting_object(problem, solver.state.now)))
     return solver
+
+
+def _settled(inference: InferenceConfig, scan: ScanData, *, with_model: bool) -> InferenceConfig:
+    """Return a config in which nothing is left to the data, but for `auto` of the positions."""
+    refines = refines_probe(inference, scan, with_model=with_model)
+    settled = resolve_automatic(inference, probe_refined=refines, frames=scan.frame_count)
+    power = _power(inference, scan) if refines else 0.0
+    changes = {'update_probe': 'on' if refines else 'off', 'probe_power': power}
+    return settled.model_copy(update=changes)
+
+
+def _with_starting_probe(scan: ScanData, inference: InferenceConfig, *, is_guess: bool) -> ScanData:
+    """Return a scan with the probe that its reconstruction starts from.
+
+    Args:
+        scan: with the probe that is given.
+        inference: number of modes and power.
+        is_guess: whether it is replaced by a start from the moments of the frames.
+    """
+    if is_guess:
+        # Modes of variation belong to the probe that they were found with.
+        estimates = without_variation(scan.estimates)
+        scan = dataclasses.replace(scan, probe=start_probe(scan), estimates=estimates)
+    scan = _with_modes(scan, inference.probe_modes)
+    return _scaled_probe(scan, inference.probe_power) if inference.probe_power else scan
 
 
 def _subsets(inference: InferenceConfig, scan: ScanData) -> int:
@@ -105,11 +129,16 @@ def _with_modes(scan: ScanData, count: int) -> ScanData:
     """Return a scan whose probe has at least some modes, and as many photons as before."""
     if count <= scan.mode_count:
         return scan
-    probe = hermite_modes(scan.probe, count)
-    factor = float(np.linalg.norm(scan.probe)) / max(float(np.linalg.norm(probe)), 1e-30)
+    modes = dataclasses.replace(scan, probe=hermite_modes(scan.probe, count))
+    return _scaled_probe(modes, probe_power(scan.probe))
+
+
+def _scaled_probe(scan: ScanData, power: float) -> ScanData:
+    """Return a scan whose probe has a power, its variation scaled with it."""
+    factor = math.sqrt(power / max(probe_power(scan.probe), TINY))
     return dataclasses.replace(
         scan,
-        probe=(probe * factor).astype(np.complex64),
+        probe=(scan.probe * np.float32(factor)).astype(np.complex64),
         estimates=scan.estimates.scaled(factor),
     )
 
@@ -123,15 +152,16 @@ def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
     return models[name]
 
 
-def _regularizers(inference: InferenceConfig) -> tuple[Regularizer, ...]:
-    """Return the penalties of the object."""
-    weight = inference.total_variation
-    return (TotalVariation(weight),) if weight else ()
+def _power(inference: InferenceConfig, scan: ScanData) -> float:
+    """Return the power that a refined probe keeps, 0 where its scale is free.
 
-
-def _constraints(inference: InferenceConfig) -> tuple[ProbeConstraint, ...]:
-    """Return the constraints of a refined probe."""
-    return (ProbeSupport(inference.probe_support),) if inference.probe_support else ()
+    Limits of the object's amplitude mean something for a probe of known power only.
+    """
+    if inference.probe_power or not (
+        inference.object_amplitude_min or inference.object_amplitude_max
+    ):
+        return inference.probe_power
+    return probe_power(scan.probe)
 
 
 def _estimators(inference: InferenceConfig, given_modes: int, known: Estimates) -> list[Estimator]:

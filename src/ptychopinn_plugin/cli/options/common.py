@@ -17,6 +17,7 @@ from ptychopinn_plugin.config import (
     OrientationConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.limits import ConstraintConfig
 from ptychopinn_plugin.simulation.config import SimulationConfig
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
@@ -109,6 +110,7 @@ class ConfigFileFlags(EngineFlags):
 GROUPS: dict[type[BaseModel], str] = {
     SimulationConfig: 'simulated scan',
     InferenceConfig: 'reconstruction',
+    ConstraintConfig: 'constraints',
     TrainingConfig: 'training',
     ModelConfig: 'network',
     GroupingConfig: 'groups of frames',
