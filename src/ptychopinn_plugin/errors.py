@@ -2,9 +2,51 @@
 
 from collections.abc import Sequence
 
+# Longer messages are cut in their middle: a file may hold names and numbers of any length.
+LONGEST_SENTENCE, LONGEST_MESSAGE = 600, 6000
+MOST_FAULTS = 20
+
+
+def printable(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    r"""Return a text that is safe to print: it may hold anything that a file can hold.
+
+    Args:
+        text: of any content.
+        longest: number of characters beyond which the middle is left out.
+
+    Returns:
+        The text, its characters that steer a terminal, turn the direction of writing or cannot be
+        encoded as escapes such as `\x1b`; line ends stay.
+    """
+    if len(text) > longest:
+        half = (longest - 5) // 2
+        text = f'{text[:half]} ... {text[-half:]}'
+    if text.isprintable():
+        return text
+    return ''.join(
+        one if one.isprintable() or one in '\n\u00a0' else one.encode('unicode_escape').decode()
+        for one in text
+    )
+
+
+def printable_line(text: str, longest: int = LONGEST_SENTENCE) -> str:
+    """Return a text that is safe to print as one line; see `printable`."""
+    return printable(text.replace('\r\n', ' ').replace('\n', ' '), longest)
+
+
+def _sentences(faults: Sequence[str]) -> tuple[str, ...]:
+    """Return faults as lines that are safe to print, the first ones where there are many."""
+    shown = tuple(printable_line(fault) for fault in faults[:MOST_FAULTS])
+    more = len(faults) - MOST_FAULTS
+    return (*shown, f'and {more} more') if more > 0 else shown
+
 
 class PtychoPINNError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; its text is safe to print."""
+
+    def __str__(self) -> str:
+        """Return the message, see `printable`."""
+        return printable(super().__str__())
 
 
 class ScanDataError(PtychoPINNError, ValueError):
@@ -19,9 +61,9 @@ class ScanDataError(PtychoPINNError, ValueError):
     def __init__(self, faults: Sequence[str], source: str = '') -> None:
         """Join the faults into one message, headed by the scan's source."""
         # PyTorch makes an error of a loader's process anew, from one text.
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
-        self.source = source
-        head = f'{source}: ' if source else ''
+        self.faults = _sentences((faults,) if isinstance(faults, str) else faults)
+        self.source = printable_line(source)
+        head = f'{self.source}: ' if source else ''
         if len(self.faults) == 1:
             super().__init__(head + self.faults[0])
         else:
@@ -47,7 +89,7 @@ class ConfigError(PtychoPINNError, ValueError):
 
     def __init__(self, faults: Sequence[str] | str) -> None:
         """Join the faults into one message."""
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.faults = _sentences((faults,) if isinstance(faults, str) else faults)
         super().__init__('; '.join(self.faults))
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ptychopinn_plugin.cli.sentences import with_flags
+from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, warnings marked as such."""
         mark = f'{record.levelname.lower()}: ' if record.levelno >= logging.WARNING else ''
-        self.console.print(f'{mark}{with_flags(self.format(record))}')
+        self.console.print(printable(f'{mark}{with_flags(self.format(record))}'))
 
 
 def set_up_logging(*, quiet: bool, debug: bool) -> None:
@@ -46,7 +47,7 @@ def set_up_logging(*, quiet: bool, debug: bool) -> None:
 
 def echo(line: str) -> None:
     """Print one line of results on standard output."""
-    print(line)
+    print(printable(line))
 
 
 class CommandMonitor(Monitor):

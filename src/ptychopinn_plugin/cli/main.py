@@ -21,6 +21,7 @@ from ptychopinn_plugin.cli.sentences import validation_sentences, with_flags
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
 
+LONGEST_TRACEBACK = 100_000
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 _BAD_INPUT = (
@@ -96,9 +97,10 @@ def _run(typed: Ptychopinn) -> None:
 
 def _report(error: BaseException, words: list[str]) -> int:
     if '--debug' in words:
-        traceback.print_exception(error)
+        lines = ''.join(traceback.format_exception(error))
+        print(errors.printable(lines, LONGEST_TRACEBACK), file=sys.stderr)
     code, sentence = _explain(error, words)
-    print(f'ptychopinn: {with_flags(sentence)}', file=sys.stderr)
+    print(f'ptychopinn: {errors.printable(with_flags(sentence))}', file=sys.stderr)
     return code
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -14,6 +16,10 @@ Array = npt.NDArray[Any]
 
 # Bounds the memory beside that of the array itself.
 CHUNK_BYTES = 4 * 2**20
+# NumPy refuses longer headers, but only after it has read them.
+LONGEST_HEADER = 10_000
+# Products of sides stay far from the limits of index arithmetic.
+LONGEST_SIDE = 2**48
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,40 @@ def read_header(stream: IO[bytes]) -> ArrayHeader:
     """Read shape and dtype.
 
     Raises:
-        ValueError: a version of the format that plain arrays of numbers do not have.
+        ValueError: a version of the format that plain arrays of numbers do not have, or sides
+            that no array has.
     """
     version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return ArrayHeader(*np.lib.format.read_array_header_1_0(stream))
-    if version == (2, 0):
-        return ArrayHeader(*np.lib.format.read_array_header_2_0(stream))
-    # Version 3.0 is for names of fields in structured arrays.
-    raise ValueError(f'array format version {version} is not a plain array of numbers')
+    if version not in ((1, 0), (2, 0)):
+        # Version 3.0 is for names of fields in structured arrays.
+        raise ValueError(f'array format version {version} is not a plain array of numbers')
+    first = version == (1, 0)
+    length = stream.read(2 if first else 4)
+    if int.from_bytes(length, 'little') > LONGEST_HEADER:
+        raise ValueError(f'a header of {int.from_bytes(length, "little")} bytes is too long')
+    text = io.BytesIO(length + stream.read(int.from_bytes(length, 'little')))
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    header = ArrayHeader(*read(text))
+    if any(not 0 <= side <= LONGEST_SIDE for side in header.shape):
+        raise ValueError(f'no array has the shape {header.shape}')
+    return header
+
+
+def read_npy(path: Path) -> Array:
+    """Read a whole .npy file.
+
+    Raises:
+        ValueError: it is damaged, or would need pickle.
+    """
+    with path.open('rb') as stream:
+        header = read_header(stream)
+        if header.dtype.hasobject:
+            raise ValueError('it holds Python objects, which only pickle could read')
+        if header.nbytes > path.stat().st_size:
+            raise ValueError(f'it is shorter than the {header.nbytes} bytes of its array')
+        blocks = list(read_blocks(stream, header))
+    stored = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+    return stored.T if header.fortran_order else stored
 
 
 def read_blocks(stream: IO[bytes], header: ArrayHeader) -> Iterator[Array]:

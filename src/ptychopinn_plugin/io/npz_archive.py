@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,26 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.npy_stream import ArrayHeader, read_blocks, read_header
+from ptychopinn_plugin.io.reading_errors import describe, reading
 
 Array = npt.NDArray[Any]
 
-# Raised by zipfile, zlib and numpy's header parser for damaged bytes.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    SyntaxError,
-    struct.error,
-    tokenize.TokenError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
+MOST_MEMBERS = 10_000
 
 
 class NpzArchive:
@@ -57,9 +41,13 @@ class NpzArchive:
             raise ScanDataError([f'there is no file {path}']) from None
         except IsADirectoryError:
             raise ScanDataError([f'{path} is a folder; an .npz file is needed']) from None
-        except UNREADABLE as error:
+        except Exception as error:
             raise ScanDataError([_why_not_a_zip(path, error)]) from error
-        self.names = tuple(n.removesuffix('.npy') for n in self._zip.namelist())
+        members = self._zip.namelist()
+        if len(members) > MOST_MEMBERS:
+            self._zip.close()
+            raise ScanDataError([f'{path} has {len(members)} members; it is not a file of arrays'])
+        self.names = tuple(name.removesuffix('.npy') for name in members)
 
     def __enter__(self) -> NpzArchive:
         """Return itself."""
@@ -82,9 +70,12 @@ class NpzArchive:
         """Return a whole array.
 
         Raises:
-            ScanDataError: the array is damaged or would need pickle.
+            ScanDataError: the array is damaged, would need pickle or does not fit into memory.
         """
         with self._open(name) as (stream, header):
+            # The blocks and the array that they are joined to.
+            if fault := memory_fault(f'{name!r} {header.shape}', 2 * header.nbytes):
+                raise ScanDataError([fault], str(self.path))
             blocks = list(read_blocks(stream, header))
         stored = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
         return stored.T if header.fortran_order else stored
@@ -114,7 +105,10 @@ class NpzArchive:
     @contextmanager
     def _open(self, name: str) -> Iterator[tuple[IO[bytes], ArrayHeader]]:
         member = f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
-        try:
+        what = f'member {name!r} is damaged or cut short'
+        with reading(
+            lambda text: ScanDataError([text], str(self.path)), what, '; write the file again'
+        ):
             info = self._zip.getinfo(member)
             # NumPy writes no others, and these need modules that may be missing.
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -134,13 +128,6 @@ class NpzArchive:
                 if info.file_size < header.nbytes:
                     raise ValueError(f'{header.nbytes} bytes were promised, {info.file_size} held')
                 yield stream, header
-        except ScanDataError:
-            raise
-        except UNREADABLE as error:
-            raise ScanDataError(
-                [f'member {name!r} is damaged or cut short ({error}); write the file again'],
-                str(self.path),
-            ) from error
 
 
 def _why_not_a_zip(path: Path, error: Exception) -> str:
@@ -150,10 +137,11 @@ def _why_not_a_zip(path: Path, error: Exception) -> str:
             head = file.read(6)
     except OSError as cause:
         return f'{path} cannot be read: {cause.strerror}'
+    reason = describe(error)
     if size == 0:
         return f'{path} is empty'
     if head == b'\x93NUMPY':
         return f'{path} is a single array (.npy); an .npz file with named arrays is needed'
     if head[:4] == b'PK\x03\x04':
-        return f'{path} is an .npz file that is damaged or cut short ({error}); copy it again'
-    return f'{path} is not an .npz file ({error})'
+        return f'{path} is an .npz file that is damaged or cut short ({reason}); copy it again'
+    return f'{path} is not an .npz file ({reason})'

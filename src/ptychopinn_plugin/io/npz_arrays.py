@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npy_stream import read_npy
 from ptychopinn_plugin.io.npz_archive import NpzArchive
+from ptychopinn_plugin.io.npz_frames import FRAME_KEYS
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, PositionArray
 
 Array = npt.NDArray[Any]
 
 # The name in scans, then that in reconstructions.
 PROBE_KEYS = ('probeGuess', 'probe')
+# More are not read without as many frames; a probe may have more pixels only with large frames.
+MANY_POSITIONS = 1_000_000
+LARGE_PROBE = 4_000_000
+MOST_MODES = 1000
 
 
 def read_positions(archive: NpzArchive) -> PositionArray:
@@ -24,26 +32,45 @@ def read_positions(archive: NpzArchive) -> PositionArray:
     Raises:
         ScanDataError: a coordinate is missing, not real, not a list, or of another length.
     """
-    faults, columns = [], []
-    for key in ('ycoords', 'xcoords'):
-        if key not in archive:
-            faults.append(f'{key!r} is missing; it gives each frame its position in object pixels')
-            continue
-        values = archive.read(key)
-        if values.dtype.kind not in 'uif':
-            faults.append(f'{key!r} must hold real numbers, got {values.dtype}')
-        elif values.ndim == 0 or values.size != max(values.shape):
-            faults.append(f'{key!r} must be a list of n numbers, got shape {values.shape}')
-        else:
-            columns.append(values.ravel().astype(np.float64))
-    if len(columns) == 2 and len(columns[0]) != len(columns[1]):
-        faults.append(
-            f'ycoords has {len(columns[0])} values, xcoords {len(columns[1])}; '
-            'each frame needs one of both'
-        )
+    keys = ('ycoords', 'xcoords')
+    faults = [fault for key in keys if (fault := _coordinate_fault(archive, key))]
+    if not faults:
+        y, x = (math.prod(archive.header(key).shape) for key in keys)
+        if y != x:
+            faults.append(f'ycoords has {y} values, xcoords {x}; each frame needs one of both')
     if faults:
         raise ScanDataError(faults)
+    columns = [archive.read(key).ravel().astype(np.float64) for key in keys]
     return np.stack(columns, axis=1)
+
+
+def _coordinate_fault(archive: NpzArchive, key: str) -> str:
+    """Return what is wrong with the header of a coordinate; '' if it may be read."""
+    if key not in archive:
+        return f'{key!r} is missing; it gives each frame its position in object pixels'
+    header = archive.header(key)
+    count = math.prod(header.shape)
+    if header.dtype.kind not in 'uif':
+        return f'{key!r} must hold real numbers, got {header.dtype}'
+    if not header.shape or count != max(header.shape):
+        return f'{key!r} must be a list of n numbers, got shape {header.shape}'
+    # A few too many are reported with the other faults of the scan.
+    if count > MANY_POSITIONS and count not in (frames := _frames_shape(archive)):
+        return f'{key!r} has {count} values and the frames have shape {frames}; each frame has one'
+    return ''
+
+
+def _fits(probe: tuple[int, ...], frames: tuple[int, ...]) -> bool:
+    """Return whether a probe can have no more modes and pixels than frames of a shape allow."""
+    return len(frames) == 3 and math.prod(probe) <= MOST_MODES * frames[1] ** 2
+
+
+def _frames_shape(archive: NpzArchive) -> tuple[int, ...]:
+    """Return the shape of the frames from their header, () without any."""
+    for key in FRAME_KEYS:
+        if key in archive:
+            return archive.header(key).shape
+    return ()
 
 
 def read_probe(archive: NpzArchive, decisions: list[str]) -> ComplexArray:
@@ -59,6 +86,13 @@ def read_probe(archive: NpzArchive, decisions: list[str]) -> ComplexArray:
                 'load_scan(probe=...)'
             ]
         )
+    shape = archive.header('probeGuess').shape
+    # Probes that are a little too large are reported with the other faults of the scan.
+    if math.prod(shape) > LARGE_PROBE and not _fits(shape, frames := _frames_shape(archive)):
+        raise ScanDataError(
+            [f"'probeGuess' has shape {shape} and the frames have shape {frames}; it must be "
+             '(N, N) or (modes, N, N) with N pixels as a frame']
+        )  # fmt: skip
     return as_probe(archive.read('probeGuess'), 'probeGuess', decisions)
 
 
@@ -81,12 +115,9 @@ def read_probe_file(path: Path, decisions: list[str]) -> ComplexArray:
     """
     decisions.append(f'the probe was taken from {path}')
     if path.suffix.lower() == '.npy':
-        try:
-            return as_probe(np.load(path, allow_pickle=False), str(path), decisions)
-        except (OSError, ValueError, EOFError) as error:
-            if isinstance(error, ScanDataError):
-                raise
-            raise ScanDataError([f'the probe file {path} cannot be read: {error}']) from error
+        what = f'the probe file {path} cannot be read'
+        with reading(lambda text: ScanDataError([text]), what):
+            return as_probe(read_npy(path), str(path), decisions)
     with NpzArchive(path) as archive:
         for key in PROBE_KEYS:
             if key in archive:
@@ -130,6 +161,11 @@ def read_mask(archive: NpzArchive, shape: tuple[int, int], decisions: list[str])
     """
     if 'bad_pixels' not in archive:
         return np.zeros(shape, dtype=np.bool_)
+    header = archive.header('bad_pixels')
+    if header.shape[-2:] != shape or len(header.shape) > 3:
+        raise ScanDataError(
+            [f"'bad_pixels' must have the shape of a frame, {shape}, got {header.shape}"]
+        )
     stored = archive.read('bad_pixels')
     if stored.dtype.kind not in 'bui' or (stored.dtype.kind != 'b' and np.any(stored > 1)):
         raise ScanDataError(
@@ -138,10 +174,6 @@ def read_mask(archive: NpzArchive, shape: tuple[int, int], decisions: list[str])
     if stored.ndim == 3 and stored.shape[1:] == shape:
         decisions.append("'bad_pixels' differs from frame to frame; a pixel bad in any is left out")
         stored = np.logical_or.reduce(stored, axis=0)
-    if stored.shape != shape:
-        raise ScanDataError(
-            [f"'bad_pixels' must have the shape of a frame, {shape}, got {stored.shape}"]
-        )
     return stored.astype(np.bool_)
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.npy_stream import read_npy
 from ptychopinn_plugin.io.npz_archive import NpzArchive
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan.estimates import Estimates
 
 Array = npt.NDArray[Any]
@@ -33,14 +35,14 @@ def read_estimates(archive: NpzArchive) -> Estimates:
     found, faults = {}, []
     for name in filter(archive.__contains__, _MEMBERS):
         dtype, kinds, axes = _MEMBERS[name]
-        stored = archive.read(name)
-        if stored.dtype.kind not in kinds or stored.ndim != axes:
+        header = archive.header(name)
+        if header.dtype.kind not in kinds or len(header.shape) != axes:
             faults.append(
-                f'{name!r} must hold {axes} axes of {np.dtype(dtype)}, got {stored.dtype} '
-                f'{stored.shape}'
+                f'{name!r} must hold {axes} axes of {np.dtype(dtype)}, got {header.dtype} '
+                f'{header.shape}'
             )
             continue
-        found[name] = stored.astype(dtype)
+        found[name] = archive.read(name).astype(dtype)
     if faults:
         raise ScanDataError(faults)
     return Estimates(**found)
@@ -56,10 +58,9 @@ def read_background_file(path: Path) -> Image:
         ScanDataError: the file cannot be read or holds no such image.
     """
     if path.suffix.lower() == '.npy':
-        try:
-            stored = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise ScanDataError([f'the background file {path} cannot be read: {error}']) from error
+        what = f'the background file {path} cannot be read'
+        with reading(lambda text: ScanDataError([text]), what):
+            stored = read_npy(path)
     else:
         with NpzArchive(path) as archive:
             if 'background' not in archive:

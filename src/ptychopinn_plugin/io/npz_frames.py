@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.errors import ScanDataError, printable_line
 from ptychopinn_plugin.io.axis_order import AxisOrder, order_from_values
+from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
@@ -46,7 +48,7 @@ def frames_key(archive: NpzArchive) -> str:
     for key in FRAME_KEYS:
         if key in archive:
             return key
-    held = ', '.join(archive.names) or 'nothing'
+    held = printable_line(', '.join(archive.names[:20]), 200) or 'nothing'
     raise ScanDataError(
         [f"neither 'diffraction' nor 'diff3d' is in the file; it holds {held}. One of the two "
          'must hold the diffraction frames']
@@ -140,6 +142,10 @@ def _find_axis_order(
 
 
 def _allocate(key: str, shape: tuple[int, ...]) -> FloatArray:
+    values = math.prod(shape)
+    # Beside the frames and one block, the checks take a little.
+    if fault := memory_fault(f'{key!r} {shape}', 4.0 * values + 64 * 2**20):
+        raise ScanDataError([fault])
     try:
         return np.empty(shape, np.float32)
     except (MemoryError, ValueError) as error:

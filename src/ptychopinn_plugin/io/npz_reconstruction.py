@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import check_output, replacing
-from ptychopinn_plugin.config import Backend
-from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.errors import ResultFileError, ScanDataError
+from ptychopinn_plugin.io.npz_archive import NpzArchive
+from ptychopinn_plugin.io.reading_errors import reading
+from ptychopinn_plugin.io.result_checks import result_faults
 from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
@@ -116,27 +117,34 @@ def load_npz_reconstruction(path: str | Path) -> Reconstruction:
         ResultFileError: no such file, another kind of file, or one that is not complete.
     """
     path = Path(path)
-    arrays = _read(path)
-    faults = _faults(arrays)
+    if not path.exists():
+        raise ResultFileError(f'there is no result file {path}')
+    with reading(ResultFileError, f'{path} cannot be read as an .npz file'):
+        arrays = _read(path)
+        faults = _faults(arrays)
+        if not faults:
+            result = _to_reconstruction(arrays)
+            frames, size = len(result.positions_px), result.probe.shape[-1]
+            faults = [*result_faults(result), *result.estimates.faults(frames, size)]
     if faults:
         raise ResultFileError(f'{path} is not a result of ptychopinn: ' + '; '.join(faults))
+    return result
+
+
+def _to_reconstruction(arrays: Arrays) -> Reconstruction:
     fields: dict[str, Any] = {
         name: _value(row, arrays[row.key or name])
         for name, row in _FIELDS.items()
         if (row.key or name) in arrays
     }
     positions_px = np.stack([arrays[_ROWS], arrays[_COLUMNS]], axis=1).astype(np.float64)
-    estimates = _estimates(arrays)
-    faults = estimates.faults(len(positions_px), fields['probe'].shape[-1])
-    if faults:
-        raise ResultFileError(f'{path} is not a result of ptychopinn: ' + '; '.join(faults))
-    return Reconstruction(**fields, positions_px=positions_px, estimates=estimates)
+    return Reconstruction(**fields, positions_px=positions_px, estimates=_estimates(arrays))
 
 
 def _estimates(arrays: Arrays) -> Estimates:
     return Estimates(
         **{
-            name: arrays[name].astype(row.dtype, copy=False)
+            name: arrays[name].astype(row.dtype)
             for name, row in _ESTIMATES.items()
             if name in arrays
         }
@@ -147,34 +155,36 @@ def _value(row: _StoredField, stored: npt.NDArray[Any]) -> object:
     """Return an array as the dataclass has it: an array, a tuple or a single value."""
     if row.is_tuple:
         return tuple(stored.tolist())
-    return stored.astype(row.dtype, copy=False) if row.axes else stored.item()
+    # A copy: what was read from a stream cannot be written to.
+    return stored.astype(row.dtype) if row.axes else stored.item()
 
 
 def _read(path: Path) -> Arrays:
+    """Return the arrays of known names whose headers are those of a result."""
     try:
-        with path.open('rb') as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in _STORED if name in file}
-    except FileNotFoundError as error:
-        raise ResultFileError(f'there is no result file {path}') from error
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ResultFileError(f'{path} cannot be read as an .npz file: {error}') from error
+        with NpzArchive(path) as archive:
+            names = [name for name in _STORED if name in archive]
+            headers = {name: archive.header(name) for name in names}
+            faults = [
+                f'{name!r} is {header.dtype} {header.shape}'
+                for name, header in headers.items()
+                if header.dtype.kind != _STORED[name].kind
+                or len(header.shape) != _STORED[name].axes
+            ]
+            if faults:
+                raise ResultFileError(f'{path} is not a result of ptychopinn: ' + '; '.join(faults))
+            return {name: archive.read(name) for name in names}
+    except ScanDataError as error:
+        sentence = f'{path} cannot be read as an .npz file: ' + '; '.join(error.faults)
+        raise ResultFileError(sentence) from error
 
 
 def _faults(arrays: Arrays) -> list[str]:
     missing = [name for name, row in _STORED.items() if name not in arrays and not row.optional]
     if missing:
         return [f'it has no {", ".join(repr(name) for name in missing)}']
-    faults = [
-        f'{name!r} is {array.dtype} {array.shape}'
-        for name, array in arrays.items()
-        if array.dtype.kind != _STORED[name].kind or array.ndim != _STORED[name].axes
-    ]
-    if not faults and arrays['object'].shape != arrays['coverage'].shape:
-        faults.append(
-            f"'object' {arrays['object'].shape} and 'coverage' {arrays['coverage'].shape} differ"
-        )
-    if not faults and arrays[_COLUMNS].shape != arrays[_ROWS].shape:
-        faults.append(f'{_COLUMNS!r} and {_ROWS!r} differ in length')
-    if not faults and str(arrays['backend']) not in get_args(Backend):
-        faults.append(f"'backend' is {str(arrays['backend'])!r}")
-    return faults
+    if arrays[_COLUMNS].shape != arrays[_ROWS].shape:
+        return [f'{_COLUMNS!r} and {_ROWS!r} differ in length']
+    if 'scan_index' in arrays and arrays['scan_index'].shape != arrays[_ROWS].shape:
+        return [f"'scan_index' and {_ROWS!r} differ in length"]
+    return []

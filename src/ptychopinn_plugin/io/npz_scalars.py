@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.json_text import as_float, parse_json
 from ptychopinn_plugin.io.measurement_domain import DOMAIN_NAMES
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import ScanMetadata
 
-Array = npt.NDArray[Any]
+# Bytes of a word, and of a text in JSON.
+LONGEST_WORD, LONGEST_TEXT = 1000, 4_000_000
 
 
 def read_metadata(archive: NpzArchive, frames: int) -> ScanMetadata:
@@ -28,10 +28,10 @@ def read_metadata(archive: NpzArchive, frames: int) -> ScanMetadata:
     pixel_size = _pair(archive, 'pixel_size_m', faults)
     center = _pair(archive, 'object_center_m', faults)
     index = None
-    if 'scan_index' in archive:
+    if 'scan_index' in archive and archive.header('scan_index').shape == (frames,):
         stored = archive.read('scan_index')
         # A constant one numbers the object, not its frames.
-        if stored.dtype.kind in 'ui' and stored.shape == (frames,) and np.ptp(stored) > 0:
+        if stored.dtype.kind in 'ui' and np.ptp(stored) > 0:
             index = stored.astype(np.int64)
     if faults:
         raise ScanDataError(faults)
@@ -53,7 +53,7 @@ def read_nphotons(archive: NpzArchive) -> float | None:
     faults: list[str] = []
     value = _scalar(archive, 'nphotons', faults)
     if value is None and '_metadata' in archive and not faults:
-        value = _nphotons_of_json(archive.read('_metadata'))
+        value = _nphotons_of_json(archive)
     if value is not None and not (np.isfinite(value) and value > 0):
         faults.append(f"'nphotons' must be a positive number, got {value}")
     if faults:
@@ -69,8 +69,9 @@ def read_declared_domain(archive: NpzArchive) -> str | None:
     """
     if 'measurement_domain' not in archive:
         return None
-    stored = archive.read('measurement_domain').ravel()
-    word = stored[0] if stored.size == 1 else None
+    header = archive.header('measurement_domain')
+    is_word = math.prod(header.shape) == 1 and header.dtype.itemsize <= LONGEST_WORD
+    word = archive.read('measurement_domain').ravel()[0] if is_word else None
     text = word.decode('ascii', 'replace') if isinstance(word, bytes) else str(word)
     if text.lower() not in DOMAIN_NAMES:
         fault = f"measurement_domain must be 'counts' or 'amplitude', got {text!r}"
@@ -81,41 +82,45 @@ def read_declared_domain(archive: NpzArchive) -> str | None:
 def _scalar(archive: NpzArchive, key: str, faults: list[str]) -> float | None:
     if key not in archive:
         return None
-    stored = archive.read(key)
-    if stored.size != 1 or stored.dtype.kind not in 'uif':
-        faults.append(f'{key!r} must be one number, got {stored.dtype} {stored.shape}')
+    header = archive.header(key)
+    if math.prod(header.shape) != 1 or header.dtype.kind not in 'uif':
+        faults.append(f'{key!r} must be one number, got {header.dtype} {header.shape}')
         return None
-    return float(stored.ravel()[0])
+    return float(archive.read(key).ravel()[0])
 
 
 def _pair(archive: NpzArchive, key: str, faults: list[str]) -> tuple[float, float] | None:
     if key not in archive:
         return None
-    stored = archive.read(key).ravel()
-    if stored.size not in (1, 2) or stored.dtype.kind not in 'uif':
-        faults.append(f'{key!r} must be one number or (y, x), got {stored.dtype} {stored.shape}')
+    header = archive.header(key)
+    if math.prod(header.shape) not in (1, 2) or header.dtype.kind not in 'uif':
+        faults.append(f'{key!r} must be one number or (y, x), got {header.dtype} {header.shape}')
         return None
+    stored = archive.read(key).ravel()
     return float(stored[0]), float(stored[-1])
 
 
-def _nphotons_of_json(stored: Array) -> float | None:
-    if stored.dtype.kind != 'U' or stored.size != 1:
+def _nphotons_of_json(archive: NpzArchive) -> float | None:
+    """Return the first `nphotons` in the JSON of `_metadata`; None for whatever else is there."""
+    header = archive.header('_metadata')
+    is_text = header.dtype.kind == 'U' and math.prod(header.shape) == 1
+    if not is_text or header.dtype.itemsize > LONGEST_TEXT:
         return None
     try:
-        tree = json.loads(str(stored.ravel()[0]))
-    except json.JSONDecodeError:
+        tree = parse_json(str(archive.read('_metadata').ravel()[0]))
+    except ValueError:
         return None
     return _find_number(tree, 'nphotons')
 
 
 def _find_number(tree: object, key: str) -> float | None:
-    if not isinstance(tree, dict):
-        return None
-    value = tree.get(key)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    for branch in tree.values():
-        found = _find_number(branch, key)
-        if found is not None:
-            return found
+    """Return the number of a name, the outermost and first one; None without any."""
+    level = [tree]
+    while level:
+        dicts = [one for one in level if isinstance(one, dict)]
+        for one in dicts:
+            value = one.get(key)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return as_float(value)
+        level = [branch for one in dicts for branch in one.values()]
     return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import npz_arrays, npz_scalars
 from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.file_format import ZeroFrequency
@@ -27,6 +28,7 @@ from ptychopinn_plugin.io.npz_frames import (
 )
 from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, ScanData, ScanMetadata
@@ -74,7 +76,7 @@ def load_npz(
     """
     path = Path(path)
     builder = ScanBuilder(source=str(path))
-    with NpzArchive(path) as archive:
+    with reading(_refusal, f'{path} cannot be read'), NpzArchive(path) as archive:
         _read_positions_probe_object(builder, archive, probe)
         declared = builder.attempt(npz_scalars.read_declared_domain, archive)
         nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
@@ -104,6 +106,10 @@ def load_npz(
             'the zero frequency of the frames was moved from the corner to the centre'
         )
     return builder.build(factor)
+
+
+def _refusal(text: str) -> ScanDataError:
+    return ScanDataError([text])
 
 
 def _read_positions_probe_object(

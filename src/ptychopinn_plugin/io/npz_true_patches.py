@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.axis_order import AxisOrder
+from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -52,6 +55,8 @@ def read_true_patches(
         decisions.append(
             f'{KEY!r} {header.dtype} {header.shape} was made complex64 with its frames first'
         )
+    if fault := memory_fault(f'{KEY!r} {shape}', 8.0 * math.prod(shape)):
+        raise ScanDataError([fault])
     patches = np.empty(shape, np.complex64)
     stored = np.moveaxis(patches, 0, 2) if frames_last else patches.reshape(header.shape)
     for place, block in archive.blocks(KEY):

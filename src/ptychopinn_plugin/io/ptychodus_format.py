@@ -8,6 +8,8 @@ import h5py
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.file_format import ScanOptions
+from ptychopinn_plugin.io.hdf5_checks import find_dataset
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -41,12 +43,10 @@ def frame_shape(path: Path) -> tuple[int, ...]:
     if path.is_dir():
         paths = [path / PRODUCT, path / DIFFRACTION]
     for one in filter(Path.exists, paths):
-        try:
-            with h5py.File(one, 'r') as file:
-                for name in filter(file.__contains__, SIZED_DATASETS):
-                    return tuple(int(side) for side in file[name].shape)
-        except (OSError, AttributeError) as error:
-            raise ScanDataError([f'{one} cannot be read: {error}']) from error
+        with reading(lambda text: ScanDataError([text]), f'{one} cannot be read'):
+            for name in SIZED_DATASETS:
+                if (found := find_dataset(one, name)) is not None:
+                    return found.shape
     raise ScanDataError([f'there is no probe in {" or ".join(map(str, paths))}'])
 
 
@@ -105,9 +105,11 @@ def find_pair(path: Path, product: Path | None = None) -> tuple[Path, Path]:
 def _is_product(path: Path) -> bool:
     try:
         with h5py.File(path, 'r') as file:
-            return 'probe' in file and 'patterns' not in file
-    except OSError:
+            # Not `in file`, which follows links.
+            names = list(file)
+    except (OSError, RuntimeError, ValueError):
         return path.name == PRODUCT
+    return 'probe' in names and 'patterns' not in names
 
 
 def _check_options(path: Path, options: ScanOptions) -> None:

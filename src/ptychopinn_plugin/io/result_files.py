@@ -7,6 +7,7 @@ from pathlib import Path
 from ptychopinn_plugin.atomic import check_output
 from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.formats import find_format, result_endings
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
@@ -49,4 +50,5 @@ def load_result(path: str | Path) -> Reconstruction:
         raise ResultFileError(f'there is no result file {path}')
     if fault := why_not_a_file(path):
         raise ResultFileError(fault)
-    return row.read_reconstruction(path)
+    with reading(ResultFileError, f'{path} cannot be read as a result'):
+        return row.read_reconstruction(path)

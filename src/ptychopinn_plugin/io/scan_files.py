@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.formats import check_scan_files, find_format, find_scan_format
 from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.npz_estimates import read_background_file
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -70,10 +72,11 @@ def load_scan(
         true_patches=true_patches,
         mask=None if mask is None else read_mask_file(Path(mask)),
     )
-    scan = find_scan_format(path).read_scan(path, options)
-    if background is not None:
-        scan = _with_background(scan, background)
-    return orient(scan, axes)
+    with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
+        scan = find_scan_format(path).read_scan(path, options)
+        if background is not None:
+            scan = _with_background(scan, background)
+        return orient(scan, axes)
 
 
 def _with_background(scan: ScanData, path: Path) -> ScanData:

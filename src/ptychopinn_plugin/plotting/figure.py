@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.config.backend_names import backend_display_name
+from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.scan import Reconstruction
 
 SUFFIXES = ('.png', '.pdf', '.svg', '.jpg')
@@ -54,7 +55,10 @@ def picture(
     panels.draw_residual(third, reconstruction)
     warning = f'Probably wrong: {reconstruction.warning}' if reconstruction.warning else ''
     lines = (title, heading(reconstruction), *textwrap.wrap(warning, WARNING_WIDTH))
-    figure.suptitle('\n'.join(filter(None, lines)), color='darkred' if warning else None)
+    colour = 'darkred' if warning else None
+    # File names and warnings may hold dollars, which would begin a formula.
+    text = printable('\n'.join(filter(None, lines)))
+    figure.suptitle(text, color=colour, parse_math=False)
     with replacing(path) as file:
         figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
 

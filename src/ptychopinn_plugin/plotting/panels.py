@@ -21,6 +21,7 @@ from ptychopinn_plugin.scan import Reconstruction
 UNCOVERED = '#9a9a9a'
 ARROWS = '#d1495b'
 MODES_SHOWN = 4
+LONGEST_FORMULA = 200
 _STAGE_COLOURS = {'network': '#d1495b', 'solver': '#2e6f95'}
 
 
@@ -91,7 +92,8 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     """Draw the residual of each step on a log axis, one colour a kind of step."""
     residual = reconstruction.residual
     name = reconstruction.residual_name
-    axes.set_title(f'residual {name}' if name else 'residual or loss', fontsize='medium')
+    title = f'residual {name}' if name else 'residual or loss'
+    axes.set_title(title, fontsize='medium', parse_math=_is_formula(title))
     if not np.any(np.isfinite(residual) & (residual > 0)):
         axes.text(0.5, 0.5, 'none stored', ha='center', va='center', transform=axes.transAxes)
         axes.set_axis_off()
@@ -102,12 +104,30 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     for stage in dict.fromkeys(stages.tolist()):
         chosen = stages == stage
         colour = _STAGE_COLOURS.get(stage, '#444444')
-        axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=stage)
+        axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=_label(stage))
     axes.set_xlabel('step', fontsize='small')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(which='both', labelsize='small')
     axes.legend(frameon=False, fontsize='small')
     axes.grid(visible=True, which='both', color='#e4e4e4', linewidth=0.6)
+
+
+def _is_formula(text: str) -> bool:
+    """Return whether matplotlib can set a text with its formulas; a file may hold any."""
+    from matplotlib.mathtext import MathTextParser
+
+    if len(text) > LONGEST_FORMULA:
+        return False
+    try:
+        MathTextParser('path').parse(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _label(stage: str) -> str:
+    """Return a stage as a legend shows it: an underscore would hide it, dollars begin a formula."""
+    return stage.lstrip('_').replace('$', r'\$')[:LONGEST_FORMULA] or 'other'
 
 
 def _draw_image(

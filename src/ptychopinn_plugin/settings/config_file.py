@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptychopinn_plugin.errors import ConfigError
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.settings.legacy import has_legacy_names, translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merge_sources
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     from yaml import MappingNode
 
 YAML_ENDINGS = ('.yaml', '.yml')
+# Every setting with its help takes some 20 kB; sections are two levels deep.
+LARGEST_FILE, DEEPEST_NESTING = 500_000, 20
+LARGEST_INTEGER = 2**63
 
 
 def read_file(path: Path, *sections: str) -> Source:
+    """Read the settings of some sections, see `_read_file`; whatever is wrong is a ConfigError."""
+    with reading(ConfigError, f'{path} is no file of settings'):
+        return _read_file(path, *sections)
+
+
+def _read_file(path: Path, *sections: str) -> Source:
     """Read the settings of some sections; the others are checked only.
 
     A name stands in its section (`[model]`, `[training]`, `[inference]`, `[execution]`,
@@ -102,8 +112,13 @@ def _table(stored: Mapping[Any, object], path: Path, faults: list[str]) -> dict[
     """Return names and plain values of a section, in the names used here."""
     table: dict[str, object] = {}
     for key, value in stored.items():
-        name = str(key).replace('-', '_')
-        if isinstance(value, Mapping | list | set | tuple):
+        if not isinstance(key, str):
+            faults.append(f'{path.name}: a name is {_shown(key)}; it must be a word')
+            continue
+        name = key.replace('-', '_')
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            faults.append(f'{path.name}: the number of {name} is too large')
+        elif isinstance(value, Mapping | list | set | tuple):
             kind = 'a section' if isinstance(value, Mapping) else 'a list'
             faults.append(f'{path.name}: {name} is {kind}; it must be one value')
         elif name in table:
@@ -121,6 +136,8 @@ def _parse(path: Path) -> Mapping[str, object]:
     if fault := why_not_a_file(path):
         raise ConfigError([fault])
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigError([f'{path} is larger than {LARGEST_FILE} bytes; it holds no settings'])
         text = path.read_text(encoding='utf-8-sig')  # some editors write a byte order mark
     except FileNotFoundError:
         raise ConfigError([f'there is no configuration file {path}']) from None
@@ -142,7 +159,25 @@ def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """Safe, and strict about keys that stand twice, of which YAML takes the last."""
+        """Safe, without aliases, strict about keys that stand twice, of which YAML takes the last.
+
+        Aliases of aliases make a file of a few lines as large as one likes.
+        """
+
+        depth = 0
+
+        def compose_node(self, parent: object, index: object) -> object:
+            """Return the next node, or refuse an alias or too deep a nesting."""
+            if self.check_event(yaml.events.AliasEvent):
+                mark = self.peek_event().start_mark
+                raise yaml.composer.ComposerError(None, None, 'write values, no aliases', mark)
+            self.depth += 1
+            if self.depth > DEEPEST_NESTING:
+                mark = self.peek_event().start_mark
+                raise yaml.composer.ComposerError(None, None, 'it is nested too deeply', mark)
+            node: object = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
 
         def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
             """Return a mapping's names and values, or refuse a name that stands twice."""
@@ -155,14 +190,21 @@ def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
 
     try:
         content = yaml.load(text, Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except yaml.YAMLError as error:
         problem = ' '.join(str(error).split())
         raise ConfigError([f'{path} is no YAML file of settings: {problem}']) from error
     if content is None:
         return {}
     if not isinstance(content, Mapping):
-        raise ConfigError([f'{path} must hold names and values, it holds {content!r:.40}'])
-    return {str(key): value for key, value in content.items()}
+        raise ConfigError([f'{path} must hold names and values, it holds {_shown(content)}'])
+    return content
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:40]
+    except ValueError:  # integers of very many digits
+        return 'a very large number'
 
 
 def _duplicate_keys(node: MappingNode) -> Iterator[str]:

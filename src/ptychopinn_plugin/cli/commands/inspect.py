@@ -7,7 +7,12 @@ import numpy as np
 from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Inspect
 from ptychopinn_plugin.config import Config
+from ptychopinn_plugin.errors import printable_line
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model
+from ptychopinn_plugin.io.model_file.manifest import writer_name
+
+# Characters of a value that came from a file.
+LONGEST_VALUE = 1200
 
 
 def run(flags: Inspect) -> None:
@@ -21,7 +26,7 @@ def model_lines(model: TrainedModel) -> list[str]:
     manifest = model.manifest
     pixel = manifest.pixel_size_m
     rows = [
-        ('trained by', f'ptychopinn-plugin {manifest.package_version}, {manifest.backend}'),
+        ('trained by', f'{writer_name(manifest.package_version)}, {manifest.backend}'),
         ('format', str(manifest.format_version)),
         ('frames', f'{manifest.frame_size} x {manifest.frame_size} pixels'),
         ('object pixel', f'{pixel[1] * 1e9:.4g} nm' if pixel else 'not known'),
@@ -36,7 +41,7 @@ def model_lines(model: TrainedModel) -> list[str]:
         ('probe sha256', manifest.probe_fingerprint),
         ('data sha256', manifest.data_fingerprint or 'not taken'),
     ]
-    return [f'{name + ":":<17}{value}' for name, value in rows]
+    return [f'{name + ":":<17}{printable_line(value, LONGEST_VALUE)}' for name, value in rows]
 
 
 def _config(config: Config) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ptychopinn_plugin.errors import ModelFileError
+from ptychopinn_plugin.errors import ModelFileError, printable_line
+from ptychopinn_plugin.io.json_text import parse_json
 from ptychopinn_plugin.io.model_file.fingerprints import weights_fingerprint
 from ptychopinn_plugin.io.model_file.manifest import (
     FORMAT_VERSION,
     SCALE_CONTRACT,
     Manifest,
     TrainedModel,
+    is_version,
+    writer_name,
 )
 from ptychopinn_plugin.io.model_file.tensors import WEIGHTS, checksum, tensor_faults
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
 
 # First bytes of files that are not opened, for some of them can run code.
@@ -44,6 +47,11 @@ def load_model(path: str | Path) -> TrainedModel:
     """
     path = Path(path)
     _refuse_other_kinds(path)
+    with reading(ModelFileError, f'{path} cannot be read as a model'):
+        return _load(path)
+
+
+def _load(path: Path) -> TrainedModel:
     tensors, metadata = _read(path)
     manifest = _manifest(path, metadata)
     faults = tensor_faults(tensors, manifest.frame_size)
@@ -88,33 +96,30 @@ def _refuse_other_kinds(path: Path) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework='numpy') as file:
-            metadata = file.metadata() or {}
-            names = file.keys()  # the file itself cannot be iterated over
-            return {name: file.get_tensor(name) for name in names}, metadata
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(
-            f'{path} is not a whole .safetensors file; was it cut short while it was copied? '
-            f'({error})'
-        ) from error
+    what = f'{path} is not a whole .safetensors file; was it cut short while it was copied?'
+    with reading(ModelFileError, what), safe_open(path, framework='numpy') as file:
+        metadata = file.metadata() or {}
+        names = file.keys()  # the file itself cannot be iterated over
+        return {name: file.get_tensor(name) for name in names}, metadata
 
 
 def _manifest(path: Path, metadata: dict[str, str]) -> Manifest:
-    try:
-        fields = json.loads(metadata['manifest'])
-        version, package = fields['format_version'], fields.get('package_version')
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(
-            f'{path} is a .safetensors file without the manifest that ptychopinn train writes'
-        ) from error
+    what = f'{path} is a .safetensors file without the manifest that ptychopinn train writes'
+    with reading(ModelFileError, what):
+        fields = parse_json(metadata['manifest'])
+        if not isinstance(fields, dict) or 'format_version' not in fields:
+            raise ModelFileError(what)
+    version, package = fields['format_version'], fields.get('package_version')
     if version != FORMAT_VERSION:
+        advice = ''
+        if is_version(package):
+            advice = f". Install it with: pip install 'ptychopinn-plugin=={package}'"
         raise ModelFileError(
-            f'{path} has model format {version!r} and was written by ptychopinn-plugin '
-            f'{package}; this version reads format {FORMAT_VERSION}. '
-            f"Install it with: pip install 'ptychopinn-plugin=={package}'"
+            f'{path} has model format {printable_line(repr(version), 40)} and was written by '
+            f'{writer_name(package)}; this version reads format '
+            f'{FORMAT_VERSION}{advice}'
         )
     try:
         manifest = Manifest.model_validate(fields)
@@ -123,8 +128,8 @@ def _manifest(path: Path, metadata: dict[str, str]) -> Manifest:
             f'{".".join(map(str, f["loc"]))}: {f["msg"]}' for f in error.errors(include_url=False)
         )
         raise ModelFileError(
-            f'the manifest of {path}, written by ptychopinn-plugin {package}, is not one that '
-            f'this version knows: {faults}'
+            f'the manifest of {path}, written by {writer_name(package)}, is not one that this '
+            f'version knows: {faults}'
         ) from error
     if manifest.scale_contract != SCALE_CONTRACT:
         raise ModelFileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,11 @@ FORMAT_VERSION = 2
 SCALE_CONTRACT = (
     'counts in photons; sum |probe|^2 over modes and pixels is the photons a frame through empty '
     'space; unitary FFT, zero frequency at N//2; object near 1 where the sample is empty'
+)
+
+# Of PEP 440, without epochs; local versions are those of builds from a checkout.
+_VERSION = re.compile(
+    r'[0-9]{1,9}(\.[0-9]{1,9}){0,3}((a|b|rc|\.dev|\.post)[0-9]{1,9}){0,3}(\+[a-z0-9.]{1,40})?'
 )
 
 
@@ -57,3 +63,14 @@ class TrainedModel:
     probe: npt.NDArray[np.complex64]
     losses: npt.NDArray[np.float64]
     manifest: Manifest
+
+
+def is_version(text: object) -> bool:
+    """Return whether a manifest's `package_version` is a version; a file may hold any text."""
+    return isinstance(text, str) and _VERSION.fullmatch(text) is not None
+
+
+def writer_name(version: object) -> str:
+    """Return which package wrote a file, for messages."""
+    known = f' {version}' if is_version(version) else ' of an unknown version'
+    return f'ptychopinn-plugin{known}'

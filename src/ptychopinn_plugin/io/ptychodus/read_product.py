@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from ptychodus.api.io import load_product
 from ptychodus.api.product import Product
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.io.ptychodus.checked_files import load_product_file
 from ptychopinn_plugin.io.ptychodus.instrument import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import read_probes
-from ptychopinn_plugin.io.ptychodus.read_scan import UNREADABLE
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
+from ptychopinn_plugin.io.reading_errors import reading
+from ptychopinn_plugin.io.result_checks import result_faults
 from ptychopinn_plugin.physics.overlap_add import illumination_coverage
 from ptychopinn_plugin.scan import Canvas, Reconstruction
 
@@ -36,12 +37,16 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
     Raises:
         ResultFileError: no product, or one whose object has several layers or no pixel.
     """
-    try:
-        product = load_product(path)
-    except UNREADABLE as error:
-        raise ResultFileError(
-            f'{path} cannot be read as a product of Ptychodus ({type(error).__name__}: {error})'
-        ) from error
+    product = load_product_file(path, ResultFileError)
+    with reading(ResultFileError, f'{path} cannot be read as a result'):
+        result = _as_reconstruction(path, product)
+        faults = result_faults(result)
+    if faults:
+        raise ResultFileError(f'{path} is not a result: ' + '; '.join(faults))
+    return result
+
+
+def _as_reconstruction(path: Path, product: Product) -> Reconstruction:
     canvas = product.object_.get_array()
     if canvas.ndim != 3 or canvas.shape[0] != 1 or not canvas.size:
         raise ResultFileError(

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from ptychodus.api.assemble import AssembledDiffractionData
-from ptychodus.api.io import StandardFileLayout, load_diffraction_data, load_product
+from ptychodus.api.io import StandardFileLayout
 from ptychodus.api.product import Product, ProductMetadata
 from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_arrays import given_probe
+from ptychopinn_plugin.io.ptychodus.checked_files import load_diffraction_file, load_product_file
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import pair_weights, read_probes
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan import orient
 from ptychopinn_plugin.scan.axis_orientation import ORIENTED
 from ptychopinn_plugin.scan.builder import ScanBuilder
@@ -29,11 +29,6 @@ from ptychopinn_plugin.scan.data import (
     ScanData,
     ScanMetadata,
 )
-
-Content = TypeVar('Content')
-
-# Errors that h5py and the host's readers raise for a damaged file or one of another kind.
-UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 
 
 def load_ptychodus_folder(
@@ -78,18 +73,16 @@ def load_ptychodus(
     """
     source = f'{diffraction_h5} + {product_h5.name}'
     builder = ScanBuilder(source)
-    data = builder.attempt(_load, load_diffraction_data, diffraction_h5, 'diffraction file')
-    product = builder.attempt(_load, load_product, product_h5, 'product')
+    data = builder.attempt(load_diffraction_file, diffraction_h5, _refusal)
+    product = builder.attempt(load_product_file, product_h5, _refusal)
     if data is None or product is None:
         raise ScanDataError(builder.faults, source)
-    try:
+    with reading(_refusal, f'{source}: frames and positions do not pair'):
         parameters = prepare_reconstruct_input(data, product)
-    except UNREADABLE as error:
-        raise ScanDataError([f'frames and positions do not pair: {error}'], source) from error
-    decisions = _pairing_decisions(data, product, parameters)
-    del data
-    parameters = _with_paired_weights(parameters, product)
-    return scan_from_input(parameters, source, decisions, probe, orientation, mask)
+        decisions = _pairing_decisions(data, product, parameters)
+        del data
+        parameters = _with_paired_weights(parameters, product)
+        return scan_from_input(parameters, source, decisions, probe, orientation, mask)
 
 
 def load_product_probe(product_h5: Path) -> ComplexArray:
@@ -98,9 +91,10 @@ def load_product_probe(product_h5: Path) -> ComplexArray:
     Raises:
         ScanDataError: there is no such product.
     """
-    product = _load(load_product, product_h5, 'product')
-    array: ComplexArray = product.probes.get_probe_no_opr().get_array().astype(np.complex64)
-    return array
+    product = load_product_file(product_h5, _refusal)
+    with reading(_refusal, f'{product_h5} cannot be read'):
+        array: ComplexArray = product.probes.get_probe_no_opr().get_array().astype(np.complex64)
+        return array
 
 
 def scan_from_input(
@@ -166,16 +160,8 @@ def photon_energy_ev(metadata: ProductMetadata) -> float:
     return float(getattr(metadata, name))
 
 
-def _load(reader: Callable[[Path], Content], path: Path, what: str) -> Content:
-    if not path.is_file():
-        raise ScanDataError([f'there is no {what} {path}'])
-    try:
-        return reader(path)
-    except UNREADABLE as error:
-        reason = f'{type(error).__name__}: {error}'
-        raise ScanDataError(
-            [f'{path} cannot be read as a {what} of Ptychodus ({reason}); save it again there']
-        ) from error
+def _refusal(text: str) -> ScanDataError:
+    return ScanDataError([text])
 
 
 def _positions(product: Product, frame_size: int) -> PositionArray:

@@ -1,0 +1,55 @@
+"""Memory that a file's arrays may take."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+_MEMINFO = Path('/proc/meminfo')
+_CONTAINER = Path('/sys/fs/cgroup')
+
+
+def memory_fault(what: str, nbytes: float) -> str:
+    """Return why something does not fit into memory; '' if it fits.
+
+    Args:
+        what: the arrays, for the message.
+        nbytes: that reading them takes at its peak.
+    """
+    free = free_memory()
+    if nbytes <= free:
+        return ''
+    return (
+        f'{what} needs {_gigabytes(nbytes)} of memory, and {_gigabytes(free)} are free; take fewer '
+        'frames or a machine with more memory, or write the file again if it is not that large'
+    )
+
+
+def free_memory() -> float:
+    """Return the bytes that this process may still take, swap space included; inf if unknown."""
+    return min(_free_in_machine(), _free_in_container())
+
+
+def _free_in_machine() -> float:
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+        fields = {name: value for name, _, value in (line.partition(':') for line in lines)}
+        return sum(1024.0 * int(fields[name].split()[0]) for name in ('MemAvailable', 'SwapFree'))
+    except (OSError, KeyError, ValueError, IndexError):
+        return math.inf
+
+
+def _free_in_container() -> float:
+    try:
+        most = int((_CONTAINER / 'memory.max').read_text())
+        used = int((_CONTAINER / 'memory.current').read_text())
+        lines = (_CONTAINER / 'memory.stat').read_text().splitlines()
+    except (OSError, ValueError):  # 'max' where there is no limit
+        return math.inf
+    statistics = dict(line.split(maxsplit=1) for line in lines)
+    # Pages of files are given back when memory is needed.
+    return most - used + float(statistics.get('inactive_file', 0))
+
+
+def _gigabytes(nbytes: float) -> str:
+    return f'{nbytes / 2**30:.2g} GiB' if nbytes >= 2**29 else f'{nbytes / 2**20:.0f} MiB'

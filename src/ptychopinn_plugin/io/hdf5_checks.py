@@ -1,0 +1,173 @@
+"""Refusal of HDF5 files that claim more than they hold, or lead to other files, before reading.
+
+Only headers are read here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from ptychopinn_plugin.io.free_memory import memory_fault
+from ptychopinn_plugin.io.regular_file import why_not_a_file
+
+# Links on the way to a dataset, those to other files included.
+MOST_LINKS = 20
+# Deflate makes at most 1032 bytes of one; what claims more was never stored.
+MOST_EXPANSION = 1100
+SMALL_BYTES = 16 * 2**20
+MANY_VALUES = 1_000_000
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """What the header of a dataset says.
+
+    Attributes:
+        name: in the file.
+        shape: of the array.
+        dtype: of the array.
+        nbytes: size of the array.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+    nbytes: int
+
+
+class ForeignStorageError(Exception):
+    """A dataset leads to another file, or is not what its header claims."""
+
+
+def hdf5_faults(path: Path, arrays: Sequence[str], lists: Sequence[str]) -> list[str]:
+    """Return why datasets of an HDF5 file must not be read, one sentence each.
+
+    Taken as they are: external links to a file in the same folder, by its bare name, as the
+    master files of detectors have them. Refused are other links to files, external storage,
+    datasets whose values were never stored, references and values of variable length, and what
+    does not fit into memory. A dataset that is missing is left to the reader.
+
+    Args:
+        path: the file.
+        arrays: names of datasets that are as large as they need to be.
+        lists: names of datasets with one value a frame or a step.
+
+    Raises:
+        OSError: HDF5 cannot open the file.
+    """
+    faults: list[str] = []
+    found: dict[str, StoredDataset] = {}
+    for name in (*arrays, *lists):
+        try:
+            stored = find_dataset(path, name)
+        except ForeignStorageError as error:
+            faults.append(f'{path}: {error}')
+            continue
+        if stored is not None:
+            found[name] = stored
+    rows = [found[name].shape[0] for name in arrays if name in found and found[name].shape]
+    faults += [
+        f'{path}: {name!r} has shape {found[name].shape}, and there is not as much to list'
+        for name in lists
+        if name in found and math.prod(found[name].shape) > max([MANY_VALUES, *rows])
+    ]
+    largest = max(found.values(), key=lambda one: one.nbytes, default=None)
+    # Beside what is stored, the arrays are needed as float32 or complex64.
+    nbytes = 2.0 * sum(stored.nbytes for stored in found.values())
+    if largest and (fault := memory_fault(f'{path}, {largest.name!r} {largest.shape}', nbytes)):
+        faults.append(fault)
+    return faults
+
+
+def find_dataset(path: Path, name: str, links: int = MOST_LINKS) -> StoredDataset | None:
+    """Return the header of a dataset, following its links; None where there is none.
+
+    Args:
+        path: the file.
+        name: of the dataset, a path in the file.
+        links: that may still be followed.
+
+    Raises:
+        ForeignStorageError: it must not be read, see `hdf5_faults`.
+        OSError: HDF5 cannot open a file.
+    """
+    with h5py.File(path, 'r') as file:
+        group: Any = file
+        parts = _parts(name)
+        while parts:
+            part = parts.pop(0)
+            # Not `part in group`, which follows the link.
+            if not isinstance(group, h5py.Group) or not group.id.links.exists(part.encode()):
+                return None
+            link = group.get(part, getlink=True)
+            if isinstance(link, h5py.HardLink):
+                group = group[part]
+                continue
+            if not links:
+                raise ForeignStorageError(f'{name!r} leads through too many links')
+            if isinstance(link, h5py.ExternalLink):
+                target = _neighbour(path, link.filename, name)
+                return find_dataset(target, '/'.join([link.path, *parts]), links - 1)
+            start = '' if link.path.startswith('/') else group.name
+            return find_dataset(path, '/'.join([start, link.path, *parts]), links - 1)
+        return _describe(path, name, group, links)
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split('/') if part not in ('', '.')]
+
+
+def _neighbour(path: Path, filename: str, name: str) -> Path:
+    """Return the file of the same folder that is linked to."""
+    if Path(filename).name != filename:
+        raise ForeignStorageError(
+            f'{name!r} is a link to the file {filename!r}; only files of the same folder may be '
+            'linked to. Copy the data into one file with h5repack or h5copy'
+        )
+    linked = path.with_name(filename)
+    if not linked.is_file() or why_not_a_file(linked):
+        raise ForeignStorageError(f'{name!r} is a link to {filename!r}, which is not in its folder')
+    return linked
+
+
+def _describe(path: Path, name: str, dataset: object, links: int) -> StoredDataset | None:
+    """Return what a dataset is, or refuse it."""
+    if not isinstance(dataset, h5py.Dataset):
+        return None
+    dtype, shape = dataset.dtype, tuple(dataset.shape or ())
+    if dtype.kind not in 'biufc':
+        raise ForeignStorageError(f'{name!r} holds {dtype}, where numbers are needed')
+    if dataset.external:
+        raise ForeignStorageError(
+            f'{name!r} lies in the file {dataset.external[0][0]!r} outside of this one, which is '
+            'not read. Copy the data into one file with h5repack'
+        )
+    nbytes = math.prod(shape) * dtype.itemsize
+    if dataset.is_virtual:
+        stored = _source_bytes(path, name, dataset, links)
+    else:
+        stored = MOST_EXPANSION * dataset.id.get_storage_size()
+    if nbytes > max(SMALL_BYTES, stored):
+        raise ForeignStorageError(
+            f'{name!r} of shape {shape} was never stored as a whole: it is '
+            f'{nbytes / 2**20:.0f} MiB large, which the file cannot hold'
+        )
+    return StoredDataset(name, shape, dtype, nbytes)
+
+
+def _source_bytes(path: Path, name: str, dataset: h5py.Dataset, links: int) -> int:
+    """Return how many bytes of its sources a virtual dataset can show."""
+    if not links:
+        raise ForeignStorageError(f'{name!r} leads through too many virtual datasets')
+    nbytes = 0
+    for source in dataset.virtual_sources():
+        file = path if source.file_name == '.' else _neighbour(path, source.file_name, name)
+        stored = find_dataset(file, source.dset_name, links - 1)
+        nbytes += stored.nbytes if stored else 0
+    return nbytes
