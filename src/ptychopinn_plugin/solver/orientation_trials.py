@@ -32,8 +32,8 @@ def orientation_residuals(scan: ScanData) -> dict[OrientationConfig, float]:
     Returns:
         The residual that each orientation ends at, smallest first; inf where it diverged.
     """
-    few = _middle(scan)
-    residuals = {way: _residual(few, way) for way in _all_orientations()}
+    few = middle_frames(scan)
+    residuals = {way: trial_residual(few, way) for way in _all_orientations()}
     return dict(sorted(residuals.items(), key=lambda item: item[1]))
 
 
@@ -63,7 +63,7 @@ def orientation_flags(orientation: OrientationConfig) -> str:
     return ' '.join(flags) or 'as in the file'
 
 
-def _middle(scan: ScanData) -> ScanData:
+def middle_frames(scan: ScanData) -> ScanData:
     """Return the frames around the middle of a scan, on a canvas of their own."""
     number = min(MOST, max(FEWEST, PIXELS // (scan.mode_count * scan.frame_size**2)))
     distance = np.linalg.norm(scan.positions_px - np.median(scan.positions_px, axis=0), axis=1)
@@ -71,7 +71,8 @@ def _middle(scan: ScanData) -> ScanData:
     return dataclasses.replace(scan.subset(nearest), object_guess=None)
 
 
-def _residual(scan: ScanData, way: OrientationConfig) -> float:
+def trial_residual(scan: ScanData, way: OrientationConfig) -> float:
+    """Return the least residual of a short reconstruction, inf where it diverged."""
     turned = orient(scan, way)
     problem = Problem.for_scan(NumpyOps(), turned, 4, fixed_probe=False)
     solver = AcceleratedSolver(problem, InferenceConfig(update_probe='on'))

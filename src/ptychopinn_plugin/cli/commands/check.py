@@ -19,6 +19,7 @@ from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import frame_statistics
 from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
 from ptychopinn_plugin.solver.proposed_settings import proposed_settings
+from ptychopinn_plugin.solver.rotation_trials import rotation_hint
 
 
 def run(flags: Check) -> None:
@@ -28,6 +29,9 @@ def run(flags: Check) -> None:
     as_in_file = load(flags.scan, flags, OrientationConfig())
     residuals = orientation_residuals(as_in_file) if flags.trials else {}
     hints = orientation_hints(residuals, orientation) if residuals else ()
+    # In a wrong orientation no angle is right.
+    if residuals and orientation == next(iter(residuals)):
+        hints += rotation_hint(as_in_file, orientation, residuals[orientation])
     report = preflight(orient(as_in_file, orientation), hints)
     report = report.model_copy(update={'proposed_settings': proposed_settings(as_in_file, report)})
     if flags.write_mask is not None:
