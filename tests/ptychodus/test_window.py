@@ -515,6 +515,7 @@ def test_one_field_says_the_physics_iterations_of_a_loaded_model(
     names = 'Reconstruction.refine_iterations', 'Reconstruction.cnn_refine_iterations'
     assert [window.is_shown(name) for name in names] == [True, False]
     assert not window.is_shown('Reconstruction.stages')
+    assert window.is_shown('Reconstruction.object_prior')
     network = ModelConfig.model_validate({'architecture': architecture})
     engine = engine_type(ExecutionConfig())
     model = engine._model(known.scan, network, TrainingConfig(), [(1.0, 1.0)] * 3)
@@ -529,6 +530,7 @@ def test_one_field_says_the_physics_iterations_of_a_loaded_model(
         architecture == 'cnn',
     ]
     assert window.is_shown('Reconstruction.stages') == (architecture == 'unrolled')
+    assert not window.is_shown('Reconstruction.object_prior')
     text = window.loaded_text()
     for word in ('star.safetensors', architecture, '3 epochs', 'PyTorch'):
         assert word in text

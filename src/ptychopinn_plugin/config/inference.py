@@ -85,6 +85,7 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
         "Damp spatial frequencies of the object that the photons do not determine, by the object's "
         'own power spectrum; without a model only',
         label='Object prior',
+        without_model=True,
     )
     probe_modes: int = setting(
         0,
