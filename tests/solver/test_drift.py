@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from ptychopinn_plugin.solver.drift import LOOK_PASS, DriftEstimator, free_variation
+from ptychopinn_plugin.solver.drift import (
+    FIRST_PASS,
+    FUNCTIONS,
+    LOOK_PASS,
+    DriftEstimator,
+    free_variation,
+)
 from ptychopinn_plugin.solver.sweeps import predict
 from ptychopinn_plugin.solver.tilt import remove_tilt
 from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -152,6 +159,31 @@ def test_a_drifting_probe_is_followed(ops: Ops) -> None:
     )
     assert followed.residual() < 0.5 * fixed.residual()
     assert core_score(followed, known).nrmse < 0.8 * core_score(fixed, known).nrmse
+
+
+def set_variation(solver: AcceleratedSolver, values: Values) -> None:
+    """Give a solver a variation."""
+    placed = values.astype(np.complex64)
+    solver.change_unknowns(lambda unknowns: unknowns._replace(variation=placed))
+
+
+def test_a_variation_that_fades_later_is_given_up() -> None:
+    ops = NumpyOps()
+    scan = make_scan(side=4)
+    solver = make_solver(ops, scan, update_probe=True)
+    estimator = DriftEstimator(1, selects=True)
+    solver.passes = FIRST_PASS - 1
+    estimator.after_pass(solver)
+    change = variation_of(solver.probe, FUNCTIONS) * np.eye(FUNCTIONS)[0][:, None, None]
+    lasting = [1.0, 0.97, 0.94, 0.91, 0.88, 0.86, 0.84, 0.82]
+    for number, strength in enumerate([*lasting, 0.7]):
+        assert estimator.active
+        set_variation(solver, strength * change)
+        solver.passes = FIRST_PASS + number
+        estimator.after_pass(solver)
+    assert solver.passes > LOOK_PASS
+    assert not estimator.active
+    assert solver.state.now.variation is None
 
 
 def test_a_steady_probe_is_left_alone(ops: Ops) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.probe_modes import (
     FIRST_LOOK,
     LAST_LOOK,
@@ -108,3 +109,30 @@ def test_modes_that_do_not_grow_are_dropped() -> None:
     np.testing.assert_array_equal(solver.probe, kept)
     np.testing.assert_array_equal(solver.state.earlier.probe, kept)
     assert FIRST_LOOK < LAST_LOOK
+
+
+def scale_modes(solver: AcceleratedSolver, factors: list[float]) -> None:
+    """Multiply the first modes of the probe by numbers."""
+    placed = np.array(factors, np.float32)[: len(solver.probe), None, None]
+    solver.transform(lambda unknowns: unknowns._replace(probe=unknowns.probe * placed))
+
+
+def test_added_modes_that_fade_are_dropped_and_those_that_settle_stay() -> None:
+    scan = with_probe(make_scan(side=3), lambda probe: hermite_modes(probe, 4))
+    solver = make_solver(NumpyOps(), scan, update_probe=True)
+    selection = ModeSelection(given=2)
+    # Of the given modes the second fades too; of the added ones the first falls below half of its
+    # largest share and settles there.
+    counts = []
+    for solver.passes in range(1, LAST_LOOK + 8):
+        growth = [1.0, 1.0, 1.0, 1.0]
+        if solver.passes == LAST_LOOK:
+            growth = [1.0, 1.0, 1.5, 1.5]
+        elif solver.passes > LAST_LOOK:
+            growth = [1.0, 0.7, 0.75 if solver.passes == LAST_LOOK + 1 else 0.98, 0.85]
+        scale_modes(solver, growth)
+        selection.after_pass(solver)
+        counts.append(len(solver.probe))
+    assert counts[LAST_LOOK] == 4
+    assert counts[-1] == 3
+    assert selection.kept == 3
