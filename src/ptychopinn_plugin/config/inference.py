@@ -3,8 +3,8 @@
 from typing import Literal
 
 from ptychopinn_plugin.config.base import Switch, setting
-from ptychopinn_plugin.config.limits import ConstraintConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
+from ptychopinn_plugin.config.limits import ConstraintConfig
 
 
 class InferenceConfig(ConstraintConfig, GroupingConfig):
