@@ -15,7 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 def load(
-    path: Path, flags: ScanFlags, orientation: OrientationConfig, *, true_patches: bool = False
+    path: Path,
+    flags: ScanFlags,
+    orientation: OrientationConfig,
+    *,
+    needs_probe: bool = True,
+    true_patches: bool = False,
 ) -> ScanData:
     """Read a scan with the options of a command, and log the decisions on how it was read.
 
@@ -23,6 +28,7 @@ def load(
         path: the file or folder.
         flags: the options; those of the orientation are not used.
         orientation: of the flags, or of the settings of a run, which may come from a file.
+        needs_probe: False takes a file without a probe.
         true_patches: whether to read the true patches of a file that has them.
 
     Raises:
@@ -40,6 +46,7 @@ def load(
         dc=flags.dc,
         photons=flags.photons,
         probe=flags.probe,
+        needs_probe=needs_probe,
         background=flags.background,
         mask=flags.mask,
         true_patches=true_patches,

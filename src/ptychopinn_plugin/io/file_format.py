@@ -26,6 +26,7 @@ class ScanOptions:
         dc: where the zero frequency lies.
         photons: mean photons a frame that the frames are scaled to; None leaves it to the file.
         probe: in place of the scan's own: a file, or an array complex (modes, N, N).
+        needs_probe: False takes a scan without a probe, see `ScanMetadata.probe_is_unknown`.
         true_patches: whether the true patches are read.
         mask: bool (N, N), True for pixels that are bad beside the scan's own, zero frequency at
             N//2.
@@ -37,6 +38,7 @@ class ScanOptions:
     dc: ZeroFrequency = 'center'
     photons: float | None = None
     probe: Path | ComplexArray | None = None
+    needs_probe: bool = True
     true_patches: bool = True
     mask: BoolArray | None = None
 

@@ -31,6 +31,7 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         dc=options.dc,
         photons=options.photons,
         probe=options.probe,
+        needs_probe=options.needs_probe,
         true_patches=options.true_patches,
         mask=options.mask,
     )

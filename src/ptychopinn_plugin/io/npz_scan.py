@@ -44,6 +44,7 @@ def load_npz(
     dc: ZeroFrequency = 'center',
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
+    needs_probe: bool = True,
     true_patches: bool = True,
     mask: BoolArray | None = None,
 ) -> ScanData:
@@ -64,6 +65,7 @@ def load_npz(
         photons: mean photons a frame that the frames are scaled to; None leaves it to the file.
         probe: a file (.npz with `probeGuess` or `probe`, .npy) or an array, complex (N, N) or
             (modes, N, N), in place of the file's own.
+        needs_probe: False takes a file without a probe, which a reconstruction then estimates.
         true_patches: False leaves `Y` unread; only a training on known objects needs it.
         mask: bool (N, N), True for pixels that are bad beside the file's own, zero frequency at
             N//2.
@@ -77,7 +79,8 @@ def load_npz(
     path = Path(path)
     builder = ScanBuilder(source=str(path))
     with reading(_refusal, f'{path} cannot be read'), NpzArchive(path) as archive:
-        _read_positions_probe_object(builder, archive, probe)
+        unknown = probe is None and not needs_probe and 'probeGuess' not in archive
+        _read_positions_probe_object(builder, archive, probe, unknown=unknown)
         declared = builder.attempt(npz_scalars.read_declared_domain, archive)
         nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
         stored = _read_frames(builder, archive, axis_order)
@@ -93,7 +96,7 @@ def load_npz(
             )
         builder.estimates = builder.attempt(read_estimates, archive) or builder.estimates
         metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
-        builder.metadata = metadata or ScanMetadata()
+        builder.metadata = dataclasses.replace(metadata or ScanMetadata(), probe_is_unknown=unknown)
         # Only Ptychodus, from 1.7 on, writes both.
         export = stored.key == 'diff3d' and 'bad_pixels' in archive
     if export:
@@ -113,11 +116,17 @@ def _refusal(text: str) -> ScanDataError:
 
 
 def _read_positions_probe_object(
-    builder: ScanBuilder, archive: NpzArchive, probe: Path | ComplexArray | None
+    builder: ScanBuilder,
+    archive: NpzArchive,
+    probe: Path | ComplexArray | None,
+    *,
+    unknown: bool,
 ) -> None:
     builder.positions_px = builder.attempt(npz_arrays.read_positions, archive)
     builder.object_guess = builder.attempt(npz_arrays.read_object_guess, archive, builder.decisions)
-    if probe is None:
+    if unknown:
+        builder.decisions.append('the file has no probe: it is estimated from the frames')
+    elif probe is None:
         builder.probe = builder.attempt(npz_arrays.read_probe, archive, builder.decisions)
     else:
         builder.probe = builder.attempt(npz_arrays.given_probe, probe, builder.decisions)

@@ -26,6 +26,7 @@ def load_scan(
     dc: Literal['center', 'corner'] = 'center',
     photons: float | None = None,
     probe: Path | ComplexArray | None = None,
+    needs_probe: bool = True,
     background: Path | None = None,
     mask: Path | None = None,
     true_patches: bool = True,
@@ -44,6 +45,8 @@ def load_scan(
         probe: in place of the scan's own: an .npz with `probeGuess` or `probe`, an .npy, a
             Ptychodus product, or an array complex (modes, N, N).
         mask: pixels that are bad beside the scan's own: an .npy, or an .npz with `bad_pixels`.
+        needs_probe: .npz only: False takes a file without a probe, which a reconstruction without
+            a model then estimates from the frames.
         background: in place of the scan's own: an .npy image or an .npz with `background`, counts
             a pixel (N, N).
         true_patches: .npz only: False leaves `Y`, the true patches, unread.
@@ -69,6 +72,7 @@ def load_scan(
         dc=dc,
         photons=photons,
         probe=_load_probe(probe),
+        needs_probe=needs_probe,
         true_patches=true_patches,
         mask=None if mask is None else read_mask_file(Path(mask)),
     )

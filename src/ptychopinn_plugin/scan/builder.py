@@ -115,6 +115,8 @@ class ScanBuilder:
         if mask.any() and mask.shape == shape:
             self.counts[:, mask] = 0
         totals = self._leave_out_frames(frame_photons(self.counts))
+        if self.probe is None and self.metadata.probe_is_unknown:
+            self.probe = focused_probe(self.counts)
         if self.probe is not None and not probe_value_faults(self.probe):
             given = self.probe
             self.probe = match_probe(given, totals, mask, frame_factor, self.decisions)
@@ -179,6 +181,19 @@ class ScanBuilder:
         if self.probe is not None:
             self.faults += probe_value_faults(self.probe)
         raise ScanDataError(self.faults, self.source)
+
+
+def focused_probe(counts: FloatArray) -> ComplexArray:
+    """Return the probe that gives the mean frame with a flat phase, complex64 (1, N, N).
+
+    Args:
+        counts: float32 (n, N, N), 0 at bad pixels.
+    """
+    # What is not finite is reported as a fault of the counts.
+    mean = np.nan_to_num(counts.mean(axis=0, dtype=np.float64), posinf=0.0)
+    amplitudes = np.sqrt(np.maximum(mean, 0))
+    focus = np.fft.ifft2(np.fft.ifftshift(amplitudes), norm='ortho')
+    return np.asarray(np.fft.fftshift(focus)[None], np.complex64)
 
 
 def _first_frames(stack: npt.NDArray[Scalar], kept: npt.NDArray[np.int64]) -> npt.NDArray[Scalar]:

@@ -105,7 +105,9 @@ def _metadata(scan: ScanData, result: Reconstruction, shape: tuple[int, ...]) ->
         moved_px = [float(first[axis]) + (shape[axis] - old[axis]) / 2 for axis in (0, 1)]
         height_m, width_m = known.pixel_size_m
         center_m = (center_m[0] + moved_px[0] * height_m, center_m[1] + moved_px[1] * width_m)
-    return dataclasses.replace(known, object_center_m=center_m, probe_is_refined=refined)
+    return dataclasses.replace(
+        known, object_center_m=center_m, probe_is_refined=refined, probe_is_unknown=False
+    )
 
 
 def _first_pixel(scan: ScanData, result: Reconstruction) -> npt.NDArray[np.float64]:

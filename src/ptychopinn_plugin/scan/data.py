@@ -30,6 +30,8 @@ class ScanMetadata:
         object_center_m: (y, x) world coordinates of the centre of `object_guess`, metres.
         scan_index: int64 (n,), the number of each frame in its source.
         probe_is_refined: whether the probe comes from an earlier reconstruction of the frames.
+        probe_is_unknown: whether the source has no probe; that of the scan then is the focus of
+            the mean frame, which a reconstruction replaces.
     """
 
     pixel_size_m: tuple[float, float] | None = None
@@ -38,6 +40,7 @@ class ScanMetadata:
     object_center_m: tuple[float, float] | None = None
     scan_index: npt.NDArray[np.int64] | None = None
     probe_is_refined: bool = False
+    probe_is_unknown: bool = False
 
 
 @dataclass(frozen=True, eq=False)

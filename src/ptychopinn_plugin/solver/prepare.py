@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Estimates, ScanData
@@ -24,7 +25,7 @@ from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
-from ptychopinn_plugin.solver.probe_start import start_probe
+from ptychopinn_plugin.solver.probe_start import ProbeOfFrames, start_probe, with_probe_of_frames
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.starting_estimates import start_estimates, without_variation
@@ -57,6 +58,10 @@ def prepare_solver(
     given = scan.mode_count
     # A probe that was refined before is better than a start from the moments of the frames.
     is_guess = refines and not scan.metadata.probe_is_refined
+    said: list[Estimator] = []
+    if scan.metadata.probe_is_unknown:
+        said.append(ProbeOfFrames())
+        scan = with_probe_of_frames(ops, scan, check)
     scan = _with_starting_probe(scan, inference, is_guess=is_guess)
     noise = noise_model(inference, with_model=with_model)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
@@ -86,7 +91,7 @@ def prepare_solver(
         regularizers=tuple(constraints.regularizers),
         constraints=tuple(constraints.probe),
         object_constraints=tuple(constraints.object_),
-        estimators=(*starts, *estimators, *gauges, *constraints.filters),
+        estimators=(*said, *starts, *estimators, *gauges, *constraints.filters),
         prior=ObjectPrior() if inference.object_prior and not with_model else None,
     )
     start_estimates(solver, inference)
@@ -98,6 +103,14 @@ def prepare_solver(
 def _settled(inference: InferenceConfig, scan: ScanData, *, with_model: bool) -> InferenceConfig:
     """Return a config in which nothing is left to the data, but for `auto` of the positions."""
     refines = refines_probe(inference, scan, with_model=with_model)
+    if scan.metadata.probe_is_unknown and not refines:
+        raise ScanDataError(
+            [
+                'the scan has no probe, and one that is estimated from the frames must be refined: '
+                'leave update_probe at auto and reconstruct without a model, or give a probe'
+            ],
+            scan.source,
+        )
     settled = resolve_automatic(inference, probe_refined=refines, frames=scan.frame_count)
     power = _power(inference, scan) if refines else 0.0
     changes = {'update_probe': 'on' if refines else 'off', 'probe_power': power}

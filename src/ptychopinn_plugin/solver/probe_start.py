@@ -15,6 +15,7 @@ from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.problem import Problem
 
 # Share of the guess's largest Fourier modulus below which its phase is left to a centred wave.
@@ -30,6 +31,10 @@ TRIAL_PASSES, TRIAL_FRAMES, TRIAL_SUBSETS = 3, 121, 4
 
 Image = npt.NDArray[np.float64]
 Probe = npt.NDArray[np.complex64]
+
+
+def _no_check() -> None:
+    """Never ask for a stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +105,29 @@ def start_probe(scan: ScanData) -> Probe:
     bad = np.fft.ifftshift(scan.mask)
     factor = np.where(bad, 1, modulus / np.maximum(size, TINY))
     return _probe_of(guess * factor)
+
+
+class ProbeOfFrames(Estimator):
+    """Says that the probe was estimated from the frames; changes nothing."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return that sentence."""
+        return ('the scan has no probe: its start was estimated from the frames alone',)
+
+
+def with_probe_of_frames(
+    ops: Ops, scan: ScanData, check: Callable[[], None] = _no_check
+) -> ScanData:
+    """Return a scan without a probe with one that is estimated from its frames.
+
+    Args:
+        ops: the framework.
+        scan: the scan; its probe is not looked at.
+        check: called before every batch; raises to stop the work.
+    """
+    probe = probe_without_guess(ops, scan, check)
+    metadata = dataclasses.replace(scan.metadata, probe_is_unknown=False)
+    return dataclasses.replace(scan, probe=probe, metadata=metadata)
 
 
 def probe_without_guess(ops: Ops, scan: ScanData, check: Callable[[], None]) -> Probe:

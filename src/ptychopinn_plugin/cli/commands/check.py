@@ -12,12 +12,14 @@ from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.formats import scan_files
 from ptychopinn_plugin.io.mask_file import ENDINGS, save_mask
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.bad_pixels import find_bad_pixels
 from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import frame_statistics
 from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
+from ptychopinn_plugin.solver.probe_start import with_probe_of_frames
 from ptychopinn_plugin.solver.proposed_settings import proposed_settings
 from ptychopinn_plugin.solver.rotation_trials import rotation_hint
 
@@ -26,7 +28,9 @@ def run(flags: Check) -> None:
     """Print what a scan holds and what to look at."""
     _check_files(flags)
     orientation = flags.extract(OrientationConfig)
-    as_in_file = load(flags.scan, flags, OrientationConfig())
+    as_in_file = load(flags.scan, flags, OrientationConfig(), needs_probe=False)
+    if as_in_file.metadata.probe_is_unknown:
+        as_in_file = with_probe_of_frames(NumpyOps(), as_in_file)
     residuals = orientation_residuals(as_in_file) if flags.trials else {}
     hints = orientation_hints(residuals, orientation) if residuals else ()
     # In a wrong orientation no angle is right.

@@ -29,7 +29,9 @@ def run(flags: Reconstruct) -> None:
     model = load_model(flags.model) if flags.model else None
     earlier = load_result(flags.continue_from) if flags.continue_from else None
     settings = inference_run(flags, model)
-    scan, inference = load(flags.scan, flags, settings.orientation), settings.inference
+    needs_probe = model is not None and earlier is None
+    scan = load(flags.scan, flags, settings.orientation, needs_probe=needs_probe)
+    inference = settings.inference
     if earlier is not None:
         scan = continue_from(scan, earlier, str(flags.continue_from))
         inference = inference.model_copy(update={'initial': 'product'})
