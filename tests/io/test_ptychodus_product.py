@@ -122,14 +122,18 @@ def test_contents(tmp_path: Path, scan: ScanData) -> None:
     assert [(loss.epoch, loss.value) for loss in product.losses] == [(1, 0.5), (2, 0.2), (3, 0.1)]
     comments = product.metadata.comments
     assert comments.startswith('hello\n')
-    assert f'ptychopinn-plugin {__version__}, backend pytorch, no model, 3 steps' in comments
+    assert f'ptychopinn-plugin {__version__}, backend pytorch, no model, 3 iterations in' in comments
     assert 'pixel size unknown: 1 nm is nominal' in comments
     assert product.metadata.name == 'made for a test'
 
 
-def test_the_history_of_a_model_fills_the_losses(tmp_path: Path, scan: ScanData) -> None:
+def test_the_losses_are_those_of_the_reconstruction(tmp_path: Path, scan: ScanData) -> None:
     result = dataclasses.replace(
-        reconstruction(scan), model_name='abc', losses=(3.0, float('nan'), 0.0, 1.0)
+        reconstruction(scan),
+        model_name='abc',
+        losses=(9.0, 8.0, 7.0, 6.0, 5.0),  # of the training
+        residual=np.array([3.0, np.nan, 0.0, 1.0]),
+        stages=('solver',) * 4,
     )
     product = saved(tmp_path / 'p.h5', result, scan)
     # Ptychodus draws them on a log axis, where only positive numbers show.
