@@ -105,7 +105,10 @@ def test_batch_training_then_batch_reconstruction(
     assert done.returncode == 0, done.stdout
     product = load_product(out / 'product.h5')
     assert f'backend {backend}, model' in product.metadata.comments
-    assert len(product.losses) == 2
+    # Of the reconstruction: 2 passes before the learned stage, 6 after it, and the closing stage
+    # where it was kept.
+    assert '8 iterations in' in product.metadata.comments
+    assert len(product.losses) in (8, 9)
     assert all(loss.value > 0 for loss in product.losses)
 
 
