@@ -10,11 +10,13 @@ import pytest
 
 from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.networks.unrolled.episode_run import EpisodeRun
 from ptychopinn_plugin.networks.unrolled.episodes import (
     TrainingScan,
     training_episode,
     validation_episode,
 )
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan.canvas import Canvas
 from tests.helpers import make_known_scan
 
@@ -157,3 +159,17 @@ def test_a_scan_that_is_too_faint_says_so() -> None:
     scan = faint(1e-4, noise=False)
     with pytest.raises(ScanDataError, match=r'0\.0000\d+ photons a frame|e-05 photons a frame'):
         training_episode(scan, CONFIG, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize('reference', [1.0, 0.2], ids=['good', 'bad'])
+def test_the_loss_of_no_update_is_one_and_minus_one_beside_a_worse_reference(
+    scan: TrainingScan, reference: float
+) -> None:
+    config = TrainingConfig(crop_frames=9, sparse_share=0)
+    episode = training_episode(scan, config, np.random.default_rng(0))
+    # A reference that is far too dark, as from a scan some of whose frames are dark.
+    dimmed = (reference * episode.reference).astype(np.complex64)
+    run = EpisodeRun(NumpyOps(), dataclasses.replace(episode, reference=dimmed), lambda: None)
+    run.run_passes(1 if reference == 1 else 4)
+    ratios = run.deviance_ratios(lambda before, _factor: before.canvas_object)
+    assert ratios == pytest.approx([1.0 if reference == 1 else -1.0] * len(ratios), rel=1e-4)

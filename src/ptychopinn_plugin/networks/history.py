@@ -21,10 +21,6 @@ from ptychopinn_plugin.networks.weight_arrays import Weights
 
 logger = logging.getLogger(__name__)
 
-# An episode's loss falls below 0 where an object fits held-out frames better than the reference
-# does; reported losses stay positive, for logarithmic axes.
-LEAST_LOSS = 1e-6
-
 
 @dataclass(eq=False)
 class TrainingHistory:
@@ -94,8 +90,7 @@ class TrainingHistory:
         """
         _check_finite(validation_loss, f'the validation loss of epoch {epoch + 1}')
         loss = float(np.mean(losses)) if losses else math.nan
-        self.losses.append((max(loss, LEAST_LOSS), max(validation_loss, LEAST_LOSS)))
-        # Compared before the losses are held above LEAST_LOSS: below it, less is still better.
+        self.losses.append((loss, validation_loss))
         compared = validation_loss if self.metric == 'val_loss' else loss
         is_better = compared < self.best
         if is_better:
@@ -139,7 +134,6 @@ class TrainingHistory:
     def _report(self, step: int, loss: float, validation_loss: float | None) -> None:
         total = self.steps_per_epoch * self.config.epochs
         seconds = time.perf_counter() - self.started
-        loss = max(loss, LEAST_LOSS)
         self.monitor.on_progress(Progress('train', step, total, loss, validation_loss, seconds))
 
 

@@ -54,8 +54,9 @@ class TrainedModel:
     Attributes:
         weights: float32 arrays by parameter name.
         probe: complex64 (modes, N, N), of the first training scan.
-        losses: float64 (epochs, 2), training and validation loss an epoch, positive; NaN where a
-            loss was not taken.
+        losses: float64 (epochs, 2), training and validation loss an epoch; NaN where a loss was
+            not taken. That of `unrolled` is below 0 where objects fit held-out frames better than
+            the reference that they are compared with.
         manifest: the metadata of its file.
     """
 

@@ -12,8 +12,8 @@ from ptychopinn_plugin.networks.unrolled.held_out_frames import HeldOutFrames
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 
-# Excess deviance, relative to the photons, below which an object is as good as its reference: the
-# loss divides by the excess, and would amplify rounding errors there.
+# Difference of deviances, relative to the photons, below which an object is as good as its
+# reference: the loss divides by the difference, and would amplify rounding errors there.
 LEAST_EXCESS = 1e-5
 
 
@@ -21,7 +21,9 @@ class EpisodeRun:
     """Physics passes of an episode, and the held-out deviance of the objects between them.
 
     The loss of an update is the share of the excess deviance, over that of the reference made from
-    all photons, that remains after it: 1 for an update that changes nothing, at any dose.
+    all photons, that remains after it: 1 for an update that changes nothing, at any dose. Where an
+    object fits the held-out frames better than the reference does, as where some frames of the scan
+    are dark or the probe drifts, the loss is negative, -1 for an update that changes nothing.
 
     Attributes:
         held_out: the held-out frames.
@@ -46,7 +48,9 @@ class EpisodeRun:
         canvas_object = self.solver.canvas_object
         deviance = self.ops.number(self.held_out.deviance(canvas_object))
         least = LEAST_EXCESS * self.held_out.total_counts
-        excess = max(deviance - self.reference_deviance, least)
+        # By the size of the difference: a floor alone would give an object that is better than its
+        # reference the weight of hundreds of others.
+        excess = max(abs(deviance - self.reference_deviance), least)
         return StageInput(canvas_object, *self.solver.direction(), excess)
 
     def set_object(self, canvas_object: Array) -> None:

@@ -29,8 +29,8 @@ class StageInput:
         canvas_object: complex64 (H, W).
         direction: complex64 (H, W), preconditioned gradient image of the last pass.
         dose: float32 (H, W), photons an object pixel.
-        excess: unit of the training loss: held-out deviance of the object above that of the
-            reference, positive.
+        excess: unit of the training loss: how far the held-out deviance of the object is from
+            that of the reference, positive.
     """
 
     canvas_object: Array
