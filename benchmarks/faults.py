@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin import ScanData, ScanMetadata
-from ptychopinn_plugin.simulation.config import ObjectKind
+from ptychopinn_plugin.config.simulation import ObjectKind
 from ptychopinn_plugin.simulation.positions import place_on_canvas
 from ptychopinn_plugin.simulation.samples import make_object
 from ptychopinn_plugin.simulation.simulated_scan import expected_counts

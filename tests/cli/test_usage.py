@@ -162,7 +162,9 @@ def test_help_is_quick_and_loads_no_framework() -> None:
         [sys.executable, '-c', code], capture_output=True, text=True, check=True, timeout=60
     )
     loaded = {name.partition('.')[0] for name in eval(done.stdout.splitlines()[-1])}
-    assert loaded.isdisjoint({'torch', 'lightning', 'tensorflow', 'ptychodus', 'matplotlib'})
+    assert loaded.isdisjoint(
+        {'torch', 'lightning', 'tensorflow', 'ptychodus', 'matplotlib', 'scipy', 'h5py'}
+    )
 
 
 @pytest.mark.integration
@@ -221,3 +223,20 @@ def test_each_command_has_a_module_of_its_name_that_runs_it(name: str) -> None:
     module = importlib.import_module(f'ptychopinn_plugin.cli.commands.{name}')
     assert command_class(name).__name__.lower() == name
     assert list(inspect.signature(module.run).parameters)
+
+
+def test_ptychodus_that_is_not_installed_is_named_in_a_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for loaded in list(sys.modules):
+        if loaded.startswith(
+            ('ptychopinn_plugin.hosts.ptychodus', 'ptychopinn_plugin.io.ptychodus')
+        ):
+            monkeypatch.delitem(sys.modules, loaded)
+    for missing in ('ptychodus', 'ptychodus.api', 'ptychodus.api.io'):
+        monkeypatch.setitem(sys.modules, missing, None)
+    shown = run('ptychodus', '-v')
+    assert (shown.code, shown.out) == (1, '')
+    assert 'Ptychodus' in shown.err
+    assert 'pip install' in shown.err
+    assert shown.err.count('\n') == 1

@@ -146,9 +146,8 @@ def default_backend() -> Backend:
         logger.info('Computing with the backend %r; no other was asked for', backend)
         return backend
     names = ' or '.join(spec.display_name for spec in BACKENDS.values())
-    commands = ' or '.join(_install_command(spec) for spec in BACKENDS.values())
     raise BackendUnavailableError(
-        f'no backend is installed, {names} is needed; install one with: {commands}'
+        f'no backend is installed, {names} is needed; install one with: {install_commands()}'
     )
 
 
@@ -223,6 +222,11 @@ def backend_status(backend: Backend) -> BackendStatus:
     except BackendUnavailableError as error:
         return BackendStatus(backend, versions, str(error), ())
     return BackendStatus(backend, versions, '', found.devices())
+
+
+def install_commands() -> str:
+    """Return the commands that install a backend, one or the other."""
+    return ' or '.join(_install_command(spec) for spec in BACKENDS.values())
 
 
 def _install_command(spec: BackendSpec) -> str:

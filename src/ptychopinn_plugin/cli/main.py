@@ -49,11 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in THREAD_SPIN_LIMIT.items():
         os.environ.setdefault(name, value)
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ['ptychodus'] and words[1:] not in (['--help'], ['-h']):
-        from ptychopinn_plugin.hosts.ptychodus.launch import launch
-
-        return launch(words[1:])
     try:
+        if words[:1] == ['ptychodus'] and words[1:] not in (['--help'], ['-h']):
+            return _start_ptychodus(words[1:])
         words, remarks = translate_flags(words)
         for remark in remarks:
             print(f'ptychopinn: warning: {remark}', file=sys.stderr)
@@ -76,6 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:
         return _report(error, words)
     return DONE
+
+
+def _start_ptychodus(words: list[str]) -> int:
+    """Start Ptychodus with its own arguments; return its exit code.
+
+    Raises:
+        UnavailableError: Ptychodus is not installed.
+    """
+    from ptychopinn_plugin.hosts.ptychodus.launch import launch
+
+    return launch(words)
 
 
 def _run(typed: Ptychopinn) -> None:

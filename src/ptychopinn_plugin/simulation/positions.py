@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ptychopinn_plugin.config.simulation import SimulationConfig
 from ptychopinn_plugin.scan.data import PositionArray
-from ptychopinn_plugin.simulation.config import SimulationConfig
 
 GOLDEN_ANGLE_RAD = np.pi * (3 - np.sqrt(5))
 ENCODER_DIGITS = 6  # of a pixel, as an encoder would round them

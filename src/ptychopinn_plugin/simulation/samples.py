@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.config.simulation import ObjectKind
 from ptychopinn_plugin.simulation import textures
-from ptychopinn_plugin.simulation.config import ObjectKind
 from ptychopinn_plugin.simulation.textures import Image, Shape
 
 TEXTURES = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.config.simulation import SimulationConfig
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, FloatArray, PositionArray
-from ptychopinn_plugin.simulation.config import SimulationConfig
 from ptychopinn_plugin.simulation.positions import make_offsets, place_on_canvas
 from ptychopinn_plugin.simulation.probe import make_probe
 from ptychopinn_plugin.simulation.samples import make_object

@@ -44,11 +44,15 @@ def select_device(execution: ExecutionConfig) -> str:
 
 
 def configure_runtime(execution: ExecutionConfig) -> None:
-    """Allocate a GPU's memory as it is needed, and set the config's threads.
+    """Allocate a GPU's memory as it is needed, set the config's threads, and its determinism.
 
-    TensorFlow fixes both at its first computation in a process; a later change is not possible
-    and logged as a warning.
+    TensorFlow fixes memory and threads at its first computation in a process; a later change is
+    not possible and logged as a warning. Deterministic operations stay so in this process: there is
+    no function that undoes it.
     """
+    if execution.deterministic:
+        # Sums over threads in a fixed order. All random numbers here have seeds, as it demands.
+        tf.config.experimental.enable_op_determinism()
     try:
         for gpu in tf.config.list_physical_devices('GPU'):
             tf.config.experimental.set_memory_growth(gpu, True)

@@ -18,7 +18,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.config.limits import ConstraintConfig
-from ptychopinn_plugin.simulation.config import SimulationConfig
+from ptychopinn_plugin.config.simulation import SimulationConfig
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from ptychopinn_plugin.cli.options.common import Command, ScanFlags
-from ptychopinn_plugin.simulation.config import SimulationConfig
+from ptychopinn_plugin.config.simulation import SimulationConfig
 
 
 class Simulate(Command, SimulationConfig):

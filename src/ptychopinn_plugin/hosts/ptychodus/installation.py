@@ -11,7 +11,7 @@ from pathlib import Path
 from ptychodus.api.settings import SettingsRegistry
 
 from ptychopinn_plugin import __version__
-from ptychopinn_plugin.backends.registry import installed_backends
+from ptychopinn_plugin.backends.registry import install_commands, installed_backends
 from ptychopinn_plugin.hosts.ptychodus.discovery import GROUP, load_libraries
 
 SHIM = 'ptychopinn_plugin_bridge'
@@ -97,7 +97,7 @@ def _backends() -> Finding:
         'backends',
         'none is installed',
         good=False,
-        advice="To compute, install one: pip install 'ptychopinn-plugin[pytorch]'",
+        advice=f'To compute, install one: {install_commands()}',
     )
 
 

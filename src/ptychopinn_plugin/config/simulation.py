@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from ptychopinn_plugin.config import Config
-from ptychopinn_plugin.config.base import setting
+from ptychopinn_plugin.config.base import Config, setting
 
 ObjectKind: TypeAlias = Literal['mixed', 'lines', 'grf', 'siemens', 'cells', 'polygons']
 ScanPattern: TypeAlias = Literal['raster', 'jittered', 'spiral']
