@@ -276,3 +276,26 @@ def test_any_bytes_give_a_plain_error(path: Path, data: bytes, length: int) -> N
     path.write_bytes(length.to_bytes(8, 'little') + b'{' + data)
     with pytest.raises(ModelFileError):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'), [('wts.h5.zip', b'PK\x03\x04' + bytes(40)), ('last.ckpt', b'\x80\x02c')]
+)
+def test_an_old_model_is_refused_with_the_way_to_go_on(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelFileError, match='trained again in one command') as caught:
+        load_model(tmp_path / name)
+    assert '--architecture cnn' in str(caught.value)
+    page = Path(__file__).parents[2] / 'docs' / 'differences-to-ptychopinn.md'
+    assert str(caught.value).endswith(f'docs/{page.name}')
+    assert page.is_file()
+
+
+def test_no_sentence_holds_bytes_as_python_writes_them(tmp_path: Path) -> None:
+    for content in (b'', b'hello, world, this is text'):
+        (tmp_path / 'm.safetensors').write_bytes(content)
+        with pytest.raises(ModelFileError, match='its first bytes are') as caught:
+            load_model(tmp_path / 'm.safetensors')
+        assert "b'" not in str(caught.value)

@@ -7,13 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.config import InferenceConfig, ModelConfig
+from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import Cancelled
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.ground_truth import ground_truth_patches
 from ptychopinn_plugin.networks.cnn.patch_inference import (
     Prediction,
+    describe_unlearned,
     inference_batches,
     predict_patches,
     stitch_patches,
@@ -102,3 +104,25 @@ def test_a_batch_holds_all_that_a_network_needs(known: KnownScan) -> None:
     np.testing.assert_array_equal(
         ground_truth_patches(scan, frames), cut_patches(known.ground_truth, corners, SIZE)
     )
+
+
+def test_patches_that_do_not_differ_are_remarked_on(known: KnownScan) -> None:
+    batches = batches_for(known, 5)
+    good = predict_patches(PerfectPredictor(known), batches, Messages())
+    model = TrainedModel(
+        {},
+        known.scan.probe,
+        np.ones((1, 2)),
+        Manifest(
+            package_version='1',
+            backend='pytorch',
+            model=MODEL,
+            training=TrainingConfig(),
+            frame_size=SIZE,
+        ),
+    )
+    assert describe_unlearned(model, known.scan, good, batches) == ''
+    flat = dataclasses.replace(good, parts=[np.ones_like(part) for part in good.parts])
+    found = describe_unlearned(model, known.scan, flat, batches)
+    assert 'has not learned to distinguish frames' in found
+    assert 'after 1 epoch:' in found

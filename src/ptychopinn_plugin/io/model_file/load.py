@@ -90,9 +90,13 @@ def _refuse_other_kinds(path: Path) -> None:
         if head.startswith(magic):
             raise ModelFileError(
                 f'{path} is {kind}; it is not opened, because such files can run code. '
-                'Give a .safetensors file written by ptychopinn train'
+                'Give a .safetensors file written by ptychopinn train. A model of PtychoPINN '
+                'itself is trained again in one command, ptychopinn train SCAN.npz --architecture '
+                'cnn --model NEW.safetensors, see docs/differences-to-ptychopinn.md'
             )
-    raise ModelFileError(f'{path} is not a .safetensors file (it starts with {head[:8]!r})')
+    raise ModelFileError(
+        f'{path} is not a .safetensors file (its first bytes are {head[:8].hex(" ") or "none"})'
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

@@ -12,11 +12,18 @@ import numpy.typing as npt
 from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor, PartMonitor, Progress
+from ptychopinn_plugin.networks.cnn.collapse import (
+    LEARNT_SHARE,
+    LEAST_FRAME_SPREAD,
+    frame_spread,
+    patch_spread,
+)
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.model_probe import amplitude_factor
 from ptychopinn_plugin.networks.cnn.phase_alignment import align_phases
 from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe
 from ptychopinn_plugin.networks.cnn.split import BatchSequence, batch_groups, inference_groups
+from ptychopinn_plugin.networks.cnn.validation import SPREAD_PATCHES
 from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.overlap_add import Stitcher
@@ -95,6 +102,7 @@ def reconstruct_with_network(
     batches = inference_batches(grouped, groups, batch_size)
     after = inference.cnn_refine_iterations
     patches = predict_patches(predictor, batches, PartMonitor(monitor, after=after))
+    remark = describe_unlearned(model, scan, patches, batches)
     initial_object = stitch_patches(scan, masked_probe(config, scan.probe), patches)
     initial_object *= np.float32(amplitude_factor(model))
     passes = inference.model_copy(update={'refine_iterations': inference.cnn_refine_iterations})
@@ -108,7 +116,14 @@ def reconstruct_with_network(
         # 1, an empty sample, where no patch lies.
         initial_object=np.where(np.isfinite(initial_object), initial_object, np.complex64(1)),
     )
-    return dataclasses.replace(result, seconds=time.perf_counter() - started)
+    result = dataclasses.replace(result, seconds=time.perf_counter() - started)
+    if not remark:
+        return result
+    # Physics passes may have made a good object of a poor start; without them it is the result.
+    if inference.cnn_refine_iterations and not result.warning:
+        return dataclasses.replace(result, remarks=(*result.remarks, remark))
+    warning = '; '.join(filter(None, (remark, result.warning)))
+    return dataclasses.replace(result, warning=warning)
 
 
 def automatic_batch_size(frame_size: int) -> int:
@@ -147,6 +162,39 @@ def predict_patches(predictor: Predictor, batches: BatchSequence, monitor: Monit
         progress = Progress('network', number + 1, len(batches), residual, None, seconds)
         monitor.on_progress(progress)
     return PatchSet(parts, np.concatenate(positions))
+
+
+def describe_unlearned(
+    model: TrainedModel, scan: ScanData, patches: PatchSet, batches: BatchSequence
+) -> str:
+    """Return a sentence on a model whose patches do not differ as the frames do, '' for others.
+
+    Args:
+        model: that predicted the patches.
+        scan: gives the probe.
+        patches: of the scan, batch by batch.
+        batches: the frames of the patches.
+    """
+    number, count = 0, 0
+    while number < len(batches) and count < SPREAD_PATCHES:
+        count += len(patches.parts[number])
+        number += 1
+    frames = np.concatenate([batches[index].amplitudes for index in range(number)]) ** 2
+    expected = frame_spread(frames)
+    illumination = np.sum(np.abs(scan.probe) ** 2, axis=0)
+    found = patch_spread(
+        np.concatenate(patches.parts[:number]),
+        illumination,
+        model.manifest.model.gridsize**2,
+    )
+    if expected < LEAST_FRAME_SPREAD or found >= LEARNT_SHARE * expected:
+        return ''
+    epochs = len(model.losses)
+    return (
+        f'the network has not learned to distinguish frames (its patches differ by {found:.0%}, '
+        f'the frames by {expected:.0%}) after {epochs} epoch{"" if epochs == 1 else "s"}: train it '
+        'for more, 60 or longer'
+    )
 
 
 def stitch_patches(scan: ScanData, probe: npt.NDArray[np.complex64], patches: PatchSet) -> Patches:
