@@ -91,8 +91,8 @@ def _refuse_other_kinds(path: Path) -> None:
             raise ModelFileError(
                 f'{path} is {kind}; it is not opened, because such files can run code. '
                 'Give a .safetensors file written by ptychopinn train. A model of PtychoPINN '
-                'itself is trained again in one command, ptychopinn train SCAN.npz --architecture '
-                'cnn --model NEW.safetensors, see docs/differences-to-ptychopinn.md'
+                'itself is trained again in one command, `ptychopinn train SCAN.npz --architecture '
+                'cnn --model NEW.safetensors`, see docs/differences-to-ptychopinn.md'
             )
     raise ModelFileError(
         f'{path} is not a .safetensors file (its first bytes are {head[:8].hex(" ") or "none"})'
