@@ -42,7 +42,7 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
     update_probe: Switch = setting(
         'auto',
         'Update the probe together with the object: on, off, or auto (on; off with a model, and '
-        'where the probe comes from an earlier reconstruction)',
+        'where the probe comes from an earlier reconstruction and held-out frames gain nothing)',
         label='Update probe',
     )
     initial: Literal['empty', 'product'] = setting(

@@ -27,6 +27,7 @@ from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefi
 from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.probe_start import ProbeOfFrames, start_probe, with_probe_of_frames
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
+from ptychopinn_plugin.solver.probe_trial import refining_gains
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.starting_estimates import start_estimates, without_variation
 from ptychopinn_plugin.solver.starting_object import starting_object
@@ -53,7 +54,7 @@ def prepare_solver(
         check: called before every batch; raises to stop the work.
         with_model: whether a learned stage takes part, which was trained beside plain passes.
     """
-    inference = _settled(inference, scan, with_model=with_model)
+    inference = _settled(ops, inference, scan, check, with_model=with_model)
     refines = inference.update_probe == 'on'
     given = scan.mode_count
     # A probe that was refined before is better than a start from the moments of the frames.
@@ -100,9 +101,18 @@ def prepare_solver(
     return solver
 
 
-def _settled(inference: InferenceConfig, scan: ScanData, *, with_model: bool) -> InferenceConfig:
+def _settled(
+    ops: Ops,
+    inference: InferenceConfig,
+    scan: ScanData,
+    check: Callable[[], None],
+    *,
+    with_model: bool,
+) -> InferenceConfig:
     """Return a config in which nothing is left to the data, but for `auto` of the positions."""
     refines = refines_probe(inference, scan, with_model=with_model)
+    if inference.update_probe == 'auto' and scan.metadata.probe_is_refined and not with_model:
+        refines = refining_gains(ops, scan, check)
     if scan.metadata.probe_is_unknown and not refines:
         raise ScanDataError(
             [

@@ -141,7 +141,7 @@ def probe_without_guess(ops: Ops, scan: ScanData, check: Callable[[], None]) -> 
     Returns:
         complex64 (1, N, N).
     """
-    few = _middle(scan)
+    few = middle_frames(scan)
     modulus = _scaled_modulus(scan)
     radii = [0.0] + [s * share * scan.frame_size for share in DEFOCUS_SHARES for s in (1, -1)]
     probes = [_defocused(modulus, radius) for radius in radii]
@@ -159,7 +159,7 @@ def _trial(ops: Ops, scan: ScanData, check: Callable[[], None]) -> float:
         return math.inf
 
 
-def _middle(scan: ScanData) -> ScanData:
+def middle_frames(scan: ScanData) -> ScanData:
     """Return the frames around the middle of a scan, on a canvas of their own."""
     distance = np.abs(scan.positions_px - np.median(scan.positions_px, axis=0)).max(axis=1)
     nearest = np.sort(np.argsort(distance, kind='stable')[:TRIAL_FRAMES])
