@@ -12,6 +12,7 @@ from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
 from ptychopinn_plugin.physics.ambiguities import Complex, aligned, without_ramp
+from ptychopinn_plugin.physics.ring_correlation import NYQUIST, ring_correlation
 
 # Gauss-Newton steps of the registration; from a tenth of a pixel two suffice.
 REFINEMENTS = 8
@@ -72,37 +73,11 @@ def score(object_canvas: Complex, ground_truth: Complex) -> Score:
     )
 
 
-def scanned_core(
-    positions_px: npt.NDArray[np.float64], origin_px: tuple[int, int] = (0, 0), margin: int = 0
-) -> tuple[slice, slice]:
-    """Return the rows and columns of a canvas between the outermost positions.
-
-    Args:
-        positions_px: float64 (n, 2), (row, column).
-        origin_px: the coordinate of pixel (0, 0) of the canvas.
-        margin: pixels left out on each side.
-    """
-    low = np.ceil(positions_px.min(axis=0)).astype(int) - origin_px + margin
-    high = np.floor(positions_px.max(axis=0)).astype(int) - origin_px + 1 - margin
-    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
-
-
 def ring_correlation_limit(image: Complex, reference: Complex, threshold: float = 0.5) -> float:
     """Return where the Fourier ring correlation falls below a threshold, of Nyquist."""
-    side = min(image.shape)
-    window = np.hanning(side)[:, None] * np.hanning(side)
-    first = np.fft.fft2(image[:side, :side] * window)
-    second = np.fft.fft2(reference[:side, :side] * window)
-    frequency = np.fft.fftfreq(side) * side
-    ring = np.hypot(frequency[:, None], frequency).astype(int).ravel()
-
-    def summed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray(np.bincount(ring, values.ravel()), dtype=np.float64)[1 : side // 2]
-
-    power = summed(np.abs(first) ** 2) * summed(np.abs(second) ** 2)
-    correlation = summed((first * second.conj()).real) / np.sqrt(np.maximum(power, 1e-300))
-    below = np.flatnonzero(correlation < threshold)
-    return float((below[0] + 1) / (side // 2)) if below.size else 1.0
+    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
+    limit = ring_correlation(image, reference, window).crossing(threshold)
+    return 1.0 if limit is None else limit / NYQUIST
 
 
 def _similarity(image: npt.NDArray[Any], ground_truth: npt.NDArray[Any]) -> float:

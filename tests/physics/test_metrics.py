@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import fourier_shift
 
-from ptychopinn_plugin.metrics import ring_correlation_limit, scanned_core, score
+from ptychopinn_plugin.metrics import ring_correlation_limit, score
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ambiguities import aligned, phase_ramp, without_ramp
 from tests.helpers import make_object
 

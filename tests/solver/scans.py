@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.metrics import Score, scanned_core, score
+from ptychopinn_plugin.metrics import Score, score
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem

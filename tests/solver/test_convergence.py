@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import fourier_shift
 from skimage.registration import phase_cross_correlation
 
-from ptychopinn_plugin.metrics import scanned_core
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ambiguities import aligned, without_ramp
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops

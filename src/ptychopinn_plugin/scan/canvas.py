@@ -63,3 +63,18 @@ def patch_placement(
     nearest = np.rint(positions_px)
     corners = nearest.astype(np.int64) - size // 2
     return corners, (positions_px - nearest).astype(np.float32)
+
+
+def scanned_core(
+    positions_px: npt.NDArray[np.float64], origin_px: tuple[int, int] = (0, 0), margin: int = 0
+) -> tuple[slice, slice]:
+    """Return the rows and columns of a canvas between the outermost positions.
+
+    Args:
+        positions_px: float64 (n, 2), (row, column).
+        origin_px: the coordinate of pixel (0, 0) of the canvas.
+        margin: pixels left out on each side.
+    """
+    low = np.ceil(positions_px.min(axis=0)).astype(int) - origin_px + margin
+    high = np.floor(positions_px.max(axis=0)).astype(int) - origin_px + 1 - margin
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))

@@ -19,7 +19,8 @@ from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_scan
-from ptychopinn_plugin.metrics import scanned_core, score
+from ptychopinn_plugin.metrics import score
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.monitor import Progress
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.scan import Reconstruction, ScanData
