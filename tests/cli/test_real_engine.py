@@ -14,8 +14,8 @@ from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.metrics import score
-from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.monitor import Progress
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 from tests.cli.conftest import Run
 

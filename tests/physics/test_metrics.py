@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import fourier_shift
 
 from ptychopinn_plugin.metrics import ring_correlation_limit, score
-from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ambiguities import aligned, phase_ramp, without_ramp
+from ptychopinn_plugin.scan.canvas import scanned_core
 from tests.helpers import make_object
 
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.metrics import Score, score
-from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.unknowns import Unknowns

@@ -9,10 +9,10 @@ import pytest
 from scipy.ndimage import fourier_shift
 from skimage.registration import phase_cross_correlation
 
-from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ambiguities import aligned, without_ramp
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, expected_counts
 from tests.solver.scans import (

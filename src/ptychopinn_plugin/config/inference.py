@@ -45,6 +45,11 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
         'where the probe comes from an earlier reconstruction and held-out frames gain nothing)',
         label='Update probe',
     )
+    estimate_errors: bool = setting(
+        True,
+        'Reconstruct two halves of the photons as well, which tells resolution and errors',
+        label='Estimate errors',
+    )
     initial: Literal['empty', 'product'] = setting(
         'empty',
         "Object at the start: empty, or the scan's own, of a product or another result",

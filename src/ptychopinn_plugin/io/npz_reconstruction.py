@@ -15,6 +15,7 @@ from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.result_checks import result_faults
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.quality import Quality, quality_faults
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -69,10 +70,23 @@ _ESTIMATES = {
     'background': _StoredField('f', 2, np.float32, optional=True),
     'nominal_positions_px': _StoredField('f', 2, np.float64, optional=True),
 }
+# Those of its `Quality`, likewise.
+_QUALITY = {
+    'ring_frequency': _StoredField('f', 1, np.float64, optional=True),
+    'ring_correlation': _StoredField('f', 1, np.float64, optional=True),
+    'half_bit': _StoredField('f', 1, np.float64, optional=True),
+    'one_bit': _StoredField('f', 1, np.float64, optional=True),
+    'half_bit_limit': _StoredField('f', 0, np.float64, optional=True),
+    'one_bit_limit': _StoredField('f', 0, np.float64, optional=True),
+    'typical_phase_error': _StoredField('f', 0, np.float64, optional=True),
+    'held_out': _StoredField('f', 0, np.float64, optional=True),
+    'amplitude_error': _StoredField('f', 2, np.float32, optional=True),
+    'phase_error': _StoredField('f', 2, np.float32, optional=True),
+}
 # The two columns of `positions_px` under the names that they have in a scan's file.
 _ROWS, _COLUMNS = 'ycoords', 'xcoords'
 _COORDINATE = _StoredField('f', 1, np.float64)
-_STORED = {row.key or name: row for name, row in (_FIELDS | _ESTIMATES).items()} | {
+_STORED = {row.key or name: row for name, row in (_FIELDS | _ESTIMATES | _QUALITY).items()} | {
     _COLUMNS: _COORDINATE,
     _ROWS: _COORDINATE,
 }
@@ -92,7 +106,10 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     float32 (n, k), frame j sees the main mode probe[0] + sum_k opr_weights[j, k] opr_modes[k];
     `flux` float64 (n,), relative photons of each frame; `background` float32 (N, N), counts, zero
     frequency at index N//2; `nominal_positions_px` float64 (n, 2), (row, column), before they were
-    refined.
+    refined. Where they were estimated, resolution and errors: `ring_frequency`,
+    `ring_correlation`, `half_bit`, `one_bit` float64 (rings,), `half_bit_limit`, `one_bit_limit`,
+    `typical_phase_error`, `held_out`, and `amplitude_error`, `phase_error` float32 (H, W), as in
+    `Quality`.
 
     Raises:
         OutputError: the file cannot be written there.
@@ -105,6 +122,8 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
         if (value := getattr(reconstruction, name)) is not None
     }
     arrays |= reconstruction.estimates.arrays()
+    if reconstruction.quality is not None:
+        arrays |= reconstruction.quality.arrays()
     arrays[_ROWS], arrays[_COLUMNS] = reconstruction.positions_px.T
     with replacing(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
@@ -138,7 +157,13 @@ def _to_reconstruction(arrays: Arrays) -> Reconstruction:
         if (row.key or name) in arrays
     }
     positions_px = np.stack([arrays[_ROWS], arrays[_COLUMNS]], axis=1).astype(np.float64)
-    return Reconstruction(**fields, positions_px=positions_px, estimates=_estimates(arrays))
+    quality = {name: arrays[name] for name in _QUALITY if name in arrays}
+    return Reconstruction(
+        **fields,
+        positions_px=positions_px,
+        estimates=_estimates(arrays),
+        quality=Quality.from_arrays(quality) if quality else None,
+    )
 
 
 def _estimates(arrays: Arrays) -> Estimates:
@@ -187,4 +212,5 @@ def _faults(arrays: Arrays) -> list[str]:
         return [f'{_COLUMNS!r} and {_ROWS!r} differ in length']
     if 'scan_index' in arrays and arrays['scan_index'].shape != arrays[_ROWS].shape:
         return [f"'scan_index' and {_ROWS!r} differ in length"]
-    return []
+    quality = {name: arrays[name] for name in _QUALITY if name in arrays}
+    return quality_faults(quality, arrays['object'].shape) if quality else []

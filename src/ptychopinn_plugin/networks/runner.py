@@ -25,6 +25,7 @@ from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.early_stop import EarlyStop
+from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.gauges import probe_power
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
@@ -114,7 +115,30 @@ def run_reconstruction(
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
-    return _with_diagnosis(run.result(), diagnose(solver))
+    diagnosis = diagnose(solver)
+    result = _with_diagnosis(run.result(), diagnosis)
+    if not inference.estimate_errors or diagnosis.verdict == 'failed':
+        return result
+    return dataclasses.replace(_with_quality(result, solver), seconds=run.seconds())
+
+
+def _with_quality(result: Reconstruction, solver: AcceleratedSolver) -> Reconstruction:
+    """Return a result with its resolution and errors; without them where a stop is requested."""
+    try:
+        quality = estimate_quality(solver)
+    except Cancelled:
+        return result
+    if quality is None:
+        return result
+    # The result has the scale of the probe that was given, and no object where no probe reached.
+    covered = np.isfinite(result.object_canvas)
+    scale = np.median(
+        np.abs(result.object_canvas[covered])
+        / np.maximum(np.abs(solver.problem.ops.numpy(solver.canvas_object)[covered]), 1e-30)
+    )
+    quality = quality.masked(covered, float(scale))
+    remarks = (*result.remarks, quality.summary(result.pixel_size_m))
+    return dataclasses.replace(result, quality=quality, remarks=remarks)
 
 
 def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:

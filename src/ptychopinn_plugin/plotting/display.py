@@ -34,6 +34,8 @@ class ObjectView:
         amplitude_range: values of the darkest and the brightest colour.
         phase_range: likewise; (-pi, pi) where the phase wraps.
         extent: (left, right, bottom, top) coordinates of its edges, object pixels.
+        rows: of the canvas.
+        columns: of the canvas.
     """
 
     amplitude: MaskedImage
@@ -41,6 +43,8 @@ class ObjectView:
     amplitude_range: tuple[float, float]
     phase_range: tuple[float, float]
     extent: tuple[float, float, float, float]
+    rows: slice
+    columns: slice
 
     @property
     def wraps(self) -> bool:
@@ -72,6 +76,8 @@ def object_view(reconstruction: Reconstruction) -> ObjectView:
             top + rows.stop - 0.5,
             top + rows.start - 0.5,
         ),
+        rows=rows,
+        columns=columns,
     )
 
 

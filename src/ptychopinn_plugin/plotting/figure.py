@@ -1,4 +1,4 @@
-"""A figure of a reconstruction: object, probe, coverage and residual."""
+"""A figure of a reconstruction: object, probe, coverage, residual and errors."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def picture(
 ) -> None:
     """Draw object amplitude and phase, probe, coverage and residual curve into one file.
 
+    Where resolution and errors were estimated, they follow in a row of their own.
+
     Args:
         reconstruction: computed or read from a file; a scale bar is drawn where its pixel size is
             known.
@@ -41,18 +43,27 @@ def picture(
     path = Path(path)
     check_output(path, SUFFIXES)
     view = object_view(reconstruction)
-    figure = Figure(figsize=(11, 9), layout='constrained')
+    quality = reconstruction.quality
+    heights = (1.5, 1) if quality is None else (1.5, 1, 1)
+    figure = Figure(figsize=(11, 3.6 * sum(heights)), layout='constrained')
     FigureCanvasAgg(figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1), squeeze=False)[:, 0]
-    left, right = top.subplots(1, 2)
+    rows = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    left, right = rows[0].subplots(1, 2)
     panels.draw_amplitude(left, view)
     panels.draw_phase(right, view)
     if reconstruction.pixel_size_m is not None:
         panels.draw_scale_bar(left, reconstruction.pixel_size_m[1])
-    first, second, third = bottom.subplots(1, 3)
+    first, second, third = rows[1].subplots(1, 3)
     panels.draw_probe(first, reconstruction)
     panels.draw_coverage(second, reconstruction)
     panels.draw_residual(third, reconstruction)
+    if quality is not None:
+        first, second, third = rows[2].subplots(1, 3)
+        panels.draw_error(first, quality.amplitude_error, view)
+        first.set_title('amplitude error\nstandard deviation by photon noise', fontsize='medium')
+        panels.draw_error(second, quality.phase_error, view, 'rad')
+        second.set_title('phase error\nstandard deviation by photon noise', fontsize='medium')
+        panels.draw_ring_correlation(third, quality)
     warning = f'Probably wrong: {reconstruction.warning}' if reconstruction.warning else ''
     lines = (title, heading(reconstruction), *textwrap.wrap(warning, WARNING_WIDTH))
     colour = 'darkred' if warning else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib_scalebar.scalebar import ScaleBar
@@ -16,12 +17,14 @@ from ptychopinn_plugin.plotting.display import (
     position_moves,
     robust_range,
 )
-from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan import Quality, Reconstruction
 
 UNCOVERED = '#9a9a9a'
 ARROWS = '#d1495b'
 MODES_SHOWN = 4
 LONGEST_FORMULA = 200
+# Brightest colour of an error, relative to its median.
+ERROR_RANGE = 3.0
 _STAGE_COLOURS = {'network': '#d1495b', 'solver': '#2e6f95'}
 
 
@@ -128,6 +131,41 @@ def _is_formula(text: str) -> bool:
 def _label(stage: str) -> str:
     """Return a stage as a legend shows it: an underscore would hide it, dollars begin a formula."""
     return stage.lstrip('_').replace('$', r'\$')[:LONGEST_FORMULA] or 'other'
+
+
+def draw_error(
+    axes: Axes, error: npt.NDArray[np.float32], view: ObjectView, unit: str = ''
+) -> None:
+    """Draw the standard deviation of an object's phase or amplitude.
+
+    Args:
+        axes: where.
+        error: float32 (H, W), on the canvas of the object.
+        view: of the object, which is drawn on the same part of the canvas.
+        unit: of the error, '' for none.
+    """
+    part: MaskedImage = np.ma.masked_array(error[view.rows, view.columns], view.amplitude.mask)
+    # Errors grow without bound towards the border: the range is that of the well covered part.
+    limit = float(np.ma.median(part)) * ERROR_RANGE
+    _draw_image(axes, part, 'magma', (0.0, limit or 1.0), view.extent, unit)
+
+
+def draw_ring_correlation(axes: Axes, quality: Quality) -> None:
+    """Draw the Fourier ring correlation of the two halves with its thresholds."""
+    axes.plot(quality.ring_frequency, quality.ring_correlation, color='#2e6f95', label='two halves')
+    axes.plot(quality.ring_frequency, quality.half_bit, color='#d1495b', lw=1, label='half bit')
+    axes.plot(quality.ring_frequency, quality.one_bit, color='#b8b8b8', lw=1, label='one bit')
+    axes.axvline(quality.half_bit_limit, color='#d1495b', lw=1, ls=':')
+    axes.set_xlim(0, 0.5)
+    axes.set_ylim(min(0.0, float(quality.ring_correlation.min())), 1.02)
+    axes.set_xlabel('cycles a pixel', fontsize='small')
+    axes.tick_params(labelsize='small')
+    axes.legend(frameon=False, fontsize='small', loc='lower left')
+    axes.grid(visible=True, color='#e4e4e4', linewidth=0.6)
+    resolution = f'{quality.resolution_px:.2g} px'
+    axes.set_title(
+        f'Fourier ring correlation\nhalf period resolved: {resolution}', fontsize='medium'
+    )
 
 
 def _draw_image(

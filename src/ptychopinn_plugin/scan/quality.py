@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,8 @@ Map = npt.NDArray[np.float32]
 
 # Above it, what the model leaves out is at least half as strong as photon noise.
 MODEL_ERROR = 1.25
+RINGS = ('ring_correlation', 'half_bit', 'one_bit')
+MAPS = ('amplitude_error', 'phase_error')
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,7 @@ class Quality:
     anything that the model leaves out, are common to both and not contained.
 
     Attributes:
-        frequency: float64 (rings,), cycles an object pixel, ascending to Nyquist.
+        ring_frequency: float64 (rings,), cycles an object pixel, ascending to Nyquist.
         ring_correlation: float64 (rings,), Fourier ring correlation of the two halves.
         half_bit: float64 (rings,), its threshold of half a bit of information.
         one_bit: float64 (rings,), its threshold of one bit.
@@ -38,7 +43,7 @@ class Quality:
         phase_error: float32 (H, W), standard deviation of its phase, radians, likewise.
     """
 
-    frequency: Floats
+    ring_frequency: Floats
     ring_correlation: Floats
     half_bit: Floats
     one_bit: Floats
@@ -48,6 +53,35 @@ class Quality:
     held_out: float
     amplitude_error: Map
     phase_error: Map
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all values as arrays, by name; numbers have no axis."""
+        return {
+            field.name: np.asarray(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Quality:
+        """Return the quality that `arrays` gave; see `quality_faults`."""
+        fields: dict[str, Any] = {
+            field.name: _value(arrays[field.name]) for field in dataclasses.fields(cls)
+        }
+        return cls(**fields)
+
+    def masked(self, covered: npt.NDArray[np.bool_], factor: float) -> Quality:
+        """Return the quality of an object that is multiplied by a factor and partly left out.
+
+        Args:
+            covered: bool (H, W), False where there is no object.
+            factor: of the object.
+        """
+        amplitude = np.where(covered, self.amplitude_error * np.float32(factor), np.nan)
+        phase = np.where(covered, self.phase_error, np.nan)
+        return dataclasses.replace(
+            self,
+            amplitude_error=amplitude.astype(np.float32),
+            phase_error=phase.astype(np.float32),
+        )
 
     @property
     def resolution_px(self) -> float:
@@ -84,3 +118,26 @@ def half_period(limit: float) -> float:
         Pixels, infinite for a frequency of 0.
     """
     return 0.5 / limit if limit > 0 else math.inf
+
+
+def quality_faults(arrays: Mapping[str, npt.NDArray[Any]], canvas: tuple[int, ...]) -> list[str]:
+    """Return what keeps arrays from being the quality of an object, one sentence each.
+
+    Args:
+        arrays: by name.
+        canvas: (H, W) of the object.
+    """
+    missing = [field.name for field in dataclasses.fields(Quality) if field.name not in arrays]
+    if missing:
+        return [f'it has no {", ".join(map(repr, missing))}']
+    needed = dict.fromkeys(RINGS, arrays['ring_frequency'].shape) | dict.fromkeys(MAPS, canvas)
+    return [
+        f'{name!r} must have the shape {shape}, it has {arrays[name].shape}'
+        for name, shape in needed.items()
+        if arrays[name].shape != shape
+    ]
+
+
+def _value(array: npt.NDArray[Any]) -> object:
+    """Return an array, or the number of one without axes."""
+    return array if array.ndim else float(array)

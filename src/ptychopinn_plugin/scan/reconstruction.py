@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.quality import Quality
 
 # That of files that do not name their residual: all were written with this noise model.
 AMPLITUDE_RESIDUAL = r'$\sum(|\Psi|-\sqrt{I})^2 / \sum I$'
@@ -43,6 +44,7 @@ class Reconstruction:
         probe_refined: whether the reconstruction changed the probe that it was given.
         estimates: variation of the probe, flux, background, and the positions before they were
             refined; None for what was not estimated.
+        quality: resolution and errors; None where they were not estimated.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -68,3 +70,5 @@ class Reconstruction:
     def iterations(self) -> int:
         """Number of physics passes."""
         return self.stages.count('solver')
+
+    quality: Quality | None = None

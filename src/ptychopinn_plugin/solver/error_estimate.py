@@ -130,7 +130,7 @@ def _quality(
     phase = np.minimum(sideways / np.maximum(np.abs(image), TINY), UNKNOWN_PHASE)
     half_bit, one_bit = correlation.half_bit, correlation.one_bit
     return Quality(
-        frequency=correlation.frequency,
+        ring_frequency=correlation.frequency,
         ring_correlation=correlation.correlation,
         half_bit=half_bit,
         one_bit=one_bit,
@@ -184,7 +184,7 @@ def _signal_power(power: Floats, noise: float, resolved: int, rings: Rings) -> F
     # The power that is left of signal and noise by the gain of the prior, signal / (both).
     signal = (power + np.sqrt(power**2 + 4 * power * noise)) / 2
     outer = slice(resolved // 2, resolved)
-    if resolved == len(power) or resolved - resolved // 2 < 2:  # noqa: PLR2004
+    if resolved == len(power) or resolved - resolved // 2 < 2:
         return np.asarray(signal)
     slope, start = np.polyfit(
         rings.frequency[outer],

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import amplitude_misfits
 from ptychopinn_plugin.solver.prepare import prepare_solver

@@ -10,7 +10,7 @@ import numpy as np
 
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel
 from ptychopinn_plugin.monitor import Progress
-from ptychopinn_plugin.scan import Estimates, Reconstruction, ScanData, ScanMetadata
+from ptychopinn_plugin.scan import Estimates, Quality, Reconstruction, ScanData, ScanMetadata
 from ptychopinn_plugin.worker.messages import Body
 from ptychopinn_plugin.worker.shared_memory import Array
 
@@ -22,6 +22,7 @@ Arrays: TypeAlias = Mapping[str, Array]
 SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask', 'object_guess', 'true_patches')
 WEIGHTS = 'weights/'
 ESTIMATES = 'estimates/'
+QUALITY = 'quality/'
 
 
 def pack_scans(
@@ -82,14 +83,16 @@ def pack_reconstruction(reconstruction: Reconstruction) -> tuple[Body, dict[str,
         for field in dataclasses.fields(reconstruction)
         if isinstance(value := getattr(reconstruction, field.name), np.ndarray)
     }
-    body = _plain(reconstruction, leave_out=(*arrays, 'estimates'))
-    return body, arrays | _pack_estimates(reconstruction.estimates)
+    body = _plain(reconstruction, leave_out=(*arrays, 'estimates', 'quality'))
+    return body, arrays | _pack_estimates(reconstruction.estimates) | _pack_quality(reconstruction)
 
 
 def unpack_reconstruction(body: Body, arrays: Arrays) -> Reconstruction:
     """Return the reconstruction that `pack_reconstruction` packed."""
     fields: dict[str, Any] = _with_tuples(body) | _without_estimates(arrays)
-    return Reconstruction(**fields, estimates=_unpack_estimates(arrays))
+    return Reconstruction(
+        **fields, estimates=_unpack_estimates(arrays), quality=_unpack_quality(arrays)
+    )
 
 
 def pack_model(model: TrainedModel) -> tuple[Body, dict[str, Array]]:
@@ -132,8 +135,25 @@ def _unpack_estimates(arrays: Arrays) -> Estimates:
     return Estimates(**{name.removeprefix(ESTIMATES): array for name, array in found.items()})
 
 
+def _pack_quality(reconstruction: Reconstruction) -> dict[str, Array]:
+    quality = reconstruction.quality
+    arrays = {} if quality is None else quality.arrays()
+    return {QUALITY + name: array for name, array in arrays.items()}
+
+
+def _unpack_quality(arrays: Arrays) -> Quality | None:
+    found = {
+        name.removeprefix(QUALITY): array
+        for name, array in arrays.items()
+        if name.startswith(QUALITY)
+    }
+    return Quality.from_arrays(found) if found else None
+
+
 def _without_estimates(arrays: Arrays) -> dict[str, Any]:
-    return {name: array for name, array in arrays.items() if not name.startswith(ESTIMATES)}
+    """Return the arrays that belong to no part of a reconstruction."""
+    parts = (ESTIMATES, QUALITY)
+    return {name: array for name, array in arrays.items() if not name.startswith(parts)}
 
 
 def _plain(instance: DataclassInstance, leave_out: Sequence[str] = ()) -> Body:

@@ -20,10 +20,10 @@ from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.metrics import score
-from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.monitor import Progress
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
