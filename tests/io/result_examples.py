@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan import Quality, Reconstruction, ScanData
 from tests.helpers import make_known_scan
 
 
@@ -36,4 +36,21 @@ def perfect_reconstruction(
         pixel_size_m=scan.metadata.pixel_size_m,
         model_name='abc',
         losses=(2.0, 1.0),
+    )
+
+
+def known_quality(shape: tuple[int, ...]) -> Quality:
+    """Return the quality of an object of some shape, a different number in every place."""
+    frequency = np.linspace(0.02, 0.5, 25)
+    return Quality(
+        ring_frequency=frequency,
+        ring_correlation=1 - frequency,
+        half_bit=0.3 + 0 * frequency,
+        one_bit=0.4 + 0 * frequency,
+        half_bit_limit=0.4,
+        one_bit_limit=0.35,
+        typical_phase_error=0.02,
+        held_out=1.04,
+        amplitude_error=np.linspace(0, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape),
+        phase_error=np.linspace(1, 2, int(np.prod(shape)), dtype=np.float32).reshape(shape),
     )

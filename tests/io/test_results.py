@@ -12,7 +12,7 @@ from ptychopinn_plugin.io.npz_reconstruction import _ESTIMATES, _FIELDS, save_np
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.scan import Estimates
 from ptychopinn_plugin.scan.reconstruction import AMPLITUDE_RESIDUAL, Reconstruction
-from tests.io.result_examples import known_reconstruction
+from tests.io.result_examples import known_quality, known_reconstruction
 from tests.scan.test_estimates import estimates_of
 
 
@@ -32,6 +32,41 @@ def test_a_result_comes_back_unchanged(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.positions_px, scan.positions_px)
     assert result.pixel_size_m is None
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_resolution_and_errors_come_back(tmp_path: Path) -> None:
+    _, reconstruction = known_reconstruction()
+    quality = known_quality(reconstruction.object_canvas.shape)
+    path = tmp_path / 'object.npz'
+    save_npz_reconstruction(path, dataclasses.replace(reconstruction, quality=quality))
+    found = load_result(path).quality
+    assert found is not None
+    for name, array in quality.arrays().items():
+        np.testing.assert_array_equal(found.arrays()[name], array, strict=True)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'message'),
+    [
+        ('half_bit', np.zeros(3), "'half_bit' \\(3,\\) and 'ring_frequency'"),
+        ('phase_error', np.zeros((2, 2), np.float32), "'phase_error'"),
+        ('held_out', None, "it has no 'held_out'"),
+    ],
+)
+def test_half_a_quality_is_refused(
+    tmp_path: Path, name: str, value: np.ndarray | None, message: str
+) -> None:
+    _, reconstruction = known_reconstruction()
+    quality = known_quality(reconstruction.object_canvas.shape)
+    path = tmp_path / 'object.npz'
+    save_npz_reconstruction(path, dataclasses.replace(reconstruction, quality=quality))
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file if key != name}
+    if value is not None:
+        arrays[name] = value
+    np.savez(path, allow_pickle=False, **arrays)
+    with pytest.raises(ResultFileError, match=message):
+        load_result(path)
 
 
 @pytest.mark.parametrize('refined', [False, True])

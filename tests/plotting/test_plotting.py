@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.quiver import Quiver
 from matplotlib_scalebar.scalebar import ScaleBar
 
@@ -21,9 +22,15 @@ from ptychopinn_plugin.plotting.display import (
     robust_range,
 )
 from ptychopinn_plugin.plotting.figure import heading
-from ptychopinn_plugin.plotting.panels import draw_coverage, draw_residual, draw_scale_bar
+from ptychopinn_plugin.plotting.panels import (
+    draw_coverage,
+    draw_error,
+    draw_residual,
+    draw_ring_correlation,
+    draw_scale_bar,
+)
 from ptychopinn_plugin.scan import Estimates
-from tests.io.result_examples import known_reconstruction
+from tests.io.result_examples import known_quality, known_reconstruction
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.pdf', '.svg'])
@@ -34,6 +41,20 @@ def test_a_picture_is_drawn(tmp_path: Path, suffix: str) -> None:
     picture(reconstruction, path, title='a test')
     assert path.stat().st_size > 10_000
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_errors_and_ring_correlation_get_a_row_of_their_own(tmp_path: Path) -> None:
+    _, without = known_reconstruction()
+    quality = known_quality(without.object_canvas.shape)
+    picture(without, tmp_path / 'without.png')
+    picture(dataclasses.replace(without, quality=quality), tmp_path / 'with.png')
+    heights = [imread(tmp_path / name).shape[0] for name in ('without.png', 'with.png')]
+    assert heights[1] == pytest.approx(1.4 * heights[0], rel=0.01)
+    axes = Figure().subplots()
+    draw_ring_correlation(axes, quality)
+    assert 'half period resolved: 1.2 px' in axes.get_title()
+    draw_error(axes, quality.phase_error, object_view(without))
+    assert axes.images[0].get_clim() == pytest.approx((0, 4.5), rel=0.1)
 
 
 @pytest.mark.parametrize('modes', [1, 2, 5])
@@ -161,7 +182,7 @@ def test_the_heading_says_who_and_how_long() -> None:
 
 def test_pyplot_is_left_alone(tmp_path: Path) -> None:
     code = (
-        'import sys; from tests.io.result_examples import known_reconstruction;'
+        'import sys; from tests.io.result_examples import known_quality, known_reconstruction;'
         'from ptychopinn_plugin.plotting import picture;'
         f'picture(known_reconstruction()[1], {str(tmp_path / "a.png")!r});'
         "assert 'matplotlib.pyplot' not in sys.modules"

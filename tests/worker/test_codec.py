@@ -14,6 +14,7 @@ from ptychopinn_plugin.scan import Reconstruction, ScanMetadata
 from ptychopinn_plugin.worker import codec
 from ptychopinn_plugin.worker.error_codec import pack_error, unpack_error
 from tests.helpers import make_scan
+from tests.io.result_examples import known_quality
 from tests.scan.test_estimates import estimates_of
 from tests.worker.helpers import same_bits
 from tests.worker.toy import toy_model
@@ -71,6 +72,7 @@ def test_reconstructions() -> None:
         model_name='name',
         losses=(1.0, 0.3),
         estimates=estimates_of(SCAN),
+        quality=known_quality((4, 5)),
     )
     body, arrays = codec.pack_reconstruction(whole)
     assert same_bits(whole, codec.unpack_reconstruction(through_json(body), arrays))

@@ -146,7 +146,7 @@ def draw_error(
     """
     part: MaskedImage = np.ma.masked_array(error[view.rows, view.columns], view.amplitude.mask)
     # Errors grow without bound towards the border: the range is that of the well covered part.
-    limit = float(np.ma.median(part)) * ERROR_RANGE
+    limit = float(np.nanmedian(part.filled(np.nan))) * ERROR_RANGE
     _draw_image(axes, part, 'magma', (0.0, limit or 1.0), view.extent, unit)
 
 

@@ -32,6 +32,8 @@ WELL_RESOLVED = 0.8
 RESOLVED = 0.5
 # Rings whose correlations are averaged, against the noise of a single ring.
 SMOOTHED = 3
+# Rings that determine how the signal falls off.
+LEAST_FITTED = 3
 # The standard deviation of a phase of which nothing is known.
 UNKNOWN_PHASE = float(np.pi / np.sqrt(3))
 TINY = 1e-30
@@ -184,7 +186,7 @@ def _signal_power(power: Floats, noise: float, resolved: int, rings: Rings) -> F
     # The power that is left of signal and noise by the gain of the prior, signal / (both).
     signal = (power + np.sqrt(power**2 + 4 * power * noise)) / 2
     outer = slice(resolved // 2, resolved)
-    if resolved == len(power) or resolved - resolved // 2 < 2:
+    if resolved == len(power) or outer.stop - outer.start < LEAST_FITTED:
         return np.asarray(signal)
     slope, start = np.polyfit(
         rings.frequency[outer],

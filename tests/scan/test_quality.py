@@ -1,0 +1,48 @@
+"""What is said of resolution and errors."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.scan import Quality
+from ptychopinn_plugin.scan.quality import half_period
+from tests.io.result_examples import known_quality
+
+QUALITY = known_quality((6, 7))
+
+
+def test_the_sentence_gives_nanometres_where_the_pixel_is_known() -> None:
+    assert 'resolved to 1.2 px (half period' in QUALITY.summary(None)
+    assert 'resolved to 25 nm (1.2 px)' in QUALITY.summary((1e-8, 2e-8))
+    assert 'held-out photons fit to 1.04 of photon noise' in QUALITY.summary(None)
+    assert 'misses' not in QUALITY.summary(None)
+    assert 'misses' in dataclasses.replace(QUALITY, held_out=1.6).summary(None)
+
+
+def test_half_a_period() -> None:
+    assert half_period(0.5) == 1
+    assert half_period(0.1) == 5
+    assert half_period(0) == np.inf
+
+
+def test_arrays_come_back_and_wrong_ones_are_named() -> None:
+    arrays = QUALITY.arrays()
+    back = Quality.from_arrays(arrays)
+    assert back.held_out == QUALITY.held_out
+    np.testing.assert_array_equal(back.phase_error, QUALITY.phase_error)
+    with pytest.raises(ValueError, match="it has no 'half_bit'"):
+        Quality.from_arrays({name: arrays[name] for name in arrays if name != 'half_bit'})
+    with pytest.raises(ValueError, match=r"'one_bit' \(3,\) and 'ring_frequency' \(25,\) differ"):
+        Quality.from_arrays(arrays | {'one_bit': np.zeros(3)})
+    with pytest.raises(ValueError, match="'amplitude_error'"):
+        Quality.from_arrays(arrays | {'amplitude_error': np.zeros((2, 2), np.float32)})
+
+
+def test_errors_follow_the_scale_of_the_object_and_its_gaps() -> None:
+    covered = np.ones((6, 7), bool)
+    covered[0] = False
+    scaled = QUALITY.masked(covered, 3.0)
+    np.testing.assert_allclose(scaled.amplitude_error[1:], 3 * QUALITY.amplitude_error[1:])
+    np.testing.assert_array_equal(scaled.phase_error[1:], QUALITY.phase_error[1:])
+    assert np.isnan(scaled.phase_error[0]).all()
