@@ -48,7 +48,7 @@ def test_resolution_and_errors_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('name', 'value', 'message'),
     [
-        ('half_bit', np.zeros(3), "'half_bit' \\(3,\\) and 'ring_frequency'"),
+        ('half_bit', np.zeros(3), "'half_bit' must have the shape"),
         ('phase_error', np.zeros((2, 2), np.float32), "'phase_error'"),
         ('held_out', None, "it has no 'held_out'"),
     ],
@@ -196,7 +196,7 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_every_field_is_stored() -> None:
     fields = {field.name for field in dataclasses.fields(Reconstruction)}
-    assert fields == {*_FIELDS, 'positions_px', 'estimates'}
+    assert fields == {*_FIELDS, 'positions_px', 'estimates', 'quality'}
     assert {field.name for field in dataclasses.fields(Estimates)} == set(_ESTIMATES)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.metrics import scanned_core
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.constraints import disc
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.solver.constraint_table import CONSTRAINTS, Constraints
 from ptychopinn_plugin.solver.gauges import ProbeCenter, ProbePower, probe_center, probe_power
 from ptychopinn_plugin.solver.grid_removal import notch_gains
