@@ -19,12 +19,12 @@ import numpy as np
 
 from ptychopinn_plugin import InferenceConfig, make_engine
 from ptychopinn_plugin.backends.protocol import Engine
+from ptychopinn_plugin.config.simulation import ObjectKind
 from ptychopinn_plugin.metrics import ring_correlation_limit
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.physics.ambiguities import aligned
 from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
-from ptychopinn_plugin.simulation.config import ObjectKind
 
 BEGIN, END = '<!-- measured table -->', '<!-- end of the table -->'
 MARGIN_PX = 4
