@@ -1,4 +1,5 @@
-# make demo | make test | make test-slow | make test-oldest-host | make regression | make clean. The environment is made once, in .venv.
+# make demo | make test | make lint | make test-slow | make test-oldest-host | make regression | make docs |
+# make packages | make clean. The environment is made once, in .venv.
 # make demo BACKEND=tensorflow runs the demonstration with TensorFlow.
 PYTHON ?=
 BACKEND ?= pytorch
@@ -11,7 +12,7 @@ PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile -o faulthandler_time
 BOTH := PTYCHOPINN_REQUIRE=tensorflow,pytorch
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-oldest-host regression clean
+.PHONY: demo test lint test-slow test-oldest-host regression docs packages clean
 
 ifeq ($(filter $(BACKEND),pytorch tensorflow),)
 $(error BACKEND is '$(BACKEND)'; it must be pytorch or tensorflow)
@@ -20,12 +21,14 @@ endif
 demo: $(VENV)/.demo-$(BACKEND)
 	$(VENV)/bin/ptychopinn demo --backend $(BACKEND) --output demo-output
 
-test: $(VENV)/.test
+test: lint
+	$(BOTH) $(PYTEST) -m 'not slow'
+
+lint: $(VENV)/.test
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(BOTH) $(PYTEST) -m 'not slow'
 
 # Whole programs with their workers, and every way of installing.
 test-slow: $(VENV)/.test
@@ -39,6 +42,14 @@ regression: $(VENV)/.test
 test-oldest-host: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --no-deps --target $(VENV)/oldest ptychodus==1.6.0
 	PYTHONPATH=$(VENV)/oldest $(BOTH) $(PYTEST) -m 'not slow' tests/io tests/ptychodus
+
+# The documentation site, in site/: a broken link or a name that is not there is an error.
+docs: $(VENV)/.docs
+	$(VENV)/bin/python -m mkdocs build --strict --quiet
+
+# Wheel and sdist in dist/, checked, and the wheel run in an environment without a framework.
+packages: $(VENV)/.made
+	PYTHON=$(VENV)/bin/python .ci/packages dist
 
 # pip below 25.1 cannot read dependency groups.
 $(VENV)/.made:
@@ -62,5 +73,9 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) --editable '.[pytorch,tensorflow,gui,loggers]' --group test --group lint
 	touch $@ $(VENV)/.demo-pytorch $(VENV)/.demo-tensorflow
 
+$(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --group docs
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo-output dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

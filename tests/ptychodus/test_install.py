@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 OWN = ('ptychodus', 'ptychopinn_plugin', '_ptychopinn_plugin', '_editable', '__editable__')
+FRAMEWORKS = ('torch', 'tensorflow', 'keras', 'lightning', 'pytorch_lightning')
 SHIM = 'ptychodus/plugins/ptychopinn_plugin_bridge.py'
 
 LIST = """
@@ -83,6 +85,49 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (built,) = folder.glob('*.whl')
     return built
+
+
+def test_a_wheel_holds_the_package_its_types_and_the_shim(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    package = ROOT / 'src' / 'ptychopinn_plugin'
+    sources = {path for end in ('py', 'pyi', 'typed') for path in package.rglob(f'*.{end}')}
+    wanted = {path.relative_to(package.parent).as_posix() for path in sources} | {SHIM}
+    about = {name for name in names if '.dist-info/' in name}
+    assert names == wanted | about
+    assert {name.rpartition('/')[2] for name in about} == {
+        'METADATA', 'RECORD', 'WHEEL', 'LICENSE', 'entry_points.txt'
+    }  # fmt: skip
+
+
+def test_without_a_framework_scans_are_simulated_and_a_reconstruction_is_refused(
+    tmp_path: Path, borrowed: Path, wheel: Path
+) -> None:
+    without = tmp_path / 'borrowed'
+    without.mkdir()
+    for entry in borrowed.iterdir():
+        if not entry.name.startswith(FRAMEWORKS):
+            (without / entry.name).symlink_to(entry.resolve())
+    environment = Environment(tmp_path / 'env', without)
+    environment.pip(wheel)
+    command = ('-W', 'error', '-m', 'ptychopinn_plugin')
+    assert 'reconstruct' in environment.run(*command, '--help')
+    scan = tmp_path / 'scan.npz'
+    assert '64 frames' in environment.run(*command, 'simulate', scan, '--rows', 8, '--columns', 8)
+    words = [
+        environment.python,
+        '-m',
+        'ptychopinn_plugin',
+        'reconstruct',
+        scan,
+        '--output',
+        'o.npz',
+    ]
+    refused = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert refused.returncode == 1
+    assert 'pip install' in refused.stderr
+    assert not (tmp_path / 'o.npz').exists()
 
 
 def test_a_wheel_comes_and_goes(tmp_path: Path, borrowed: Path, wheel: Path) -> None:
