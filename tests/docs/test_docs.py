@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 REAL_SCANS = ROOT / 'docs' / 'real-scans.md'
 PAGES = [
     ROOT / 'README.md',
+    ROOT / 'docs' / 'index.md',
+    ROOT / 'docs' / 'first-reconstruction.md',
     ROOT / 'docs' / 'cli.md',
     ROOT / 'docs' / 'ptychodus.md',
     REAL_SCANS,
