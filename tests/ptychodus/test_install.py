@@ -123,7 +123,12 @@ def test_without_a_framework_scans_are_simulated_and_a_reconstruction_is_refused
         'o.npz',
     ]
     refused = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        [environment.python, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert refused.returncode == 1
     assert 'pip install' in refused.stderr
