@@ -109,26 +109,14 @@ def test_without_a_framework_scans_are_simulated_and_a_reconstruction_is_refused
             (without / entry.name).symlink_to(entry.resolve())
     environment = Environment(tmp_path / 'env', without)
     environment.pip(wheel)
-    command = ('-W', 'error', '-m', 'ptychopinn_plugin')
-    assert 'reconstruct' in environment.run(*command, '--help')
+    program = ('-W', 'error', '-m', 'ptychopinn_plugin')
+    assert 'reconstruct' in environment.run(*program, '--help')
     scan = tmp_path / 'scan.npz'
     assert '64 frames' in environment.run(*command, 'simulate', scan, '--rows', 8, '--columns', 8)
-    words = [
-        environment.python,
-        '-m',
-        'ptychopinn_plugin',
-        'reconstruct',
-        scan,
-        '--output',
-        'o.npz',
-    ]
+    words = f'-m ptychopinn_plugin reconstruct {scan} --output o.npz'.split()
+    command = [str(environment.python), *words]
     refused = subprocess.run(
-        [environment.python, *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
     assert refused.returncode == 1
     assert 'pip install' in refused.stderr
