@@ -112,7 +112,7 @@ def test_without_a_framework_scans_are_simulated_and_a_reconstruction_is_refused
     program = ('-W', 'error', '-m', 'ptychopinn_plugin')
     assert 'reconstruct' in environment.run(*program, '--help')
     scan = tmp_path / 'scan.npz'
-    assert '64 frames' in environment.run(*command, 'simulate', scan, '--rows', 8, '--columns', 8)
+    assert '64 frames' in environment.run(*program, 'simulate', scan, '--rows', 8, '--columns', 8)
     words = f'-m ptychopinn_plugin reconstruct {scan} --output o.npz'.split()
     command = [str(environment.python), *words]
     refused = subprocess.run(
