@@ -16,9 +16,10 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.model_names import PACKAGED
 from ptychopinn_plugin.config.unused_fields import unused_fields, with_architecture_defaults
 from ptychopinn_plugin.errors import ConfigError, ScanDataError
-from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model, resolve_model, save_model
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.preflight_log import log_preflight
@@ -112,18 +113,19 @@ def train(
 def reconstruct(
     scan: ScanData,
     *,
-    model: TrainedModel | str | Path | None = None,
+    model: TrainedModel | str | Path | None = PACKAGED,
     backend: Backend | None = None,
     inference: InferenceConfig | None = None,
     execution: ExecutionConfig | None = None,
     engine: Engine | None = None,
     monitor: Monitor | None = None,
 ) -> Reconstruction:
-    """Reconstruct a scan with a trained network and physics, or with physics alone.
+    """Reconstruct a scan by physics, and with a trained network as far as the scan supports it.
 
     Args:
         scan: the scan.
-        model: a trained model or its file, whichever backend trained it; None for physics alone.
+        model: a trained model or its file, whichever backend trained it; 'packaged' for the model
+            of the package, None or 'none' for physics alone.
         backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
         inference: iterations, probe update.
         execution: device and threads.
@@ -143,13 +145,12 @@ def reconstruct(
             'reconstruct got an engine together with a backend or an execution config; give the '
             'engine or the other two, not both'
         )
-    if isinstance(model, str | Path):
-        model = load_model(model)
+    resolved = resolve_model(model)
     engine = engine or make_engine(backend, execution)
     inference = inference or InferenceConfig()
-    architecture = None if model is None else model.manifest.model.architecture
+    architecture = None if resolved is None else resolved.manifest.model.architecture
     # A warning only: one config may serve reconstructions with and without a model.
     for reason in unused_fields(inference, architecture).values():
         logger.warning('%s', reason)
     log_preflight(scan, logger)
-    return engine.reconstruct(scan, inference, model, monitor or Monitor())
+    return engine.reconstruct(scan, inference, resolved, monitor or Monitor())

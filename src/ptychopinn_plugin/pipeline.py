@@ -232,7 +232,7 @@ def _save_outputs(
             },
             'seconds': {'train': training_seconds, 'reconstruct': result.seconds},
             'paths': paths,
-            'model_name': result.model_name,
+            'model_name': model.manifest.weights_fingerprint,
             'residual': float(result.residual[-1]) if len(result.residual) else math.nan,
             'origin_px': result.origin_px,
         },

@@ -158,8 +158,8 @@ def test_a_training_has_the_epochs_of_its_architecture() -> None:
 def test_a_reconstruction_remarks_on_settings_without_effect(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pp.reconstruct(make_scan(), inference=pp.InferenceConfig(stages=3))
-    assert "stages has an effect with the architecture 'unrolled' only" in caplog.text
+    pp.reconstruct(make_scan(), inference=pp.InferenceConfig(cnn_refine_iterations=3))
+    assert "cnn_refine_iterations has an effect with the architecture 'cnn' only" in caplog.text
 
 
 @pytest.mark.parametrize('name', ['jax', 'PyTorch'])

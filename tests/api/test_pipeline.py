@@ -102,8 +102,8 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_is_wrong_is_reported_before_anything_is_done(tmp_path: Path) -> None:
     with pytest.raises(pp.ConfigError, match="'epoch'; did you mean epochs"):
         pp.run_pipeline(make_scan(), output_dir=tmp_path / 'out', epoch=3)
-    with pytest.raises(pp.ConfigError, match='stages: input should be greater'):
-        pp.run_pipeline(make_scan(), output_dir=tmp_path / 'out', stages=-1)
+    with pytest.raises(pp.ConfigError, match='subsets: input should be greater'):
+        pp.run_pipeline(make_scan(), output_dir=tmp_path / 'out', subsets=-1)
     with pytest.raises(pp.ScanDataError, match='there is no file'):
         pp.run_pipeline(make_scan(), tmp_path / 'none.npz', output_dir=tmp_path / 'out')
     with pytest.raises(pp.ModelMismatchError, match='train on have 32 pixels a side'):

@@ -25,16 +25,7 @@ SHORT = TrainingConfig(
     reference_passes=4,
     validation_episodes=2,
 )
-BRIEF = InferenceConfig(refine_iterations=3, stages=1)
-# Physics alone as beside a model, which was trained with a fixed probe and without a prior.
-BESIDE_A_MODEL = InferenceConfig(
-    refine_iterations=4,
-    stages=0,
-    update_probe='off',
-    noise_model='amplitude',
-    object_prior=False,
-    subsets=2,
-)
+BRIEF = InferenceConfig(refine_iterations=3)
 
 
 class Recorder(Monitor):
@@ -132,7 +123,7 @@ def test_a_result_says_whether_its_probe_was_refined(
 ) -> None:
     kept = dataclasses.replace(scan.metadata, probe_is_refined=True)
     cases = [(scan, None, True), (dataclasses.replace(scan, metadata=kept), None, False)]
-    for one, network, refined in [*cases, (scan, model, False)]:
+    for one, network, refined in [*cases, (scan, model, True)]:
         result = engine.reconstruct(one, BRIEF, network, Monitor())
         assert result.probe_refined is refined
         assert np.array_equal(result.probe, scan.probe) is not refined
@@ -145,12 +136,12 @@ def test_every_step_is_reported_and_can_be_looked_at(
     result = engine.reconstruct(scan, BRIEF, model, recorder)
 
     stages = [progress.stage for progress in recorder.received]
-    assert stages == ['solver', 'solver', 'network', 'solver', 'solver', 'solver', 'network']
-    assert [progress.step for progress in recorder.received] == list(range(1, 8))
-    assert {progress.total for progress in recorder.received} == {7}
-    assert len(recorder.previews) == 6
+    assert stages == ['solver', 'solver', 'solver', 'network']
+    assert [progress.step for progress in recorder.received] == list(range(1, 5))
+    assert {progress.total for progress in recorder.received} == {4}
+    assert len(recorder.previews) == 3
     assert np.isfinite(recorder.previews[0].object_canvas[30, 30])
-    assert result.stages[-1] == 'network'
+    assert len(result.stages) == len(result.residual) >= 3
 
 
 def test_a_stop_is_met_within_a_reconstruction(engine: Engine, scan: ScanData) -> None:
@@ -160,29 +151,28 @@ def test_a_stop_is_met_within_a_reconstruction(engine: Engine, scan: ScanData) -
     assert len(recorder.received) == 2
 
 
-def test_an_untrained_network_changes_nothing(
-    engine: Engine, scan: ScanData, model: TrainedModel
+@pytest.mark.parametrize('kind', ['untrained', 'closed', 'random'])
+def test_a_network_that_does_not_help_leaves_physics_as_it_is(
+    engine: Engine, scan: ScanData, model: TrainedModel, kind: str
 ) -> None:
-    silent = {
-        name: np.zeros_like(value)
+    rng = np.random.default_rng(0)
+    last = {
+        name: 0 * value if kind == 'untrained' else rng.normal(size=value.shape).astype('f4')
         for name, value in model.weights.items()
         if name.startswith('outlet.')
     }
-    untrained = believing(dataclasses.replace(model, weights={**model.weights, **silent}), 1.0)
-    learned = engine.reconstruct(scan, BESIDE_A_MODEL, untrained, Monitor())
-    alone = engine.reconstruct(scan, BESIDE_A_MODEL, None, Monitor())
-    np.testing.assert_allclose(learned.object_canvas, alone.object_canvas, rtol=0, atol=1e-6)
-
-
-def test_a_model_with_a_closed_gate_changes_nothing(
-    engine: Engine, scan: ScanData, model: TrainedModel
-) -> None:
-    results = [
-        engine.reconstruct(scan, BESIDE_A_MODEL, one, Monitor()).object_canvas
-        for one in (believing(model, 0.0), None, believing(model, 1.0))
-    ]
-    np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-6)
-    assert np.nanmax(np.abs(results[2] - results[1])) > 1e-5
+    harmful = dataclasses.replace(model, weights={**model.weights, **last})
+    one = believing(harmful, 0.0 if kind == 'closed' else 1.0)
+    # Before passes have converged, any update that has something of the gradient in it helps.
+    converged = InferenceConfig(refine_iterations=12, update_probe='off')
+    found = engine.reconstruct(scan, converged, one, Monitor())
+    alone = engine.reconstruct(scan, converged, None, Monitor())
+    np.testing.assert_array_equal(found.object_canvas, alone.object_canvas)
+    np.testing.assert_array_equal(found.probe, alone.probe)
+    np.testing.assert_array_equal(found.residual, alone.residual)
+    assert found.stages == alone.stages
+    assert found.model_name == ''
+    assert sum('the network was not used' in remark for remark in found.remarks) == 1
 
 
 def test_modes_and_bad_pixels_reach_the_network_too(engine: Engine, model: TrainedModel) -> None:
@@ -208,7 +198,7 @@ def test_training_gives_a_model_that_says_what_it_is(
     assert manifest.frame_size == 32
     assert manifest.photons_per_frame[0] == pytest.approx(scan.counts.sum() / scan.frame_count)
     assert model.losses.shape == (2, 2)
-    assert (model.losses > 0).all()
+    assert np.isfinite(model.losses).all()
     assert all(value.dtype == np.float32 for value in model.weights.values())
 
 
@@ -232,7 +222,7 @@ def test_a_saved_model_reconstructs_as_the_one_in_memory(
     save_model(path, model)
     results = [engine.reconstruct(scan, BRIEF, one, Monitor()) for one in (model, load_model(path))]
     np.testing.assert_array_equal(results[0].object_canvas, results[1].object_canvas)
-    assert results[0].model_name == results[1].model_name == model.manifest.weights_fingerprint
+    assert results[0].remarks == results[1].remarks
 
 
 @pytest.mark.slow

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.monitor import Monitor
-from ptychopinn_plugin.networks.runner import Stage, plan_stages, run_reconstruction
+from ptychopinn_plugin.networks.runner import plan_stages
 from ptychopinn_plugin.networks.unrolled.dose_gate import DOSE_BINS, DoseGate
 from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, compute_features
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
-from ptychopinn_plugin.scan import Reconstruction
-from tests.helpers import make_scan
 
 
 def canvases() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,59 +76,10 @@ def test_the_gate_is_closed_for_a_network_that_only_does_harm() -> None:
     assert gate.factor_at(2.0) == 0.0
 
 
-@pytest.mark.parametrize('with_stage', [False, True])
-def test_physics_alone_has_no_network_stages(with_stage: bool) -> None:
-    steps = plan_stages(
-        InferenceConfig(stages=2, stage_passes=2, refine_iterations=3), with_stage=with_stage
-    )
-    if with_stage:
-        early = ['solver', 'solver', 'network']
-        assert steps == [*early, *early, 'solver', 'solver', 'solver', 'network']
-    else:
-        assert steps == ['solver'] * 3
-
-
-def test_the_closing_stage_may_be_left_out() -> None:
-    inference = InferenceConfig(stages=1, refine_iterations=2, closing_stage=False)
-    assert plan_stages(inference, with_stage=True)[-2:] == ['solver', 'solver']
-    without_passes = InferenceConfig(stages=1, refine_iterations=0)
-    assert plan_stages(without_passes, with_stage=True) == ['solver', 'solver', 'network']
-
-
-class Closing:
-    """A solver of one small scan on NumPy, and stages that change its object."""
-
-    def __init__(self) -> None:
-        self.scan = make_scan(side=6, frame_size=32, step_px=4.0, photons=1e4)
-        # Passes of the same kind with and without a stage, so that only the stage differs.
-        self.inference = InferenceConfig(
-            refine_iterations=8,
-            stages=0,
-            update_probe='off',
-            noise_model='amplitude',
-            object_prior=False,
-            subsets=2,
-        )
-        self.alone = self.run(None)
-
-    def run(self, stage: Stage | None) -> Reconstruction:
-        return run_reconstruction(
-            NumpyOps(), self.scan, self.inference, Monitor(), backend='pytorch', stage=stage
-        )
-
-
-def test_a_closing_stage_that_raises_the_residual_by_more_than_noise_is_reverted(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    closing = Closing()
-    spoilt = closing.run(lambda canvas_object, direction, dose: canvas_object * np.conj(direction))
-    np.testing.assert_array_equal(spoilt.object_canvas, closing.alone.object_canvas)
-    assert spoilt.stages[-1] == 'solver'
-    assert 'left out' in caplog.text
-
-
-def test_a_closing_stage_may_remove_fitted_noise() -> None:
-    closing = Closing()
-    kept = closing.run(lambda canvas_object, direction, dose: canvas_object * 1.02)
-    assert kept.stages[-1] == 'network'
-    assert kept.residual[-1] > closing.alone.residual[-1]
+def test_a_network_follows_the_last_pass_unless_it_is_switched_off() -> None:
+    inference = InferenceConfig(refine_iterations=2)
+    assert plan_stages(inference, with_stage=False) == ['solver', 'solver']
+    assert plan_stages(inference, with_stage=True) == ['solver', 'solver', 'network']
+    off = InferenceConfig(refine_iterations=2, closing_stage=False)
+    assert plan_stages(off, with_stage=True) == ['solver', 'solver']
+    assert plan_stages(InferenceConfig(refine_iterations=0), with_stage=True) == []

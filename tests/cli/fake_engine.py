@@ -43,7 +43,9 @@ class FakeEngine:
         model: TrainedModel | None,
         monitor: Monitor,
     ) -> Reconstruction:
-        if model is not None and model.manifest.frame_size != scan.frame_size:
+        # A model of this engine, for frames of one size, unlike that of the package.
+        own = model is not None and 'gain' in model.weights
+        if model is not None and own and model.manifest.frame_size != scan.frame_size:
             raise ModelMismatchError('the model is for frames of another size')
         canvas = Canvas.for_scan(scan)
         steps = inference.refine_iterations

@@ -31,7 +31,7 @@ from ptychopinn_plugin.errors import (
 from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.host_tasks import NoHost
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
-from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.model_file import load_model, packaged_model
 from ptychopinn_plugin.io.npz_scan import load_npz
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import photon_energy_ev, scan_from_input
@@ -88,7 +88,8 @@ def test_the_last_output_is_the_result_in_the_frame_of_the_input(
     assert product.probes is given.probes
     assert np.isfinite(product.object_.get_array()).all()
     assert [loss.value for loss in product.losses] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
-    for word in ('pytorch', 'no model', __version__, '5 iterations in 0.50 s', 'Converted from'):
+    words = ('pytorch', 'model file: packaged, ', '5 iterations in 0.50 s', 'Converted from')
+    for word in (*words, __version__):
         assert word in product.metadata.comments
     assert product.metadata.name == given.metadata.name
 
@@ -166,7 +167,7 @@ def test_a_stop_takes_effect_inside_a_long_step(
     assert not jobs()
     first, *_, last = caplog.messages
     assert re.fullmatch(
-        r'Reconstructing sample: \d+ frames, PyTorch, physics alone; '
+        r'Reconstructing sample: \d+ frames, PyTorch, model unrolled.safetensors .*; '
         'settings: refine_iterations = 5',
         first,
     )
@@ -518,6 +519,16 @@ def test_a_test_scan_leaves_the_progress_of_the_training(
     assert tasks.reports == sorted(tasks.reports)
 
 
+def test_the_model_of_the_package_is_used_unless_it_is_switched_off(
+    engine_type: type[SlowEngine], parameters: ReconstructInput
+) -> None:
+    list(make(engine_type).reconstruct(parameters))
+    assert engine_type.made[-1].calls[-1]['model'] is packaged_model()
+    off = InferenceConfig(refine_iterations=1, closing_stage=False)
+    list(make(engine_type, inference=off).reconstruct(parameters))
+    assert engine_type.made[-1].calls[-1]['model'] is None
+
+
 @pytest.mark.parametrize('name', ['sample_ptychopinn-plugin_pinn', 'sample'])
 def test_messages_and_comments_name_product_model_and_settings(
     engine_type: type[SlowEngine],
@@ -544,7 +555,8 @@ def test_messages_and_comments_name_product_model_and_settings(
         assert words in comments
     made.loaded_model.unload()
     *_, second = made.reconstruct(dataclasses.replace(named, product=first.product))
-    assert 'model file' not in second.product.metadata.comments
+    assert 'model file: packaged, ' in second.product.metadata.comments
+    assert file not in second.product.metadata.comments
     assert second.product.metadata.comments.count('settings: ') == 1
     engine_type.fails = failure()
     with pytest.raises(ReconstructionError):

@@ -396,7 +396,7 @@ def test_infer_works_without_a_model_and_shows_its_losses(window: Window) -> Non
     window.finish()
     window.until(lambda: len(window.status.axes.lines) == 1)
     assert list(window.status.axes.lines[0].get_xdata()) == [1, 2, 3, 4, 5]
-    assert 'physics alone' in window.pane()
+    assert 'unrolled.safetensors' in window.pane()
     window.shoot('inferred')
 
 
@@ -478,7 +478,7 @@ def test_an_error_is_shown_and_the_window_goes_on(
     engine_type.fails = None
     window.press(window.infer_button)
     window.finish()
-    window.until(lambda: 'physics alone' in window.pane())
+    window.until(lambda: 'unrolled.safetensors' in window.pane())
 
 
 def test_the_page_shows_the_fields_that_have_an_effect(window: Window) -> None:
@@ -514,7 +514,7 @@ def test_one_field_says_the_physics_iterations_of_a_loaded_model(
 ) -> None:
     names = 'Reconstruction.refine_iterations', 'Reconstruction.cnn_refine_iterations'
     assert [window.is_shown(name) for name in names] == [True, False]
-    assert not window.is_shown('Reconstruction.stages')
+    assert window.is_shown('Reconstruction.closing_stage')
     assert window.is_shown('Reconstruction.object_prior')
     network = ModelConfig.model_validate({'architecture': architecture})
     engine = engine_type(ExecutionConfig())
@@ -529,8 +529,8 @@ def test_one_field_says_the_physics_iterations_of_a_loaded_model(
         architecture == 'unrolled',
         architecture == 'cnn',
     ]
-    assert window.is_shown('Reconstruction.stages') == (architecture == 'unrolled')
-    assert not window.is_shown('Reconstruction.object_prior')
+    assert window.is_shown('Reconstruction.closing_stage') == (architecture == 'unrolled')
+    assert window.is_shown('Reconstruction.object_prior')
     text = window.loaded_text()
     for word in ('star.safetensors', architecture, '3 epochs', 'PyTorch'):
         assert word in text
@@ -539,7 +539,7 @@ def test_one_field_says_the_physics_iterations_of_a_loaded_model(
     unload.click()
     assert not window.reconstructor.is_model_loaded()
     assert not unload.isVisible()
-    assert 'physics alone' in window.loaded_text()
+    assert 'model of the package' in window.loaded_text()
     assert [window.is_shown(name) for name in names] == [True, False]
 
 

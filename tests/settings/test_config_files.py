@@ -23,7 +23,7 @@ architecture = "cnn"
 object_big = false
 frame_size = 32
 [inference]
-stages = 2
+subsets = 2
 [execution]
 logger = "none"
 """
@@ -33,7 +33,7 @@ learning-rate: 1e-3  # text to YAML
 n_groups: 9
 model: {architecture: cnn, object_big: no, frame_size: 32}
 inference:
-  stages: 2
+  subsets: 2
 execution:
   logger: none
 """
@@ -51,7 +51,7 @@ def test_both_kinds_of_files_say_the_same(tmp_path: Path, name: str, text: str) 
     assert training.execution.learning_rate == 1e-3
     assert training.execution.logger == 'none'
     unrolled = create_inference_config(SCAN, config_file=str(path), architecture='unrolled')
-    assert unrolled.inference.stages == 2
+    assert unrolled.inference.subsets == 2
     inference = create_inference_config(SCAN, config_file=str(path), architecture='cnn')
     assert inference.inference.n_groups == 9  # stands outside of the sections, so for both
     assert inference.execution == training.execution
@@ -75,7 +75,7 @@ def test_both_kinds_of_files_say_the_same(tmp_path: Path, name: str, text: str) 
         ('s.toml', 'epochs = 1\n[training]\nepochs = 2', 'epochs stands twice, in .training. and'),
         ('s.toml', 'n-groups = 1\nn_groups = 2', 'n_groups stands twice'),
         ('s.toml', 'epochs = ', 'is no TOML file: '),
-        ('s.toml', '[inference]\nstages = -1', 'stages: input should be greater'),
+        ('s.toml', '[inference]\nsubsets = -1', 'subsets: input should be greater'),
         ('s.yaml', 'epochs: 1\nepochs: 2', 'epochs stands twice'),
         ('s.yaml', 'training: {epochs: 1, epochs: 2}', 'epochs stands twice'),
         ('s.yaml', 'a: [', 'is no YAML file of settings'),
@@ -125,11 +125,11 @@ def test_old_names_in_a_file_are_translated(tmp_path: Path) -> None:
 
 def test_all_faults_of_a_file_and_of_the_keywords_are_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / 's.toml'
-    path.write_text('xyzzy = 1\nepochs = 0\n[inference]\nstages = -1\n[execution]\nwidth = 8\n')
+    path.write_text('xyzzy = 1\nepochs = 0\n[inference]\nsubsets = -1\n[execution]\nwidth = 8\n')
     with pytest.raises(ConfigError) as caught:
         create_training_config(SCAN, config_file=path, threads=-1, colour='red')
     found = '; '.join(caught.value.faults)
-    for fault in ("'xyzzy'", 'epochs: ', 'stages: ', 'width is a', 'threads: ', "'colour'"):
+    for fault in ("'xyzzy'", 'epochs: ', 'subsets: ', 'width is a', 'threads: ', "'colour'"):
         assert fault in found
     assert len(caught.value.faults) == 6
 

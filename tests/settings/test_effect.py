@@ -41,7 +41,7 @@ def test_a_training_refuses_typed_settings_without_effect(
 @pytest.mark.parametrize(
     ('architecture', 'settings', 'sentence'),
     [
-        (None, {'stages': 2}, "the architecture 'unrolled' only, and there is no model"),
+        (None, {'closing_stage': False}, "the architecture 'unrolled' only, and there is no model"),
         (None, {'cnn_refine_iterations': 2}, 'cnn_refine_iterations has an effect'),
         ('unrolled', {'cnn_refine_iterations': 2}, 'cnn_refine_iterations has an effect'),
         ('cnn', {'closing_stage': False}, 'closing_stage has an effect'),

@@ -76,7 +76,7 @@ def test_each_source_beats_the_weaker_ones(
     file = write(
         tmp_path / 's.toml',
         'learning_rate = 1e-4\naccum_steps = 2\nthreads = 3\nepochs = 4\nframe_size = 32\n'
-        '[model]\nwidth = 12\n[inference]\nstages = 2\n',
+        '[model]\nwidth = 12\n[inference]\nsubsets = 2\n',
     )
     run = create_training_config(
         scan_file,

@@ -22,9 +22,11 @@ def no_check() -> None:
     """Never stop."""
 
 
-def prepared(scan: ScanData, *, with_model: bool = False, **settings: object) -> AcceleratedSolver:
+def prepared(
+    scan: ScanData, *, from_network: bool = False, **settings: object
+) -> AcceleratedSolver:
     config = InferenceConfig.model_validate(settings)
-    return prepare_solver(NumpyOps(), scan, config, no_check, with_model=with_model)
+    return prepare_solver(NumpyOps(), scan, config, no_check, from_network=from_network)
 
 
 def reconstructed_before(scan: ScanData) -> ScanData:
@@ -34,27 +36,29 @@ def reconstructed_before(scan: ScanData) -> ScanData:
 
 @pytest.mark.parametrize('auto', [False, True])
 @pytest.mark.parametrize(
-    ('asked', 'refined', 'with_model', 'wanted'),
-    [
-        ('auto', False, False, True),
-        ('auto', True, False, False),
-        ('auto', False, True, False),
-        ('on', True, True, True),
-        ('off', False, False, False),
-    ],
+    ('asked', 'refined', 'wanted'),
+    [('auto', False, True), ('auto', True, False), ('on', True, True), ('off', False, False)],
 )
 def test_the_probe_is_refined_where_it_is_a_guess(
-    asked: str, refined: bool, with_model: bool, wanted: bool, auto: bool
+    asked: str, refined: bool, wanted: bool, auto: bool
 ) -> None:
     scan = known_scan(side=3).scan
     scan = reconstructed_before(scan) if refined else scan
     config = InferenceConfig.model_validate({'update_probe': asked, 'auto': auto})
-    assert refines_probe(config, scan, with_model=with_model) is wanted
-    solver = prepared(scan, with_model=with_model, update_probe=asked)
+    assert refines_probe(config, scan) is wanted
+    solver = prepared(scan, update_probe=asked)
     assert solver.refines_probe is wanted
     for _ in range(2):
         solver.one_pass()
     assert np.array_equal(solver.probe, scan.probe) is not wanted
+
+
+def test_passes_from_the_object_of_a_network_start_from_the_given_probe() -> None:
+    scan = known_scan(side=3).scan
+    solver = prepared(scan, from_network=True)
+    np.testing.assert_array_equal(solver.probe, scan.probe)
+    assert solver.refines_probe
+    assert not np.array_equal(prepared(scan).probe, scan.probe)
 
 
 def test_auto_leaves_a_fixed_probe_its_modes() -> None:

@@ -70,13 +70,10 @@ def test_it_is_reconstructed_from_the_frames_alone(ops: Ops) -> None:
     assert any('no probe' in remark for remark in solver.remarks())
 
 
-@pytest.mark.parametrize(('update_probe', 'with_model'), [('off', False), ('auto', True)])
-def test_a_probe_that_is_not_refined_must_be_given(
-    ops: Ops, update_probe: str, with_model: bool
-) -> None:
+def test_a_probe_that_is_not_refined_must_be_given(ops: Ops) -> None:
     scan = known().scan
     metadata = dataclasses.replace(scan.metadata, probe_is_unknown=True)
     lost = dataclasses.replace(scan, metadata=metadata)
-    config = InferenceConfig.model_validate({'update_probe': update_probe})
+    config = InferenceConfig(update_probe='off')
     with pytest.raises(ScanDataError, match='give a probe'):
-        prepare_solver(ops, lost, config, lambda: None, with_model=with_model)
+        prepare_solver(ops, lost, config, lambda: None)

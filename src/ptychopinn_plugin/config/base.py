@@ -58,7 +58,6 @@ class FieldTraits:
         job: the only job that uses the field, None if both do.
         defaults: of architectures with another default than the field's.
         instead: the field that stands in place of this one for `unused_by`.
-        without_model: whether reconstructions with a model do not use the field.
     """
 
     unit: str = ''
@@ -72,7 +71,6 @@ class FieldTraits:
     job: Job | None = None
     defaults: Mapping[Architecture, object] = field(default_factory=dict)
     instead: str = ''
-    without_model: bool = False
 
 
 def setting(
@@ -90,7 +88,6 @@ def setting(
     job: Job | None = None,
     defaults: Mapping[Architecture, int | float | str] | None = None,
     instead: str = '',
-    without_model: bool = False,
     **constraints: Any,
 ) -> Any:
     """Declare a field once: default, range, unit and help.
@@ -111,7 +108,6 @@ def setting(
         job: the only job that uses the field, None if both do.
         defaults: of architectures with another default.
         instead: the field that stands in place of this one for `unused_by`.
-        without_model: whether reconstructions with a model do not use the field.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
     traits: JsonDict = {
@@ -126,7 +122,6 @@ def setting(
         'job': job,
         'defaults': {str(name): value for name, value in (defaults or {}).items()},
         'instead': instead,
-        'without_model': without_model,
     }
     return Field(default, description=description, json_schema_extra=traits, **constraints)
 
@@ -146,7 +141,6 @@ def field_traits(info: FieldInfo) -> FieldTraits:
         job=cast('Job | None', extra.get('job')),
         defaults=cast('Mapping[Architecture, object]', extra.get('defaults') or {}),
         instead=str(extra.get('instead', '')),
-        without_model=bool(extra.get('without_model')),
     )
 
 

@@ -8,11 +8,11 @@ from ptychopinn_plugin.config.limits import ConstraintConfig
 
 
 class InferenceConfig(ConstraintConfig, GroupingConfig):
-    """The reconstruction: learned stages if there is a model, then physics passes."""
+    """The reconstruction: physics passes, then a network where it helps."""
 
     refine_iterations: int = setting(
         24,
-        'Physics passes over all frames; with a model they follow its first stages',
+        'Physics passes over all frames',
         ge=0,
         le=100_000,
         label='Physics iterations',
@@ -41,8 +41,8 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
     )
     update_probe: Switch = setting(
         'auto',
-        'Update the probe together with the object: on, off, or auto (on; off with a model, and '
-        'where the probe comes from an earlier reconstruction and held-out frames gain nothing)',
+        'Update the probe together with the object: on, off, or auto (on, but off where the probe '
+        'comes from an earlier reconstruction and held-out frames gain nothing)',
         label='Update probe',
     )
     estimate_errors: bool = setting(
@@ -55,42 +55,24 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
         "Object at the start: empty, or the scan's own, of a product or another result",
         label='Initial object',
     )
-    stages: int = setting(
-        1,
-        'Learned stages at the start; one more ends the reconstruction',
-        architecture='unrolled',
-        ge=0,
-        le=100,
-        label='Learned stages',
-    )
-    stage_passes: int = setting(
-        2,
-        'Physics passes before each learned stage',
-        architecture='unrolled',
-        ge=1,
-        le=100,
-        advanced=True,
-        label='Iterations before each stage',
-    )
     closing_stage: bool = setting(
         True,
-        'Apply a learned stage after the last physics pass',
+        'Apply the network after the last physics pass, as far as held-out photons of the scan '
+        'support its update',
         architecture='unrolled',
-        advanced=True,
-        label='Closing stage',
+        label='Network after the passes',
     )
     noise_model: Literal['auto', 'poisson', 'amplitude'] = setting(
         'auto',
         'Noise of the counts: poisson, amplitude (Gaussian noise of their square root), or auto '
-        '(poisson; amplitude with a model, which was trained beside it)',
+        '(poisson)',
         label='Noise model',
     )
     object_prior: bool = setting(
         True,
         "Damp spatial frequencies of the object that the photons do not determine, by the object's "
-        'own power spectrum; without a model only',
+        'own power spectrum',
         label='Object prior',
-        without_model=True,
     )
     probe_modes: int = setting(
         0,

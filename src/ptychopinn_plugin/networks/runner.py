@@ -18,6 +18,8 @@ from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.errors import Cancelled, ReconstructionError
 from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.networks.stage import Stage
+from ptychopinn_plugin.networks.unrolled.scan_gate import measure_gate
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
@@ -33,19 +35,12 @@ from ptychopinn_plugin.solver.starting_estimates import found_estimates
 logger = logging.getLogger(__name__)
 
 StageName: TypeAlias = Literal['solver', 'network']
-# Maps (object, preconditioned gradient image, dose), all (H, W), to the updated object.
-Stage: TypeAlias = Callable[[Array, Array, Array], Array]
 
 
 def plan_stages(inference: InferenceConfig, *, with_stage: bool) -> list[StageName]:
     """Return the stages of a reconstruction in their order; a solver stage is one pass."""
-    names: list[StageName] = []
-    if with_stage:
-        for _ in range(inference.stages):
-            names.extend(['solver'] * inference.stage_passes)
-            names.append('network')
-    names.extend(['solver'] * inference.refine_iterations)
-    if with_stage and inference.closing_stage and names and names[-1] == 'solver':
+    names: list[StageName] = ['solver'] * inference.refine_iterations
+    if with_stage and inference.closing_stage and names:
         names.append('network')
     return names
 
@@ -66,7 +61,7 @@ def build_solver(
     inference: InferenceConfig,
     monitor: Monitor,
     *,
-    with_model: bool = False,
+    from_network: bool = False,
 ) -> AcceleratedSolver:
     """Build a solver whose passes raise Cancelled once the monitor asks for a stop.
 
@@ -75,9 +70,9 @@ def build_solver(
         scan: the scan.
         inference: what to estimate, and how.
         monitor: may ask for a stop.
-        with_model: whether a network takes part, or learns from the passes.
+        from_network: whether the solver starts from the object of a network.
     """
-    return prepare_solver(ops, scan, inference, stop_check(monitor), with_model=with_model)
+    return prepare_solver(ops, scan, inference, stop_check(monitor), from_network=from_network)
 
 
 def run_reconstruction(
@@ -89,6 +84,7 @@ def run_reconstruction(
     backend: Backend,
     model: TrainedModel | None = None,
     stage: Stage | None = None,
+    gate_ops: Ops | None = None,
     initial_object: npt.NDArray[np.complex64] | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan.
@@ -101,6 +97,8 @@ def run_reconstruction(
         backend: the framework's name, for the result.
         model: the trained model, for the result.
         stage: the learned stage; None for physics alone.
+        gate_ops: the framework for the gate of the stage, whose shapes change from scan to scan;
+            None for `ops`.
         initial_object: complex64 (H, W), finite, on the canvas of the scan, from a network; None
             for the one that `initial` names.
 
@@ -109,9 +107,9 @@ def run_reconstruction(
         ReconstructionError: the numbers did not stay finite.
     """
     started = time.perf_counter()
-    with_model = stage is not None or initial_object is not None
-    solver = build_solver(ops, scan, inference, monitor, with_model=with_model)
-    run = _Run(solver, scan.probe, stage, model, backend, started)
+    from_network = initial_object is not None
+    solver = build_solver(ops, scan, inference, monitor, from_network=from_network)
+    run = _Run(solver, scan.probe, stage, gate_ops or ops, model, backend, started)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
@@ -155,6 +153,7 @@ class _Run:
     solver: AcceleratedSolver
     given_probe: npt.NDArray[np.complex64]
     stage: Stage | None
+    gate_ops: Ops
     model: TrainedModel | None
     backend: Backend
     started: float
@@ -178,12 +177,8 @@ class _Run:
             if name == 'solver':
                 self._record(name, self.solver.one_pass())
                 rest = self._without_idle_passes(rest, names.count(name), stop)
-            elif self.stage is not None:
-                stop = EarlyStop(stop.noise)
-                if rest:
-                    apply_stage(self.solver, self.stage)
-                else:
-                    self._apply_final_stage()
+            else:
+                self._apply_stage(cast('Stage', self.stage))
             total = number + len(rest)
             monitor.on_progress(
                 Progress(name, number, total, self.residuals[-1], None, self.seconds())
@@ -211,33 +206,45 @@ class _Run:
             self.reasons.append(stop.reason(self.solver.passes, planned))
         return left
 
-    def _apply_final_stage(self) -> None:
-        """Apply the final stage; revert it if the residual rises by more than noise.
+    def _apply_stage(self, stage: Stage) -> None:
+        """Change the object by as much of the network's update as held-out photons support."""
+        solver = self.solver
+        before = self.residuals[-1] = solver.finish()
+        reached = solver.canvas_object
+        updated = stage(reached, *solver.present_direction())
+        if updated is reached:
+            self.reasons.append('the network was not used: it gains nothing at this dose')
+            return
+        gate = measure_gate(self.gate_ops, solver, stage)
+        self.reasons.append(gate.remark)
+        if gate.factor == 0:
+            return
+        ops, factor = solver.problem.ops, np.array(gate.factor, np.float32)
+        self._change_object(reached + ops.scale(updated - reached, ops.array(factor)), before)
+
+    def _change_object(self, changed: Array, before: float) -> None:
+        """Take another object; revert it if the residual rises by more than noise.
 
         Removing the noise that physics fitted raises the misfit by about that of one parameter for
         each real number fitted, two a covered pixel; a larger rise is an error of the network.
         """
-        solver, problem = self.solver, self.solver.problem
-        before, state = solver.finish(), solver.state
-        apply_stage(solver, cast('Stage', self.stage))
+        solver, problem, state = self.solver, self.solver.problem, self.solver.state
+        solver.set_object(solver.constrained(changed))
         after = solver.residual()
-        dose = problem.ops.numpy(solver.direction()[1])
+        dose = problem.ops.numpy(problem.dose(solver.probe))
         covered = np.count_nonzero(dose > LEAST_COVERAGE * dose.max())
         allowed = (
             problem.noise.misfit_per_parameter * 2 * covered / max(problem.total_counts, 1e-30)
         )
         if after <= before + allowed:
             self._record('network', after)
-        else:
-            logger.warning(
-                'The closing stage would raise the residual from %.5f to %.5f, more than noise '
-                'explains (%.5f): it was left out',
-                before,
-                after,
-                allowed,
-            )
-            solver.state = state
-            self.residuals[-1] = before
+            return
+        solver.state = state
+        self.reasons[-1] = (
+            f'the network was not used: it would raise the residual from {before:.5f} to '
+            f'{after:.5f}, more than noise explains ({allowed:.5f})'
+        )
+        logger.warning('%s', self.reasons[-1])
 
     def _record(self, name: StageName, residual: float) -> None:
         """Append the residual of a stage."""
@@ -259,6 +266,7 @@ class _Run:
         # A probe that is refined starts with the photons of the frames, not with those given.
         wanted = self.solver.config.probe_power if self.solver.refines_probe else 0.0
         scale = _probe_rescaling(wanted or probe_power(self.given_probe), probe)
+        model = self.model if 'network' in self.names else None
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
@@ -270,20 +278,14 @@ class _Run:
             backend=self.backend,
             seconds=self.seconds(),
             pixel_size_m=problem.scan.metadata.pixel_size_m,
-            model_name='' if self.model is None else weights_fingerprint(self.model),
-            losses=() if self.model is None else _training_losses(self.model),
+            model_name='' if model is None else weights_fingerprint(model),
+            losses=() if model is None else _training_losses(model),
             residual_name=problem.noise.residual_name,
             scan_index=problem.scan.metadata.scan_index,
             remarks=(*left_out_decisions(problem.scan), *self.reasons, *self.solver.remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
             estimates=found_estimates(self.solver, scale),
         )
-
-
-def apply_stage(solver: AcceleratedSolver, stage: Stage) -> None:
-    """Update the solver's object by a learned stage."""
-    direction, dose = solver.direction()
-    solver.set_object(stage(solver.canvas_object, direction, dose))
 
 
 def _covered(

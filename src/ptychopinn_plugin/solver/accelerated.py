@@ -161,7 +161,7 @@ class AcceleratedSolver:
             estimator.at_end(self)
         if self.object_constraints:
             # A gauge may have moved the object out of its limits by a little.
-            self.set_object(self._constrained(self.canvas_object))
+            self.set_object(self.constrained(self.canvas_object))
             self._misfit = self._misfit_of(self.state)
         return self._misfit / max(self.problem.total_counts, 1e-30)
 
@@ -235,6 +235,21 @@ class AcceleratedSolver:
         direction, dose = self._pass_sums
         return self.problem.ops.compiled(gradient_image)(direction, dose), dose
 
+    def present_direction(self) -> tuple[Array, Array]:
+        """Return the preconditioned gradient image of all frames at the present state and its dose.
+
+        Both (H, W). Unlike `direction`, which is free, it costs a sweep and belongs to one object.
+        """
+        ops, now = self.problem.ops, self.state.now
+        sweeps = [
+            # As in a pass: a sweep of another kind would be compiled anew.
+            self.problem.sweep(now, index, with_probe=self.refines_probe)
+            for index in range(len(self.problem.subsets))
+        ]
+        dose = sum((sweep.dose for sweep in sweeps[1:]), sweeps[0].dose)
+        total = sum((sweep.direction for sweep in sweeps[1:]), sweeps[0].direction)
+        return ops.compiled(gradient_image)(total, dose), dose
+
     def remarks(self) -> tuple[str, ...]:
         """Return what was found beside the object, a sentence each."""
         found = [remark for estimator in self.estimators for remark in estimator.remarks()]
@@ -301,7 +316,7 @@ class AcceleratedSolver:
         )
         if self.prior is not None:
             canvas_object = self.prior.apply(ops, canvas_object, config.object_step)
-        canvas_object = self._constrained(canvas_object)
+        canvas_object = self.constrained(canvas_object)
         reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
             reached = self._step_probe(reached, sweep)
@@ -330,7 +345,7 @@ class AcceleratedSolver:
                 variation = constraint.project(ops, variation)
         return ahead._replace(probe=probe, variation=variation)
 
-    def _constrained(self, canvas_object: Array) -> Array:
+    def constrained(self, canvas_object: Array) -> Array:
         """Return an object within its constraints, complex64 (H, W)."""
         for constraint in self.object_constraints:
             canvas_object = constraint.project(self.problem.ops, canvas_object)

@@ -50,14 +50,13 @@ def resolve_automatic(
     return inference.model_copy(update=chosen)
 
 
-def refines_probe(inference: InferenceConfig, scan: ScanData, *, with_model: bool) -> bool:
+def refines_probe(inference: InferenceConfig, scan: ScanData) -> bool:
     """Return whether the probe is refined.
 
     Args:
         inference: as given; what it asks for is done.
         scan: where `auto`, a probe that an earlier reconstruction refined stays as it is.
-        with_model: whether a network takes part: networks are trained beside a fixed probe.
     """
     if inference.update_probe == 'auto':
-        return not (with_model or scan.metadata.probe_is_refined)
+        return not scan.metadata.probe_is_refined
     return inference.update_probe == 'on'

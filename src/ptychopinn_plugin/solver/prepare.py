@@ -43,7 +43,7 @@ def prepare_solver(
     inference: InferenceConfig,
     check: Callable[[], None],
     *,
-    with_model: bool = False,
+    from_network: bool = False,
 ) -> AcceleratedSolver:
     """Prepare a scan for passes.
 
@@ -52,9 +52,10 @@ def prepare_solver(
         scan: the scan; of its object guess only the shape is used, unless `initial` is product.
         inference: what to estimate, and how.
         check: called before every batch; raises to stop the work.
-        with_model: whether a learned stage takes part, which was trained beside plain passes.
+        from_network: whether the passes start from the object of a network, which was made with
+            the probe as given.
     """
-    inference = _settled(ops, inference, scan, check, with_model=with_model)
+    inference = _settled(ops, inference, scan, check)
     refines = inference.update_probe == 'on'
     given = scan.mode_count
     # A probe that was refined before is better than a start from the moments of the frames.
@@ -63,8 +64,8 @@ def prepare_solver(
     if scan.metadata.probe_is_unknown:
         said.append(ProbeOfFrames())
         scan = with_probe_of_frames(ops, scan, check)
-    scan = _with_starting_probe(scan, inference, is_guess=is_guess)
-    noise = noise_model(inference, with_model=with_model)
+    scan = _with_starting_probe(scan, inference, is_guess=is_guess and not from_network)
+    noise = noise_model(inference)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
     starts = [AmplitudeStart(noise, passes)] if is_guess and noise is POISSON else []
     moves = inference.update_positions != 'off'
@@ -77,7 +78,7 @@ def prepare_solver(
     problem = Problem.for_scan(
         ops,
         scan,
-        inference.subsets if with_model else _subsets(inference, scan),
+        subset_count(inference, scan),
         fixed_probe=not (refines or changes or moves),
         check=check,
         noise=AMPLITUDE if starts else noise,
@@ -93,7 +94,7 @@ def prepare_solver(
         constraints=tuple(constraints.probe),
         object_constraints=tuple(constraints.object_),
         estimators=(*said, *starts, *estimators, *gauges, *constraints.filters),
-        prior=ObjectPrior() if inference.object_prior and not with_model else None,
+        prior=ObjectPrior() if inference.object_prior else None,
     )
     start_estimates(solver, inference)
     if inference.initial == 'product':
@@ -102,22 +103,17 @@ def prepare_solver(
 
 
 def _settled(
-    ops: Ops,
-    inference: InferenceConfig,
-    scan: ScanData,
-    check: Callable[[], None],
-    *,
-    with_model: bool,
+    ops: Ops, inference: InferenceConfig, scan: ScanData, check: Callable[[], None]
 ) -> InferenceConfig:
     """Return a config in which nothing is left to the data, but for `auto` of the positions."""
-    refines = refines_probe(inference, scan, with_model=with_model)
-    if inference.update_probe == 'auto' and scan.metadata.probe_is_refined and not with_model:
+    refines = refines_probe(inference, scan)
+    if inference.update_probe == 'auto' and scan.metadata.probe_is_refined:
         refines = refining_gains(ops, scan, check)
     if scan.metadata.probe_is_unknown and not refines:
         raise ScanDataError(
             [
                 'the scan has no probe, and one that is estimated from the frames must be refined: '
-                'leave update_probe at auto and reconstruct without a model, or give a probe'
+                'leave update_probe at auto, or give a probe'
             ],
             scan.source,
         )
@@ -143,7 +139,7 @@ def _with_starting_probe(scan: ScanData, inference: InferenceConfig, *, is_guess
     return _scaled_probe(scan, inference.probe_power) if inference.probe_power else scan
 
 
-def _subsets(inference: InferenceConfig, scan: ScanData) -> int:
+def subset_count(inference: InferenceConfig, scan: ScanData) -> int:
     """Return how many subsets a pass visits."""
     return max(1, min(inference.subsets, scan.frame_count // FRAMES_OF_A_SUBSET))
 
@@ -166,13 +162,14 @@ def _scaled_probe(scan: ScanData, power: float) -> ScanData:
     )
 
 
-def noise_model(inference: InferenceConfig, *, with_model: bool) -> NoiseModel:
+def noise_model(inference: InferenceConfig) -> NoiseModel:
     """Return the noise model that a config asks for."""
-    name = inference.noise_model
-    if name == 'auto':
-        name = 'amplitude' if with_model else 'poisson'
-    models: dict[str, NoiseModel] = {'poisson': POISSON, 'amplitude': AMPLITUDE}
-    return models[name]
+    models: dict[str, NoiseModel] = {
+        'auto': POISSON,
+        'poisson': POISSON,
+        'amplitude': AMPLITUDE,
+    }
+    return models[inference.noise_model]
 
 
 def _power(inference: InferenceConfig, scan: ScanData) -> float:

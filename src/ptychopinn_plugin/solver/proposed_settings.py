@@ -25,7 +25,7 @@ def proposed_settings(scan: ScanData, report: PreflightReport) -> tuple[str, ...
         report: of its preflight.
     """
     asked = InferenceConfig(auto=True)
-    refined = refines_probe(asked, scan, with_model=False)
+    refined = refines_probe(asked, scan)
     chosen = resolve_automatic(asked, probe_refined=refined, frames=scan.frame_count)
     values = {'update_probe': 'on' if refined else 'off'}
     values |= {name: getattr(chosen, name) for name in AUTOMATIC}

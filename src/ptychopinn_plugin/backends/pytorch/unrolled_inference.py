@@ -9,7 +9,7 @@ from ptychopinn_plugin.networks.unrolled.stage_inference import StageInference
 
 
 class UnrolledInference(StageInference):
-    """A trained stage between passes of the solver.
+    """A trained stage after the last pass of the solver.
 
     Args:
         ops: the device.

@@ -71,7 +71,7 @@ class StageTraining(Training):
         return LearnedStage(TorchOps(self.device), self.network, DoseGate.open())
 
     def training_step(self, batch: Episode, batch_idx: int) -> torch.Tensor:
-        """Run one episode, a step of the optimiser at each of its stages."""
+        """Run one episode, a step of the optimiser at each application of the network."""
         episode = self.current_epoch * self.config.steps_per_epoch + batch_idx
         rate = self.schedule.rate(episode)
         stage = self.build_stage()
@@ -85,7 +85,6 @@ class StageTraining(Training):
             loss = (run.held_out.deviance(updated) - run.reference_deviance) / before.excess
             last = batch_idx + 1 == self.config.steps_per_epoch
             self.apply_gradient(loss, rate, last=last and len(losses) + 1 == len(batch.passes))
-            run.set_object(updated.detach())
             losses.append(loss.detach())
         mean = torch.stack(losses).mean()
         self.epoch_losses.append(float(mean))

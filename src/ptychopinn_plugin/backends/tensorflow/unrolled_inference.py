@@ -9,7 +9,7 @@ from ptychopinn_plugin.networks.unrolled.stage_inference import StageInference
 
 
 class UnrolledInference(StageInference):
-    """A trained stage between passes of the solver; compiled once for all scans.
+    """A trained stage after the last pass of the solver; compiled once for all scans.
 
     Args:
         ops: the device.
@@ -21,7 +21,8 @@ class UnrolledInference(StageInference):
 
     def __init__(self, ops: TensorFlowOps, model: TrainedModel) -> None:
         stage = LearnedStage.from_weights(ops, model.manifest.model, model.weights)
-        super().__init__(ops, model, stage)
+        # Compiled with XLA, each shape of the gate's small reconstruction would compile anew.
+        super().__init__(ops, model, stage, TensorFlowOps(ops.device, fused=False))
         self._traces = stage.traces
 
     def traces(self) -> int:

@@ -107,7 +107,7 @@ class StageTraining:
         history.add_epoch(epoch, losses, loss, lambda: join_gate(self.network.weights(), gate))
 
     def train(self, episode: Episode, number: int) -> float:
-        """Run one episode, a step of the optimiser at each of its stages; return the mean loss.
+        """Run one episode, a step of the optimiser at each application; return the mean loss.
 
         Args:
             episode: the frames, used and held out.
@@ -120,7 +120,7 @@ class StageTraining:
         for passes, symmetry in zip(episode.passes, episode.symmetries, strict=True):
             run.run_passes(passes)
             before = run.stage_input()
-            loss, updated = compiled.step(
+            loss = compiled.step(
                 (before.canvas_object, before.direction, before.dose),
                 tf.constant(symmetry),
                 run.held_out.batches,
@@ -128,7 +128,6 @@ class StageTraining:
                 tf.constant(run.reference_deviance, tf.float32),
                 tf.constant(before.excess, tf.float32),
             )
-            run.set_object(updated)
             losses.append(float(loss))
         self._pending += len(losses)
         return float(np.mean(losses))
@@ -172,7 +171,7 @@ class StageTraining:
             self._compiled[size] = _CompiledStep(ops, step)
         return self._compiled[size]
 
-    def _build_step(self, ops: TensorFlowOps) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    def _build_step(self, ops: TensorFlowOps) -> Callable[..., tf.Tensor]:
         """Return one step of the optimiser as a function to compile."""
 
         def step(
@@ -182,7 +181,7 @@ class StageTraining:
             good: tf.Tensor | None,
             reference_deviance: tf.Tensor,
             excess: tf.Tensor,
-        ) -> tuple[tf.Tensor, tf.Tensor]:
+        ) -> tf.Tensor:
             variables: list[Any] = self.network.variables()
             with tf.GradientTape() as tape:
                 updated = self._stage.compute_update(*canvas, tf.constant(1.0), symmetry)
@@ -190,6 +189,6 @@ class StageTraining:
                 loss = (deviance - reference_deviance) / excess
             gradients = tape.gradient(loss, [variable.value for variable in variables])
             self.optimizer.apply(gradients, variables)
-            return loss, updated
+            return loss
 
         return step

@@ -11,9 +11,11 @@ from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
+from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.formats import result_endings, scan_files
-from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.model_file import resolve_model
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
@@ -26,10 +28,12 @@ logger = logging.getLogger(__name__)
 def run(flags: Reconstruct) -> None:
     """Reconstruct a scan, save the object and draw it."""
     _check_files(flags)
-    model = load_model(flags.model) if flags.model else None
+    model = resolve_model(flags.model)
     earlier = load_result(flags.continue_from) if flags.continue_from else None
     settings = inference_run(flags, model)
-    needs_probe = model is not None and earlier is None
+    # Passes can estimate a probe; a network that reconstructs first needs one.
+    comes_first = model and ARCHITECTURES[model.manifest.model.architecture].comes_first
+    needs_probe = bool(comes_first) and earlier is None
     scan = load(flags.scan, flags, settings.orientation, needs_probe=needs_probe)
     inference = settings.inference
     if earlier is not None:
@@ -60,12 +64,13 @@ def run(flags: Reconstruct) -> None:
 
 def _check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed."""
+    model = None if str(flags.model) in MODEL_NAMES else flags.model
     inputs = [
         flags.scan,
         *filter(
             None,
             (
-                flags.model,
+                model,
                 flags.probe,
                 flags.product,
                 flags.background,

@@ -10,6 +10,7 @@ from pydantic_settings import CliPositionalArg
 from ptychopinn_plugin.cli.file_names import FileName
 from ptychopinn_plugin.cli.options.common import Command, ConfigFileFlags, EngineFlags, ScanFlags
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config.model_names import PACKAGED
 
 
 class Check(ScanFlags):
@@ -58,20 +59,25 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
 
 
 class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
-    """Reconstruct a scan, by a trained network and physics or by physics alone.
+    """Reconstruct a scan by physics, and by a network as far as held-out photons support it.
 
     OUTPUT decides the kind of file: .h5 is a Ptychodus product, .npz holds plain arrays.
 
     Examples:
       ptychopinn reconstruct scan.npz --output object.h5 --picture object.png
       ptychopinn reconstruct scan.npz --model model.safetensors --output object.npz
+      ptychopinn reconstruct scan.npz --model none --output object.npz
       ptychopinn reconstruct scan.npz --output object.h5 --update-probe --refine-iterations 60
       ptychopinn reconstruct scan.npz --output more.npz --continue-from object.npz
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
     output: Path = Field(description='The result, a new .h5 or .npz file')
-    model: Path | None = Field(None, description='Trained model, a .safetensors file')
+    model: Path = Field(
+        Path(PACKAGED),
+        description='Trained model, a .safetensors file; packaged for the one of the package, none '
+        'for physics alone',
+    )
     continue_from: Path | None = Field(
         None, description='Start from the object, probe and positions of a result, .h5 or .npz'
     )

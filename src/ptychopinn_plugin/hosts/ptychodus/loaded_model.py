@@ -8,7 +8,7 @@ from ptychodus.api.observer import Observable
 
 from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.config.wording import counted
-from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import TrainedModel, packaged_model
 
 
 class LoadedModel(Observable):
@@ -32,14 +32,15 @@ class LoadedModel(Observable):
         self.notify_observers()
 
     def unload(self) -> None:
-        """Use none: physics alone."""
+        """Use none: that of the package instead."""
         self.model = self.file = None
         self.notify_observers()
 
     @property
     def architecture(self) -> str:
-        """Name of its architecture, '' where there is none."""
-        return '' if self.model is None else self.model.manifest.model.architecture
+        """Name of its architecture; that of the package's model where there is none."""
+        model = packaged_model() if self.model is None else self.model
+        return model.manifest.model.architecture
 
     def describe(self) -> str:
         """Return name, architecture, epochs and backend in one line."""

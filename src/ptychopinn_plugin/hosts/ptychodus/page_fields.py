@@ -104,9 +104,10 @@ class PageField:
         if traits.backend not in (None, state.backend):
             return False
         if self.heading == HEADINGS[InferenceConfig]:
-            model = state.model_architecture
-            is_replaced = bool(model) and (traits.without_model or traits.unused_by == model)
-            return traits.architecture in (None, model) and not is_replaced
+            of_model = traits.architecture in (None, state.model_architecture)
+            return of_model and (
+                not traits.unused_by or traits.unused_by != state.model_architecture
+            )
         return traits.architecture in (None, state.architecture)
 
 

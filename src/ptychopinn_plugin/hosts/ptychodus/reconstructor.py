@@ -63,7 +63,7 @@ ReadConfigs: TypeAlias = Callable[[], RunConfigs]
 
 
 class PtychoPINNTrainableReconstructor(TrainableReconstructor):
-    """Reconstructs with a trained network, or by physics alone where none is loaded; trains one.
+    """Reconstructs by physics and a trained network, that of the package by default; trains one.
 
     The library makes it with `read_configs`, which reads the settings of Ptychodus before each run.
     Scripts make it with configs:
@@ -200,7 +200,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             package_logger.info('Training data are in %s', path)
 
     def reconstruct(self, parameters: ReconstructInput) -> Iterator[ReconstructOutput]:
-        """Reconstruct, with the loaded model if there is one.
+        """Reconstruct, with the loaded model or that of the package as far as the scan supports it.
 
         Closing the iterator stops the run.
 
@@ -215,7 +215,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             configs = self._configs()
             scan = self._read_scan(parameters, configs)
             engine = self._engines.get(configs.execution)
-            used = UsedModel(self.loaded_model.model, self.loaded_model.file)
+            used = UsedModel.of_run(self.loaded_model, configs)
             package_logger.info(
                 'Reconstructing %s: %s, %s, %s; settings: %s',
                 subject,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptychopinn_plugin.config import Config
-from ptychopinn_plugin.hosts.ptychodus.loaded_model import describe_model
+from ptychopinn_plugin.config.model_names import PACKAGED
+from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel, describe_model
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
-from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import PACKAGED_FILE, TrainedModel, packaged_model
 
 # Begin lines of a product's comments.
 MODEL_FILE, SETTINGS = 'model file: ', 'settings: '
@@ -36,6 +37,15 @@ class UsedModel:
     model: TrainedModel | None = None
     file: Path | None = None
 
+    @classmethod
+    def of_run(cls, loaded: LoadedModel, configs: RunConfigs) -> UsedModel:
+        """Return the loaded model; where none is, that of the package unless it is switched off."""
+        if loaded.model is not None:
+            return cls(loaded.model, loaded.file)
+        if configs.inference.closing_stage:
+            return cls(packaged_model(), PACKAGED_FILE)
+        return cls()
+
     def describe(self) -> str:
         """Return name, architecture, epochs and backend in one line, '' for none."""
         return '' if self.model is None else describe_model(self.model, self.file)
@@ -51,7 +61,9 @@ def used_lines(used: UsedModel, configs: RunConfigs) -> list[str]:
     """Return lines for the comments of a product: the model's file, and the settings."""
     lines = [f'{SETTINGS}{describe_settings(configs)}']
     if used.model is not None:
-        name = used.file.resolve() if used.file else 'not saved'
+        name = str(used.file.resolve()) if used.file else 'not saved'
+        if used.file == PACKAGED_FILE:
+            name = PACKAGED
         lines.insert(0, f'{MODEL_FILE}{name}, {used.describe()}')
     return lines
 

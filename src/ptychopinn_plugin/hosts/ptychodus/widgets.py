@@ -128,7 +128,7 @@ class LoadedModelBox(QGroupBox):
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._unload_button = QPushButton('Unload')
-        self._unload_button.setToolTip('Reconstruct by physics alone again')
+        self._unload_button.setToolTip('Reconstruct with the model of the package again')
         layout = QHBoxLayout()
         layout.addWidget(self._text, 1)
         layout.addWidget(self._unload_button)
@@ -140,7 +140,7 @@ class LoadedModelBox(QGroupBox):
 
     def _show(self) -> None:
         loaded = self._loaded
-        self._text.setText(loaded.describe() or 'None: Infer reconstructs by physics alone')
+        self._text.setText(loaded.describe() or 'None: Infer uses the model of the package')
         self._text.setToolTip(str(loaded.file or ''))
         self._unload_button.setVisible(loaded.model is not None)
 

@@ -7,15 +7,23 @@ from ptychopinn_plugin.io.model_file.fingerprints import (
 )
 from ptychopinn_plugin.io.model_file.load import load_model
 from ptychopinn_plugin.io.model_file.manifest import SCALE_CONTRACT, Manifest, TrainedModel
+from ptychopinn_plugin.io.model_file.packaged import (
+    PACKAGED_FILE,
+    packaged_model,
+    resolve_model,
+)
 from ptychopinn_plugin.io.model_file.save import save_model, save_trained_model
 
 __all__ = [
+    'PACKAGED_FILE',
     'SCALE_CONTRACT',
     'Manifest',
     'TrainedModel',
     'data_fingerprint',
     'load_model',
+    'packaged_model',
     'probe_fingerprint',
+    'resolve_model',
     'save_model',
     'save_trained_model',
     'weights_fingerprint',

@@ -106,6 +106,9 @@ def reconstruct_with_network(
     initial_object = stitch_patches(scan, masked_probe(config, scan.probe), patches)
     initial_object *= np.float32(amplitude_factor(model))
     passes = inference.model_copy(update={'refine_iterations': inference.cnn_refine_iterations})
+    if not inference.cnn_refine_iterations:
+        # Without passes nothing is estimated beside the network's object.
+        passes = passes.model_copy(update={'auto': False, 'update_probe': 'off'})
     result = run_reconstruction(
         ops,
         scan,

@@ -10,7 +10,7 @@ from ptychopinn_plugin.networks.unrolled.episodes import Episode
 from ptychopinn_plugin.networks.unrolled.features import StageInput, mean_log10_dose
 from ptychopinn_plugin.networks.unrolled.held_out_frames import HeldOutFrames
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.prepare import prepare_solver
 
 # Difference of deviances, relative to the photons, below which an object is as good as its
 # reference: the loss divides by the difference, and would amplify rounding errors there.
@@ -32,8 +32,8 @@ class EpisodeRun:
 
     def __init__(self, ops: Ops, episode: Episode, check: Callable[[], None]) -> None:
         self.ops = ops
-        problem = Problem.for_scan(ops, episode.crop, 4, fixed_probe=True, check=check)
-        self.solver = AcceleratedSolver(problem, InferenceConfig(update_probe='off'))
+        # As in a reconstruction, with the probe that the reference has refined.
+        self.solver = prepare_solver(ops, episode.crop, InferenceConfig(update_probe='off'), check)
         self.held_out = HeldOutFrames.from_scan(ops, episode.held_out_scan)
         reference = ops.array(episode.reference)
         self.reference_deviance = ops.number(self.held_out.deviance(reference))
@@ -51,23 +51,16 @@ class EpisodeRun:
         # By the size of the difference: a floor alone would give an object that is better than its
         # reference the weight of hundreds of others.
         excess = max(abs(deviance - self.reference_deviance), least)
-        return StageInput(canvas_object, *self.solver.direction(), excess)
-
-    def set_object(self, canvas_object: Array) -> None:
-        """Continue from another object."""
-        self.solver.set_object(canvas_object)
+        return StageInput(canvas_object, *self.solver.present_direction(), excess)
 
     def deviance_ratios(self, update: Callable[[StageInput, float], Array]) -> list[float]:
         """Return the remaining share of the excess for an update times each of FACTORS.
-
-        The episode continues from the object with the last factor.
 
         Args:
             update: returns the updated object.
         """
         before = self.stage_input()
         updated = [update(before, factor) for factor in FACTORS]
-        self.set_object(updated[-1])
         return [
             (self.ops.number(self.held_out.deviance(each)) - self.reference_deviance)
             / before.excess

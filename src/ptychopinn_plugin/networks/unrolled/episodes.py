@@ -22,6 +22,7 @@ from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.photons import mean_photons
 
 # Photons a frame that thinning goes down to, and the shares of photons it may keep: at most half,
@@ -32,9 +33,9 @@ LEAST_KEPT, MOST_KEPT = 1e-4, 0.5
 SPARSE_SHARES = (1 / 4, 1 / 9)
 # Share of the frames whose held-out photons are evaluated; it bounds the cost of a loss.
 HELD_OUT_SHARE = 1 / 3
-# Physics passes before each of an episode's stages, at most: the early stages get objects that have
-# not converged, the last one may get an object that has.
-MOST_PASSES = (4, 4, 12)
+# Physics passes before the network is applied, fewest and most, and those until it is applied again
+# to the object that physics alone has reached: reconstructions apply it after their last pass.
+PASSES = ((8, 16), (4, 12))
 FEWEST_FRAMES = 4
 # Crops that are drawn until one has photons to see and photons to hold out.
 TRIES = 20
@@ -82,8 +83,8 @@ class Episode:
         crop: the frames that are reconstructed.
         held_out_scan: photons and frames that are not, on the same canvas.
         reference: complex64 (H, W), the scan's reference on the crop's canvas.
-        passes: physics passes before each stage.
-        symmetries: for each stage, which of the 8 symmetries of the square its network works in.
+        passes: physics passes before each application of the network.
+        symmetries: for each of them, which of the 8 symmetries of the square its network works in.
     """
 
     crop: ScanData
@@ -185,8 +186,8 @@ def _episode(
         crop=_part(placed, seen, used, kept_photons),
         held_out_scan=_part(placed, photons - seen, held_out, 1 - kept_photons),
         reference=reference,
-        passes=tuple(int(rng.integers(1, most + 1)) for most in MOST_PASSES),
-        symmetries=tuple(int(rng.integers(8)) for _ in MOST_PASSES),
+        passes=tuple(int(rng.integers(least, most + 1)) for least, most in PASSES),
+        symmetries=tuple(int(rng.integers(8)) for _ in PASSES),
     )
 
 
@@ -263,4 +264,5 @@ def _part(
         positions_px=placed.positions_px[frames],
         probe=(placed.probe * math.sqrt(share)).astype(np.complex64),
         metadata=dataclasses.replace(placed.metadata, scan_index=None),
+        estimates=Estimates(),
     )

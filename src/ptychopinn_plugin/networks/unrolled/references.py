@@ -25,7 +25,7 @@ def reconstruct_reference(
         refine_iterations=training.reference_passes,
         update_probe='on' if training.update_probe else 'off',
     )
-    solver = build_solver(ops, scan, inference, monitor, with_model=True)
+    solver = build_solver(ops, scan, inference, monitor)
     for _ in range(inference.refine_iterations):
         solver.one_pass()
     residual = solver.finish()
