@@ -30,6 +30,7 @@ from .errors import (
     UnknownBackendError,
 )
 from .hosts.ptychodus.bridge import install
+from .hosts.ptychodus.library_check import check_reconstructor
 from .hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from .io.model_file import Manifest, TrainedModel, load_model, save_model
 from .io.result_files import load_result, save_reconstruction
@@ -91,6 +92,7 @@ __all__ = [
     'TrainingRun',
     'UnavailableError',
     'UnknownBackendError',
+    'check_reconstructor',
     'continue_from',
     'create_inference_config',
     'create_training_config',

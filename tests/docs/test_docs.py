@@ -19,6 +19,7 @@ PAGES = [
     ROOT / 'docs' / 'first-reconstruction.md',
     ROOT / 'docs' / 'cli.md',
     ROOT / 'docs' / 'ptychodus.md',
+    ROOT / 'docs' / 'own-reconstructor.md',
     REAL_SCANS,
 ]
 
@@ -88,3 +89,14 @@ def test_every_setting_explained_is_one_of_a_reconstruction() -> None:
     explained = re.findall(r'^- \*\*`(\w+)`\*\*', REAL_SCANS.read_text(), re.MULTILINE)
     assert len(explained) > 5
     assert set(explained) <= set(InferenceConfig.model_fields)
+
+
+def test_the_reconstructor_shown_keeps_its_promises() -> None:
+    page = (ROOT / 'docs' / 'own-reconstructor.md').read_text()
+    library, check = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    shown: dict[str, type] = {}
+    exec(compile(library, 'my_package/library.py', 'exec'), shown)
+    _, call = check.split('assert ')
+    from ptychopinn_plugin import check_reconstructor
+
+    assert eval(call, shown | {'check_reconstructor': check_reconstructor})

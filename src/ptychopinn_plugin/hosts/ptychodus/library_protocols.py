@@ -37,6 +37,15 @@ class BringsSettingsPages(Protocol):
 
 
 @runtime_checkable
+class CanBeClosed(Protocol):
+    """A library that holds processes or a device between its runs."""
+
+    def close(self) -> None:
+        """Release them; a later run takes them again."""
+        ...
+
+
+@runtime_checkable
 class WorksWithoutModel(Protocol):
     """A trainable reconstructor that needs no model; the value of its attribute does not matter."""
 
