@@ -50,6 +50,7 @@ def load(
         background=flags.background,
         mask=flags.mask,
         true_patches=true_patches,
+        frames_in_memory=flags.frames_in_memory,
         **orientation.model_dump(),
     )
     size = scan.frame_size

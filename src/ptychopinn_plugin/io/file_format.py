@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ptychopinn_plugin.io.axis_order import AxisOrder
+from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.measurement_domain import Domain
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray
@@ -30,6 +31,7 @@ class ScanOptions:
         true_patches: whether the true patches are read.
         mask: bool (N, N), True for pixels that are bad beside the scan's own, zero frequency at
             N//2.
+        frames_in_memory: whether the frames are read into memory, see `load_scan`.
     """
 
     product: Path | None = None
@@ -41,6 +43,7 @@ class ScanOptions:
     needs_probe: bool = True
     true_patches: bool = True
     mask: BoolArray | None = None
+    frames_in_memory: FramesInMemory = 'auto'
 
 
 @dataclass(frozen=True)

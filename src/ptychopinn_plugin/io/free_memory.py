@@ -20,7 +20,7 @@ def memory_fault(what: str, nbytes: float) -> str:
     if nbytes <= free:
         return ''
     return (
-        f'{what} needs {_gigabytes(nbytes)} of memory, and {_gigabytes(free)} are free; take fewer '
+        f'{what} needs {gigabytes(nbytes)} of memory, and {gigabytes(free)} are free; take fewer '
         'frames or a machine with more memory, or write the file again if it is not that large'
     )
 
@@ -51,5 +51,6 @@ def _free_in_container() -> float:
     return most - used + float(statistics.get('inactive_file', 0))
 
 
-def _gigabytes(nbytes: float) -> str:
+def gigabytes(nbytes: float) -> str:
+    """Return a size as text, in GiB or MiB."""
     return f'{nbytes / 2**30:.2g} GiB' if nbytes >= 2**29 else f'{nbytes / 2**20:.0f} MiB'

@@ -10,6 +10,7 @@ from ptychopinn_plugin.io.npz_frames import StoredFrames
 from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, FloatArray
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.frame_source import apply_step
 from ptychopinn_plugin.scan.photon_scale import PHOTON_TOLERANCE, photons_fit, visible_share
 
 Domain: TypeAlias = Literal['counts', 'amplitude']
@@ -118,11 +119,24 @@ def negative_amplitudes(amplitude: FloatArray, key: str) -> list[str]:
     return []
 
 
-def square_in_place(amplitude: FloatArray) -> None:
-    """Square amplitudes to intensities without a second copy."""
+def squared(amplitude: FloatArray) -> FloatArray:
+    """Return amplitudes squared to intensities without a second copy, see `apply_step`."""
+    return apply_step(amplitude, _square)
+
+
+def rounded(intensity: FloatArray) -> FloatArray:
+    """Return intensities rounded to whole numbers without a second copy, see `apply_step`."""
+    return apply_step(intensity, _round)
+
+
+def _square(values: FloatArray) -> FloatArray:
     # An overflow becomes infinite, which the check of the scan reports.
     with np.errstate(over='ignore'):
-        np.multiply(amplitude, amplitude, out=amplitude)
+        return np.multiply(values, values, out=values)
+
+
+def _round(values: FloatArray) -> FloatArray:
+    return np.rint(values, out=values)
 
 
 def are_whole_numbers(intensity: FloatArray) -> bool:

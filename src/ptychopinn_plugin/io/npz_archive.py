@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -14,12 +17,15 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.free_memory import memory_fault
-from ptychopinn_plugin.io.npy_stream import ArrayHeader, read_blocks, read_header
+from ptychopinn_plugin.io.npy_stream import CHUNK_BYTES, ArrayHeader, read_blocks, read_header
 from ptychopinn_plugin.io.reading_errors import describe, reading
 
 Array = npt.NDArray[Any]
 
 MOST_MEMBERS = 10_000
+# Of the header before a member, and where in it the lengths of name and extra field are (section
+# 4.3.7 of PKWARE's APPNOTE).
+_LOCAL_HEADER, _LOCAL_LENGTHS = 30, 26
 
 
 class NpzArchive:
@@ -102,9 +108,34 @@ class NpzArchive:
                 else:
                     yield (part, *everything), stored
 
+    def place(self, name: str) -> int | None:
+        """Return where the values of an array begin in the file; None where they are compressed.
+
+        Its bytes are read once, to compare their checksum.
+
+        Raises:
+            ScanDataError: the array is damaged or would need pickle.
+        """
+        with self._open(name) as (stream, _):
+            info = self._zip.getinfo(self._member(name))
+            if info.compress_type != zipfile.ZIP_STORED:
+                return None
+            skipped = stream.tell()
+            # Behind the last byte zipfile compares the checksum.
+            deque(iter(partial(stream.read, CHUNK_BYTES), b''), maxlen=0)
+            with self.path.open('rb') as file:
+                file.seek(info.header_offset)
+                local = file.read(_LOCAL_HEADER)
+            name_length, extra_length = struct.unpack_from('<HH', local, _LOCAL_LENGTHS)
+        first = info.header_offset + _LOCAL_HEADER
+        return int(first + name_length + extra_length + skipped)
+
+    def _member(self, name: str) -> str:
+        return f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
+
     @contextmanager
     def _open(self, name: str) -> Iterator[tuple[IO[bytes], ArrayHeader]]:
-        member = f'{name}.npy' if f'{name}.npy' in self._zip.namelist() else name
+        member = self._member(name)
         what = f'member {name!r} is damaged or cut short'
         with reading(
             lambda text: ScanDataError([text], str(self.path)), what, '; write the file again'

@@ -34,6 +34,7 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         needs_probe=options.needs_probe,
         true_patches=options.true_patches,
         mask=options.mask,
+        frames_in_memory=options.frames_in_memory,
     )
 
 

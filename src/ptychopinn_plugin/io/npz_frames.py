@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,22 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError, printable_line
 from ptychopinn_plugin.io.axis_order import AxisOrder, order_from_values
+from ptychopinn_plugin.io.frame_files import (
+    FramesInMemory,
+    left_in_file,
+    reads_into_memory,
+    temporary_frames,
+)
 from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray
-from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.frame_chunks import frame_numbers
+from ptychopinn_plugin.scan.frame_source import (
+    ContiguousFrames,
+    FramesInFile,
+    FrameSource,
+    apply_step,
+)
 
 # The canonical name first; `diff3d` is that of older files and of Ptychodus' exports.
 FRAME_KEYS = ('diffraction', 'diff3d')
@@ -56,17 +69,24 @@ def frames_key(archive: NpzArchive) -> str:
 
 
 def read_frames(
-    archive: NpzArchive, positions: int | None, axis_order: AxisOrder | None, decisions: list[str]
+    archive: NpzArchive,
+    positions: int | None,
+    axis_order: AxisOrder | None,
+    decisions: list[str],
+    frames_in_memory: FramesInMemory = 'auto',
 ) -> StoredFrames:
     """Read the frames in one pass, casting and transposing them block by block.
 
-    Needs the memory of the float32 frames and of one block, whatever the stored dtype.
+    Needs the memory of the float32 frames and of one block, whatever the stored dtype. Frames that
+    are to stay out of memory are read where the file has them, or from a temporary file where they
+    are compressed or transposed.
 
     Args:
         archive: the open file.
         positions: number of scan positions, None where they could not be read.
         axis_order: 'nhw' or 'hwn' where it is known; None to find out.
         decisions: how the frames were interpreted is added here.
+        frames_in_memory: see `load_scan`.
 
     Raises:
         ScanDataError: no frames, no real numbers, or an axis order that cannot be known.
@@ -83,7 +103,11 @@ def read_frames(
     frame_axis = 0 if order == 'nhw' else 2
     if header.dtype != np.float32:
         decisions.append(f'{key!r} was cast from {header.dtype} to float32')
-    shape = (header.shape[frame_axis], *np.delete(header.shape, frame_axis).tolist())
+    height, width = np.delete(header.shape, frame_axis).tolist()
+    shape = (header.shape[frame_axis], height, width)
+    if not reads_into_memory(frames_in_memory, shape):
+        frames = _contiguous_frames(archive, key, frame_axis, shape, decisions)
+        return stored_in_file(frames, key, order)
     values = _allocate(key, shape)
     stored_view = np.moveaxis(values, 0, frame_axis)
     whole = True
@@ -93,16 +117,44 @@ def read_frames(
     return StoredFrames(values, key, header.dtype, whole, order)
 
 
-def move_zero_frequency(frames: FloatArray, mask: BoolArray | None) -> BoolArray | None:
-    """Shift the zero frequency of frames from pixel (0, 0) to N//2, in place.
+def _contiguous_frames(
+    archive: NpzArchive,
+    key: str,
+    frame_axis: int,
+    shape: tuple[int, int, int],
+    decisions: list[str],
+) -> ContiguousFrames:
+    """Return the frames (n, H, W) where the file has them, or else a copy in a temporary file."""
+    header = archive.header(key)
+    as_needed = frame_axis == 0 and not header.fortran_order
+    place = archive.place(key) if as_needed else None
+    if place is not None:
+        frames = ContiguousFrames(archive.path.open('rb', buffering=0), place, shape, header.dtype)
+    else:
+        what = f'{archive.path}, {key!r}'
+        frames = temporary_frames(what, archive.blocks(key), shape, header.dtype, frame_axis)
+    decisions.append(left_in_file(repr(key), frames, is_copy=place is None))
+    return frames
 
-    Returns:
-        The mask, if there is one, centred likewise.
+
+def stored_in_file(source: FrameSource, key: str, order: AxisOrder) -> StoredFrames:
+    """Return frames that stay in their file; one pass over those that are no integers."""
+    frames = FramesInFile.of(source)
+    whole = source.dtype.kind in 'ui' or all(
+        _all_whole(source.read(some)) for some in frame_numbers(len(frames), frames.nbytes)
+    )
+    return StoredFrames(frames.as_counts(), key, source.dtype, whole, order)
+
+
+def move_zero_frequency(
+    frames: FloatArray, mask: BoolArray | None
+) -> tuple[FloatArray, BoolArray | None]:
+    """Return frames and mask with their zero frequency moved from pixel (0, 0) to N//2.
+
+    The frames are changed in place where they are an array, see `apply_step`.
     """
-    # In place, a few frames at a time: no second copy of the stack.
-    for _, some in frame_chunks(frames):
-        some[...] = np.fft.fftshift(some, axes=(1, 2))
-    return None if mask is None else np.fft.fftshift(mask)
+    moved = apply_step(frames, partial(np.fft.fftshift, axes=(1, 2)))
+    return moved, None if mask is None else np.fft.fftshift(mask)
 
 
 def _find_axis_order(

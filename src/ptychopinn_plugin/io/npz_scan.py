@@ -11,13 +11,15 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import npz_arrays, npz_scalars
 from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.file_format import ZeroFrequency
+from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.measurement_domain import (
     Domain,
     are_whole_numbers,
     decide_domain,
     domain_of_photons,
     negative_amplitudes,
-    square_in_place,
+    rounded,
+    squared,
 )
 from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.npz_estimates import read_estimates
@@ -33,6 +35,7 @@ from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.frame_source import zero_pixels
 from ptychopinn_plugin.scan.photon_scale import scale_to_photons
 
 
@@ -47,6 +50,7 @@ def load_npz(
     needs_probe: bool = True,
     true_patches: bool = True,
     mask: BoolArray | None = None,
+    frames_in_memory: FramesInMemory = 'auto',
 ) -> ScanData:
     """Read a scan from an .npz file; nothing is ever unpickled.
 
@@ -69,6 +73,7 @@ def load_npz(
         true_patches: False leaves `Y` unread; only a training on known objects needs it.
         mask: bool (N, N), True for pixels that are bad beside the file's own, zero frequency at
             N//2.
+        frames_in_memory: see `load_scan`.
 
     Returns:
         The scan; `decisions` says how the file was interpreted and why.
@@ -83,7 +88,7 @@ def load_npz(
         _read_positions_probe_object(builder, archive, probe, unknown=unknown)
         declared = builder.attempt(npz_scalars.read_declared_domain, archive)
         nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
-        stored = _read_frames(builder, archive, axis_order)
+        stored = _read_frames(builder, archive, axis_order, frames_in_memory)
         if stored is None:
             return builder.build()
         # In the order that the file has its frames in.
@@ -104,7 +109,8 @@ def load_npz(
     factor = _scale_counts(builder, stored, (declared, domain, export), photons, nphotons)
     builder.estimates = _in_photons(builder.estimates, factor, dc)
     if dc == 'corner':
-        builder.mask = move_zero_frequency(stored.values, builder.mask)
+        assert builder.counts is not None
+        builder.counts, builder.mask = move_zero_frequency(builder.counts, builder.mask)
         builder.decisions.append(
             'the zero frequency of the frames was moved from the corner to the centre'
         )
@@ -133,11 +139,16 @@ def _read_positions_probe_object(
 
 
 def _read_frames(
-    builder: ScanBuilder, archive: NpzArchive, axis_order: AxisOrder | None
+    builder: ScanBuilder,
+    archive: NpzArchive,
+    axis_order: AxisOrder | None,
+    frames_in_memory: FramesInMemory,
 ) -> StoredFrames | None:
     """Read frames and mask; return the frames as stored, None where they could not be read."""
     positions = None if builder.positions_px is None else len(builder.positions_px)
-    stored = builder.attempt(read_frames, archive, positions, axis_order, builder.decisions)
+    stored = builder.attempt(
+        read_frames, archive, positions, axis_order, builder.decisions, frames_in_memory
+    )
     if stored is not None:
         builder.counts = stored.values
         shape = (stored.values.shape[1], stored.values.shape[2])
@@ -176,7 +187,8 @@ def _scale_counts(
     declared, asked, export = origin
     if builder.mask is not None:
         # Bad pixels may hold anything; they must not count as photons.
-        stored.values[:, builder.mask] = 0
+        stored = dataclasses.replace(stored, values=zero_pixels(stored.values, builder.mask))
+    builder.counts = stored.values
     domain, reason = decide_domain(stored, declared, asked, export)
     if UNDECIDED in reason and nphotons is None and builder.probe is not None:
         domain, reason = domain_of_photons(stored, builder.probe, builder.mask) or (domain, reason)
@@ -184,13 +196,16 @@ def _scale_counts(
     builder.mask_largest_values(stored.dtype)
     are_counts = domain == 'counts'
     if domain == 'amplitude':
-        builder.faults += negative_amplitudes(stored.values, stored.key)
+        builder.faults += negative_amplitudes(builder.counts, stored.key)
         # After the cast to float32: small integers would wrap around.
-        square_in_place(stored.values)
-        if are_whole_numbers(stored.values):
+        builder.counts = squared(builder.counts)
+        if are_whole_numbers(builder.counts):
             are_counts = True
             # Squares of float32 roots miss whole numbers by rounding.
-            np.rint(stored.values, out=stored.values)
+            builder.counts = rounded(builder.counts)
             builder.mask_largest_values(stored.dtype)
             builder.decisions.append('the squares are whole numbers, so they are photon counts')
-    return scale_to_photons(stored.values, photons, nphotons, are_counts, builder.decisions)
+    builder.counts, factor = scale_to_photons(
+        builder.counts, photons, nphotons, are_counts, builder.decisions
+    )
+    return factor

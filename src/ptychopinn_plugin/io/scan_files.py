@@ -10,6 +10,7 @@ from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.formats import check_scan_files, find_format, find_scan_format
+from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.npz_estimates import read_background_file
 from ptychopinn_plugin.io.reading_errors import reading
@@ -30,6 +31,7 @@ def load_scan(
     background: Path | None = None,
     mask: Path | None = None,
     true_patches: bool = True,
+    frames_in_memory: FramesInMemory = 'auto',
     **orientation: bool,
 ) -> ScanData:
     """Read a scan from an .npz, a Ptychodus folder, or one of its two files.
@@ -50,6 +52,9 @@ def load_scan(
         background: in place of the scan's own: an .npy image or an .npz with `background`, counts
             a pixel (N, N).
         true_patches: .npz only: False leaves `Y`, the true patches, unread.
+        frames_in_memory: 'yes' reads the frames into memory; 'no' leaves them in their file, from
+            which a reconstruction reads them in batches; 'auto' does so where twice their size as
+            float32 does not fit into free memory.
         **orientation: fields of `OrientationConfig`: `transpose`, `flip_x`, `flip_y`.
 
     Returns:
@@ -75,6 +80,7 @@ def load_scan(
         needs_probe=needs_probe,
         true_patches=true_patches,
         mask=None if mask is None else read_mask_file(Path(mask)),
+        frames_in_memory=frames_in_memory,
     )
     with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
         scan = find_scan_format(path).read_scan(path, options)

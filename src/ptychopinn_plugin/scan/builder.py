@@ -20,7 +20,9 @@ from ptychopinn_plugin.scan.data import (
     ScanMetadata,
 )
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.scan.frame_outliers import LEFT_OUT, frames_without_light, list_numbers
+from ptychopinn_plugin.scan.frame_source import frames_in_file, select_frames, zero_pixels
 from ptychopinn_plugin.scan.largest_values import mask_largest_values
 from ptychopinn_plugin.scan.photon_scale import match_probe
 from ptychopinn_plugin.scan.photons import frame_photons
@@ -94,7 +96,7 @@ class ScanBuilder:
         if mask.shape == shape:
             found = self.attempt(mask_largest_values, self.counts, mask, dtype, self.decisions)
             self.mask = mask if found is None else found
-            self.counts[:, self.mask] = 0
+            self.counts = zero_pixels(self.counts, self.mask)
 
     def build(self, frame_factor: float = 1.0) -> ScanData:
         """Return the checked scan: masked pixels zero, the probe in photons.
@@ -113,7 +115,7 @@ class ScanBuilder:
         mask = np.zeros(shape, dtype=np.bool_) if self.mask is None else self.mask
         # A mask of another shape is reported by the check of the scan.
         if mask.any() and mask.shape == shape:
-            self.counts[:, mask] = 0
+            self.counts = zero_pixels(self.counts, mask)
         totals = self._leave_out_frames(frame_photons(self.counts))
         if self.probe is None and self.metadata.probe_is_unknown:
             self.probe = focused_probe(self.counts)
@@ -147,7 +149,11 @@ class ScanBuilder:
         if len(index) != number:
             return totals
         assert self.counts is not None
-        self.counts = _first_frames(self.counts, kept)
+        self.counts = (
+            _first_frames(self.counts, kept)
+            if frames_in_file(self.counts) is None
+            else select_frames(self.counts, kept)
+        )
         self.positions_px = None if positions is None else positions[kept]
         self.true_patches = None if patches is None else _first_frames(patches, kept)
         self.metadata = dataclasses.replace(self.metadata, scan_index=index[kept])
@@ -190,7 +196,12 @@ def focused_probe(counts: FloatArray) -> ComplexArray:
         counts: float32 (n, N, N), 0 at bad pixels.
     """
     # What is not finite is reported as a fault of the counts.
-    mean = np.nan_to_num(counts.mean(axis=0, dtype=np.float64), posinf=0.0)
+    mean = np.zeros(counts.shape[1:])
+    for _, some in frame_chunks(counts):
+        # One after the other, so that rounding does not depend on how many are read together.
+        for frame in some:
+            mean += frame
+    mean = np.nan_to_num(mean / len(counts), posinf=0.0)
     amplitudes = np.sqrt(np.maximum(mean, 0))
     focus = np.fft.ifft2(np.fft.ifftshift(amplitudes), norm='ortho')
     return np.asarray(np.fft.fftshift(focus)[None], np.complex64)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.checks import scan_faults
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.frame_source import select_frames
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 PositionArray: TypeAlias = npt.NDArray[np.float64]
@@ -49,7 +50,8 @@ class ScanData:
 
     Attributes:
         counts: float32 (n, N, N), photons a pixel, axes (frame, row, column), zero frequency at
-            index N//2 of both detector axes.
+            index N//2 of both detector axes; a `FramesInFile` where the frames stay in their file,
+            which is indexed and iterated like the array, and read into memory by other use.
         positions_px: float64 (n, 2), (row, column) in object pixels. Pixel N//2 of a frame's patch
             lies on its position; pixel (row, column) of `object_guess` has that coordinate.
         probe: complex64 (modes, N, N), real space, centred on N//2; sum |probe|^2 over modes and
@@ -109,7 +111,7 @@ class ScanData:
         )
         return dataclasses.replace(
             self,
-            counts=self.counts[frames],
+            counts=select_frames(self.counts, frames),
             positions_px=self.positions_px[frames],
             metadata=metadata,
             true_patches=None if self.true_patches is None else self.true_patches[frames],

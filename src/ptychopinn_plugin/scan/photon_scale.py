@@ -7,10 +7,13 @@ counts by 4 and the probe by 2 changes nothing in the object.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, FloatArray
+from ptychopinn_plugin.scan.frame_source import apply_step
 from ptychopinn_plugin.scan.photons import frame_photons
 from ptychopinn_plugin.scan.statistics import empty_object_frame
 
@@ -36,8 +39,8 @@ def scale_to_photons(
     nphotons: float | None,
     photon_counts: bool,
     decisions: list[str],
-) -> float:
-    """Scale intensities to photons, in place.
+) -> tuple[FloatArray, float]:
+    """Return intensities scaled to photons, see `apply_step`, and the factor.
 
     Args:
         frames: float32 (n, H, W), intensities.
@@ -48,12 +51,13 @@ def scale_to_photons(
         decisions: what was decided is added here.
 
     Returns:
-        The factor that the intensities were multiplied by.
+        The frames, scaled in place where they are an array, and the factor that their intensities
+        were multiplied by.
     """
     mean = float(frame_photons(frames).mean()) if len(frames) else 0.0
     wanted = photons if photons is not None else nphotons
     if wanted is None or not np.isfinite(mean) or mean <= 0:
-        return 1.0
+        return frames, 1.0
     factor = wanted / mean
     if photons is None:
         # Counts are photons whatever the file says of their mean.
@@ -63,16 +67,15 @@ def scale_to_photons(
                     f'nphotons = {wanted:.4g} was left aside: the frames are photon counts with '
                     f'{mean:.4g} photons a frame'
                 )
-            return 1.0
+            return frames, 1.0
         if not _differs(factor, PHOTON_TOLERANCE):
-            return 1.0
+            return frames, 1.0
     origin = 'as asked for' if photons is not None else "from the file's nphotons"
     decisions.append(
         f'intensities were multiplied by {factor:.4g} to {wanted:.4g} photons a frame ({origin}); '
         f'they had {mean:.4g}'
     )
-    np.multiply(frames, np.float32(factor), out=frames)
-    return factor
+    return apply_step(frames, partial(_multiplied, factor=factor)), factor
 
 
 def match_probe(
@@ -139,6 +142,10 @@ def photons_fit(power: float, seen: float, mean: float, tolerance: float = PROBE
         tolerance: factor that the frames may be darker or brighter by.
     """
     return power * seen / tolerance <= mean <= power * tolerance
+
+
+def _multiplied(values: FloatArray, factor: float) -> FloatArray:
+    return np.multiply(values, np.float32(factor), out=values)
 
 
 def _differs(ratio: float, tolerance: float) -> bool:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.scan.fields import ScanFields
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.frame_source import frames_in_file
 
 Array = npt.NDArray[Any]
 
@@ -53,7 +54,21 @@ def probe_value_faults(probe: Array) -> list[str]:
 
 
 def count_value_faults(scan: ScanFields) -> list[str]:
-    """Return what is wrong with the values of counts outside the mask."""
+    """Return what is wrong with the values of counts outside the mask.
+
+    Frames that stay in their file are read once for each mask.
+    """
+    stack = frames_in_file(scan.counts)
+    if stack is None:
+        return _read_value_faults(scan)
+    key = scan.mask.tobytes()
+    if key not in stack.faults:
+        stack.faults[key] = _read_value_faults(scan)
+    return list(stack.faults[key])
+
+
+def _read_value_faults(scan: ScanFields) -> list[str]:
+    """Return what is wrong with the values of counts outside the mask, in one pass over them."""
     kinds: dict[str, Callable[[Array], Array]] = {
         'NaN': np.isnan,
         'infinite': np.isinf,

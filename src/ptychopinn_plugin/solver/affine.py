@@ -97,10 +97,9 @@ def look_affine(solver: Solver, slopes: tuple[Array, Array]) -> AffineLook:
     chosen = _some_batches(problem, solver.passes)
     score, spread = np.zeros(COLUMNS), np.zeros(COLUMNS)
     matrix = np.zeros((COLUMNS, COLUMNS))
-    for batch in chosen:
-        problem.check()
+    for _, placed in problem.placed(chosen, now):
         columns, residual = ops.compiled(affine_columns)(
-            now, slopes, problem.to_device(batch, now), problem.good, geometry
+            now, slopes, placed, problem.good, geometry
         )
         flat = np.stack([ops.numpy(column).ravel() for column in columns])
         scores = flat * ops.numpy(residual).ravel()

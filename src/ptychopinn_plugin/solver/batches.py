@@ -1,7 +1,9 @@
-"""Frames in ordered subsets and batches, on the host until they are needed."""
+"""Frames in ordered subsets and batches, on the host or in their file until they are needed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+from ptychopinn_plugin.scan.frame_source import frames_in_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,15 +20,21 @@ class FrameBatch:
 
     Attributes:
         frames: int64 (b,), their numbers in the scan, ascending.
-        amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
+        read_amplitudes: returns float32 (b, N, N), sqrt(counts), zero frequency at index 0: an
+            array that is kept, or one that is read from the file and computed anew.
         corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
         shifts_px: float32 (b, 2), the sub-pixel part of each position.
     """
 
     frames: npt.NDArray[np.int64]
-    amplitudes: npt.NDArray[np.float32]
+    read_amplitudes: Callable[[], npt.NDArray[np.float32]]
     corners: npt.NDArray[np.int64]
     shifts_px: npt.NDArray[np.float32]
+
+    @property
+    def amplitudes(self) -> npt.NDArray[np.float32]:
+        """The amplitudes, read now where they are not kept."""
+        return self.read_amplitudes()
 
 
 def frame_amplitudes(
@@ -70,5 +79,32 @@ def _batch(
     corners: npt.NDArray[np.int64],
     shifts_px: npt.NDArray[np.float32],
 ) -> FrameBatch:
-    amplitudes = frame_amplitudes(scan.counts[frames], scan.mask)
-    return FrameBatch(frames, amplitudes, corners[frames], shifts_px[frames])
+    def read() -> npt.NDArray[np.float32]:
+        return frame_amplitudes(scan.counts[frames], scan.mask)
+
+    if frames_in_file(scan.counts) is None:
+        kept = read()
+        return FrameBatch(frames, lambda: kept, corners[frames], shifts_px[frames])
+    return FrameBatch(frames, read, corners[frames], shifts_px[frames])
+
+
+def read_ahead(
+    batches: Iterable[FrameBatch], *, in_thread: bool
+) -> Iterator[tuple[FrameBatch, npt.NDArray[np.float32]]]:
+    """Return each batch with its amplitudes.
+
+    Args:
+        batches: the batches.
+        in_thread: read the next batch in a thread while the caller works on this one.
+    """
+    if not in_thread:
+        yield from ((batch, batch.amplitudes) for batch in batches)
+        return
+    with ThreadPoolExecutor(1, 'frames') as reader:
+        coming: tuple[FrameBatch, Future[npt.NDArray[np.float32]]] | None = None
+        for batch in batches:
+            now, coming = coming, (batch, reader.submit(batch.read_amplitudes))
+            if now is not None:
+                yield now[0], now[1].result()
+        if coming is not None:
+            yield coming[0], coming[1].result()

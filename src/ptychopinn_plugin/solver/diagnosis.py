@@ -122,11 +122,9 @@ def amplitude_misfits(solver: AcceleratedSolver) -> Misfits:
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     size, frames = problem.scan.frame_size, problem.scan.frame_count
     found, noise, counts, amplitudes = np.zeros((4, size, size))
-    for batch in problem.batches():
-        problem.check()
-        placed = problem.to_device(batch, now)
+    for batch, measured in problem.visits(problem.batches()):
+        placed = problem.to_device(batch, now, measured)
         expected = ops.numpy(ops.compiled(batch_expected)(now, placed, problem.good))
-        measured = batch.amplitudes
         found += np.sum((np.sqrt(expected) - measured) ** 2, axis=0, dtype=np.float64)
         noise += root_error(expected).sum(axis=0)
         amplitudes += measured.sum(axis=0, dtype=np.float64)

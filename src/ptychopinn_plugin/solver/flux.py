@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.solver.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
@@ -82,9 +83,11 @@ class FluxEstimator(Estimator):
 
     def _count(self, scan: ScanData) -> None:
         """Count the photons of each frame, and the pixels of all frames that hold any."""
-        counts = np.where(scan.mask, 0, scan.counts)
-        self._photons = counts.sum(axis=(1, 2), dtype=np.float64)
-        self._lit = float(np.minimum(counts, 1).sum(dtype=np.float64))
+        self._photons, self._lit = np.empty(scan.frame_count), 0.0
+        for first, some in frame_chunks(scan.counts):
+            counts = np.where(scan.mask, np.float32(0), some)
+            self._photons[first : first + len(some)] = counts.sum(axis=(1, 2), dtype=np.float64)
+            self._lit += float(np.minimum(counts, 1).sum(dtype=np.float64))
 
     def _fix_scale(self, solver: Solver, terms: Floats) -> None:
         """Give the mean of the flux to the probe and its smooth part to the object."""

@@ -245,9 +245,8 @@ def _look(solver: Solver, slopes: tuple[Array, Array]) -> _Look:
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     sums = np.zeros((len(FrameSums._fields), problem.scan.frame_count))
     look = ops.compiled(frame_sums)
-    for batch in problem.batches():
-        problem.check()
-        found = look(now, slopes, problem.to_device(batch, now), problem.good)
+    for batch, placed in problem.placed(problem.batches(), now):
+        found = look(now, slopes, placed, problem.good)
         sums[:, batch.frames] = np.stack([ops.numpy(values) for values in found])
     score_y, score_x, yy, xx, yx, spread, misfit, noise = sums
     trace = yy + xx

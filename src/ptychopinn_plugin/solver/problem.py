@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,8 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.shifts import unshifted_sum
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
-from ptychopinn_plugin.solver.batches import FrameBatch, split_frames
+from ptychopinn_plugin.scan.frame_source import frames_in_file
+from ptychopinn_plugin.solver.batches import FrameBatch, read_ahead, split_frames
 from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
@@ -136,15 +138,37 @@ class Problem:
         good = ~np.fft.ifftshift(scan.mask)
         if not good.all():
             problem.good = ops.array(good.astype(np.float32))
+        # Frames in a file are read for it, which may take as long as a pass does.
+        visit = problem.visits if problem.reads_file else partial(read_ahead, in_thread=False)
         problem.total_counts = sum(
-            float(np.einsum('nyx,nyx,yx->', batch.amplitudes, batch.amplitudes, good))
-            for batch in problem.batches()
+            float(np.einsum('nyx,nyx,yx->', amplitudes, amplitudes, good))
+            for _, amplitudes in visit(problem.batches())
         )
         return problem
 
     def batches(self) -> Iterator[FrameBatch]:
         """Return the batches of all subsets, one after the other."""
         return (batch for subset in self.subsets for batch in subset)
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether the frames stay in their file."""
+        return frames_in_file(self.scan.counts) is not None
+
+    def visits(
+        self, batches: Iterable[FrameBatch]
+    ) -> Iterator[tuple[FrameBatch, npt.NDArray[np.float32]]]:
+        """Return each batch with its amplitudes; frames in a file are read one batch ahead."""
+        for batch, amplitudes in read_ahead(batches, in_thread=self.reads_file):
+            self.check()
+            yield batch, amplitudes
+
+    def placed(
+        self, batches: Iterable[FrameBatch], unknowns: Unknowns
+    ) -> Iterator[tuple[FrameBatch, DeviceBatch]]:
+        """Return each batch and what of it is on the device, see `visits`."""
+        for batch, amplitudes in self.visits(batches):
+            yield batch, self.to_device(batch, unknowns, amplitudes)
 
     def sweep(self, unknowns: Unknowns, index: int, *, with_probe: bool) -> Sweep:
         """Compare a subset's frames with the model and sum the gradient images.
@@ -158,9 +182,7 @@ class Problem:
         kept_dose = self._doses.get(index) if self.fixed_probe else None
         sums = self._empty_sums(unknowns, with_dose=kept_dose is None, with_probe=with_probe)
         ratios: list[tuple[FrameBatch, Array]] = []
-        for batch in self.subsets[index]:
-            self.check()
-            placed = self.to_device(batch, unknowns)
+        for batch, placed in self.placed(self.subsets[index], unknowns):
             sums, found = ops.compiled(add_batch)(self.noise, sums, unknowns, placed, self.good)
             if found is not None:
                 ratios.append((batch, found))
@@ -228,21 +250,30 @@ class Problem:
         """Return the misfit over a subset's good pixels."""
         ops = self.ops
         total = ops.zeros((), 'float32')
-        for batch in self.subsets[index]:
-            self.check()
-            placed = self.to_device(batch, unknowns)
+        for _, placed in self.placed(self.subsets[index], unknowns):
             total = total + ops.compiled(batch_misfit)(self.noise, unknowns, placed, self.good)
         return ops.number(total)
 
-    def to_device(self, batch: FrameBatch, unknowns: Unknowns) -> DeviceBatch:
-        """Bring a batch to the device, with what is known of its frames."""
+    def to_device(
+        self,
+        batch: FrameBatch,
+        unknowns: Unknowns,
+        amplitudes: npt.NDArray[np.float32] | None = None,
+    ) -> DeviceBatch:
+        """Bring a batch to the device, with what is known of its frames.
+
+        Args:
+            batch: the batch.
+            unknowns: what the frames are compared with.
+            amplitudes: of the batch, where they were read already.
+        """
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
         images = self._shift_images(unknowns)
         basis = None if unknowns.variation is None else self.basis
         trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
-            array(batch.amplitudes),
+            array(batch.amplitudes if amplitudes is None else amplitudes),
             array(batch.corners),
             array(batch.shifts_px),
             kept,

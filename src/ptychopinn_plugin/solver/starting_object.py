@@ -38,9 +38,8 @@ def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex
     predicted, dark = 0.0, 0.0
     if start.background is not None:
         dark = ops.number(ops.sum(start.background * good)) * problem.scan.frame_count
-    for batch in problem.batches():
-        problem.check()
-        counts = predict(ops, unknowns, problem.to_device(batch, unknowns), problem.good).counts
+    for _, placed_batch in problem.placed(problem.batches(), unknowns):
+        counts = predict(ops, unknowns, placed_batch, problem.good).counts
         predicted += ops.number(ops.sum(counts * good))
     measured = max(problem.total_counts - dark, 0.0)
     factor = np.sqrt(measured / predicted) if predicted > 0 else 1.0

@@ -70,6 +70,11 @@ class ScanFlags(Command, OrientationConfig):
     mask: Path | None = Field(
         None, description="Mask of bad pixels (.npz, .npy), true where bad, beside the scan's own"
     )
+    frames_in_memory: Literal['auto', 'yes', 'no'] = Field(
+        'auto',
+        description='Read the frames into memory, or leave them in their file and read batches; '
+        'auto reads them where they fit',
+    )
     product: Path | None = Field(
         None, description='Ptychodus product, where it does not lie beside the diffraction file'
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.io.model_file.manifest import TrainedModel
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 
 def fingerprint(arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> str:
@@ -18,9 +19,11 @@ def fingerprint(arrays: Iterable[tuple[str, npt.NDArray[Any]]]) -> str:
     digest = hashlib.sha256()
     for name, array in arrays:
         # The same bytes on every machine.
-        array = np.asarray(array, order='C', dtype=array.dtype.newbyteorder('<'))
-        digest.update(f'{name}|{array.dtype.str}|{array.shape}|'.encode())
-        digest.update(array.tobytes())
+        dtype = array.dtype.newbyteorder('<')
+        digest.update(f'{name}|{dtype.str}|{array.shape}|'.encode())
+        parts = frame_chunks(array) if array.ndim else [(0, array)]
+        for _, part in parts:
+            digest.update(np.asarray(part, order='C', dtype=dtype).tobytes())
     return digest.hexdigest()
 
 

@@ -107,10 +107,10 @@ def _diffraction_data(scan: ScanData) -> AssembledDiffractionData:
 def _as_stored(counts: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     """Return whole counts in the smallest of the usual integer dtypes, others as they are."""
     if not all(np.array_equal(some, np.rint(some)) for _, some in frame_chunks(counts)):
-        return counts
+        return np.asarray(counts)
     peak = max(float(some.max()) for _, some in frame_chunks(counts))
     # Readers take an integer dtype for counts.
     for dtype in (np.uint16, np.uint32):
         if peak <= np.iinfo(dtype).max:
-            return counts.astype(dtype)
-    return counts
+            return np.asarray(counts).astype(dtype)
+    return np.asarray(counts)
