@@ -160,7 +160,7 @@ def test_no_room_for_a_temporary_file(
     path = tmp_path / 's.npz'
     np.savez_compressed(path, **members_of(scan, scan.counts.astype(np.uint16)))
     usage = dataclasses.make_dataclass('Usage', ['free'])(1000)
-    monkeypatch.setattr(frame_files.shutil, 'disk_usage', lambda folder: usage)
+    monkeypatch.setattr('shutil.disk_usage', lambda folder: usage)
     with pytest.raises(ScanDataError, match='set TMPDIR to a folder with more'):
         load_scan(path, frames_in_memory='no')
 

@@ -27,6 +27,7 @@ from ptychopinn_plugin.io.ptychodus.read_scan import (
 )
 from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
+from ptychopinn_plugin.scan.frame_source import frames_in_file
 from tests.helpers import make_scan
 
 marks_its_exports = pytest.mark.skipif(
@@ -292,3 +293,42 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, scan: ScanData) -> None:
     (tmp_path / 'file').write_text('')
     with pytest.raises(OutputError, match='cannot be made'):
         save_ptychodus_pair(tmp_path / 'file' / 'pair', scan)
+
+
+@pytest.mark.parametrize(
+    'layout', [None, {}, {'chunks': (4, 8, 8), 'compression': 'gzip'}], ids=['lzf', 'plain', 'gzip']
+)
+def test_frames_that_stay_in_the_file(
+    folder: Path, scan: ScanData, layout: dict[str, Any] | None
+) -> None:
+    path = folder / 'diffraction.h5'
+    with h5py.File(path, 'r+') as file:
+        stored, attributes = file['patterns'][()], dict(file['patterns'].attrs)
+        stored[3] = 0
+        # The last frames have no position.
+        file['indexes'][...] = np.arange(len(stored)) + 5
+        if layout is None:
+            file['patterns'][...] = stored
+        else:
+            del file['patterns']
+            file.create_dataset('patterns', data=stored, **layout).attrs.update(attributes)
+    inside, outside = (
+        load_ptychodus_folder(folder, frames_in_memory=choice) for choice in ('yes', 'no')
+    )
+    stack = frames_in_file(outside.counts)
+    assert stack is not None
+    assert stack.source.dtype == stored.dtype
+    assert len(inside.counts) == len(stored) - 3
+    np.testing.assert_array_equal(np.asarray(outside.counts), inside.counts)
+    for name in ('positions_px', 'probe', 'mask'):
+        np.testing.assert_array_equal(getattr(outside, name), getattr(inside, name))
+    (said,) = set(outside.decisions) - set(inside.decisions)
+    assert ('stay in the file' if layout == {} else 'a temporary file') in said
+
+
+def test_frames_of_another_size_than_their_bad_pixels(folder: Path) -> None:
+    with h5py.File(folder / 'diffraction.h5', 'r+') as file:
+        del file['bad_pixels']
+        file['bad_pixels'] = np.zeros((3, 3), np.bool_)
+    with pytest.raises(ScanDataError, match=r'bad pixels \(3, 3\)'):
+        load_ptychodus_folder(folder, frames_in_memory='no')

@@ -45,7 +45,9 @@ class ForeignStorageError(Exception):
     """A dataset leads to another file, or is not what its header claims."""
 
 
-def hdf5_faults(path: Path, arrays: Sequence[str], lists: Sequence[str]) -> list[str]:
+def hdf5_faults(
+    path: Path, arrays: Sequence[str], lists: Sequence[str], left_in_file: Sequence[str] = ()
+) -> list[str]:
     """Return why datasets of an HDF5 file must not be read, one sentence each.
 
     Taken as they are: external links to a file in the same folder, by its bare name, as the
@@ -57,6 +59,7 @@ def hdf5_faults(path: Path, arrays: Sequence[str], lists: Sequence[str]) -> list
         path: the file.
         arrays: names of datasets that are as large as they need to be.
         lists: names of datasets with one value a frame or a step.
+        left_in_file: names of those of them that are not read into memory.
 
     Raises:
         OSError: HDF5 cannot open the file.
@@ -77,9 +80,10 @@ def hdf5_faults(path: Path, arrays: Sequence[str], lists: Sequence[str]) -> list
         for name in lists
         if name in found and math.prod(found[name].shape) > max([MANY_VALUES, *rows])
     ]
-    largest = max(found.values(), key=lambda one: one.nbytes, default=None)
+    read = [stored for name, stored in found.items() if name not in left_in_file]
+    largest = max(read, key=lambda one: one.nbytes, default=None)
     # Beside what is stored, the arrays are needed as float32 or complex64.
-    nbytes = 2.0 * sum(stored.nbytes for stored in found.values())
+    nbytes = 2.0 * sum(stored.nbytes for stored in read)
     if largest and (fault := memory_fault(f'{path}, {largest.name!r} {largest.shape}', nbytes)):
         faults.append(fault)
     return faults

@@ -30,7 +30,13 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
 
     _check_options(path, options)
     diffraction, product = find_pair(path, options.product)
-    return load_ptychodus(diffraction, product, probe=options.probe, mask=options.mask)
+    return load_ptychodus(
+        diffraction,
+        product,
+        probe=options.probe,
+        mask=options.mask,
+        frames_in_memory=options.frames_in_memory,
+    )
 
 
 def frame_shape(path: Path) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ptychodus.api.assemble import AssembledDiffractionData
@@ -13,8 +14,15 @@ from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_inpu
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.npz_arrays import given_probe
-from ptychopinn_plugin.io.ptychodus.checked_files import load_diffraction_file, load_product_file
+from ptychopinn_plugin.io.ptychodus.checked_files import (
+    FramesOfFile,
+    frames_fit,
+    load_diffraction_file,
+    load_product_file,
+    open_diffraction_file,
+)
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import pair_weights, read_probes
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
@@ -29,6 +37,7 @@ from ptychopinn_plugin.scan.data import (
     ScanData,
     ScanMetadata,
 )
+from ptychopinn_plugin.scan.frame_source import FramesInFile
 
 
 def load_ptychodus_folder(
@@ -36,6 +45,7 @@ def load_ptychodus_folder(
     *,
     probe: Path | ComplexArray | None = None,
     orientation: OrientationConfig | None = None,
+    frames_in_memory: FramesInMemory = 'auto',
 ) -> ScanData:
     """Read `diffraction.h5` and `product.h5` of a Ptychodus folder.
 
@@ -44,7 +54,13 @@ def load_ptychodus_folder(
     """
     diffraction = StandardFileLayout.DIFFRACTION.path(folder)
     product = StandardFileLayout.PRODUCT.path(folder)
-    return load_ptychodus(diffraction, product, probe=probe, orientation=orientation)
+    return load_ptychodus(
+        diffraction,
+        product,
+        probe=probe,
+        orientation=orientation,
+        frames_in_memory=frames_in_memory,
+    )
 
 
 def load_ptychodus(
@@ -54,6 +70,7 @@ def load_ptychodus(
     probe: Path | ComplexArray | None = None,
     orientation: OrientationConfig | None = None,
     mask: BoolArray | None = None,
+    frames_in_memory: FramesInMemory = 'auto',
 ) -> ScanData:
     """Read a scan from Ptychodus' diffraction file and product.
 
@@ -67,13 +84,19 @@ def load_ptychodus(
         probe: a probe file (.npz, .npy) or array in place of the product's.
         orientation: as for `scan_from_input`.
         mask: as for `scan_from_input`.
+        frames_in_memory: see `load_scan`.
 
     Raises:
         ScanDataError: with every fault of both files.
     """
     source = f'{diffraction_h5} + {product_h5.name}'
     builder = ScanBuilder(source)
-    data = builder.attempt(load_diffraction_file, diffraction_h5, _refusal)
+    frames: FramesOfFile | None = None
+    data: AssembledDiffractionData | None = None
+    if frames_fit(diffraction_h5, frames_in_memory, _refusal):
+        data = builder.attempt(load_diffraction_file, diffraction_h5, _refusal)
+    elif opened := builder.attempt(open_diffraction_file, diffraction_h5, _refusal):
+        data, frames = opened
     product = builder.attempt(load_product_file, product_h5, _refusal)
     if data is None or product is None:
         raise ScanDataError(builder.faults, source)
@@ -82,7 +105,7 @@ def load_ptychodus(
         decisions = _pairing_decisions(data, product, parameters)
         del data
         parameters = _with_paired_weights(parameters, product)
-        return scan_from_input(parameters, source, decisions, probe, orientation, mask)
+        return scan_from_input(parameters, source, decisions, probe, orientation, mask, frames)
 
 
 def load_product_probe(product_h5: Path) -> ComplexArray:
@@ -104,6 +127,7 @@ def scan_from_input(
     probe: Path | ComplexArray | None = None,
     orientation: OrientationConfig | None = None,
     mask: BoolArray | None = None,
+    frames: FramesOfFile | None = None,
 ) -> ScanData:
     """Return the scan that Ptychodus hands to a reconstructor.
 
@@ -118,17 +142,17 @@ def scan_from_input(
         probe: a probe file (.npz, .npy) or array in place of the product's.
         orientation: how to orient the positions; None leaves them.
         mask: bool (N, N), True for pixels that are bad beside those of the input.
+        frames: frames that stay in their file; the input's are their numbers, (n, 1, 1).
 
     Raises:
         ScanDataError: with every fault, several object layers among them.
     """
     product = parameters.product
     builder = ScanBuilder(source, decisions=list(decisions))
-    builder.counts = np.asarray(parameters.diffraction_patterns).astype(np.float32)
-    if parameters.bad_pixels is not None:
-        builder.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
+    dtype = _add_frames(builder, parameters, frames)
+    assert builder.counts is not None
     builder.add_mask(mask)
-    builder.mask_largest_values(np.asarray(parameters.diffraction_patterns).dtype)
+    builder.mask_largest_values(dtype)
     if probe is None:
         builder.probe, builder.estimates = read_probes(
             product.probes, len(product.probe_positions), builder.decisions
@@ -152,6 +176,23 @@ def scan_from_input(
             'they are not oriented again'
         )
     return orient(builder.build(), orientation)
+
+
+def _add_frames(
+    builder: ScanBuilder, parameters: ReconstructInput, frames: FramesOfFile | None
+) -> np.dtype[Any]:
+    """Give a builder frames and bad pixels; return the dtype of the frames as stored."""
+    patterns = np.asarray(parameters.diffraction_patterns)
+    if frames is not None:
+        numbers = patterns.ravel().astype(np.int64)
+        builder.counts = FramesInFile(frames.source, numbers).as_counts()
+        builder.mask = frames.bad_pixels
+        builder.decisions.append(frames.decision)
+        return frames.source.dtype
+    builder.counts = patterns.astype(np.float32)
+    if parameters.bad_pixels is not None:
+        builder.mask = np.asarray(parameters.bad_pixels, dtype=np.bool_)
+    return patterns.dtype
 
 
 def photon_energy_ev(metadata: ProductMetadata) -> float:
