@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import frame_files
+from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.model_file.fingerprints import data_fingerprint
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor
@@ -93,6 +95,55 @@ def test_same_scan_with_options(tmp_path: Path, scan: ScanData, options: dict[st
     )
     np.testing.assert_array_equal(np.asarray(outside.counts), inside.counts)
     np.testing.assert_array_equal(outside.probe, inside.probe)
+
+
+@pytest.mark.parametrize('choice', ['yes', 'no'])
+@pytest.mark.parametrize('place', ['.npy', 'Fortran', '/entry_1/data_1/data', '/any/name', 'gzip'])
+def test_frames_in_a_file_of_their_own(
+    tmp_path: Path, scan: ScanData, place: str, choice: FramesInMemory
+) -> None:
+    members = members_of(scan, scan.counts.astype(np.uint16))
+    counts = members.pop('diff3d')
+    path, frames = tmp_path / 's.npz', str(tmp_path / 'frames.npy')
+    np.savez(path, **members)
+    if place in ('.npy', 'Fortran'):
+        np.save(frames, np.asfortranarray(counts) if place == 'Fortran' else counts)
+    else:
+        file = tmp_path / 'frames.cxi'
+        frames = f'{file}:{place}' if place == '/any/name' else str(file)
+        options = {'compression': 'gzip', 'chunks': (7, 5, 16)} if place == 'gzip' else {}
+        name = '/entry/data/data' if place == 'gzip' else place
+        with h5py.File(file, 'w') as opened:
+            opened.create_dataset(name, data=counts, **options)
+    read = load_scan(path, frames=frames, frames_in_memory=choice)
+    assert (frames_in_file(read.counts) is None) == (choice == 'yes')
+    np.testing.assert_array_equal(np.asarray(read.counts), scan.counts)
+    assert any('its dtype uint16 is an integer' in one for one in read.decisions)
+
+
+@pytest.mark.parametrize(
+    ('frames', 'said'),
+    [
+        ('none.npy', 'there is no file'),
+        ('empty.h5', 'has no dataset /entry_1/data_1/data, /entry/data/data, /patterns'),
+        ('empty.h5:/data', 'has no dataset /data;'),
+        ('flat.npy', r'must hold real numbers of shape \(n, N, N\), got float64 \(4,\)'),
+        ('short.npy', 'cannot be read'),
+        ('few.npy', '3 diffraction patterns need'),
+    ],
+)
+def test_no_frames_in_a_file_of_their_own(
+    tmp_path: Path, scan: ScanData, frames: str, said: str
+) -> None:
+    path = tmp_path / 's.npz'
+    np.savez(path, **members_of(scan, scan.counts))
+    h5py.File(tmp_path / 'empty.h5', 'w').close()
+    np.save(tmp_path / 'flat.npy', np.zeros(4))
+    np.save(tmp_path / 'few.npy', scan.counts[:3])
+    (tmp_path / 'short.npy').write_bytes((tmp_path / 'few.npy').read_bytes()[:-5])
+    for choice in ('yes', 'no'):
+        with pytest.raises(ScanDataError, match=said):
+            load_scan(path, frames=str(tmp_path / frames), frames_in_memory=choice)
 
 
 def test_integers_are_read_as_stored(tmp_path: Path, scan: ScanData) -> None:

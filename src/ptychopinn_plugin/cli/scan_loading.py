@@ -51,6 +51,7 @@ def load(
         mask=flags.mask,
         true_patches=true_patches,
         frames_in_memory=flags.frames_in_memory,
+        frames=flags.frames,
         **orientation.model_dump(),
     )
     size = scan.frame_size

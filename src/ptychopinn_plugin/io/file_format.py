@@ -32,6 +32,7 @@ class ScanOptions:
         mask: bool (N, N), True for pixels that are bad beside the scan's own, zero frequency at
             N//2.
         frames_in_memory: whether the frames are read into memory, see `load_scan`.
+        frames: file of the frames, where they lie in one of their own, see `load_scan`.
     """
 
     product: Path | None = None
@@ -44,6 +45,7 @@ class ScanOptions:
     true_patches: bool = True
     mask: BoolArray | None = None
     frames_in_memory: FramesInMemory = 'auto'
+    frames: str | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         true_patches=options.true_patches,
         mask=options.mask,
         frames_in_memory=options.frames_in_memory,
+        frames=options.frames,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +51,10 @@ class StoredFrames:
     dtype: np.dtype[Any]
     whole_numbers: bool
     order: AxisOrder
+
+    def in_memory(self) -> StoredFrames:
+        """Return the frames read into memory."""
+        return dataclasses.replace(self, values=np.asarray(self.values))
 
 
 def frames_key(archive: NpzArchive) -> str:

@@ -31,6 +31,7 @@ from ptychopinn_plugin.io.npz_frames import (
 from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.io.reading_errors import reading
+from ptychopinn_plugin.io.separate_frames import read_separate_frames
 from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, ScanData, ScanMetadata
@@ -51,6 +52,7 @@ def load_npz(
     true_patches: bool = True,
     mask: BoolArray | None = None,
     frames_in_memory: FramesInMemory = 'auto',
+    frames: str | None = None,
 ) -> ScanData:
     """Read a scan from an .npz file; nothing is ever unpickled.
 
@@ -74,6 +76,7 @@ def load_npz(
         mask: bool (N, N), True for pixels that are bad beside the file's own, zero frequency at
             N//2.
         frames_in_memory: see `load_scan`.
+        frames: see `load_scan`.
 
     Returns:
         The scan; `decisions` says how the file was interpreted and why.
@@ -88,7 +91,7 @@ def load_npz(
         _read_positions_probe_object(builder, archive, probe, unknown=unknown)
         declared = builder.attempt(npz_scalars.read_declared_domain, archive)
         nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
-        stored = _read_frames(builder, archive, axis_order, frames_in_memory)
+        stored = _read_frames(builder, archive, axis_order, frames_in_memory, frames)
         if stored is None:
             return builder.build()
         # In the order that the file has its frames in.
@@ -143,12 +146,16 @@ def _read_frames(
     archive: NpzArchive,
     axis_order: AxisOrder | None,
     frames_in_memory: FramesInMemory,
+    frames: str | None,
 ) -> StoredFrames | None:
     """Read frames and mask; return the frames as stored, None where they could not be read."""
     positions = None if builder.positions_px is None else len(builder.positions_px)
-    stored = builder.attempt(
-        read_frames, archive, positions, axis_order, builder.decisions, frames_in_memory
-    )
+    if frames is None:
+        stored = builder.attempt(
+            read_frames, archive, positions, axis_order, builder.decisions, frames_in_memory
+        )
+    else:
+        stored = builder.attempt(read_separate_frames, frames, frames_in_memory, builder.decisions)
     if stored is not None:
         builder.counts = stored.values
         shape = (stored.values.shape[1], stored.values.shape[2])

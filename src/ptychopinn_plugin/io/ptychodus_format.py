@@ -125,6 +125,7 @@ def _check_options(path: Path, options: ScanOptions) -> None:
         'axis_order': options.axis_order is not None,
         'dc': options.dc != 'center',
         'photons': options.photons is not None,
+        'frames': options.frames is not None,
     }
     faults = [
         f'load_scan({name}=...) is for .npz files; {path} comes from Ptychodus: leave it out'

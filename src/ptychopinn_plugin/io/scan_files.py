@@ -32,6 +32,7 @@ def load_scan(
     mask: Path | None = None,
     true_patches: bool = True,
     frames_in_memory: FramesInMemory = 'auto',
+    frames: str | None = None,
     **orientation: bool,
 ) -> ScanData:
     """Read a scan from an .npz, a Ptychodus folder, or one of its two files.
@@ -55,6 +56,9 @@ def load_scan(
         frames_in_memory: 'yes' reads the frames into memory; 'no' leaves them in their file, from
             which a reconstruction reads them in batches; 'auto' does so where twice their size as
             float32 does not fit into free memory.
+        frames: .npz only: the frames where they lie in a file of their own, an .npy or an HDF5
+            file, with the name of the dataset behind a colon where it is not that of CXI, NeXus or
+            Ptychodus: 'frames.h5:/entry/data/data'.
         **orientation: fields of `OrientationConfig`: `transpose`, `flip_x`, `flip_y`.
 
     Returns:
@@ -81,6 +85,7 @@ def load_scan(
         true_patches=true_patches,
         mask=None if mask is None else read_mask_file(Path(mask)),
         frames_in_memory=frames_in_memory,
+        frames=frames,
     )
     with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
         scan = find_scan_format(path).read_scan(path, options)

@@ -70,6 +70,11 @@ class ScanFlags(Command, OrientationConfig):
     mask: Path | None = Field(
         None, description="Mask of bad pixels (.npz, .npy), true where bad, beside the scan's own"
     )
+    frames: str | None = Field(
+        None,
+        description='The frames, where they lie in a file of their own: an .npy, or an HDF5 file '
+        '(CXI, NeXus), with :/name/of/dataset behind it where it is not the usual one',
+    )
     frames_in_memory: Literal['auto', 'yes', 'no'] = Field(
         'auto',
         description='Read the frames into memory, or leave them in their file and read batches; '
