@@ -104,9 +104,7 @@ def _hdf5_frames(path: Path, name: str) -> tuple[ContiguousFrames, bool]:
     if not found:
         sought = ', '.join(names)
         raise ScanDataError(
-            [
-                f'{path} has no dataset {sought}; name the one of the frames, as in {path}:/entry/data'
-            ]
+            [f'{path} has no dataset {sought}; name that of the frames, as in {path}:/entry/data']
         )
     faults = hdf5_faults(path, found[:1], (), found[:1])
     if faults:
