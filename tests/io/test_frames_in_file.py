@@ -231,11 +231,10 @@ def test_a_copy_of_a_scan_is_not_read_again(
 @pytest.mark.parametrize(
     'inference',
     [
-        InferenceConfig(refine_iterations=3, stages=0, update_probe='off'),
+        InferenceConfig(refine_iterations=3, update_probe='off'),
         pytest.param(
             InferenceConfig(
                 refine_iterations=4,
-                stages=0,
                 update_probe='on',
                 update_positions='on',
                 update_flux=True,
