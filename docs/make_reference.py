@@ -29,11 +29,11 @@ from ptychopinn_plugin.simulation import SimulationConfig
 
 PAGE = Path(__file__).with_name('configuration.md')
 SECTIONS: dict[type[Config], str] = {
-    InferenceConfig: '`ptychopinn reconstruct`',
+    InferenceConfig: '`ptychopinn reconstruct` and `batch`',
     TrainingConfig: '`ptychopinn train`',
     ModelConfig: '`ptychopinn train`',
-    ExecutionConfig: '`ptychopinn train`, `reconstruct` and `demo`',
-    OrientationConfig: '`ptychopinn check`, `reconstruct`, `train` and `fixture`',
+    ExecutionConfig: '`ptychopinn train`, `reconstruct`, `batch` and `demo`',
+    OrientationConfig: '`ptychopinn check`, `reconstruct`, `batch`, `train` and `fixture`',
     SimulationConfig: '`ptychopinn simulate`',
 }
 HEAD = """\
@@ -54,7 +54,7 @@ A setting is taken from the first of these that has it:
 
 1. what is typed, or given to the function by name;
 2. in Python, the fields that were set when an `ExecutionConfig` was made;
-3. a file: `--config settings.toml` of `train` and `reconstruct`, `config_file=` in Python;
+3. a file: `--config settings.toml` of `train`, `reconstruct` and `batch`, `config_file=` in Python;
 4. the data: `frame_size` from the probe's header, before any values are loaded, and, for a
    `ScanData`, `nphotons` from its counts (with a file it stays 0, which means the same: the photons
    are counted when the data are loaded);

@@ -133,6 +133,10 @@ class ReconstructionError(PtychoPINNError, RuntimeError):
     """A reconstruction produced values that are not finite and was given up."""
 
 
+class BatchError(PtychoPINNError, RuntimeError):
+    """Some of many scans could not be reconstructed."""
+
+
 class CollapseError(PtychoPINNError, RuntimeError):
     """A training went to a state that it cannot learn from, and was stopped."""
 

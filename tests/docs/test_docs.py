@@ -18,6 +18,7 @@ PAGES = [
     ROOT / 'docs' / 'index.md',
     ROOT / 'docs' / 'first-reconstruction.md',
     ROOT / 'docs' / 'cli.md',
+    ROOT / 'docs' / 'many-scans.md',
     ROOT / 'docs' / 'ptychodus.md',
     ROOT / 'docs' / 'own-reconstructor.md',
     REAL_SCANS,

@@ -64,6 +64,9 @@ class FileFormat:
             of scans takes the path itself.
         scan_files: returns the files that reading a scan opens, from its path and the product that
             is named beside it; None where it is the path alone.
+        holds_scan: returns whether a file or folder is a scan, from names and headers only; True
+            for one that is damaged, so that reading it says what is wrong. None
+            where every file of the format is one.
         is_folder: whether a folder is a scan of this format, so that no single file holds a scan.
     """
 
@@ -75,4 +78,5 @@ class FileFormat:
     write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None]
     read_probe: Callable[[Path], ComplexArray] | None = None
     scan_files: Callable[[Path, Path | None], tuple[Path, ...]] | None = None
+    holds_scan: Callable[[Path], bool] | None = None
     is_folder: bool = False

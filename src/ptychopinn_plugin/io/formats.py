@@ -16,6 +16,7 @@ NPZ = FileFormat(
     frame_shape=npz_format.frame_shape,
     read_reconstruction=npz_format.read_reconstruction,
     write_reconstruction=npz_format.write_reconstruction,
+    holds_scan=npz_format.holds_scan,
 )
 PTYCHODUS = FileFormat(
     endings=('.h5', '.hdf5'),
@@ -26,6 +27,7 @@ PTYCHODUS = FileFormat(
     write_reconstruction=ptychodus_format.write_reconstruction,
     read_probe=ptychodus_format.read_probe,
     scan_files=ptychodus_format.find_pair,
+    holds_scan=ptychodus_format.holds_scan,
     is_folder=True,
 )
 # A new format is one row here and one module with the functions of its row.
@@ -67,6 +69,32 @@ def scan_files(path: Path, product: Path | None = None) -> tuple[Path, ...]:
     """
     list_files = find_scan_format(path).scan_files
     return (path,) if list_files is None else list_files(path, product)
+
+
+def scans_in_folder(folder: Path) -> tuple[Path, ...]:
+    """Return the scans of a folder, in the order of their names.
+
+    Args:
+        folder: one that is itself a scan, or has scans in it, as files or as folders; folders below
+            these are not looked into.
+
+    Raises:
+        ScanDataError: the folder cannot be read.
+    """
+    if _holds_scan(folder):
+        return (folder,)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise ScanDataError([f'the folder {folder} cannot be read: {error.strerror}']) from error
+    return tuple(
+        entry for entry in entries if not entry.name.startswith('.') and _holds_scan(entry)
+    )
+
+
+def _holds_scan(path: Path) -> bool:
+    row = None if why_not_a_file(path) else find_format(path)
+    return row is not None and (row.holds_scan is None or row.holds_scan(path))
 
 
 def read_frame_size(path: Path) -> int:

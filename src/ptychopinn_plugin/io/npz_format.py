@@ -7,6 +7,7 @@ from pathlib import Path
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.npz_archive import NpzArchive
+from ptychopinn_plugin.io.npz_frames import FRAME_KEYS
 from ptychopinn_plugin.io.npz_reconstruction import (
     load_npz_reconstruction,
     save_npz_reconstruction,
@@ -50,6 +51,15 @@ def frame_shape(path: Path) -> tuple[int, ...]:
             if name in archive:
                 return archive.header(name).shape
     raise ScanDataError(["'probeGuess' is missing; a starting probe is needed"], str(path))
+
+
+def holds_scan(path: Path) -> bool:
+    """Return whether a file has an array of frames; True for a file that cannot be opened."""
+    try:
+        with NpzArchive(path) as archive:
+            return any(key in archive for key in FRAME_KEYS)
+    except ScanDataError:
+        return True
 
 
 def read_reconstruction(path: Path) -> Reconstruction:

@@ -56,6 +56,11 @@ def frame_shape(path: Path) -> tuple[int, ...]:
     raise ScanDataError([f'there is no probe in {" or ".join(map(str, paths))}'])
 
 
+def holds_scan(path: Path) -> bool:
+    """Return whether a path is a folder with both files of a scan."""
+    return path.is_dir() and all(map(Path.exists, find_pair(path)))
+
+
 def read_reconstruction(path: Path) -> Reconstruction:
     """Read a product as a reconstruction.
 

@@ -14,13 +14,14 @@ from ptychopinn_plugin.cli.options.common import (
 )
 from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
 from ptychopinn_plugin.cli.options.root import Ptychopinn, command_class
-from ptychopinn_plugin.cli.options.scan_commands import Check, Demo, Reconstruct, Train
+from ptychopinn_plugin.cli.options.scan_commands import Batch, Check, Demo, Reconstruct, Train
 from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
 
 __all__ = [
     'GROUPS',
     'POSITIONAL',
     'Backends',
+    'Batch',
     'Check',
     'Command',
     'ConfigFileFlags',

@@ -13,7 +13,7 @@ from pydantic_settings import (
 )
 
 from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
-from ptychopinn_plugin.cli.options.scan_commands import Check, Demo, Reconstruct, Train
+from ptychopinn_plugin.cli.options.scan_commands import Batch, Check, Demo, Reconstruct, Train
 from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
 
 
@@ -46,6 +46,7 @@ class Ptychopinn(BaseSettings):
     check: CliSubCommand[Check] = Field(description='look at a scan before reconstructing it')
     train: CliSubCommand[Train] = Field(description='train a network on scans')
     reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
+    batch: CliSubCommand[Batch] = Field(description='reconstruct many scans')
     fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
     inspect: CliSubCommand[Inspect] = Field(description='print the description in a model file')

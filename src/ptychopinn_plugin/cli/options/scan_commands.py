@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
@@ -82,6 +83,39 @@ class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
         None, description='Start from the object, probe and positions of a result, .h5 or .npz'
     )
     picture: Path | None = Field(None, description='Draw the result into this .png, .pdf or .svg')
+
+
+class Batch(ScanFlags, ConfigFileFlags, InferenceConfig):
+    """Reconstruct many scans with the same settings, one after the other or in several processes.
+
+    For each scan the folder gets a result, a picture (.png), a record (.json) and a log (.log), and
+    for all of them a table, table.csv. Scans that are done, made from the same files and settings,
+    are left out; run the same command again to go on after Ctrl-C or to retry what failed.
+
+    Examples:
+      ptychopinn batch scans-folder --output results
+      ptychopinn batch scans.txt --output results --model model.safetensors --jobs 4
+      ptychopinn batch a.npz b.npz --output results --auto --file-type npz
+      ptychopinn batch scans.txt --output results --part 3/20
+    """
+
+    scan: CliPositionalArg[list[FileName]] = Field(
+        description='Scans, folders of scans, or .txt lists with a path a line', min_length=1
+    )
+    output: Path = Field(description='Folder for results, pictures and the table')
+    model: Path | None = Field(None, description='Trained model, a .safetensors file')
+    file_type: Literal['h5', 'npz'] = Field(
+        'h5', description='Results as Ptychodus products (h5) or plain arrays (npz)'
+    )
+    jobs: int = Field(
+        1, ge=1, le=1024, description='Processes that reconstruct; they share the CPU threads'
+    )
+    part: str | None = Field(
+        None,
+        pattern='^[1-9][0-9]*/[1-9][0-9]*$',
+        description='Only each N-th scan of the list, from the K-th on, as K/N; for array jobs of '
+        'a cluster',
+    )
 
 
 class Demo(Command, EngineFlags):

@@ -1,0 +1,97 @@
+"""One scan after the other, with one engine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from ptychopinn_plugin.api import Engine, make_engine
+from ptychopinn_plugin.cli.batch.records import ScanRecord
+from ptychopinn_plugin.cli.batch.tasks import ScanTask
+from ptychopinn_plugin.cli.options import Batch, Reconstruct
+from ptychopinn_plugin.cli.reconstruction import check_files, reconstruct_files
+from ptychopinn_plugin.cli.sentences import with_flags
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.errors import Cancelled, printable
+from ptychopinn_plugin.io.model_file import TrainedModel, load_model
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.scan import Reconstruction
+
+package_logger = logging.getLogger('ptychopinn_plugin')
+logger = logging.getLogger(__name__)
+
+
+class ScanWorker:
+    """Reconstructs scans of a batch; the engine is made once and stays warm.
+
+    Args:
+        batch: the flags.
+        execution: backend, device and threads of the engine.
+    """
+
+    def __init__(self, batch: Batch, execution: ExecutionConfig) -> None:
+        self._batch = batch
+        self._execution = execution
+        self._engine: Engine | None = None
+        self._model: TrainedModel | None = None
+
+    def run(self, task: ScanTask, monitor: Monitor) -> ScanRecord:
+        """Reconstruct a scan, and write its result, picture, record and log.
+
+        Returns:
+            The record, also where the scan has a fault.
+
+        Raises:
+            Cancelled: the monitor requested a stop; nothing but the log was written.
+            OutputError: record or log cannot be written.
+        """
+        # Before the files are read: a file that changes meanwhile counts as changed.
+        origin = task.origin(self._batch)
+        with _logging_to(task.log):
+            try:
+                flags = task.flags(self._batch)
+                found = self._reconstruct(flags, monitor)
+                record = ScanRecord.done(task.name, task.scan, origin, task.output, found)
+            except Cancelled:
+                raise
+            except Exception as error:
+                # Whatever one scan raises, the others are to be reconstructed.
+                logger.exception('%s has no result', task.scan)
+                reason = with_flags(str(error)) or type(error).__name__
+                record = ScanRecord.failed(task.name, task.scan, origin, reason)
+        record.save(task.record)
+        return record
+
+    def _reconstruct(self, flags: Reconstruct, monitor: Monitor) -> Reconstruction:
+        check_files(flags)
+        if self._model is None and flags.model is not None:
+            self._model = load_model(flags.model)
+        if self._engine is None:
+            self._engine = make_engine(execution=self._execution)
+        return reconstruct_files(flags, self._model, self._engine, monitor)
+
+
+class _LogFormatter(logging.Formatter):
+    """Formats lines that are safe to print."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line, with the traceback of an error."""
+        return printable(super().format(record))
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Write what the package logs into a file only, which is emptied before."""
+    handler = logging.FileHandler(path, mode='w', encoding='utf-8', errors='backslashreplace')
+    handler.setFormatter(_LogFormatter('%(levelname)s: %(message)s'))
+    before = package_logger.handlers, package_logger.level, package_logger.propagate
+    package_logger.handlers, package_logger.propagate = [handler], False
+    package_logger.setLevel(min(logging.INFO, before[1] or logging.INFO))
+    try:
+        yield
+    finally:
+        package_logger.handlers, level, package_logger.propagate = before
+        package_logger.setLevel(level)
+        handler.close()

@@ -1,0 +1,97 @@
+"""What is to be done for one scan of a batch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptychopinn_plugin.cli.batch.records import Origin, ScanRecord, load_record
+from ptychopinn_plugin.cli.options import Batch, Reconstruct
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.config.base import field_traits
+from ptychopinn_plugin.io.formats import scan_files
+from ptychopinn_plugin.settings import InferenceRun
+
+READING = ('domain', 'axis_order', 'dc', 'photons')
+# A change of these changes no result.
+WITHOUT_EFFECT = {'threads'}
+
+
+@dataclass(frozen=True)
+class ScanTask:
+    """One scan, and where its files go.
+
+    Attributes:
+        name: of its files in the folder.
+        scan: file or folder.
+        folder: for all files of the batch.
+        file_type: ending of the result, without dot.
+        settings: those that change a result, as JSON; see `settings_text`.
+    """
+
+    name: str
+    scan: Path
+    folder: Path
+    file_type: str
+    settings: str = ''
+
+    @property
+    def output(self) -> Path:
+        """The result."""
+        return self._file(self.file_type)
+
+    @property
+    def picture(self) -> Path:
+        """The picture of the result."""
+        return self._file('png')
+
+    @property
+    def record(self) -> Path:
+        """The record, written after result and picture."""
+        return self._file('json')
+
+    @property
+    def log(self) -> Path:
+        """What the reconstruction reports."""
+        return self._file('log')
+
+    def flags(self, batch: Batch) -> Reconstruct:
+        """Return the flags of `reconstruct` for this scan."""
+        shared = batch.model_fields_set & set(Reconstruct.model_fields)
+        values = {name: getattr(batch, name) for name in shared}
+        files = {'scan': self.scan, 'output': self.output, 'picture': self.picture}
+        return Reconstruct.model_validate({**values, **files})
+
+    def origin(self, batch: Batch) -> Origin:
+        """Return what a result would be made from now."""
+        shared = (batch.model, batch.probe, batch.product, batch.background, batch.mask)
+        files = [*scan_files(self.scan, batch.product), *filter(None, shared)]
+        return Origin.of(dict.fromkeys(files), self.settings)
+
+    def finished_record(self, batch: Batch) -> ScanRecord | None:
+        """Return the record of a result that is there and made from the same; None without one."""
+        record = load_record(self.record)
+        if record is None or not self.picture.exists():
+            return None
+        return record if record.is_result_of(self.origin(batch), self.output) else None
+
+    def _file(self, ending: str) -> Path:
+        # Not with_suffix, which cuts a name with dots.
+        return self.folder / f'{self.name}.{ending}'
+
+
+def settings_text(run: InferenceRun, batch: Batch) -> str:
+    """Return the settings that change a result, as JSON in a fixed order."""
+    execution = {
+        name
+        for name, field in ExecutionConfig.model_fields.items()
+        if field_traits(field).job != 'training'
+    }
+    parts = {
+        'inference': run.inference.model_dump(mode='json'),
+        'execution': run.execution.model_dump(mode='json', include=execution - WITHOUT_EFFECT),
+        'orientation': run.orientation.model_dump(mode='json'),
+        'reading': {name: getattr(batch, name) for name in READING},
+    }
+    return json.dumps(parts, sort_keys=True)

@@ -1,0 +1,76 @@
+"""One reconstruction from its flags: read, reconstruct, save, draw."""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.api import Engine, reconstruct
+from ptychopinn_plugin.cli.options import Reconstruct
+from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
+from ptychopinn_plugin.cli.run_settings import inference_run
+from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.io.formats import result_endings, scan_files
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
+from ptychopinn_plugin.plotting import picture
+from ptychopinn_plugin.scan import Reconstruction, continue_from
+
+
+def reconstruct_files(
+    flags: Reconstruct, model: TrainedModel | None, engine: Engine | None, monitor: Monitor
+) -> Reconstruction:
+    """Reconstruct a scan, save the object and draw it.
+
+    Args:
+        flags: of the command; `check_files` has taken them.
+        model: the one that the flags name, None without one.
+        engine: of the backend and device of the flags; None makes one.
+        monitor: receives each step and may request a stop.
+
+    Raises:
+        Cancelled: the monitor requested a stop; nothing was written.
+        PtychoPINNError: the scan or its result has a fault.
+    """
+    earlier = load_result(flags.continue_from) if flags.continue_from else None
+    settings = inference_run(flags, model)
+    needs_probe = model is not None and earlier is None
+    scan = load(flags.scan, flags, settings.orientation, needs_probe=needs_probe)
+    inference = settings.inference
+    if earlier is not None:
+        scan = continue_from(scan, earlier, str(flags.continue_from))
+        inference = inference.model_copy(update={'initial': 'product'})
+    result = reconstruct(
+        scan,
+        model=model,
+        inference=inference,
+        execution=None if engine else settings.execution,
+        engine=engine,
+        monitor=monitor,
+    )
+    save_reconstruction(flags.output, result, scan)
+    if flags.picture is not None:
+        picture(result, flags.picture, title=flags.output.name)
+    return result
+
+
+def check_files(flags: Reconstruct) -> None:
+    """Refuse names that will not do, before anything is computed.
+
+    Raises:
+        UsageError: a file is missing, cannot be written, or is named twice.
+    """
+    named = (
+        flags.model,
+        flags.probe,
+        flags.product,
+        flags.background,
+        flags.mask,
+        flags.continue_from,
+    )
+    inputs = [flags.scan, *filter(None, named)]
+    check_writable(flags.output, result_endings())
+    if flags.picture is not None:
+        check_writable(flags.picture, PICTURES)
+    for path in inputs:
+        check_exists(path)
+    check_distinct([flags.output, flags.picture], [*inputs, *scan_files(flags.scan, flags.product)])
