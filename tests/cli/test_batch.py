@@ -65,7 +65,7 @@ def counting(
     """Put the counting engine in the place of PyTorch's, and a short file in that of a picture."""
     assert issubclass(CountingEngine, fake_engine)
     monkeypatch.setattr('ptychopinn_plugin.api.engine_class', lambda _name: CountingEngine)
-    monkeypatch.setattr('ptychopinn_plugin.cli.reconstruction.picture', write_picture)
+    monkeypatch.setattr('ptychopinn_plugin.cli.reconstruct_files.picture', write_picture)
     monkeypatch.setattr(CountingEngine, 'made', 0)
     monkeypatch.setattr(CountingEngine, 'runs', 0)
     return CountingEngine

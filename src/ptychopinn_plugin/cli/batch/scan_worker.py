@@ -11,7 +11,7 @@ from ptychopinn_plugin.api import Engine, make_engine
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch, Reconstruct
-from ptychopinn_plugin.cli.reconstruction import check_files, reconstruct_files
+from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
 from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled, printable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
-from ptychopinn_plugin.cli.reconstruction import check_files, reconstruct_files
+from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import resolve_model
 from ptychopinn_plugin.plotting.figure import heading
