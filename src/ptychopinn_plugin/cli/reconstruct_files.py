@@ -7,6 +7,8 @@ from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
+from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.io.formats import result_endings, scan_files
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
@@ -33,7 +35,9 @@ def reconstruct_files(
     """
     earlier = load_result(flags.continue_from) if flags.continue_from else None
     settings = inference_run(flags, model)
-    needs_probe = model is not None and earlier is None
+    # Passes can estimate a probe; a network that reconstructs first needs one.
+    comes_first = model and ARCHITECTURES[model.manifest.model.architecture].comes_first
+    needs_probe = bool(comes_first) and earlier is None
     scan = load(flags.scan, flags, settings.orientation, needs_probe=needs_probe)
     inference = settings.inference
     if earlier is not None:
@@ -60,7 +64,7 @@ def check_files(flags: Reconstruct) -> None:
         UsageError: a file is missing, cannot be written, or is named twice.
     """
     named = (
-        flags.model,
+        None if str(flags.model) in MODEL_NAMES else flags.model,
         flags.probe,
         flags.product,
         flags.background,

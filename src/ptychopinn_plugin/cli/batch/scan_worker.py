@@ -15,7 +15,7 @@ from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_fil
 from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.errors import Cancelled, printable
-from ptychopinn_plugin.io.model_file import TrainedModel, load_model
+from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import Reconstruction
 
@@ -66,9 +66,8 @@ class ScanWorker:
 
     def _reconstruct(self, flags: Reconstruct, monitor: Monitor) -> Reconstruction:
         check_files(flags)
-        if self._model is None and flags.model is not None:
-            self._model = load_model(flags.model)
         if self._engine is None:
+            self._model = resolve_model(flags.model)
             self._engine = make_engine(execution=self._execution)
         return reconstruct_files(flags, self._model, self._engine, monitor)
 

@@ -65,7 +65,7 @@ class ScanTask:
 
     def origin(self, batch: Batch) -> Origin:
         """Return what a result would be made from now."""
-        shared = (batch.model, batch.probe, batch.product, batch.background, batch.mask)
+        shared = (batch.probe, batch.product, batch.background, batch.mask)
         files = [*scan_files(self.scan, batch.product), *filter(None, shared)]
         return Origin.of(dict.fromkeys(files), self.settings)
 
@@ -81,14 +81,21 @@ class ScanTask:
         return self.folder / f'{self.name}.{ending}'
 
 
-def settings_text(run: InferenceRun, batch: Batch) -> str:
-    """Return the settings that change a result, as JSON in a fixed order."""
+def settings_text(run: InferenceRun, batch: Batch, weights: str) -> str:
+    """Return the settings that change a result, as JSON in a fixed order.
+
+    Args:
+        run: the settings.
+        batch: how the scans are read.
+        weights: fingerprint of the model, '' without one.
+    """
     execution = {
         name
         for name, field in ExecutionConfig.model_fields.items()
         if field_traits(field).job != 'training'
     }
     parts = {
+        'model': weights,
         'inference': run.inference.model_dump(mode='json'),
         'execution': run.execution.model_dump(mode='json', include=execution - WITHOUT_EFFECT),
         'orientation': run.orientation.model_dump(mode='json'),

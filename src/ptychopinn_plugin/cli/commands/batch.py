@@ -20,8 +20,9 @@ from ptychopinn_plugin.cli.options import Batch
 from ptychopinn_plugin.cli.paths import check_exists, check_folder
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.cli.usage_error import UsageError
+from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.errors import BatchError, Cancelled, ModelMismatchError, ScanDataError
-from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model, weights_fingerprint
 from ptychopinn_plugin.settings import InferenceRun
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ def _prepare(flags: Batch) -> tuple[list[ScanTask], InferenceRun | None]:
         UsageError: a path or a part is wrong.
         ConfigError: a setting is wrong.
     """
-    for path in (flags.model, flags.probe, flags.product, flags.background, flags.mask):
+    model_file = None if str(flags.model) in MODEL_NAMES else flags.model
+    for path in (model_file, flags.probe, flags.product, flags.background, flags.mask):
         if path is not None:
             check_exists(path)
     scans = find_scans(flags.scan)
@@ -65,8 +67,10 @@ def _prepare(flags: Batch) -> tuple[list[ScanTask], InferenceRun | None]:
         ScanTask(name, scan, flags.output, flags.file_type)
         for name, scan in _part(named, flags.part)
     ]
-    settings = _settings(tasks, flags)
-    text = '' if settings is None else settings_text(settings, flags)
+    model = resolve_model(flags.model)
+    settings = _settings(tasks, flags, model)
+    weights = '' if model is None else weights_fingerprint(model)
+    text = '' if settings is None else settings_text(settings, flags, weights)
     flags.output.mkdir(parents=True, exist_ok=True)
     return [dataclasses.replace(task, settings=text) for task in tasks], settings
 
@@ -82,9 +86,10 @@ def _check_output(folder: Path, scans: Sequence[Path]) -> None:
         )
 
 
-def _settings(tasks: Sequence[ScanTask], flags: Batch) -> InferenceRun | None:
+def _settings(
+    tasks: Sequence[ScanTask], flags: Batch, model: TrainedModel | None
+) -> InferenceRun | None:
     """Return the settings of all scans, which the first one that can be read shows."""
-    model = load_model(flags.model) if flags.model else None
     for task in tasks:
         try:
             return inference_run(task.flags(flags), model)

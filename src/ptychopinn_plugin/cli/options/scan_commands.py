@@ -59,7 +59,17 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
     )
 
 
-class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
+class ReconstructionFlags(ScanFlags, ConfigFileFlags, InferenceConfig):
+    """Flags of commands that reconstruct."""
+
+    model: Path = Field(
+        Path(PACKAGED),
+        description='Trained model, a .safetensors file; packaged for the one of the package, none '
+        'for physics alone',
+    )
+
+
+class Reconstruct(ReconstructionFlags):
     """Reconstruct a scan by physics, and by a network as far as held-out photons support it.
 
     OUTPUT decides the kind of file: .h5 is a Ptychodus product, .npz holds plain arrays.
@@ -74,18 +84,13 @@ class Reconstruct(ScanFlags, ConfigFileFlags, InferenceConfig):
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
     output: Path = Field(description='The result, a new .h5 or .npz file')
-    model: Path = Field(
-        Path(PACKAGED),
-        description='Trained model, a .safetensors file; packaged for the one of the package, none '
-        'for physics alone',
-    )
     continue_from: Path | None = Field(
         None, description='Start from the object, probe and positions of a result, .h5 or .npz'
     )
     picture: Path | None = Field(None, description='Draw the result into this .png, .pdf or .svg')
 
 
-class Batch(ScanFlags, ConfigFileFlags, InferenceConfig):
+class Batch(ReconstructionFlags):
     """Reconstruct many scans with the same settings, one after the other or in several processes.
 
     For each scan the folder gets a result, a picture (.png), a record (.json) and a log (.log), and
@@ -103,7 +108,6 @@ class Batch(ScanFlags, ConfigFileFlags, InferenceConfig):
         description='Scans, folders of scans, or .txt lists with a path a line', min_length=1
     )
     output: Path = Field(description='Folder for results, pictures and the table')
-    model: Path | None = Field(None, description='Trained model, a .safetensors file')
     file_type: Literal['h5', 'npz'] = Field(
         'h5', description='Results as Ptychodus products (h5) or plain arrays (npz)'
     )
