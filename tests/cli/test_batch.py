@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import shlex
@@ -26,6 +27,7 @@ from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.scan.quality import MAPS, RINGS, Quality
 from tests.cli.conftest import Outcome, Run
 from tests.cli.fake_engine import FakeEngine
 
@@ -113,7 +115,8 @@ def test_a_folder_of_scans_becomes_results_and_a_table(
     }
     assert rows['a']['residual'] == '0.5'
     assert 'damaged.npz' in rows['damaged']['error']
-    assert shown.out.splitlines()[0].split() == ['scan', 'verdict', 'seconds', 'residual']
+    head = shown.out.splitlines()[0].split()
+    assert head == ['scan', 'verdict', 'seconds', 'residual', 'resolution_px', 'resolution_nm']
     assert shown.out.splitlines()[-1] == 'table: out/table.csv'
     assert load_result(folder / 'out' / 'a.npz').iterations == 2
     assert 'refine_iterations: ' in (folder / 'out' / 'a.log').read_text()
@@ -195,19 +198,33 @@ def test_ctrl_c_keeps_what_is_done(
     assert run(*words).code == 0
 
 
-def test_a_warning_is_the_verdict(
-    run: Run, folder: Path, fake_engine: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+def test_warning_and_resolution_are_in_the_table(
+    run: Run, folder: Path, counting: type[CountingEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def warn(self: FakeEngine, *rest: object) -> Reconstruction:
+    def warn(self: CountingEngine, *rest: object) -> Reconstruction:
         found: Reconstruction = plain(self, *rest)  # type: ignore[arg-type]
-        object.__setattr__(found, 'warning', 'the probe is another one')
-        return found
+        rings = dict.fromkeys(('ring_frequency', *RINGS), np.array([0.1, 0.5]))
+        maps = dict.fromkeys(MAPS, np.ones(found.object_canvas.shape, np.float32))
+        quality = Quality(
+            half_bit_limit=0.25,
+            one_bit_limit=0.2,
+            typical_phase_error=0.1,
+            held_out=1.0,
+            **rings,
+            **maps,
+        )
+        warning = 'the probe is another one'
+        return dataclasses.replace(
+            found, quality=quality, warning=warning, pixel_size_m=(2e-8, 1e-8)
+        )
 
-    plain = fake_engine.reconstruct
-    monkeypatch.setattr(fake_engine, 'reconstruct', warn)
+    plain = counting.reconstruct
+    monkeypatch.setattr(counting, 'reconstruct', warn)
     shown = run('batch', 'scan.npz', '--output', 'out', *NPZ)
     assert shown.code == 0
-    assert table(folder)['scan']['verdict'] == 'probably wrong'
+    row = table(folder)['scan']
+    assert row['verdict'] == 'probably wrong'
+    assert (row['resolution_px'], row['resolution_nm']) == ('2', '40')
     assert 'scan: the probe is another one' in shown.out
 
 

@@ -51,7 +51,8 @@ class ScanRecord(BaseModel):
         result: stamp of the result.
         seconds: of the reconstruction.
         residual: the misfit of the result to its frames, see `Reconstruction.residual`.
-        pixel_size_nm: width of an object pixel.
+        resolution_px: of the object, see `Quality.resolution_px`; None where it is not known.
+        resolution_nm: the same on the sample.
         warning: why the object is probably wrong.
         error: why there is no result.
         version: of this package.
@@ -66,7 +67,8 @@ class ScanRecord(BaseModel):
     result: Stamp | None = None
     seconds: float | None = None
     residual: float | None = None
-    pixel_size_nm: float | None = None
+    resolution_px: float | None = None
+    resolution_nm: float | None = None
     warning: str = ''
     error: str = ''
     version: str = ptychopinn_plugin.__version__
@@ -77,7 +79,8 @@ class ScanRecord(BaseModel):
     ) -> Self:
         """Return the record of a scan whose result is written."""
         residual = float(found.residual[-1]) if found.residual.size else math.nan
-        size = found.pixel_size_m
+        resolution = math.nan if found.quality is None else found.quality.resolution_px
+        pixel_nm = math.nan if found.pixel_size_m is None else max(found.pixel_size_m) * 1e9
         return cls(
             name=name,
             scan=str(scan),
@@ -85,8 +88,9 @@ class ScanRecord(BaseModel):
             origin=origin,
             result=file_stamp(output),
             seconds=found.seconds,
-            residual=residual if math.isfinite(residual) else None,
-            pixel_size_nm=None if size is None else size[1] * 1e9,
+            residual=_if_finite(residual),
+            resolution_px=_if_finite(resolution),
+            resolution_nm=_if_finite(resolution * pixel_nm),
             warning=printable_line(found.warning),
         )
 
@@ -131,3 +135,7 @@ def file_stamp(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns
+
+
+def _if_finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

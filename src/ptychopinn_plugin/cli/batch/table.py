@@ -11,8 +11,8 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 
-COLUMNS = ('scan', 'verdict', 'seconds', 'residual', 'pixel_size_nm', 'warning', 'error', 'file')
-PRINTED = COLUMNS[:4]
+PRINTED = ('scan', 'verdict', 'seconds', 'residual', 'resolution_px', 'resolution_nm')
+COLUMNS = (*PRINTED, 'warning', 'error', 'file')
 NOT_DONE = 'not done'
 
 Row = tuple[ScanTask, ScanRecord | None]
@@ -56,7 +56,8 @@ def _cells(row: Row) -> dict[str, str]:
         'verdict': verdict(record),
         'seconds': _number(record.seconds if record else None, '.1f'),
         'residual': _number(record.residual if record else None, '.4g'),
-        'pixel_size_nm': _number(record.pixel_size_nm if record else None, '.4g'),
+        'resolution_px': _number(record.resolution_px if record else None, '.3g'),
+        'resolution_nm': _number(record.resolution_nm if record else None, '.3g'),
         'warning': record.warning if record else '',
         'error': record.error if record else '',
         'file': str(task.scan),
