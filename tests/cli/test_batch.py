@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,7 +205,8 @@ def test_warning_and_resolution_are_in_the_table(
     def warn(self: CountingEngine, *rest: object) -> Reconstruction:
         found: Reconstruction = plain(self, *rest)  # type: ignore[arg-type]
         rings = dict.fromkeys(('ring_frequency', *RINGS), np.array([0.1, 0.5]))
-        maps = dict.fromkeys(MAPS, np.ones(found.object_canvas.shape, np.float32))
+        shape = found.object_canvas.shape
+        maps: dict[str, Any] = dict.fromkeys(MAPS, np.ones(shape, np.float32))
         quality = Quality(
             half_bit_limit=0.25,
             one_bit_limit=0.2,

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptychopinn_plugin.cli.batch.records import Origin, ScanRecord, load_record
-from ptychopinn_plugin.cli.options import Batch, Reconstruct
+from ptychopinn_plugin.cli.options import Batch, Reconstruct, ScanFlags
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.config.base import field_traits
 from ptychopinn_plugin.io.formats import scan_files
 from ptychopinn_plugin.settings import InferenceRun
 
-READING = ('domain', 'axis_order', 'dc', 'photons')
+# How a scan is read, the files that are read beside it among them.
+READING = tuple(ScanFlags.__annotations__)
 # A change of these changes no result.
 WITHOUT_EFFECT = {'threads'}
 
@@ -65,8 +66,9 @@ class ScanTask:
 
     def origin(self, batch: Batch) -> Origin:
         """Return what a result would be made from now."""
-        shared = (batch.probe, batch.product, batch.background, batch.mask)
-        files = [*scan_files(self.scan, batch.product), *filter(None, shared)]
+        values = (getattr(batch, name) for name in READING)
+        shared = [value for value in values if isinstance(value, Path)]
+        files = [*scan_files(self.scan, batch.product), *shared]
         return Origin.of(dict.fromkeys(files), self.settings)
 
     def finished_record(self, batch: Batch) -> ScanRecord | None:
@@ -99,6 +101,6 @@ def settings_text(run: InferenceRun, batch: Batch, weights: str) -> str:
         'inference': run.inference.model_dump(mode='json'),
         'execution': run.execution.model_dump(mode='json', include=execution - WITHOUT_EFFECT),
         'orientation': run.orientation.model_dump(mode='json'),
-        'reading': {name: getattr(batch, name) for name in READING},
+        'reading': batch.model_dump(mode='json', include=set(READING)),
     }
     return json.dumps(parts, sort_keys=True)
