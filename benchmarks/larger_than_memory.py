@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import fft2
 
 from ptychopinn_plugin import InferenceConfig, load_scan, make_engine, reconstruct
 from ptychopinn_plugin.monitor import Monitor, Progress
@@ -89,9 +90,12 @@ def write_scan(path: Path, frames: int) -> None:
             for first in range(0, frames, TOGETHER):
                 some = corners[first : first + TOGETHER]
                 patches = np.stack([canvas[y : y + SIZE, x : x + SIZE] for y, x in some])
-                waves = np.fft.fft2(probe * patches, norm='ortho')
-                counts = rng.poisson(np.fft.fftshift(np.abs(waves) ** 2, axes=(1, 2)))
-                member.write(np.minimum(counts, 65534).astype('<u2').tobytes())
+                waves = fft2(probe * patches, norm='ortho')
+                mean = np.fft.fftshift(np.abs(waves), axes=(1, 2)) ** 2
+                # Close enough to Poisson counts for memory and time, at a fifth of the seconds.
+                noise = rng.standard_normal(mean.shape, np.float32)
+                counts = np.rint(mean + np.sqrt(mean) * noise)
+                member.write(np.clip(counts, 0, 65534).astype('<u2').tobytes())
 
 
 def simulated_probe() -> npt.NDArray[np.complex64]:

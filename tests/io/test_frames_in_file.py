@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from ptychopinn_plugin.io.model_file.fingerprints import data_fingerprint
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.frame_source import frames_in_file
+from ptychopinn_plugin.scan.frame_source import ContiguousFrames, frames_in_file
 from ptychopinn_plugin.scan.preflight import preflight
 from tests.helpers import make_scan
 from tests.io.npz_files import canonical
@@ -188,8 +190,9 @@ def test_a_damaged_member_is_refused(tmp_path: Path, scan: ScanData) -> None:
     np.savez(path, **members_of(scan, scan.counts.astype(np.uint16)))
     stack = frames_in_file(load_scan(path, frames_in_memory='no').counts)
     assert stack is not None
+    assert isinstance(stack.source, ContiguousFrames)
     with path.open('r+b') as file:
-        file.seek(stack.source.offset + 100)  # type: ignore[attr-defined]
+        file.seek(stack.source.offset + 100)
         file.write(b'\xff\x07')
     with pytest.raises(ScanDataError, match="member 'diff3d' is damaged"):
         load_scan(path, frames_in_memory='no')
@@ -203,6 +206,27 @@ def test_a_file_that_is_cut_short_meanwhile(tmp_path: Path, scan: ScanData) -> N
         file.truncate(1000)
     with pytest.raises(ScanDataError, match='cut short while it was read'):
         np.asarray(read.counts)
+
+
+def test_frames_are_not_sent_to_other_processes(tmp_path: Path, scan: ScanData) -> None:
+    path = tmp_path / 's.npz'
+    np.savez(path, **members_of(scan, scan.counts.astype(np.uint16)))
+    read = load_scan(path, frames_in_memory='no')
+    with pytest.raises(ScanDataError, match='num_workers to 0'):
+        pickle.dumps(read)
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='no process is forked here')
+def test_a_forked_process_reads_the_same_file(tmp_path: Path, scan: ScanData) -> None:
+    path = tmp_path / 's.npz'
+    np.savez(path, **members_of(scan, scan.counts.astype(np.uint16)))
+    stack = frames_in_file(load_scan(path, frames_in_memory='no').counts)
+    assert stack is not None
+    assert isinstance(stack.source, ContiguousFrames)
+    # A forked process shares the file's position: reading must neither use nor move it.
+    stack.source.file.seek(17)
+    np.testing.assert_array_equal(stack[3:5], scan.counts[3:5])
+    assert stack.source.file.tell() == 17
 
 
 def test_no_room_for_a_temporary_file(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import os
 import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -91,13 +92,20 @@ class ContiguousFrames:
     def _fill(self, values: npt.NDArray[Any], position: int) -> None:
         """Read the bytes of an array from a position of the file."""
         rest = values.reshape(-1).view(np.uint8).data
+        while rest.nbytes:
+            count = self._read_at(rest, position)
+            if not count:
+                raise ScanDataError(['the file of the frames was cut short while it was read'])
+            rest, position = rest[count:], position + count
+
+    def _read_at(self, into: memoryview, position: int) -> int:
+        """Read bytes from a position of the file; return how many."""
+        if hasattr(os, 'preadv'):
+            # Forked processes share the place where a file is read; this one does not move it.
+            return os.preadv(self.file.fileno(), [into], position)
         with self._lock:
             self.file.seek(position)
-            while rest.nbytes:
-                count = self.file.readinto(rest)
-                if not count:
-                    raise ScanDataError(['the file of the frames was cut short while it was read'])
-                rest = rest[count:]
+            return self.file.readinto(into) or 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +175,19 @@ class FramesInFile:
         for step in self.steps:
             values = step(values)
         return values
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be sent to another process, which has no such open file.
+
+        Raises:
+            ScanDataError: always.
+        """
+        raise ScanDataError(
+            [
+                'frames that stay in their file cannot be sent to another process; set '
+                "num_workers to 0, or read the frames with load_scan(frames_in_memory='yes')"
+            ]
+        )
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
