@@ -18,6 +18,7 @@ from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 from tests.cli.conftest import Run
 from tests.cli.fake_engine import FakeEngine
 
@@ -46,6 +47,15 @@ def test_check_tries_the_orientations_and_can_leave_it(run: Run) -> None:
     assert 'orientation:    right as it is' in run('check', 'scan.npz').out
     assert 'orientation:    looks wrong' in run('check', 'scan.npz', '--flip-y').out
     assert 'orientation' not in run('check', 'scan.npz', '--no-trials').out
+
+
+def test_check_says_how_far_a_probe_is_out_of_focus(run: Run, folder: Path) -> None:
+    config = SimulationConfig(rows=5, columns=6, probe_guess_error=0.4)
+    save_simulated(folder / 'unfocused.npz', simulate(config))
+    shown = run('check', 'unfocused.npz')
+    assert 'focus:          looks out of focus: with the probe propagated by +' in shown.out
+    assert 'focus:' not in run('check', 'unfocused.npz', '--no-trials').out
+    assert 'focus:' not in run('check', 'scan.npz').out
 
 
 def test_check_as_json_is_json_alone(run: Run) -> None:

@@ -61,6 +61,7 @@ class PreflightReport(BaseModel):
         darkest_counts: mean counts of the darkest 2 % of the good pixels, a frame.
         proposed_settings: what `auto` estimates and why, where it was asked for.
         orientation_hints: from trial reconstructions, where they were made.
+        focus_hints: whether the probe is out of focus, from trial reconstructions, likewise.
         warnings: what makes a reconstruction wrong or incomplete, one sentence each.
         recommendations: these, and what is unusual otherwise; empty where all figures are in the
             usual range.
@@ -105,5 +106,6 @@ class PreflightReport(BaseModel):
     darkest_counts: float
     proposed_settings: tuple[str, ...] = ()
     orientation_hints: tuple[str, ...] = ()
+    focus_hints: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     recommendations: tuple[str, ...] = ()

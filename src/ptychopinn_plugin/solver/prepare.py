@@ -24,8 +24,9 @@ from ptychopinn_plugin.solver.gauges import probe_power
 from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
+from ptychopinn_plugin.solver.probe_choice import choose_start
 from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
-from ptychopinn_plugin.solver.probe_start import ProbeOfFrames, start_probe, with_probe_of_frames
+from ptychopinn_plugin.solver.probe_start import StartOfProbe, with_probe_of_frames
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.probe_trial import refining_gains
 from ptychopinn_plugin.solver.problem import Problem
@@ -34,6 +35,7 @@ from ptychopinn_plugin.solver.starting_object import starting_object
 
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16
+NO_PROBE = 'the scan has no probe: its start was estimated from the frames alone'
 TINY = 1e-30
 
 
@@ -62,9 +64,15 @@ def prepare_solver(
     is_guess = refines and not scan.metadata.probe_is_refined
     said: list[Estimator] = []
     if scan.metadata.probe_is_unknown:
-        said.append(ProbeOfFrames())
+        said.append(StartOfProbe(NO_PROBE))
         scan = with_probe_of_frames(ops, scan, check)
-    scan = _with_starting_probe(scan, inference, is_guess=is_guess and not from_network)
+    if is_guess and not from_network:
+        probe, sentence = choose_start(scan, check)
+        said += [StartOfProbe(sentence)] if sentence else []
+        # Modes of variation belong to the probe that they were found with.
+        estimates = without_variation(scan.estimates)
+        scan = dataclasses.replace(scan, probe=probe, estimates=estimates)
+    scan = _with_starting_modes(scan, inference)
     noise = noise_model(inference)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
     starts = [AmplitudeStart(noise, passes)] if is_guess and noise is POISSON else []
@@ -123,18 +131,8 @@ def _settled(
     return settled.model_copy(update=changes)
 
 
-def _with_starting_probe(scan: ScanData, inference: InferenceConfig, *, is_guess: bool) -> ScanData:
-    """Return a scan with the probe that its reconstruction starts from.
-
-    Args:
-        scan: with the probe that is given.
-        inference: number of modes and power.
-        is_guess: whether it is replaced by a start from the moments of the frames.
-    """
-    if is_guess:
-        # Modes of variation belong to the probe that they were found with.
-        estimates = without_variation(scan.estimates)
-        scan = dataclasses.replace(scan, probe=start_probe(scan), estimates=estimates)
+def _with_starting_modes(scan: ScanData, inference: InferenceConfig) -> ScanData:
+    """Return a scan whose probe has the modes and the power that a config asks for."""
     scan = _with_modes(scan, inference.probe_modes)
     return _scaled_probe(scan, inference.probe_power) if inference.probe_power else scan
 

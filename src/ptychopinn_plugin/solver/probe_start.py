@@ -107,12 +107,27 @@ def start_probe(scan: ScanData) -> Probe:
     return _probe_of(guess * factor)
 
 
-class ProbeOfFrames(Estimator):
-    """Says that the probe was estimated from the frames; changes nothing."""
+def with_photons_of_frames(scan: ScanData) -> Probe:
+    """Return a scan's probe with the photons of its mean frame, complex64 (modes, N, N)."""
+    spectrum = np.fft.fftshift(_spectrum(scan.probe), axes=(-2, -1))
+    expected = float(np.sum(np.abs(spectrum[:, ~scan.mask]) ** 2))
+    photons = sum(float(chunk.sum()) for chunk in _chunks(scan)) / scan.frame_count
+    return np.asarray(scan.probe * math.sqrt(photons / max(expected, TINY)), np.complex64)
+
+
+@dataclass(eq=False)
+class StartOfProbe(Estimator):
+    """Says what the probe was started from; changes nothing.
+
+    Attributes:
+        sentence: for users.
+    """
+
+    sentence: str
 
     def remarks(self) -> tuple[str, ...]:
         """Return that sentence."""
-        return ('the scan has no probe: its start was estimated from the frames alone',)
+        return (self.sentence,)
 
 
 def with_probe_of_frames(

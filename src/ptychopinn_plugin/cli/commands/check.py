@@ -18,6 +18,7 @@ from ptychopinn_plugin.scan.bad_pixels import find_bad_pixels
 from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import frame_statistics
+from ptychopinn_plugin.solver.defocus_trials import focus_hint
 from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
 from ptychopinn_plugin.solver.probe_start import with_probe_of_frames
 from ptychopinn_plugin.solver.proposed_settings import proposed_settings
@@ -29,15 +30,20 @@ def run(flags: Check) -> None:
     _check_files(flags)
     orientation = flags.extract(OrientationConfig)
     as_in_file = load(flags.scan, flags, OrientationConfig(), needs_probe=False)
-    if as_in_file.metadata.probe_is_unknown:
+    has_given_probe = not as_in_file.metadata.probe_is_unknown
+    if not has_given_probe:
         as_in_file = with_probe_of_frames(NumpyOps(), as_in_file)
     residuals = orientation_residuals(as_in_file) if flags.trials else {}
     hints = orientation_hints(residuals, orientation) if residuals else ()
-    # In a wrong orientation no angle is right.
+    scan = orient(as_in_file, orientation)
+    focus: tuple[str, ...] = ()
+    # In a wrong orientation no angle and no focus is right.
     if residuals and orientation == next(iter(residuals)):
         hints += rotation_hint(as_in_file, orientation, residuals[orientation])
-    report = preflight(orient(as_in_file, orientation), hints)
-    report = report.model_copy(update={'proposed_settings': proposed_settings(as_in_file, report)})
+        focus = focus_hint(scan) if has_given_probe else ()
+    report = preflight(scan, hints)
+    proposed = proposed_settings(as_in_file, report)
+    report = report.model_copy(update={'proposed_settings': proposed, 'focus_hints': focus})
     if flags.write_mask is not None:
         _write_mask(flags.write_mask, as_in_file)
     if flags.as_json:
@@ -104,6 +110,7 @@ def report_lines(report: PreflightReport) -> list[str]:
     lines = [f'{name + ":":<16}{value}' for name, value in rows]
     lines += [f'{"read as:":<16}{decision}' for decision in report.decisions]
     lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
+    lines += [f'{"focus:":<16}{hint}' for hint in report.focus_hints]
     lines += [f'{"with auto:":<16}{proposal}' for proposal in report.proposed_settings]
     lines += [f'{"look at:":<16}{advice}' for advice in map(with_flags, report.recommendations)]
     return lines if report.recommendations else [*lines, 'nothing to remark']

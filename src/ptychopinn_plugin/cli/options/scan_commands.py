@@ -28,7 +28,9 @@ class Check(ScanFlags):
     """
 
     scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
-    trials: bool = Field(True, description='Find the orientation by short reconstructions')
+    trials: bool = Field(
+        True, description='Find orientation and focus of the probe by short reconstructions'
+    )
     write_mask: Path | None = Field(
         None,
         description='Write the mask with the bad pixels that were found into this new .npz or .npy '

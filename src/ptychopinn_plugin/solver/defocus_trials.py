@@ -1,0 +1,186 @@
+"""Whether a probe is out of focus: short reconstructions with it propagated by some distances.
+
+The probe is held in these trials, so that their misfit shows how wrong it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.diagnosis import SQUARE_VARIANCE, Misfits, amplitude_misfits
+from ptychopinn_plugin.solver.orientation_trials import middle_frames
+from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
+from ptychopinn_plugin.solver.problem import Problem
+
+# Planck's constant times the speed of light.
+EV_METRE = 1.239841984332e-6
+# Distances that are tried, by how far they move light at the edge of the pupil, in shares of the
+# frame size, to either side.
+TRIED_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4)
+# How often the intervals on both sides of the best distance are halved.
+HALVINGS = 4
+# Enough to tell distances apart that differ by half a pixel at the edge of the pupil.
+PASSES, SUBSETS = 8, 4
+# A remark is made where propagation takes this share of what photon noise leaves unexplained, and
+# more than noise does by chance.
+CLEAR_SHARE, CLEAR_DEVIATIONS = 0.1, 10.0
+TINY = 1e-30
+
+Floats = npt.NDArray[np.float64]
+Probe = npt.NDArray[np.complex64]
+
+
+def _no_check() -> None:
+    """Never ask for a stop."""
+
+
+@dataclass(frozen=True, eq=False)
+class Focus:
+    """The distance of propagation at which a probe fits best.
+
+    Attributes:
+        radius_px: how far it moves light at the edge of the pupil; 0 for the probe as it is.
+        edge: radius of the pupil, cycles a pixel.
+        probe: complex64 (modes, N, N), propagated.
+        misfits: of a short reconstruction with it.
+    """
+
+    radius_px: float
+    edge: float
+    probe: Probe
+    misfits: Misfits
+
+
+def best_focus(few: ScanData, check: Callable[[], None]) -> Focus:
+    """Try a scan's probe at distances to either side, closer around the best one.
+
+    Args:
+        few: some dozens of frames.
+        check: called before every batch; raises to stop the work.
+    """
+    shares = (0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES))
+    found = {share: _focus(few, share * few.frame_size, check) for share in shares}
+
+    def misfit(share: float) -> float:
+        return found[share].misfits.found
+
+    for _ in range(HALVINGS):
+        best, tried = min(found, key=misfit), sorted(found)
+        place = tried.index(best)
+        for neighbour in (*tried[max(place - 1, 0) : place], *tried[place + 1 : place + 2]):
+            between = (best + neighbour) / 2
+            found[between] = _focus(few, between * few.frame_size, check)
+    return found[min(found, key=misfit)]
+
+
+def short_fit(few: ScanData, check: Callable[[], None]) -> Misfits:
+    """Return the misfits of a short reconstruction with the probe held.
+
+    Args:
+        few: some dozens of frames.
+        check: called before every batch; raises to stop the work.
+    """
+    problem = Problem.for_scan(NumpyOps(), few, SUBSETS, fixed_probe=True, check=check)
+    solver = AcceleratedSolver(problem, InferenceConfig(update_probe='off'))
+    try:
+        for _ in range(PASSES):
+            solver.one_pass()
+    except ReconstructionError:
+        return dataclasses.replace(amplitude_misfits(solver), found=math.inf)
+    return amplitude_misfits(solver)
+
+
+def propagated(probe: Probe, radius_px: float) -> Probe:
+    """Return a probe propagated in the paraxial approximation, its light staying in place.
+
+    Args:
+        probe: complex64 (modes, N, N).
+        radius_px: how far light at the edge of the pupil moves.
+    """
+    square, edge = pupil(probe)
+    # The slope of this phase at the edge moves light by the radius.
+    phase = np.exp(1j * np.pi * radius_px / edge * square)
+    return np.asarray(np.fft.ifft2(np.fft.fft2(probe.astype(np.complex128)) * phase), np.complex64)
+
+
+def pupil(probe: Probe) -> tuple[Floats, float]:
+    """Return squared distances from a pupil's centre of light, (N, N), and its radius.
+
+    In cycles a pixel, zero frequency at index 0. The radius is that of a disc with the same second
+    moment.
+
+    Args:
+        probe: complex64 (modes, N, N).
+    """
+    weight = np.sum(np.abs(np.fft.fft2(probe.astype(np.complex128))) ** 2, axis=0)
+    weight /= max(float(weight.sum()), TINY)
+    k = np.fft.fftfreq(len(weight))
+    turn = np.exp(2j * np.pi * k)
+    row, column = (np.angle(weight.sum(axis=axis) @ turn) / (2 * np.pi) for axis in (1, 0))
+    square = (k[:, None] - row) ** 2 + (k - column) ** 2
+    return square, math.sqrt(max(2 * float(np.sum(weight * square)), TINY))
+
+
+def focus_hint(scan: ScanData, check: Callable[[], None] = _no_check) -> tuple[str, ...]:
+    """Return a sentence where the given probe fits clearly better propagated, else nothing.
+
+    Nothing where photon energy or pixel size are not known.
+
+    Args:
+        scan: in the orientation that it will be reconstructed in.
+        check: called before every batch; raises to stop the work.
+    """
+    if scan.metadata.pixel_size_m is None or scan.metadata.photon_energy_ev is None:
+        return ()
+    few = middle_frames(scan)
+    starts = [
+        dataclasses.replace(few, probe=probe)
+        for probe in (start_probe(scan), with_photons_of_frames(scan))
+    ]
+    fits = [short_fit(start, check) for start in starts]
+    nearer = 0 if fits[0].found <= fits[1].found else 1
+    given, focus = fits[nearer], best_focus(starts[nearer], check)
+    gain = given.found - focus.misfits.found
+    deviation = math.sqrt(SQUARE_VARIANCE * given.pixels)
+    if gain < max(CLEAR_SHARE * (given.found - given.noise), CLEAR_DEVIATIONS * deviation):
+        return ()
+    return (
+        f'looks out of focus: {propagation(scan, focus)}, a short reconstruction leaves '
+        f'{focus.misfits.unexplained:.1%} of the differences between the frames, with the probe '
+        f'as it is {given.unexplained:.1%}; update_probe = on finds this too',
+    )
+
+
+def propagation(scan: ScanData, focus: Focus) -> str:
+    """Return how far a probe was propagated, in micrometres where the instrument is known.
+
+    Positive along the beam, for waves exp(i k z) and frames that are the Fourier transform
+    exp(-2 pi i f x) of the exit wave, so that the phase is exp(-i pi wavelength z f^2).
+
+    Args:
+        scan: energy and pixel size.
+        focus: of its probe.
+    """
+    size, energy = scan.metadata.pixel_size_m, scan.metadata.photon_energy_ev
+    if size is None or energy is None:
+        return f'with light at the edge of the pupil moved by {focus.radius_px:+.1f} px'
+    distance_m = -focus.radius_px * size[0] * size[1] * energy / (EV_METRE * focus.edge)
+    return f'with the probe propagated by {distance_m * 1e6:+.3g} um'
+
+
+def _focus(few: ScanData, radius_px: float, check: Callable[[], None]) -> Focus:
+    """Return how a scan's probe fits propagated."""
+    probe = propagated(few.probe, radius_px)
+    misfits = short_fit(dataclasses.replace(few, probe=probe), check)
+    return Focus(radius_px, pupil(few.probe)[1], probe, misfits)

@@ -1,0 +1,97 @@
+"""The start of a refined probe is the one with which short reconstructions explain the frames."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.metrics import score
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import scanned_core
+from ptychopinn_plugin.simulation import SimulatedScan, SimulationConfig, simulate
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.probe_choice import choose_start
+from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
+from tests.helpers import make_scan
+from tests.solver.scans import known_scan, object_of, with_probe
+
+
+def no_check() -> None:
+    return None
+
+
+def simulated(phase_range_rad: float, contrast: float, **settings: float) -> SimulatedScan:
+    config = SimulationConfig.model_validate(
+        {
+            'rows': 8,
+            'columns': 8,
+            'object_kind': 'lines',
+            'photons_per_frame': 1e5,
+            'phase_range_rad': phase_range_rad,
+            'amplitude_contrast': contrast,
+            'seed': 109,
+        }
+        | settings
+    )
+    found = simulate(config)
+    return dataclasses.replace(found, scan=dataclasses.replace(found.scan, object_guess=None))
+
+
+def gaussian(scan: ScanData) -> ScanData:
+    x = np.arange(scan.frame_size) - scan.frame_size // 2
+    wave = np.exp(-(x[:, None] ** 2 + x**2) / (2 * 7.0**2))[None].astype(np.complex64)
+    return with_probe(scan, lambda _: wave)
+
+
+def error(solver: AcceleratedSolver, known: SimulatedScan) -> float:
+    for _ in range(24):
+        solver.one_pass()
+    positions = known.scan.positions_px
+    inner = scanned_core(positions, solver.problem.canvas.origin_px, margin=2)
+    truth = known.ground_truth[scanned_core(positions, margin=2)]
+    return score(object_of(solver)[inner], truth).nrmse
+
+
+@pytest.mark.parametrize('photons', [30, 1e3, 1e5])
+def test_a_usual_scan_starts_from_the_moments_without_a_remark(photons: float) -> None:
+    scan = known_scan(noise=True, photons=photons).scan
+    probe, said = choose_start(scan, no_check)
+    np.testing.assert_array_equal(probe, start_probe(scan))
+    assert said == ''
+
+
+def test_a_strong_object_starts_from_the_guess() -> None:
+    known = simulated(5.0, 0.6, probe_guess_error=0.1)
+    probe, said = choose_start(known.scan, no_check)
+    np.testing.assert_array_equal(probe, with_photons_of_frames(known.scan))
+    assert said.startswith('the probe started as it was given')
+
+
+def test_a_weak_object_under_a_guess_out_of_focus_starts_propagated() -> None:
+    known = simulated(0.3, 0.1)
+    scan = gaussian(known.scan)
+    probe, said = choose_start(scan, no_check)
+    assert 'propagated by' in said
+    assert not np.array_equal(probe, start_probe(scan))
+
+
+@pytest.mark.slow
+def test_starts_that_moments_do_not_give_end_at_the_right_object() -> None:
+    strong, weak = simulated(5.0, 0.6, probe_guess_error=0.1), simulated(0.3, 0.1)
+    for scan, known, most in ((strong.scan, strong, 0.1), (gaussian(weak.scan), weak, 0.03)):
+        solver = prepare_solver(NumpyOps(), scan, InferenceConfig(), no_check)
+        assert any(remark.startswith('the probe started') for remark in solver.remarks())
+        assert error(solver, known) < most
+
+
+def test_the_given_probe_gets_the_photons_of_the_good_pixels() -> None:
+    scan = make_scan(side=8, bad_pixels=60)
+    weak = with_probe(scan, lambda probe: probe / np.float32(3))
+    spectrum = np.fft.fftshift(np.fft.fft2(with_photons_of_frames(weak)[0], norm='ortho'))
+    photons = scan.counts[:, ~scan.mask].sum() / scan.frame_count
+    assert np.sum(np.abs(spectrum[~scan.mask]) ** 2) == pytest.approx(photons, rel=1e-4)
