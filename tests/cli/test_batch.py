@@ -106,6 +106,7 @@ def test_a_folder_of_scans_becomes_results_and_a_table(
     shown = run('batch', 'scans', '--output', 'out', *NPZ)
     assert shown.code == 1
     assert '1 of 3 scans failed' in shown.err.splitlines()[-1]
+    assert 'scans: left out, for they are no scans: probe.npz\n' in shown.err
     of_scans = {f'{name}.{end}' for name in 'ab' for end in ('npz', 'png', 'json', 'log')}
     assert written(folder) == of_scans | {'damaged.json', 'damaged.log', 'table.csv'}
     rows = table(folder)
@@ -139,7 +140,7 @@ def test_what_is_done_is_left_out_and_what_has_changed_is_not(
 
     assert reconstructed() == 2
     assert reconstructed() == 0
-    assert reconstructed('--threads', 3) == 0
+    assert reconstructed('--threads', 3, '--frames-in-memory', 'yes') == 0
     assert reconstructed('--momentum', 0.5) == 2
     assert reconstructed() == 2
     assert reconstructed('--flip-y') == 2

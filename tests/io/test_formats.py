@@ -72,3 +72,19 @@ def test_a_new_format_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert load_result(path) is reconstruction
     assert load_scan(path, photons=3.0) is scan
     assert formats.read_frame_size(path) == 7
+
+
+def test_scans_of_a_folder_are_found_by_names_and_headers(tmp_path: Path) -> None:
+    write(tmp_path / 'b.npz', canonical(make_scan(frame_size=16, side=3)))
+    np.savez(tmp_path / 'mask.npz', bad_pixels=np.zeros((16, 16), bool))
+    (tmp_path / 'damaged.npz').write_bytes(b'PK')
+    for name in ('.hidden.npz', 'notes.txt', 'alone.h5'):
+        (tmp_path / name).touch()
+    for folder, files in {'a': ('diffraction.h5', 'product.h5'), 'c': ('product.h5',)}.items():
+        (tmp_path / folder).mkdir()
+        for name in files:
+            (tmp_path / folder / name).touch()
+    found = formats.scans_in_folder(tmp_path)
+    assert [path.name for path in found] == ['a', 'b.npz', 'damaged.npz']
+    assert formats.scans_in_folder(tmp_path / 'a') == (tmp_path / 'a',)
+    assert formats.scans_in_folder(tmp_path / 'c') == ()

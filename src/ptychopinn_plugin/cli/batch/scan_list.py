@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ptychopinn_plugin.cli.paths import check_exists
 from ptychopinn_plugin.cli.usage_error import UsageError
-from ptychopinn_plugin.io.formats import scans_in_folder
+from ptychopinn_plugin.io.formats import find_format, scans_in_folder
+
+logger = logging.getLogger(__name__)
 
 LIST_ENDING = '.txt'
 COMMENT = '#'
@@ -63,7 +66,9 @@ def result_names(scans: Sequence[Path]) -> list[str]:
 
 def _scans_of(path: Path) -> Iterable[Path]:
     if path.is_dir():
-        return scans_in_folder(path)
+        found = scans_in_folder(path)
+        _log_left_out(path, found)
+        return found
     return _listed(path) if path.suffix.lower() == LIST_ENDING else (path,)
 
 
@@ -74,3 +79,13 @@ def _listed(path: Path) -> list[Path]:
         raise UsageError(f'the list {path} cannot be read as text: {error}') from error
     words = [line.strip() for line in lines]
     return [path.parent / word for word in words if word and not word.startswith(COMMENT)]
+
+
+def _log_left_out(folder: Path, found: Sequence[Path]) -> None:
+    """Name the files of a folder that could be taken for scans by their kind, but are none."""
+    if tuple(found) == (folder,):
+        return
+    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file()]
+    left_out = [file.name for file in files if file not in found and find_format(file)]
+    if left_out:
+        logger.info('%s: left out, for they are no scans: %s', folder, ', '.join(left_out))

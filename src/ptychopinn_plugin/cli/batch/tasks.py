@@ -16,7 +16,7 @@ from ptychopinn_plugin.settings import InferenceRun
 # How a scan is read, the files that are read beside it among them.
 READING = tuple(ScanFlags.__annotations__)
 # A change of these changes no result.
-WITHOUT_EFFECT = {'threads'}
+WITHOUT_EFFECT = {'threads', 'frames_in_memory'}
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,6 @@ def settings_text(run: InferenceRun, batch: Batch, weights: str) -> str:
         'inference': run.inference.model_dump(mode='json'),
         'execution': run.execution.model_dump(mode='json', include=execution - WITHOUT_EFFECT),
         'orientation': run.orientation.model_dump(mode='json'),
-        'reading': batch.model_dump(mode='json', include=set(READING)),
+        'reading': batch.model_dump(mode='json', include=set(READING) - WITHOUT_EFFECT),
     }
     return json.dumps(parts, sort_keys=True)
