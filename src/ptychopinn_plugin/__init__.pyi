@@ -38,7 +38,7 @@ from .io.scan_files import load_scan
 from .metrics import Score, score
 from .monitor import Monitor, Progress
 from .pipeline import PipelineResult, run_pipeline
-from .plotting import picture
+from .plotting import picture, save_report
 from .scan import Reconstruction, ScanData, ScanMetadata, continue_from
 from .settings import (
     InferenceRun,
@@ -107,6 +107,7 @@ __all__ = [
     'run_pipeline',
     'save_model',
     'save_reconstruction',
+    'save_report',
     'save_simulated',
     'score',
     'simulate',

@@ -142,6 +142,12 @@ def test_reconstruct_saves_and_draws(run: Run, folder: Path, suffix: str) -> Non
     shown = run('show', f'o{suffix}', '--picture', 'again.png')
     assert (shown.code, shown.out) == (0, 'picture: again.png\n')
     assert (folder / 'again.png').stat().st_size > 10_000
+    reported = run('report', f'o{suffix}', '--output', 'report.html')
+    assert (reported.code, reported.out) == (0, 'report: report.html\n')
+    assert f'<h1>o{suffix}</h1>' in (folder / 'report.html').read_text()
+    refused = run('report', f'o{suffix}', '--output', 'report.pdf')
+    assert refused.code == 2
+    assert '.html' in refused.err
 
 
 def test_reconstruct_takes_the_model_and_the_flags(

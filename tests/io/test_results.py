@@ -9,7 +9,7 @@ import pytest
 
 from ptychopinn_plugin.errors import OutputError, ResultFileError
 from ptychopinn_plugin.io.npz_reconstruction import _ESTIMATES, _FIELDS, save_npz_reconstruction
-from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
+from ptychopinn_plugin.io.result_files import load_comments, load_result, save_reconstruction
 from ptychopinn_plugin.scan import Estimates
 from ptychopinn_plugin.scan.reconstruction import AMPLITUDE_RESIDUAL, Reconstruction
 from tests.io.result_examples import known_quality, known_reconstruction
@@ -214,3 +214,13 @@ def test_estimates_come_back_and_must_fit(tmp_path: Path) -> None:
     np.savez(path, allow_pickle=False, **{**members, 'flux': np.ones(3)})
     with pytest.raises(ResultFileError, match=r'flux must be float64 \(25,\)'):
         load_result(path)
+
+
+def test_comments_are_those_of_a_product_and_no_other_file_has_any(tmp_path: Path) -> None:
+    scan, reconstruction = known_reconstruction()
+    for name in ('object.h5', 'object.npz'):
+        save_reconstruction(tmp_path / name, reconstruction, scan, comments='made by hand')
+    assert 'made by hand' in load_comments(tmp_path / 'object.h5')
+    assert load_comments(tmp_path / 'object.npz') == ''
+    with pytest.raises(ResultFileError, match='there is no result file'):
+        load_comments(tmp_path / 'other.h5')

@@ -60,6 +60,8 @@ class FileFormat:
             headers only; raises ScanDataError.
         read_reconstruction: reads a reconstruction; raises ResultFileError.
         write_reconstruction: writes a reconstruction of a scan with comments; raises OutputError.
+        read_comments: reads how a reconstruction was made, a text; None where such files do not
+            say; raises ResultFileError.
         read_probe: reads the probe of such a file, complex64 (modes, N, N); None where the reader
             of scans takes the path itself.
         scan_files: returns the files that reading a scan opens, from its path and the product that
@@ -76,6 +78,7 @@ class FileFormat:
     frame_shape: Callable[[Path], tuple[int, ...]]
     read_reconstruction: Callable[[Path], Reconstruction]
     write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None]
+    read_comments: Callable[[Path], str] | None = None
     read_probe: Callable[[Path], ComplexArray] | None = None
     scan_files: Callable[[Path, Path | None], tuple[Path, ...]] | None = None
     holds_scan: Callable[[Path], bool] | None = None

@@ -25,6 +25,7 @@ PTYCHODUS = FileFormat(
     frame_shape=ptychodus_format.frame_shape,
     read_reconstruction=ptychodus_format.read_reconstruction,
     write_reconstruction=ptychodus_format.write_reconstruction,
+    read_comments=ptychodus_format.read_comments,
     read_probe=ptychodus_format.read_probe,
     scan_files=ptychodus_format.find_pair,
     holds_scan=ptychodus_format.holds_scan,

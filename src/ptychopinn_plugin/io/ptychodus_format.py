@@ -73,6 +73,18 @@ def read_reconstruction(path: Path) -> Reconstruction:
     return load_product_reconstruction(path)
 
 
+def read_comments(path: Path) -> str:
+    """Read the comments of a product.
+
+    Raises:
+        ResultFileError: no product.
+        UnavailableError: Ptychodus is not installed.
+    """
+    from ptychopinn_plugin.io.ptychodus.read_product import load_product_comments
+
+    return load_product_comments(path)
+
+
 def write_reconstruction(
     path: Path, reconstruction: Reconstruction, scan: ScanData, comments: str
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ptychopinn_plugin.atomic import check_output
 from ptychopinn_plugin.errors import ResultFileError
+from ptychopinn_plugin.io.file_format import FileFormat
 from ptychopinn_plugin.io.formats import find_format, result_endings
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
@@ -41,6 +42,27 @@ def load_result(path: str | Path) -> Reconstruction:
         ResultFileError: no such file, another kind of file, or one that is not complete.
         UnavailableError: `.h5`, and Ptychodus is not installed.
     """
+    path, row = _result_format(path)
+    with reading(ResultFileError, f'{path} cannot be read as a result'):
+        return row.read_reconstruction(path)
+
+
+def load_comments(path: str | Path) -> str:
+    """Read how a reconstruction was made, '' where files of its kind do not say.
+
+    Raises:
+        ResultFileError: no such file, another kind of file, or one that is not complete.
+        UnavailableError: `.h5`, and Ptychodus is not installed.
+    """
+    path, row = _result_format(path)
+    if row.read_comments is None:
+        return ''
+    with reading(ResultFileError, f'{path} cannot be read as a result'):
+        return row.read_comments(path)
+
+
+def _result_format(path: str | Path) -> tuple[Path, FileFormat]:
+    """Return a result's path and format, or raise ResultFileError."""
     path = Path(path)
     row = find_format(path)
     if row is None or path.suffix.lower() not in result_endings():
@@ -50,5 +72,4 @@ def load_result(path: str | Path) -> Reconstruction:
         raise ResultFileError(f'there is no result file {path}')
     if fault := why_not_a_file(path):
         raise ResultFileError(fault)
-    with reading(ResultFileError, f'{path} cannot be read as a result'):
-        return row.read_reconstruction(path)
+    return path, row

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib_scalebar.scalebar import ScaleBar
 
+from ptychopinn_plugin.errors import printable_line
 from ptychopinn_plugin.plotting.display import (
     COVERED,
     MaskedImage,
@@ -95,7 +96,7 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
     """Draw the residual of each step on a log axis, one colour a kind of step."""
     residual = reconstruction.residual
     name = reconstruction.residual_name
-    title = f'residual {name}' if name else 'residual or loss'
+    title = printable_line(f'residual {name}' if name else 'residual or loss')
     axes.set_title(title, fontsize='medium', parse_math=_is_formula(title))
     if not np.any(np.isfinite(residual) & (residual > 0)):
         axes.text(0.5, 0.5, 'none stored', ha='center', va='center', transform=axes.transAxes)
@@ -130,7 +131,7 @@ def _is_formula(text: str) -> bool:
 
 def _label(stage: str) -> str:
     """Return a stage as a legend shows it: an underscore would hide it, dollars begin a formula."""
-    return stage.lstrip('_').replace('$', r'\$')[:LONGEST_FORMULA] or 'other'
+    return printable_line(stage).lstrip('_').replace('$', r'\$')[:LONGEST_FORMULA] or 'other'
 
 
 def draw_error(

@@ -12,7 +12,13 @@ from ptychopinn_plugin.cli.options.common import (
     EngineFlags,
     ScanFlags,
 )
-from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
+from ptychopinn_plugin.cli.options.file_commands import (
+    Fixture,
+    Inspect,
+    Report,
+    Show,
+    Simulate,
+)
 from ptychopinn_plugin.cli.options.root import Ptychopinn, command_class
 from ptychopinn_plugin.cli.options.scan_commands import Batch, Check, Demo, Reconstruct, Train
 from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
@@ -33,6 +39,7 @@ __all__ = [
     'Ptychodus',
     'Ptychopinn',
     'Reconstruct',
+    'Report',
     'ScanFlags',
     'Show',
     'Simulate',

@@ -53,6 +53,17 @@ class Show(Command):
     picture: Path = Field(description='The picture, a new .png, .pdf or .svg file')
 
 
+class Report(Command):
+    """Write a report of a result as one HTML file that opens without a network.
+
+    Example:
+      ptychopinn report object.h5 --output report.html
+    """
+
+    result: CliPositionalArg[Path] = Field(description='.h5 or .npz file of a reconstruction')
+    output: Path = Field(description='The report, a new .html file')
+
+
 class Inspect(Command):
     """Print the description in a model file, after checking all of it.
 

@@ -12,7 +12,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ptychopinn_plugin.cli.options.file_commands import Fixture, Inspect, Show, Simulate
+from ptychopinn_plugin.cli.options.file_commands import (
+    Fixture,
+    Inspect,
+    Report,
+    Show,
+    Simulate,
+)
 from ptychopinn_plugin.cli.options.scan_commands import Batch, Check, Demo, Reconstruct, Train
 from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
 
@@ -49,6 +55,7 @@ class Ptychopinn(BaseSettings):
     batch: CliSubCommand[Batch] = Field(description='reconstruct many scans')
     fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
+    report: CliSubCommand[Report] = Field(description='write a report of a result as HTML')
     inspect: CliSubCommand[Inspect] = Field(description='print the description in a model file')
     demo: CliSubCommand[Demo] = Field(description='see all of it work on a simulated scan')
     doctor: CliSubCommand[Doctor] = Field(description='will Ptychodus offer the plugin?')

@@ -46,6 +46,15 @@ def load_product_reconstruction(path: Path) -> Reconstruction:
     return result
 
 
+def load_product_comments(path: Path) -> str:
+    """Read the comments of a product: with what settings and by which program it was made.
+
+    Raises:
+        ResultFileError: no product.
+    """
+    return load_product_file(path, ResultFileError).metadata.comments
+
+
 def _as_reconstruction(path: Path, product: Product) -> Reconstruction:
     canvas = product.object_.get_array()
     if canvas.ndim != 3 or canvas.shape[0] != 1 or not canvas.size:
