@@ -101,3 +101,21 @@ def test_the_reconstructor_shown_keeps_its_promises() -> None:
     from ptychopinn_plugin import check_reconstructor
 
     assert eval(call, shown | {'check_reconstructor': check_reconstructor})
+
+
+def test_the_figures_of_the_readme_are_those_of_the_pages() -> None:
+    readme = (ROOT / 'README.md').read_text()
+    rows = re.findall(r'^\| ([^|]+) \| ([\d.*]+) \| ([\d.*]+) \| ([\d.*]+) \|$', readme, re.M)
+    assert len(rows) == 10
+    measured = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in REAL_SCANS.read_text().splitlines()
+    ]
+    for fault, refined, auto, ptychi in rows:
+        name = fault.removesuffix(' of all 19')
+        assert [name, refined, auto, ptychi] in [
+            [row[0], row[1], row[4], row[7]] for row in measured if len(row) == 10
+        ]
+    benchmarks = (ROOT / 'docs' / 'benchmarks.md').read_text()
+    assert '| physics alone, 24 passes | 0.98 | 1.18 | 0.0118 |' in benchmarks
+    assert '| pty-chi LSQML, 20 epochs | 6.84 |  | 0.0927 |' in benchmarks

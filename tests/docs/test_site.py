@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import yaml
+
+import ptychopinn_plugin
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
@@ -41,6 +44,18 @@ def test_a_page_links_to_pages_of_the_site() -> None:
 def test_the_site_needs_no_network_and_no_warning_passes() -> None:
     assert SITE['strict'] is True
     assert SITE['theme']['font'] is False
-    assert 'offline' in SITE['plugins']
+    assert 'search' in SITE['plugins']
+    # Loads a script from elsewhere.
+    assert 'offline' not in SITE['plugins']
     for name in ('extra_javascript', 'extra_css'):
         assert not [path for path in SITE.get(name, []) if '//' in path]
+
+
+def test_the_reference_shows_what_the_package_has() -> None:
+    named = re.findall(r'^::: ([\w.]+)$', (DOCS / 'api.md').read_text(), re.MULTILINE)
+    assert len(named) > 20
+    for name in named[:-1]:
+        module, _, attribute = name.rpartition('.')
+        found = getattr(importlib.import_module(module), attribute)
+        assert getattr(ptychopinn_plugin, attribute, found) is found
+    assert named[-1] == 'ptychopinn_plugin.errors'
