@@ -107,6 +107,16 @@ def test_shifts_as_sums_of_images_give_the_same_sums(ops: Ops, *, varies: bool) 
         assert np.linalg.norm(image - truth) < 5e-3 * np.linalg.norm(truth)
 
 
+def test_the_number_of_modes_may_change_between_sweeps(ops: Ops) -> None:
+    # A graph of TensorFlow that was traced for several numbers of modes holds for any number.
+    for modes in (2, 3, 4, 5):
+        scan = make_scan(side=7, modes=modes)
+        problem = Problem.for_scan(ops, scan, 1, fixed_probe=False)
+        placed = place(ops, make_object(problem.canvas.shape), scan.probe)
+        assert problem.to_device(problem.subsets[0][0], placed).shift_images is not None
+        assert np.isfinite(sweep_parts(problem, placed)[0]).all()
+
+
 def test_batches_of_a_subset_add_up(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = make_scan(side=4, modes=2)
     whole = Problem.for_scan(ops, scan, 2, fixed_probe=False)

@@ -119,7 +119,7 @@ class ScanBuilder:
         totals = self._leave_out_frames(frame_photons(self.counts))
         if self.probe is None and self.metadata.probe_is_unknown:
             self.probe = focused_probe(self.counts)
-        if self.probe is not None and not probe_value_faults(self.probe):
+        if self.probe is not None and self.probe.size and not probe_value_faults(self.probe):
             given = self.probe
             self.probe = match_probe(given, totals, mask, frame_factor, self.decisions)
             ratio = float(np.linalg.norm(self.probe) / np.linalg.norm(given))

@@ -154,10 +154,10 @@ def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> Array:
     if batch.shift_images is None:
         return batch_probes(ops, unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
     probes = ops.combine(batch.shift_weights, batch.shift_images)
-    varying = unknowns.probe.shape[0] - batch.shift_images.shape[1]
-    if not varying:
+    # Not by counting modes: a graph that TensorFlow has traced for several counts knows none.
+    if unknowns.variation is None:
         return probes
-    first = unknowns.probe[:varying]
+    first = unknowns.probe[:1]
     return ops.join(
         batch_probes(ops, first, batch.shifts_px, unknowns.variation, batch.basis), probes
     )
@@ -232,15 +232,17 @@ def _add_probe(
     """Add a batch to the sums of the probe and of its variation."""
     sums = sums._replace(object_power=sums.object_power + ops.sum(power, (0,)))
     images = ops.conj(found.patches)[:, None] * residual
-    first = images.shape[1]
+    own = images
     if sums.shift_sums is not None:
-        first -= sums.shift_sums.shape[1]
-        rest = ops.combine(ops.transpose(batch.shift_weights), images[:, first:])
+        # As in `_shifted_probes`: the first mode has a transform of its own where it varies.
+        first = 0 if sums.variation_spectrum is None else 1
+        own, shared = images[:, :first], images[:, first:]
+        rest = ops.combine(ops.transpose(batch.shift_weights), shared)
         sums = sums._replace(shift_sums=sums.shift_sums + rest)
     if sums.probe_spectrum is None:
         return sums
     ramps = shift_ramps(ops, batch.shifts_px, found.probes.shape[-1])
-    spectra = unshifted_spectra(ops, images[:, :first], ramps)
+    spectra = unshifted_spectra(ops, own, ramps)
     sums = sums._replace(probe_spectrum=sums.probe_spectrum + ops.sum(spectra, (0,)))
     if sums.variation_spectrum is None:
         return sums
