@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -9,18 +10,23 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import (
     Misfits,
+    _verdict,
     amplitude_misfits,
     diagnose,
     edge_share,
     root_error,
 )
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.probe_start import start_probe
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.solver.scans import HARD_SCANS, Values, known_scan, with_probe
 
@@ -81,6 +87,39 @@ def test_frames_that_differ_by_noise_tell_nothing() -> None:
     diagnosis = diagnose(solver)
     assert diagnosis.verdict == 'unknown'
     assert math.isnan(diagnosis.unexplained)
+
+
+def test_a_share_that_noise_gives_by_chance_is_no_reason_to_warn() -> None:
+    # Frames that differ by 1000 more than the noise, whose standard deviation is 100.
+    misfits = Misfits(found=0, noise=2e4, empty=2.1e4, alike=2e4, photons=1e5, pixels=80_000)
+    for found, verdict in ((2.02e4, 'good'), (2.04e4, 'poor'), (2.08e4, 'failed'), (2e4, 'good')):
+        assert _verdict(dataclasses.replace(misfits, found=found)) == verdict
+
+
+def test_a_probe_that_is_too_wrong_for_a_weak_object_is_not_good() -> None:
+    """Of the differences a third is left, at an error of two thirds of an empty object's."""
+    config = SimulationConfig(
+        rows=8, columns=8, photons_per_frame=1e5, amplitude_contrast=0.1, phase_range_rad=0.4
+    )
+    known = simulate(config).scan
+    x = np.arange(known.frame_size) - known.frame_size // 2
+    wave = np.exp(-(x[:, None] ** 2 + x**2) / 98)[None].astype(np.complex64)
+    wrong = dataclasses.replace(known, probe=wave, object_guess=None)
+    # The modulus is right and the phases are not.
+    scan = dataclasses.replace(wrong, probe=start_probe(wrong))
+    solver = solver_of(NumpyOps(), scan, 24)
+    diagnosis = diagnose(solver)
+    assert diagnosis.verdict == 'poor'
+    assert 0.15 < diagnosis.unexplained < 0.7
+
+
+@pytest.mark.parametrize('photons', [1.0, 1e5])
+def test_only_an_object_that_the_frames_determine_comes_without_a_warning(photons: float) -> None:
+    scan = known_scan(side=6, noise=True, photons=photons).scan
+    config = InferenceConfig(refine_iterations=6, estimate_errors=False)
+    result = run_reconstruction(NumpyOps(), scan, config, Monitor(), backend='pytorch')
+    assert ('they do not determine the object' in result.warning) == (photons == 1.0)
+    assert bool(result.warning) == (photons == 1.0)
 
 
 def test_a_wrong_probe_that_is_held_is_not_good() -> None:

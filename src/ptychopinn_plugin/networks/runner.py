@@ -141,7 +141,8 @@ def _with_quality(result: Reconstruction, solver: AcceleratedSolver) -> Reconstr
 
 def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:
     """Return a result that says what the frames say of it."""
-    if diagnosis.verdict in ('poor', 'failed'):
+    # Frames that do not determine the object are no reason to trust it.
+    if diagnosis.verdict != 'good':
         return dataclasses.replace(result, warning=diagnosis.advice)
     return dataclasses.replace(result, remarks=(*result.remarks, diagnosis.advice))
 

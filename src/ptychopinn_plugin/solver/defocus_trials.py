@@ -62,12 +62,13 @@ class Focus:
     misfits: Misfits
 
 
-def best_focus(few: ScanData, check: Callable[[], None]) -> Focus:
+def best_focus(few: ScanData, check: Callable[[], None], halvings: int = HALVINGS) -> Focus:
     """Try a scan's probe at distances to either side, closer around the best one.
 
     Args:
         few: some dozens of frames.
         check: called before every batch; raises to stop the work.
+        halvings: of the intervals around the best distance.
     """
     shares = (0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES))
     found = {share: _focus(few, share * few.frame_size, check) for share in shares}
@@ -75,7 +76,7 @@ def best_focus(few: ScanData, check: Callable[[], None]) -> Focus:
     def misfit(share: float) -> float:
         return found[share].misfits.found
 
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         best, tried = min(found, key=misfit), sorted(found)
         place = tried.index(best)
         for neighbour in (*tried[max(place - 1, 0) : place], *tried[place + 1 : place + 2]):

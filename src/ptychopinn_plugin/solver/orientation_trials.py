@@ -63,9 +63,14 @@ def orientation_flags(orientation: OrientationConfig) -> str:
     return ' '.join(flags) or 'as in the file'
 
 
-def middle_frames(scan: ScanData) -> ScanData:
-    """Return the frames around the middle of a scan, on a canvas of their own."""
-    number = min(MOST, max(FEWEST, PIXELS // (scan.mode_count * scan.frame_size**2)))
+def middle_frames(scan: ScanData, pixels: int = PIXELS) -> ScanData:
+    """Return the frames around the middle of a scan, on a canvas of their own.
+
+    Args:
+        scan: the scan.
+        pixels: of all frames that are returned and all modes, about.
+    """
+    number = min(MOST, max(FEWEST, pixels // (scan.mode_count * scan.frame_size**2)))
     distance = np.linalg.norm(scan.positions_px - np.median(scan.positions_px, axis=0), axis=1)
     nearest = np.sort(np.argsort(distance, kind='stable')[:number])
     return dataclasses.replace(scan.subset(nearest), object_guess=None)

@@ -16,6 +16,8 @@ from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_fr
 ENOUGH = 0.2
 # A propagated probe must leave less than this of what it leaves as it is.
 CLEAR_RATIO = 0.8
+# Refining goes on from there: half the pixels of a trial and few distances are enough.
+PIXELS, HALVINGS = 2**19, 2
 
 
 def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]:
@@ -33,7 +35,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     Returns:
         complex64 (modes, N, N), and a remark, empty for the start from the moments.
     """
-    few, best, said, least = middle_frames(scan), start_probe(scan), '', math.inf
+    few, best, said, least = middle_frames(scan, PIXELS), start_probe(scan), '', math.inf
     for probe, remark in (
         (best, ''),
         (
@@ -50,7 +52,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
             best, said, least = probe, remark, left
         if least < ENOUGH:
             return best, said
-    focus = best_focus(dataclasses.replace(few, probe=best), check)
+    focus = best_focus(dataclasses.replace(few, probe=best), check, HALVINGS)
     if focus.misfits.unexplained < CLEAR_RATIO * least:
         return focus.probe, f'the probe started {propagation(scan, focus)}, where it explains more'
     return best, said
