@@ -90,7 +90,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_wheel_holds_the_package_its_types_and_the_shim(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / 'src' / 'ptychopinn_plugin'
-    sources = {path for end in ('py', 'pyi', 'typed') for path in package.rglob(f'*.{end}')}
+    endings = ('py', 'pyi', 'typed', 'safetensors')
+    sources = {path for ending in endings for path in package.rglob(f'*.{ending}')}
     wanted = {path.relative_to(package.parent).as_posix() for path in sources} | {SHIM}
     about = {name for name in names if '.dist-info/' in name}
     assert names == wanted | about
