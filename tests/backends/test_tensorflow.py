@@ -67,12 +67,13 @@ def test_work_is_traced_once_a_shape(
     # The first passes are without prior, and those of a refined probe with other noise.
     # By the ninth, subsets are joined: then shifted probes are sums of images for more frames.
     few = traces(9)
-    assert traces(14) == few
-    # The light of a refined probe says how many images there are, a shape too.
-    bright = traces(14, photons=1e5)
-    assert sum(bright.values()) <= sum(few.values()) + (2 if update_probe else 0)
-    assert max(bright.values()) <= 5
-    assert traces(9, side=7)['add_batch'] > few['add_batch']
+    # The light of a refined probe says how many images there are, which is a shape too.
+    allowed = sum(few.values()) + (2 if update_probe else 0)
+    for photons in (300, 1e5):
+        many = traces(14, photons=photons)
+        assert sum(many.values()) <= allowed
+        assert max(many.values()) <= 5
+    assert traces(9, side=7)['add_batch'] > many['add_batch']
     assert f'Traced so far by TensorFlow: {few}' in caplog.messages
 
 
