@@ -76,7 +76,7 @@ def test_neither_subsets_nor_batches_matter_to_the_sums(
 ) -> None:
     scan = make_scan(side=4, modes=2, bad_pixels=50)
     problems = [Problem.for_scan(ops, scan, subsets, fixed_probe=False) for subsets in (1, 5)]
-    monkeypatch.setattr(ops, 'batch_pixels', 2 * 2 * 32**2)
+    monkeypatch.setattr(ops, 'batch_pixels', 2 * 32**2)
     problems.append(Problem.for_scan(ops, scan, 3, fixed_probe=False))
     assert len(problems[2].subsets[0]) > len(problems[0].subsets[0])
     placed = place(ops, make_object(problems[0].canvas.shape), scan.probe)
@@ -168,13 +168,13 @@ def test_cached_probes_and_doses_give_the_same_numbers(
 
 
 class CountingOps(NumpyOps):
-    """Counts the Fourier transforms."""
+    """Counts the inverse Fourier transforms."""
 
     transforms = 0
 
-    def fft2(self, x: Array) -> Array:
+    def ifft2(self, x: Array) -> Array:
         self.transforms += 1
-        return super().fft2(x)
+        return super().ifft2(x)
 
 
 def test_the_shifted_probes_are_made_once_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,11 @@ class HalfStep:
     def misfit(self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None) -> Array:
         return 2 * AMPLITUDE.misfit(ops, expected, amplitudes, good)
 
-    def wave_factor(self, ops: Ops, expected: Array, amplitudes: Array) -> Array:
-        return 0.5 * AMPLITUDE.wave_factor(ops, expected, amplitudes)
+    def misfit_and_factor(
+        self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None
+    ) -> tuple[Array, Array]:
+        misfit, factor = AMPLITUDE.misfit_and_factor(ops, expected, amplitudes, good)
+        return 2 * misfit, 0.5 * factor
 
 
 def test_misfit_and_step_are_those_of_the_noise_model(ops: Ops) -> None:

@@ -81,15 +81,22 @@ class NoiseModel(Protocol):
         """
         ...
 
-    def wave_factor(self, ops: Ops, expected: Array, amplitudes: Array) -> Array:
-        """Return the factor of the waves at the detector that gives their change, (n, N, N).
+    def misfit_and_factor(
+        self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None
+    ) -> tuple[Array, Array]:
+        """Return the misfit, and the factor of the waves at the detector that gives their change.
 
-        A full step: minus the gradient of the misfit over its curvature along the modulus.
+        A full step: minus the gradient of the misfit over its curvature along the modulus. Misfit
+        and factor share most of their arithmetic.
 
         Args:
             ops: the framework.
             expected: expected counts of the waves (n, N, N).
             amplitudes: sqrt(counts), (n, N, N).
+            good: (N, N) or None; at bad pixels the waves stay as they are.
+
+        Returns:
+            A scalar and (n, N, N).
         """
         ...
 
@@ -110,11 +117,17 @@ class AmplitudeNoise:
         """Return sum (sqrt(expected) - sqrt(counts))^2."""
         return amplitude_deviance(ops, expected, amplitudes, good)
 
-    def wave_factor(self, ops: Ops, expected: Array, amplitudes: Array) -> Array:
-        """Return sqrt(counts / expected) - 1, held off the pixels that expect no photons."""
+    def misfit_and_factor(
+        self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None
+    ) -> tuple[Array, Array]:
+        """Return the factor sqrt(counts / expected) - 1, held off pixels that expect no photons."""
         modulus = ops.sqrt(expected)
+        difference = amplitudes - modulus
+        if good is not None:
+            difference = difference * good
         floor = DARK_SHARE * ops.sum(expected, (1, 2))[:, None, None] + TINY
-        return (amplitudes - modulus) * modulus / (expected + floor)
+        factor = difference * modulus / (expected + floor)
+        return ops.sum(difference * difference), factor
 
 
 class PoissonNoise:
@@ -133,12 +146,25 @@ class PoissonNoise:
         """Return half the Poisson deviance: 1/4 a pixel at many counts, as for amplitudes."""
         return 0.5 * poisson_deviance(ops, expected, amplitudes * amplitudes, good)
 
-    def wave_factor(self, ops: Ops, expected: Array, amplitudes: Array) -> Array:
-        """Return (counts - expected) / 2 expected, the divisor held off zero.
+    def misfit_and_factor(
+        self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None
+    ) -> tuple[Array, Array]:
+        """Return the factor (counts - expected) / 2 expected, the divisor held off zero.
 
         Half the score: along the modulus, the curvature of the misfit is twice that of amplitudes.
         """
-        return 0.5 * (amplitudes * amplitudes - expected) / (expected + DIVISOR_FLOOR)
+        counts = amplitudes * amplitudes
+        difference = counts - expected
+        # In place where the framework can: these arrays are what a pass moves through memory.
+        counts += COUNT_FLOOR
+        deviance = ops.log(counts / (expected + COUNT_FLOOR))
+        deviance *= counts
+        deviance -= difference
+        if good is not None:
+            deviance *= good
+            difference *= good
+        difference /= 2 * (expected + DIVISOR_FLOOR)
+        return 0.5 * ops.sum(deviance), difference
 
 
 AMPLITUDE = AmplitudeNoise()

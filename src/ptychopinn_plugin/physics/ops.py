@@ -17,7 +17,7 @@ class Ops(Protocol):
     """Array functions of one framework on one device.
 
     Attributes:
-        batch_pixels: detector pixels, over all modes, that one call handles best.
+        batch_pixels: detector pixels of frames that one call handles best.
     """
 
     batch_pixels: int

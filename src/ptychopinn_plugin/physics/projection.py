@@ -10,34 +10,20 @@ and Guizar-Sicairos, Opt. Express 26, 3108, 2018, doi:10.1364/OE.26.003108).
 from __future__ import annotations
 
 from ptychopinn_plugin.physics.forward import over_modes
-from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 
 
-def exit_residual(
-    ops: Ops,
-    noise: NoiseModel,
-    waves: Array,
-    expected: Array,
-    amplitudes: Array,
-    good: Array | None,
-) -> Array:
+def exit_residual(ops: Ops, waves: Array, factor: Array) -> Array:
     """Return the change of the exit waves that the measured counts ask for.
 
     Args:
         ops: the framework.
-        noise: gives the change of the waves at the detector.
         waves: (n, modes, N, N) from `propagate`.
-        expected: (n, N, N), expected counts of these waves.
-        amplitudes: sqrt(counts), (n, N, N).
-        good: (N, N) or None; at bad pixels the wave is left as it is.
+        factor: (n, N, N), of the waves, from `NoiseModel.misfit_and_factor`.
 
     Returns:
         (n, modes, N, N).
     """
-    factor = noise.wave_factor(ops, expected, amplitudes)
-    if good is not None:
-        factor = factor * good
     return ops.ifft2(ops.scale(waves, factor[:, None]))
 
 

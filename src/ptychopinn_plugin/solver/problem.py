@@ -25,6 +25,7 @@ from ptychopinn_plugin.solver.sweeps import (
     add_dose,
     batch_misfit,
     batch_probes,
+    mode_spectra,
 )
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
@@ -102,6 +103,7 @@ class Problem:
     _probes: dict[int, Array] = field(default_factory=dict)
     _doses: dict[int, Array] = field(default_factory=dict)
     _shifts: ProbeShifts = field(init=False)
+    _spectra: tuple[Array, Array | None, tuple[Array, Array | None]] | None = None
 
     def __post_init__(self) -> None:
         """Start at the scan's positions and equal flux."""
@@ -270,6 +272,7 @@ class Problem:
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
         images = self._shift_images(unknowns)
+        spectra = None if kept is not None else self._mode_spectra(unknowns, images)
         basis = None if unknowns.variation is None else self.basis
         trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
@@ -279,6 +282,7 @@ class Problem:
             kept,
             None if images is None else array(self._shifts.weights(batch.shifts_px)),
             images,
+            spectra,
             None if basis is None else array(basis[batch.frames]),
             None if trust is None else array(trust[batch.frames]),
             None if flux is None else array(flux[batch.frames]),
@@ -289,11 +293,25 @@ class Problem:
         kept = self._probes.get(id(batch))
         if kept is not None:
             return kept
-        shifts = self.ops.array(batch.shifts_px)
-        probes = self.ops.compiled(batch_probes)(probe, shifts, None, None)
+        shifts, compiled = self.ops.array(batch.shifts_px), self.ops.compiled
+        probes = compiled(batch_probes)(compiled(mode_spectra)(probe, None), shifts, None)
         if self._keeps_probes():
             self._probes[id(batch)] = probes
         return probes
+
+    def _mode_spectra(
+        self, unknowns: Unknowns, images: Array | None
+    ) -> tuple[Array, Array | None] | None:
+        """Return the transforms of the modes without shift images, the same for all batches."""
+        modes = unknowns.probe.shape[0] - (0 if images is None else images.shape[1])
+        if not modes:
+            return None
+        probe, variation = unknowns.probe, unknowns.variation
+        last = self._spectra
+        if last is None or last[0] is not probe or last[1] is not variation:
+            found = self.ops.compiled(mode_spectra)(probe[:modes], variation)
+            last = self._spectra = (probe, variation, found)
+        return last[2]
 
     def _keeps_probes(self) -> bool:
         """Return whether the probe is fixed and its shifts for all frames small enough to keep."""

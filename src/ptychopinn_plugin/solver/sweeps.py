@@ -37,6 +37,8 @@ class DeviceBatch(NamedTuple):
         shift_weights: float32 (b, terms), see `physics.shifts`.
         shift_images: complex64 (terms, k, N, N), of the last k modes of the probe; shared by all
             batches. The first mode is not among them where it varies along the scan.
+        spectra: complex64 (modes - k, N, N), of the modes without shift images, and of the
+            variation (functions, N, N) or None, from `mode_spectra`; shared by all batches.
         basis: float32 (b, functions), of the probe's variation along the scan.
         flux_trust: float32 (b,), 0 to 1: share of a frame's own photon ratio in its flux.
         flux: float32 (b,), relative photons of each frame, where they are known.
@@ -48,6 +50,7 @@ class DeviceBatch(NamedTuple):
     probes: Array | None = None
     shift_weights: Array | None = None
     shift_images: Array | None = None
+    spectra: tuple[Array, Array | None] | None = None
     basis: Array | None = None
     flux_trust: Array | None = None
     flux: Array | None = None
@@ -98,18 +101,30 @@ class Prediction(NamedTuple):
     ratios: Array | None
 
 
+def mode_spectra(ops: Ops, probe: Array, variation: Array | None) -> tuple[Array, Array | None]:
+    """Return the Fourier transforms of a probe (modes, N, N) and of its variation, if there is."""
+    return ops.fft2(probe), None if variation is None else ops.fft2(variation)
+
+
 def batch_probes(
-    ops: Ops, probe: Array, shifts_px: Array, variation: Array | None, basis: Array | None
+    ops: Ops, spectra: tuple[Array, Array | None], shifts_px: Array, basis: Array | None
 ) -> Array:
-    """Return the probe of each frame, complex64 (b, modes, N, N)."""
-    spectra = ops.fft2(probe)[None]
+    """Return the probe of each frame, complex64 (b, modes, N, N).
+
+    Args:
+        ops: the framework.
+        spectra: from `mode_spectra`.
+        shifts_px: float32 (b, 2), (row, column).
+        basis: float32 (b, functions); None without a variation.
+    """
+    modes, variation = spectra
+    modes = modes[None]
     if variation is not None:
-        change = ops.combine(basis, ops.fft2(variation))[:, None]
-        first = spectra[:, :1] + change
-        rest = spectra[:, 1:]
-        spectra = first if rest.shape[1] == 0 else ops.join(first, rest)
-    ramps = shift_ramps(ops, shifts_px, probe.shape[-1])
-    return ops.ifft2(shifted_spectra(spectra, ramps))
+        first = modes[:, :1] + ops.combine(basis, variation)[:, None]
+        rest = modes[:, 1:]
+        modes = first if rest.shape[1] == 0 else ops.join(first, rest)
+    ramps = shift_ramps(ops, shifts_px, modes.shape[-1])
+    return ops.ifft2(shifted_spectra(modes, ramps))
 
 
 def batch_counts(ops: Ops, canvas_object: Array, corners: Array, probes: Array) -> Array:
@@ -151,16 +166,16 @@ def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> Array:
     """Return the probe of each frame, complex64 (b, modes, N, N)."""
     if batch.probes is not None:
         return batch.probes
-    if batch.shift_images is None:
-        return batch_probes(ops, unknowns.probe, batch.shifts_px, unknowns.variation, batch.basis)
-    probes = ops.combine(batch.shift_weights, batch.shift_images)
-    # Not by counting modes: a graph that TensorFlow has traced for several counts knows none.
-    if unknowns.variation is None:
-        return probes
-    first = unknowns.probe[:1]
-    return ops.join(
-        batch_probes(ops, first, batch.shifts_px, unknowns.variation, batch.basis), probes
-    )
+    rest = None
+    if batch.shift_images is not None:
+        rest = ops.combine(batch.shift_weights, batch.shift_images)
+        if batch.spectra is None:
+            return rest
+    spectra = batch.spectra
+    if spectra is None:
+        spectra = mode_spectra(ops, unknowns.probe, unknowns.variation)
+    first = batch_probes(ops, spectra, batch.shifts_px, batch.basis)
+    return first if rest is None else ops.join(first, rest)
 
 
 def batch_expected(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> Array:
@@ -203,12 +218,13 @@ def add_batch(
         The sums, and measured over predicted photons of each frame, float32 (b,) or None.
     """
     found = predict(ops, unknowns, batch, good)
-    misfit = sums.misfit + noise.misfit(ops, found.counts, batch.amplitudes, good)
-    residual = exit_residual(ops, noise, found.waves, found.counts, batch.amplitudes, good)
-    if found.flux is not None:
-        residual = ops.scale(residual, found.flux[:, None])
+    misfit, factor = noise.misfit_and_factor(ops, found.counts, batch.amplitudes, good)
+    # The factor of the waves is real: cheaper to scale than the residual that they give.
+    residual = exit_residual(ops, found.waves, _with_flux(factor, found.flux))
     direction = object_direction(ops, found.probes, residual)
-    sums = sums._replace(misfit=misfit, direction=ops.add(sums.direction, direction, batch.corners))
+    sums = sums._replace(
+        misfit=sums.misfit + misfit, direction=ops.add(sums.direction, direction, batch.corners)
+    )
     if sums.dose is not None:
         light = _with_flux(illumination(ops, found.probes), found.flux)
         sums = sums._replace(dose=ops.add(sums.dose, light, batch.corners))

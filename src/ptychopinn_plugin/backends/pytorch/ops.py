@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
@@ -15,6 +17,9 @@ from ptychopinn_plugin.physics.overlap_add import add_patches
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 # Enough to keep a CPU's caches warm and a GPU's cores busy.
 _CPU_BATCH, _GPU_BATCH = 2**17, 2**22
+# NumPy takes a third to a half of the time that PyTorch takes for the same loop on one core
+# (AVX-512, measured), but does not share it among cores.
+_NUMPY_THREADS = 4
 
 
 class TorchOps:
@@ -56,12 +61,22 @@ class TorchOps:
 
     def ifft2(self, x: torch.Tensor) -> torch.Tensor:
         """Inverse, and adjoint, of `fft2`."""
-        image: torch.Tensor = torch.fft.ifft2(x, norm='ortho')
+        if not _suits_numpy(x):
+            image: torch.Tensor = torch.fft.ifft2(x, norm='ortho')
+            return image
+        # Scaled afterwards it takes two thirds of the time.
+        image = torch.fft.ifft2(x, norm='forward')
+        torch.view_as_real(image).mul_(1 / math.sqrt(x.shape[-2] * x.shape[-1]))
         return image
 
     def abs2(self, x: torch.Tensor) -> torch.Tensor:
         """Squared modulus; several times faster than `abs` on CPUs, and smooth at zero."""
-        return x.real.square() + x.imag.square()
+        if not _suits_numpy(x):
+            return x.real.square() + x.imag.square()
+        values = x.resolve_conj().numpy()
+        squares = np.square(values.real)
+        squares += np.square(values.imag)
+        return torch.from_numpy(np.asarray(squares))
 
     def conj(self, x: torch.Tensor) -> torch.Tensor:
         """Complex conjugate."""
@@ -81,7 +96,10 @@ class TorchOps:
 
     def scale(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         """Multiply complex numbers by real ones."""
-        return x * factor
+        if not _suits_numpy(x, factor):
+            return x * factor
+        scaled = np.multiply(x.resolve_conj().numpy(), factor.numpy())
+        return torch.from_numpy(np.asarray(scaled))
 
     def sqrt(self, x: torch.Tensor) -> torch.Tensor:
         """Square root."""
@@ -89,7 +107,7 @@ class TorchOps:
 
     def log(self, x: torch.Tensor) -> torch.Tensor:
         """Natural logarithm."""
-        return x.log()
+        return torch.from_numpy(np.asarray(np.log(x.numpy()))) if _suits_numpy(x) else x.log()
 
     def positive(self, x: torch.Tensor) -> torch.Tensor:
         """Return x where it is positive, 0 elsewhere."""
@@ -161,3 +179,10 @@ class TorchOps:
         offsets = (side[:, None] * width + side).reshape(-1)
         first = (corners[:, 0] * width + corners[:, 1]).to(torch.int32)
         return (first[:, None] + offsets).reshape(-1)
+
+
+def _suits_numpy(*tensors: torch.Tensor) -> bool:
+    """Return whether NumPy is the faster one for tensors on the CPU, and no gradient is wanted."""
+    if any(x.requires_grad or x.device.type != 'cpu' for x in tensors):
+        return False
+    return torch.get_num_threads() <= _NUMPY_THREADS
