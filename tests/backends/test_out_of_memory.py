@@ -23,6 +23,7 @@ from ptychopinn_plugin.errors import DivergenceError, OutOfMemoryError
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.sweeps import add_batch
 from tests.helpers import make_scan
@@ -72,6 +73,9 @@ def limit_batches(monkeypatch: pytest.MonkeyPatch, backend: Backend, largest: in
     sizes: list[int] = []
 
     def limited(*arguments: Any) -> Any:
+        # Short trials of a start run on NumPy, beside the memory of the framework.
+        if isinstance(arguments[0], NumpyOps):
+            return add_batch(*arguments)
         sizes.append(int(arguments[4].amplitudes.shape[0]))
         if sizes[-1] > largest:
             run_out_of_memory(backend)
