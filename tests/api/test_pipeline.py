@@ -55,7 +55,8 @@ def test_the_whole_way(backend: Backend, tmp_path: Path, architecture: str) -> N
     assert results['history']['train_loss'] == model.losses[:, 0].tolist()
     assert results['history']['val_loss'] == model.losses[:, 1].tolist()
     assert len(model.losses) == 2
-    assert all(loss > 0 for losses in results['history'].values() for loss in losses)
+    # Below 0 where an object fits held-out frames better than the reference does.
+    assert all(np.isfinite(losses).all() for losses in results['history'].values())
     assert set(results['seconds']) == {'train', 'reconstruct'}
     assert all(seconds > 0 for seconds in results['seconds'].values())
     assert results['residual'] == stored.residual[-1]
