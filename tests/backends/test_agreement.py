@@ -183,4 +183,4 @@ def test_both_train_the_same_network(models: dict[str, TrainedModel]) -> None:
     assert shapes[0] == shapes[1]
     assert found.manifest.data_fingerprint == wanted.manifest.data_fingerprint
     # The first weights are drawn by each framework; episodes and schedule are the same.
-    np.testing.assert_allclose(found.losses, wanted.losses, rtol=0.2)
+    np.testing.assert_allclose(found.losses, wanted.losses, rtol=0.2, atol=0.05)

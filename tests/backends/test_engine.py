@@ -11,7 +11,12 @@ import pytest
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
-from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
+from ptychopinn_plugin.io.model_file import (
+    TrainedModel,
+    load_model,
+    save_model,
+    weights_fingerprint,
+)
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate
 from ptychopinn_plugin.scan import Reconstruction, ScanData
@@ -171,7 +176,7 @@ def test_a_network_that_does_not_help_leaves_physics_as_it_is(
     np.testing.assert_array_equal(found.probe, alone.probe)
     np.testing.assert_array_equal(found.residual, alone.residual)
     assert found.stages == alone.stages
-    assert found.model_name == ''
+    assert found.model_name == weights_fingerprint(one)
     assert sum('the network was not used' in remark for remark in found.remarks) == 1
 
 

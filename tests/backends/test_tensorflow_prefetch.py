@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import overload
 
 import pytest
@@ -13,21 +13,6 @@ import pytest
 from ptychopinn_plugin.errors import ScanDataError
 
 pytestmark = pytest.mark.tensorflow
-
-
-@pytest.fixture(autouse=True)
-def not_deterministic() -> Iterator[None]:
-    """Undo what another test of this process may have asked for: tf.data then makes no item ahead.
-
-    TensorFlow has a public function to begin it, but none to end it.
-    """
-    from tensorflow.python.framework import config
-
-    before = config.is_op_determinism_enabled()
-    config.disable_op_determinism()
-    yield
-    if before:
-        config.enable_op_determinism()
 
 
 class Squares(Sequence[int]):

@@ -76,7 +76,7 @@ def test_the_result_is_finite_where_the_probe_was(second_way: Way) -> None:
     assert found.backend == second_way.backend
     # Two epochs may teach a network nothing that the scan supports.
     used = 'network' in found.stages
-    assert found.model_name == (model.manifest.weights_fingerprint if used else '')
+    assert found.model_name == model.manifest.weights_fingerprint
     assert found.losses == tuple(model.losses[:, 0])
     assert found.positions_px.shape == (FRAMES, 2)
     assert found.object_canvas.dtype == np.complex64

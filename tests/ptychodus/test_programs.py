@@ -107,7 +107,7 @@ def test_batch_training_then_batch_reconstruction(
     assert f'backend {backend}, model' in product.metadata.comments
     # Of the reconstruction: 2 passes before the learned stage, 6 after it, and the closing stage
     # where it was kept.
-    assert '8 iterations in' in product.metadata.comments
+    assert '6 iterations in' in product.metadata.comments
     assert len(product.losses) in (8, 9)
     assert all(loss.value > 0 for loss in product.losses)
 

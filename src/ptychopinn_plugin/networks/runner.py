@@ -267,7 +267,7 @@ class _Run:
         # A probe that is refined starts with the photons of the frames, not with those given.
         wanted = self.solver.config.probe_power if self.solver.refines_probe else 0.0
         scale = _probe_rescaling(wanted or probe_power(self.given_probe), probe)
-        model = self.model if 'network' in self.names else None
+        model = self.model
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,

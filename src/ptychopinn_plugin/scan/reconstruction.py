@@ -33,7 +33,8 @@ class Reconstruction:
         backend: the framework that computed it.
         seconds: wall time of the reconstruction with set-up, without imports.
         pixel_size_m: (height, width) of one object pixel, metres; None where it is not known.
-        model_name: fingerprint of the model used, '' without one.
+        model_name: fingerprint of the model that was given, '' without one; where it was not used,
+            `remarks` say so.
         losses: the training history of the model, positive, () without a model.
         residual_name: formula of `residual` in matplotlib's mathtext, by default
             sum (|Psi| - sqrt(counts))^2 / sum counts; '' where it is not known.
