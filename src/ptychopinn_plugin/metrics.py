@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
 from ptychopinn_plugin.physics.ambiguities import Complex, aligned, without_ramp
-from ptychopinn_plugin.physics.ring_correlation import NYQUIST, ring_correlation
+from ptychopinn_plugin.physics.ring_correlation import NYQUIST, hann_window, ring_correlation
 
 # Gauss-Newton steps of the registration; from a tenth of a pixel two suffice.
 REFINEMENTS = 8
@@ -75,7 +75,7 @@ def score(object_canvas: Complex, ground_truth: Complex) -> Score:
 
 def ring_correlation_limit(image: Complex, reference: Complex, threshold: float = 0.5) -> float:
     """Return where the Fourier ring correlation falls below a threshold, of Nyquist."""
-    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
+    window = hann_window(image.shape)
     limit = ring_correlation(image, reference, window).crossing(threshold)
     return 1.0 if limit is None else limit / NYQUIST
 
@@ -158,7 +158,7 @@ def _unspoilt(shift: npt.NDArray[np.float64], shape: tuple[int, ...]) -> tuple[s
 
 
 def _shift_between(image: Complex, reference: Complex) -> npt.NDArray[np.float64]:
-    window = np.hanning(image.shape[0])[:, None] * np.hanning(image.shape[1])
+    window = hann_window(image.shape)
     if np.ptp(np.abs(image - image.mean())) < 1e-9:
         return np.zeros(2)  # a flat image lies anywhere
     found, _, _ = phase_cross_correlation(

@@ -7,7 +7,7 @@ import pytest
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import ScanData, orient
-from ptychopinn_plugin.solver.orientation_trials import middle_frames, trial_residual
+from ptychopinn_plugin.solver.orientation_trials import trial_frames, trial_residual
 from ptychopinn_plugin.solver.rotation_trials import rotated, rotation_hint
 from tests.helpers import make_scan
 
@@ -19,7 +19,7 @@ def scan() -> ScanData:
 
 def hint(scan: ScanData, way: OrientationConfig) -> tuple[str, ...]:
     as_given = orient(scan, way)
-    residual = trial_residual(middle_frames(as_given), OrientationConfig())
+    residual = trial_residual(trial_frames(as_given), OrientationConfig())
     return rotation_hint(scan, way, residual)
 
 

@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.config.constants import EV_METRE
 from ptychopinn_plugin.scan.data import ScanData
 from ptychopinn_plugin.scan.photons import mean_photons
-
-# Planck's constant times the speed of light, exact in the SI.
-EV_METRE = 1.239841984332e-6
 
 
 def save_npz(path: Path | str, scan: ScanData) -> None:

@@ -117,24 +117,27 @@ def run_reconstruction(
     result = _with_diagnosis(run.result(), diagnosis)
     if not inference.estimate_errors or diagnosis.verdict == 'failed':
         return result
-    return dataclasses.replace(_with_quality(result, solver), seconds=run.seconds())
+    result = _with_quality(result, solver, run.probe_factor())
+    return dataclasses.replace(result, seconds=run.seconds())
 
 
-def _with_quality(result: Reconstruction, solver: AcceleratedSolver) -> Reconstruction:
-    """Return a result with its resolution and errors; without them where a stop is requested."""
+def _with_quality(
+    result: Reconstruction, solver: AcceleratedSolver, probe_factor: float
+) -> Reconstruction:
+    """Return a result with its resolution and errors; without them where a stop is requested.
+
+    Args:
+        result: of the solver.
+        solver: after its passes.
+        probe_factor: what the probe of the result was multiplied by, its object divided by.
+    """
     try:
         quality = estimate_quality(solver)
     except Cancelled:
         return result
     if quality is None:
         return result
-    # The result has the scale of the probe that was given, and no object where no probe reached.
-    covered = np.isfinite(result.object_canvas)
-    scale = np.median(
-        np.abs(result.object_canvas[covered])
-        / np.maximum(np.abs(solver.problem.ops.numpy(solver.canvas_object)[covered]), 1e-30)
-    )
-    quality = quality.masked(covered, float(scale))
+    quality = quality.masked(np.isfinite(result.object_canvas), 1 / probe_factor)
     remarks = (*result.remarks, quality.summary(result.pixel_size_m))
     return dataclasses.replace(result, quality=quality, remarks=remarks)
 
@@ -256,6 +259,18 @@ class _Run:
         """Return the seconds since the start."""
         return time.perf_counter() - self.started
 
+    def probe_factor(self) -> float:
+        """Return what the probe is multiplied by, and the object divided by, in the result.
+
+        Frames determine only the product of both, and a probe that is refined starts with their
+        photons, not with those of the probe that was given. It gets these again, or the power that
+        a setting asks for, so that the object is near 1 where the sample is empty.
+        """
+        solver = self.solver
+        wanted = solver.config.probe_power if solver.refines_probe else 0.0
+        power = probe_power(solver.problem.ops.numpy(solver.probe))
+        return math.sqrt((wanted or probe_power(self.given_probe)) / power) if power > 0 else 1.0
+
     def result(self) -> Reconstruction:
         """Return the present state."""
         ops, problem = self.solver.problem.ops, self.solver.problem
@@ -264,10 +279,7 @@ class _Run:
         canvas_object = ops.numpy(self.solver.canvas_object)
         probe = ops.numpy(self.solver.probe)
         at_start = problem.scan.probe
-        # A probe that is refined starts with the photons of the frames, not with those given.
-        wanted = self.solver.config.probe_power if self.solver.refines_probe else 0.0
-        scale = _probe_rescaling(wanted or probe_power(self.given_probe), probe)
-        model = self.model
+        scale, model = self.probe_factor(), self.model
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=problem.canvas.origin_px,
@@ -299,16 +311,6 @@ def _covered(
             'or lower object_step and probe_step'
         )
     return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
-
-
-def _probe_rescaling(wanted: float, refined: npt.NDArray[np.complex64]) -> float:
-    """Return the factor that gives a refined probe the photons of the initial one, or wanted ones.
-
-    Frames determine only the product of probe and object: photons are attributed to the probe, so
-    that the object is near 1 where the sample is empty.
-    """
-    power = probe_power(refined)
-    return math.sqrt(wanted / power) if power > 0 else 1.0
 
 
 def _training_losses(model: TrainedModel) -> tuple[float, ...]:

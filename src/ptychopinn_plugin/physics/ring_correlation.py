@@ -78,6 +78,11 @@ def ring_correlation(first: Complex, second: Complex, window: Floats) -> RingCor
     return RingCorrelation(rings.frequency, correlation, rings.components)
 
 
+def hann_window(shape: tuple[int, ...]) -> Floats:
+    """Return a window that falls to 0 at the edges, float64 (H, W)."""
+    return np.outer(np.hanning(shape[0]), np.hanning(shape[1]))
+
+
 def windowed_spectrum(image: Complex | Floats, window: Floats) -> npt.NDArray[np.complex128]:
     """Return the Fourier transform of an image, its mean taken off, under a window, (H, W).
 

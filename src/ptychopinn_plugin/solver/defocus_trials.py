@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.config.constants import EV_METRE
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import SQUARE_VARIANCE, Misfits, amplitude_misfits
-from ptychopinn_plugin.solver.orientation_trials import middle_frames
+from ptychopinn_plugin.solver.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
-from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.problem import Problem, no_check
+from ptychopinn_plugin.solver.pupil import defocus_phase, pupil
 
-# Planck's constant times the speed of light.
-EV_METRE = 1.239841984332e-6
 # Distances that are tried, by how far they move light at the edge of the pupil, in shares of the
 # frame size, to either side.
 TRIED_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4)
@@ -39,10 +39,6 @@ TINY = 1e-30
 
 Floats = npt.NDArray[np.float64]
 Probe = npt.NDArray[np.complex64]
-
-
-def _no_check() -> None:
-    """Never ask for a stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,31 +105,12 @@ def propagated(probe: Probe, radius_px: float) -> Probe:
         probe: complex64 (modes, N, N).
         radius_px: how far light at the edge of the pupil moves.
     """
-    square, edge = pupil(probe)
-    # The slope of this phase at the edge moves light by the radius.
-    phase = np.exp(1j * np.pi * radius_px / edge * square)
-    return np.asarray(np.fft.ifft2(np.fft.fft2(probe.astype(np.complex128)) * phase), np.complex64)
+    spectra = np.fft.fft2(probe.astype(np.complex128))
+    phase = np.exp(1j * defocus_phase(_power(spectra), radius_px))
+    return np.asarray(np.fft.ifft2(spectra * phase), np.complex64)
 
 
-def pupil(probe: Probe) -> tuple[Floats, float]:
-    """Return squared distances from a pupil's centre of light, (N, N), and its radius.
-
-    In cycles a pixel, zero frequency at index 0. The radius is that of a disc with the same second
-    moment.
-
-    Args:
-        probe: complex64 (modes, N, N).
-    """
-    weight = np.sum(np.abs(np.fft.fft2(probe.astype(np.complex128))) ** 2, axis=0)
-    weight /= max(float(weight.sum()), TINY)
-    k = np.fft.fftfreq(len(weight))
-    turn = np.exp(2j * np.pi * k)
-    row, column = (np.angle(weight.sum(axis=axis) @ turn) / (2 * np.pi) for axis in (1, 0))
-    square = (k[:, None] - row) ** 2 + (k - column) ** 2
-    return square, math.sqrt(max(2 * float(np.sum(weight * square)), TINY))
-
-
-def focus_hint(scan: ScanData, check: Callable[[], None] = _no_check) -> tuple[str, ...]:
+def focus_hint(scan: ScanData, check: Callable[[], None] = no_check) -> tuple[str, ...]:
     """Return a sentence where the given probe fits clearly better propagated, else nothing.
 
     Nothing where photon energy or pixel size are not known.
@@ -144,7 +121,7 @@ def focus_hint(scan: ScanData, check: Callable[[], None] = _no_check) -> tuple[s
     """
     if scan.metadata.pixel_size_m is None or scan.metadata.photon_energy_ev is None:
         return ()
-    few = middle_frames(scan)
+    few = trial_frames(scan)
     starts = [
         dataclasses.replace(few, probe=probe)
         for probe in (start_probe(scan), with_photons_of_frames(scan))
@@ -184,4 +161,10 @@ def _focus(few: ScanData, radius_px: float, check: Callable[[], None]) -> Focus:
     """Return how a scan's probe fits propagated."""
     probe = propagated(few.probe, radius_px)
     misfits = short_fit(dataclasses.replace(few, probe=probe), check)
-    return Focus(radius_px, pupil(few.probe)[1], probe, misfits)
+    _, edge = pupil(_power(np.fft.fft2(few.probe.astype(np.complex128))))
+    return Focus(radius_px, edge, probe, misfits)
+
+
+def _power(spectra: npt.NDArray[np.complex128]) -> Floats:
+    """Return the power of all modes from their Fourier transforms, float64 (N, N)."""
+    return np.asarray(np.sum(np.abs(spectra) ** 2, axis=0))

@@ -19,6 +19,7 @@ from ptychopinn_plugin.physics.ring_correlation import (
     NYQUIST,
     RingCorrelation,
     Rings,
+    hann_window,
     ring_correlation,
     windowed_spectrum,
 )
@@ -77,7 +78,7 @@ def estimate_quality(solver: AcceleratedSolver) -> Quality | None:
     ops = solver.problem.ops
     image = ops.numpy(solver.canvas_object)
     dose = ops.numpy(solver.problem.dose(solver.probe)).astype(np.float64)
-    window = _window(halves.first.shape)
+    window = hann_window(halves.first.shape)
     second = aligned(halves.second, halves.first)
     correlation = ring_correlation(halves.first, second, window)
     transfer = noise_transfer(
@@ -100,7 +101,7 @@ def noise_transfer(
         difference: complex128 (h, w), of the objects of the two halves.
         correlation: of the two halves.
     """
-    window, rings = _window(image.shape), Rings.for_shape(image.shape)
+    window, rings = hann_window(image.shape), Rings.for_shape(image.shape)
     counts = rings.components
     per_dose = float(np.sum(window**2 / np.maximum(dose, TINY)) / np.sum(window**2))
     smooth = _smoothed(correlation.correlation, counts)
@@ -143,11 +144,6 @@ def _quality(
         amplitude_error=amplitude.astype(np.float32),
         phase_error=phase.astype(np.float32),
     )
-
-
-def _window(shape: tuple[int, ...]) -> Floats:
-    """Return a window that falls to 0 at the edges, float64 (h, w)."""
-    return np.outer(np.hanning(shape[0]), np.hanning(shape[1]))
 
 
 def _smoothed(correlation: Floats, components: Floats) -> Floats:

@@ -18,6 +18,7 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import scanned_core
+from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import amplitude_misfits
 from ptychopinn_plugin.solver.prepare import prepare_solver
@@ -139,8 +140,8 @@ def _central_frames(scan: ScanData) -> ScanData:
     if scan.frame_count <= MOST_FRAMES:
         return scan
     low, high = scan.positions_px.min(axis=0), scan.positions_px.max(axis=0)
-    distance = np.abs(scan.positions_px - (low + high) / 2).max(axis=1)
-    return scan.subset(np.sort(np.argsort(distance, kind='stable')[:MOST_FRAMES]))
+    nearest = nearest_frames(scan.positions_px, (low + high) / 2, MOST_FRAMES, square=True)
+    return scan.subset(np.sort(nearest))
 
 
 def _settings(solver: AcceleratedSolver) -> InferenceConfig:

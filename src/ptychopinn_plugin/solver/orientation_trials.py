@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-
-import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig, OrientationConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData, orient
+from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.problem import Problem
 
@@ -32,7 +30,7 @@ def orientation_residuals(scan: ScanData) -> dict[OrientationConfig, float]:
     Returns:
         The residual that each orientation ends at, smallest first; inf where it diverged.
     """
-    few = middle_frames(scan)
+    few = trial_frames(scan)
     residuals = {way: trial_residual(few, way) for way in _all_orientations()}
     return dict(sorted(residuals.items(), key=lambda item: item[1]))
 
@@ -63,17 +61,15 @@ def orientation_flags(orientation: OrientationConfig) -> str:
     return ' '.join(flags) or 'as in the file'
 
 
-def middle_frames(scan: ScanData, pixels: int = PIXELS) -> ScanData:
-    """Return the frames around the middle of a scan, on a canvas of their own.
+def trial_frames(scan: ScanData, pixels: int = PIXELS) -> ScanData:
+    """Return the frames of a short trial, those around the middle of a scan.
 
     Args:
         scan: the scan.
         pixels: of all frames that are returned and all modes, about.
     """
     number = min(MOST, max(FEWEST, pixels // (scan.mode_count * scan.frame_size**2)))
-    distance = np.linalg.norm(scan.positions_px - np.median(scan.positions_px, axis=0), axis=1)
-    nearest = np.sort(np.argsort(distance, kind='stable')[:number])
-    return dataclasses.replace(scan.subset(nearest), object_guess=None)
+    return middle_frames(scan, number)
 
 
 def trial_residual(scan: ScanData, way: OrientationConfig) -> float:

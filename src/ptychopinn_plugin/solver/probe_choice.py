@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.defocus_trials import Probe, best_focus, propagation, short_fit
-from ptychopinn_plugin.solver.orientation_trials import middle_frames
+from ptychopinn_plugin.solver.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
 
 # A start that leaves less of the differences between the frames unexplained, held in a short
@@ -35,7 +35,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     Returns:
         complex64 (modes, N, N), and a remark, empty for the start from the moments.
     """
-    few, best, said, least = middle_frames(scan, PIXELS), start_probe(scan), '', math.inf
+    few, best, said, least = trial_frames(scan, PIXELS), start_probe(scan), '', math.inf
     for probe, remark in (
         (best, ''),
         (

@@ -14,9 +14,11 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.estimator import Estimator
-from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.problem import Problem, no_check
+from ptychopinn_plugin.solver.pupil import defocus_phase
 
 # Share of the guess's largest Fourier modulus below which its phase is left to a centred wave.
 PHASE_FLOOR = 1e-6
@@ -31,10 +33,6 @@ TRIAL_PASSES, TRIAL_FRAMES, TRIAL_SUBSETS = 3, 121, 4
 
 Image = npt.NDArray[np.float64]
 Probe = npt.NDArray[np.complex64]
-
-
-def _no_check() -> None:
-    """Never ask for a stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +129,7 @@ class StartOfProbe(Estimator):
 
 
 def with_probe_of_frames(
-    ops: Ops, scan: ScanData, check: Callable[[], None] = _no_check
+    ops: Ops, scan: ScanData, check: Callable[[], None] = no_check
 ) -> ScanData:
     """Return a scan without a probe with one that is estimated from its frames.
 
@@ -156,7 +154,7 @@ def probe_without_guess(ops: Ops, scan: ScanData, check: Callable[[], None]) -> 
     Returns:
         complex64 (1, N, N).
     """
-    few = middle_frames(scan)
+    few = middle_frames(scan, TRIAL_FRAMES, square=True)
     modulus = _scaled_modulus(scan)
     radii = [0.0] + [s * share * scan.frame_size for share in DEFOCUS_SHARES for s in (1, -1)]
     probes = [_defocused(modulus, radius) for radius in radii]
@@ -174,13 +172,6 @@ def _trial(ops: Ops, scan: ScanData, check: Callable[[], None]) -> float:
         return math.inf
 
 
-def middle_frames(scan: ScanData) -> ScanData:
-    """Return the frames around the middle of a scan, on a canvas of their own."""
-    distance = np.abs(scan.positions_px - np.median(scan.positions_px, axis=0)).max(axis=1)
-    nearest = np.sort(np.argsort(distance, kind='stable')[:TRIAL_FRAMES])
-    return dataclasses.replace(scan.subset(nearest), object_guess=None)
-
-
 def _defocused(modulus: Image, radius_px: float) -> Probe:
     """Return a centred probe of a modulus at the detector, spread by a defocus.
 
@@ -188,15 +179,7 @@ def _defocused(modulus: Image, radius_px: float) -> Probe:
         modulus: float64 (N, N), zero frequency at index 0.
         radius_px: how far the defocus moves light at the edge of the pupil.
     """
-    k = np.fft.fftfreq(len(modulus))
-    weight = modulus**2 / max(float(np.sum(modulus**2)), TINY)
-    turn = np.exp(2j * np.pi * k)
-    row, column = (np.angle(weight.sum(axis=axis) @ turn) / (2 * np.pi) for axis in (1, 0))
-    square = (k[:, None] - row) ** 2 + (k - column) ** 2
-    # The radius of a disc with the same second moment.
-    edge = math.sqrt(max(2 * float(np.sum(weight * square)), TINY))
-    # The slope of this phase at the edge moves light by the radius.
-    phase = np.pi * radius_px / edge * square
+    phase = defocus_phase(modulus**2, radius_px)
     return _probe_of((modulus * _centred_sign(len(modulus)) * np.exp(1j * phase))[None])
 
 

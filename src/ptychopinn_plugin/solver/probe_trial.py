@@ -9,9 +9,10 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.early_stop import misfit_spread
-from ptychopinn_plugin.solver.probe_start import middle_frames
+from ptychopinn_plugin.solver.probe_start import TRIAL_FRAMES
 from ptychopinn_plugin.solver.problem import Problem
 
 # One subset of eight is held out. So few passes fit no noise that the held frames would punish.
@@ -34,7 +35,7 @@ def refining_gains(ops: Ops, scan: ScanData, check: Callable[[], None]) -> bool:
     """
     if scan.frame_count < FEWEST:
         return False
-    few = middle_frames(scan)
+    few = middle_frames(scan, TRIAL_FRAMES, square=True)
     held, refined = (_held_out(ops, few, check, refines=refines) for refines in (False, True))
     pixels = few.frame_count * int((~few.mask).sum()) // SUBSETS
     photons = float(few.counts[:, ~few.mask].sum(dtype=float)) / SUBSETS

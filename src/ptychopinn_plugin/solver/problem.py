@@ -61,7 +61,7 @@ class Sweep:
     background_score: Array | None = None
 
 
-def _no_check() -> None:
+def no_check() -> None:
     """Never ask for a stop."""
 
 
@@ -91,7 +91,7 @@ class Problem:
     subsets: list[list[FrameBatch]]
     canvas: Canvas
     fixed_probe: bool = False
-    check: Callable[[], None] = _no_check
+    check: Callable[[], None] = no_check
     noise: NoiseModel = AMPLITUDE
     good: Array | None = None
     total_counts: float = 0.0
@@ -119,7 +119,7 @@ class Problem:
         subsets: int,
         *,
         fixed_probe: bool,
-        check: Callable[[], None] = _no_check,
+        check: Callable[[], None] = no_check,
         noise: NoiseModel = AMPLITUDE,
         margin_px: int = 0,
     ) -> Problem:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import ScanData, orient
-from ptychopinn_plugin.solver.orientation_trials import middle_frames, trial_residual
+from ptychopinn_plugin.solver.orientation_trials import trial_frames, trial_residual
 
 ANGLES_DEG = (-6.0, -3.0, 3.0, 6.0)
 # Simulated and measured scans that were turned by 5 degrees came to 0.23 to 0.82, others to 0.88
@@ -26,7 +26,7 @@ def rotation_hint(
         orientation: that the user asked for.
         residual: of the trial in this orientation, from `orientation_residuals`.
     """
-    few = middle_frames(orient(scan, orientation))
+    few = trial_frames(orient(scan, orientation))
     as_given = OrientationConfig()
     found = {angle: trial_residual(rotated(few, angle), as_given) for angle in ANGLES_DEG}
     best = min(found, key=lambda angle: found[angle])

@@ -23,6 +23,7 @@ from ptychopinn_plugin.physics.noise_models import COUNT_FLOOR
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
+from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.prepare import subset_count
@@ -147,8 +148,7 @@ def _central_crop(solver: AcceleratedSolver) -> Crop:
     positions, size = solver.problem.positions_px, solver.problem.scan.frame_size
     wanted = round(WORK_SHARE * len(positions) * max(solver.passes / MOST_PASSES, 1))
     count = min(max(wanted, FEWEST_FRAMES), MOST_FRAMES, len(positions))
-    distance = np.hypot(*(positions - np.median(positions, axis=0)).T)
-    frames = np.argsort(distance, kind='stable')[:count].astype(np.int64)
+    frames = nearest_frames(positions, np.median(positions, axis=0), count)
     corners, _ = patch_placement(positions[frames], size)
     first = corners.min(axis=0)
     height, width = (int(side) for side in corners.max(axis=0) + size - first)
