@@ -95,7 +95,7 @@ def test_more_photons_resolve_more_and_held_out_photons_show_a_wrong_model() -> 
     quality = estimate_quality(prepared(ops, wrong, 12))
     assert quality is not None
     assert quality.held_out > 1.3
-    assert 'the model misses something' in quality.summary(None)
+    assert 'errors are larger than stated' in quality.summary(None)
 
 
 def test_noise_of_a_known_level_is_found() -> None:

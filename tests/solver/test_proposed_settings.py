@@ -32,7 +32,7 @@ def test_each_setting_has_the_value_that_auto_takes(side: int) -> None:
         value, reason = text.split(': ', 1)
         assert value == str(getattr(chosen, name)).lower()
         assert len(reason) > 20
-    few = 'too few to tell how the probe drifts' in found['opr_modes']
+    few = 'too few to determine how the probe drifts' in found['opr_modes']
     assert few == (scan.frame_count < FEW_FRAMES)
 
 

@@ -47,7 +47,7 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
     )
     estimate_errors: bool = setting(
         True,
-        'Reconstruct two halves of the photons as well, which tells resolution and errors',
+        'Estimate resolution and errors from two more reconstructions, of half the photons each',
         label='Estimate errors',
     )
     initial: Literal['empty', 'product'] = setting(

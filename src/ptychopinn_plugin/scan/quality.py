@@ -104,7 +104,9 @@ class Quality:
             f'{self.held_out:.2f} of photon noise'
         )
         if self.held_out > MODEL_ERROR:
-            said += ': the model misses something, errors are larger than photon noise makes them'
+            said += (
+                ', so the model leaves differences that are no noise: errors are larger than stated'
+            )
         return said
 
 

@@ -67,7 +67,7 @@ def estimate_quality(solver: AcceleratedSolver) -> Quality | None:
         solver: after its passes.
 
     Returns:
-        None where the scanned area is too small to tell.
+        None where the scanned area is too small.
 
     Raises:
         Whatever `solver.problem.check` raises to stop the work.
@@ -207,6 +207,6 @@ def _phase_share(image: Complex, window: Floats, limit: float) -> float:
     spectrum = np.fft.fft2(image)
     coarse = np.fft.ifft2(np.where(radius < limit / 2, spectrum, 0))
     fine = np.fft.ifft2(np.where((radius >= limit / 2) & (radius <= limit), spectrum, 0))
-    turned = fine * np.conj(coarse) / np.maximum(np.abs(coarse), TINY)
-    power = float(np.sum(window * np.abs(turned) ** 2))
-    return float(np.sum(window * turned.imag**2)) / power if power > 0 else 0.5
+    rotated = fine * np.conj(coarse) / np.maximum(np.abs(coarse), TINY)
+    power = float(np.sum(window * np.abs(rotated) ** 2))
+    return float(np.sum(window * rotated.imag**2)) / power if power > 0 else 0.5

@@ -1,6 +1,6 @@
 """Two reconstructions of half the photons each.
 
-Each count is parted at random, so that both parts are independent Poisson counts of half the mean
+Each count is split at random, so that both parts are independent Poisson counts of half the mean
 (thinning). Splitting the frames instead would halve the overlap, which a sparse scan cannot spare.
 """
 
@@ -59,7 +59,7 @@ def reconstruct_halves(solver: AcceleratedSolver, seed: int = 0) -> Halves | Non
 
     Args:
         solver: with the reconstruction from all photons.
-        seed: of the random parting.
+        seed: of the random split.
 
     Returns:
         None where the scanned area is too small.
@@ -91,11 +91,11 @@ def thinned(counts: npt.NDArray[np.float32], seed: int) -> Iterator[npt.NDArray[
 
     Args:
         counts: float32 of any shape, not negative where finite; the rest, which a mask must
-            cover, becomes 0. Counts that are not whole are rounded at random for the parting.
+            cover, becomes 0. Counts that are not whole are rounded at random for the split.
         seed: of the random numbers.
     """
     for which in (0, 1):
-        # Parted anew for each half: one half and the scan are in memory then, not both halves.
+        # Split anew for each half: one half and the scan are in memory then, not both halves.
         rng = np.random.default_rng(seed)
         half = np.empty_like(counts)
         for index, frame in enumerate(counts):

@@ -51,12 +51,14 @@ def _reasons(report: PreflightReport, *, refined: bool) -> dict[str, str]:
         'probe_modes': 'modes that the frames do not need are dropped' if refined else of_the_probe,
         'update_flux': f'{differ}, photon noise alone by {noise:.1%}; the rest is sample or beam',
         'update_background': f'the darkest pixels have {report.darkest_counts:.3g} counts a frame',
-        'update_positions': f'neighbours, which overlap by {report.overlap:.0%}, tell positions',
+        'update_positions': f'neighbouring frames overlap by {report.overlap:.0%}, enough to '
+        'determine positions',
         'opr_modes': of_the_probe
         if not refined
-        else f'{frames} frames, from {FEW_FRAMES} on they tell how the probe drifts'
+        else f'{frames} frames, enough to determine how the probe drifts (from {FEW_FRAMES} on)'
         if frames >= FEW_FRAMES
-        else f'{frames} frames are too few to tell how the probe drifts ({FEW_FRAMES} are needed)',
+        else f'{frames} frames are too few to determine how the probe drifts ({FEW_FRAMES} are '
+        'needed)',
         'stop_early': 'passes end once they gain no more than noise explains, within '
         f'refine_iterations = {InferenceConfig().refine_iterations}',
     }
