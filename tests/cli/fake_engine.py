@@ -15,6 +15,7 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.used_settings import settings_lines
 from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
@@ -66,6 +67,8 @@ class FakeEngine:
             seconds=0.5,
             pixel_size_m=scan.metadata.pixel_size_m,
             model_name=weights_fingerprint(model) if model else '',
+            settings=settings_lines(inference),
+            version=__version__,
         )
 
     def fit(

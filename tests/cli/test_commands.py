@@ -1,5 +1,6 @@
 """Each command, with an engine that computes nothing."""
 
+import html
 import json
 import logging
 import os
@@ -10,9 +11,11 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
+from ptychopinn_plugin import __version__
 from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig
+from ptychopinn_plugin.config.used_settings import changed_settings
 from ptychopinn_plugin.errors import PatchError
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
@@ -125,7 +128,7 @@ def test_inspect_prints_the_manifest(run: Run) -> None:
 @pytest.mark.parametrize('suffix', ['.npz', '.h5'])
 def test_reconstruct_saves_and_draws(run: Run, folder: Path, suffix: str) -> None:
     words = ('--output', f'o{suffix}', '--picture', 'o.png', '--refine-iterations', 7)
-    shown = run('reconstruct', 'scan.npz', *words)
+    shown = run('reconstruct', 'scan.npz', *words, '--update-probe')
     assert shown.code == 0
     assert shown.out.splitlines()[0] == f'object: o{suffix}'
     assert 'PyTorch, 0.5 s, ' in shown.out
@@ -140,14 +143,31 @@ def test_reconstruct_saves_and_draws(run: Run, folder: Path, suffix: str) -> Non
     covered = result.coverage > 0.02
     np.testing.assert_array_equal(result.object_canvas[covered], scan.object_guess[covered])
     shown = run('show', f'o{suffix}', '--picture', 'again.png')
-    assert (shown.code, shown.out) == (0, 'picture: again.png\n')
+    used = 'refine_iterations = 7, update_probe = "on"'
+    stored = f'settings: {used}\n' if suffix == '.npz' else ''
+    assert (shown.code, shown.out) == (0, f'{stored}picture: again.png\n')
     assert (folder / 'again.png').stat().st_size > 10_000
     reported = run('report', f'o{suffix}', '--output', 'report.html')
     assert (reported.code, reported.out) == (0, 'report: report.html\n')
-    assert f'<h1>o{suffix}</h1>' in (folder / 'report.html').read_text()
+    report = html.unescape((folder / 'report.html').read_text())
+    assert f'<h1>o{suffix}</h1>' in report
+    assert used in report
     refused = run('report', f'o{suffix}', '--output', 'report.pdf')
     assert refused.code == 2
     assert '.html' in refused.err
+
+
+def test_the_settings_of_a_result_are_those_of_a_settings_file(run: Run, folder: Path) -> None:
+    flags = ('--flip-x', '--refine-iterations', 7, '--position-constraint', 'affine')
+    assert run('reconstruct', 'scan.npz', '--output', 'o.npz', *flags).code == 0
+    result = load_result(folder / 'o.npz')
+    assert result.version == __version__
+    (folder / 'again.toml').write_text('\n'.join(result.settings))
+    words = ('--output', 'again.npz', '--config', 'again.toml')
+    assert run('reconstruct', 'scan.npz', *words).code == 0
+    assert load_result(folder / 'again.npz').settings == result.settings
+    changed = 'refine_iterations = 7, position_constraint = "affine", flip_x = true'
+    assert changed_settings(result.settings) == changed
 
 
 def test_reconstruct_takes_the_model_and_the_flags(

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ptychopinn_plugin import __version__
 from ptychopinn_plugin.cli.console import CommandMonitor
-from ptychopinn_plugin.config import Backend
+from ptychopinn_plugin.config import Backend, InferenceConfig, OrientationConfig
+from ptychopinn_plugin.config.used_settings import settings_lines
 from ptychopinn_plugin.io.model_file import load_model
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.metrics import score
@@ -41,6 +43,9 @@ def test_a_scan_becomes_its_object(run: Run, folder: Path, backend: Backend) -> 
     assert found.nrmse < 0.05
     assert found.phase_ssim > 0.9
     assert result.backend == backend
+    expected = (*settings_lines(InferenceConfig()), *settings_lines(OrientationConfig()))
+    assert result.settings == expected
+    assert result.version == __version__
 
 
 @pytest.mark.slow

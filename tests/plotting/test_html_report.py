@@ -13,6 +13,8 @@ import pytest
 from matplotlib.image import imread
 
 from ptychopinn_plugin import __version__
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.config.used_settings import settings_lines
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.plotting import report_figures, save_report
 from ptychopinn_plugin.scan import Estimates, Reconstruction
@@ -76,6 +78,8 @@ def complete() -> Reconstruction:
         remarks=('the flux varies by 5.1%',),
         warning='half of the differences are left',
         probe_refined=True,
+        settings=settings_lines(InferenceConfig(refine_iterations=5)),
+        version='0.0.9',
     )
     return full
 
@@ -94,12 +98,15 @@ def test_a_report_shows_everything_and_refers_to_nothing_outside(tmp_path: Path)
     assert '@import' not in style
     (policy,) = [a['content'] for _, a in page.tags if a.get('http-equiv')]
     assert str(policy).startswith("default-src 'none'; img-src data:;")
-    assert len(page.pictures) == len(page.texts['figcaption']) == 5
+    assert len(page.pictures) == len(page.texts['figcaption']) == 6
     assert all(picture.std() > 0.01 for picture in page.pictures)
     text = '\n'.join(part for parts in page.texts.values() for part in parts)
+    assert 'object_prior = true' in text
     for words in ('object.h5', '5.1%', 'Probably wrong: half', 'resolved to', 'epochs = 3'):
         assert words in text
     assert '2 network, 2 solver' in page.texts['td']
+    assert 'ptychopinn-plugin 0.0.9' in page.texts['td']
+    assert 'refine_iterations = 5' in page.texts['p']
     for words in ('PyTorch in 1.5 s', '2 modes, refined', f'ptychopinn-plugin {__version__}'):
         assert any(words in cell for cell in page.texts['td'])
     assert list(tmp_path.iterdir()) == [tmp_path / 'report.html']
@@ -107,11 +114,12 @@ def test_a_report_shows_everything_and_refers_to_nothing_outside(tmp_path: Path)
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     _, made = known_reconstruction()
-    made = dataclasses.replace(made, backend='', residual_name='', pixel_size_m=None)
+    made = dataclasses.replace(made, backend='', residual_name='', pixel_size_m=None, losses=())
     save_report(made, tmp_path / 'report.html')
     page = Page(tmp_path / 'report.html')
     assert len(page.pictures) == 3
     assert 'pre' not in page.texts
+    assert page.texts['h2'] == ['Facts']
     assert 'computed by' not in page.texts['th']
     assert 'not known' in page.texts['td']
 
@@ -131,12 +139,13 @@ def test_texts_of_a_file_are_shown_and_not_run(tmp_path: Path) -> None:
     _, made = known_reconstruction()
     texts = {'warning': HOSTILE, 'model_name': HOSTILE, 'residual_name': HOSTILE}
     made = dataclasses.replace(made, **texts, remarks=(HOSTILE,), stages=(HOSTILE,) * 4)
+    made = dataclasses.replace(made, settings=(HOSTILE,), version=HOSTILE)
     save_report(made, tmp_path / 'report.html', title=HOSTILE, comments=HOSTILE)
     page = Page(tmp_path / 'report.html')
     assert page.is_closed
     assert {tag for tag, _ in page.tags} == ALLOWED
     shown = HOSTILE.replace('\x1b', r'\x1b').replace('\u202e', r'\u202e')
-    for tag, number in {'h1': 1, 'title': 1, 'li': 1, 'pre': 1, 'td': 11}.items():
+    for tag, number in {'h1': 1, 'title': 1, 'li': 1, 'pre': 2, 'td': 12}.items():
         assert shown in page.texts[tag]
         assert sum(name == tag for name, _ in page.tags) == number
     assert f'Probably wrong: {shown}' in page.texts['p']
@@ -165,3 +174,12 @@ def test_positions_are_drawn_where_they_are_with_the_size_of_their_changes() -> 
         assert np.asarray(line.get_xdata()).tolist() == positions[:, 1].tolist()
         assert np.asarray(line.get_ydata()).tolist() == positions[:, 0].tolist()
     assert '1.' in right.get_title()  # two axes of a pixel each: 1.4 px
+
+
+def test_the_losses_of_the_network_are_drawn_also_below_zero() -> None:
+    made = complete()
+    for losses, scale in (((2.0, 1.0), 'log'), ((2.0, -1.0), 'linear')):
+        (axes,) = report_figures.losses_figure(dataclasses.replace(made, losses=losses)).axes
+        assert np.asarray(axes.lines[0].get_xdata()).tolist() == [1, 2]
+        assert np.asarray(axes.lines[0].get_ydata()).tolist() == list(losses)
+        assert axes.get_yscale() == scale

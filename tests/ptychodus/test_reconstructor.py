@@ -548,10 +548,10 @@ def test_messages_and_comments_name_product_model_and_settings(
     assert first.product.metadata.name == name
     assert 'Reconstructed sample with PyTorch, model model.safetensors (' in caplog.text
     assert '1 iteration in' in caplog.text
-    assert 'settings: refine_iterations = 1, initial = product' in caplog.text
+    assert 'settings: refine_iterations = 1, initial = "product"' in caplog.text
     comments = first.product.metadata.comments
     file = str((folder / 'model.safetensors').resolve())
-    for words in (f'model file: {file}', '1 epoch,', 'refine_iterations = 1, initial = product'):
+    for words in (f'model file: {file}', '1 epoch,', 'refine_iterations = 1, initial = "product"'):
         assert words in comments
     made.loaded_model.unload()
     *_, second = made.reconstruct(dataclasses.replace(named, product=first.product))

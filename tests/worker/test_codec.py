@@ -71,6 +71,8 @@ def test_reconstructions() -> None:
         pixel_size_m=(np.float64(1e-8), 2e-8),
         model_name='name',
         losses=(1.0, 0.3),
+        settings=('auto = true', 'initial = "product"'),
+        version='0.0.9',
         estimates=estimates_of(SCAN),
         quality=known_quality((4, 5)),
     )

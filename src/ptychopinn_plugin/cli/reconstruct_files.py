@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ptychopinn_plugin.api import Engine, reconstruct
 from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
@@ -9,6 +11,7 @@ from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.config.model_names import MODEL_NAMES
+from ptychopinn_plugin.config.used_settings import settings_lines
 from ptychopinn_plugin.io.formats import result_endings, scan_files
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
@@ -51,6 +54,8 @@ def reconstruct_files(
         engine=engine,
         monitor=monitor,
     )
+    used = (*result.settings, *settings_lines(settings.orientation))
+    result = dataclasses.replace(result, settings=used)
     save_reconstruction(flags.output, result, scan)
     if flags.picture is not None:
         picture(result, flags.picture, title=flags.output.name)

@@ -61,6 +61,8 @@ _FIELDS = {
     'scan_index': _StoredField('i', 1, np.int64, optional=True),
     'remarks': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
     'warning': _StoredField('U', 0, np.str_, optional=True),
+    'settings': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
+    'version': _StoredField('U', 0, np.str_, optional=True),
 }
 # Those of its `Estimates`, under their own names.
 _ESTIMATES = {
@@ -100,8 +102,9 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     pixels; `probe` complex64 (modes, N, N); `coverage` float32 (H, W); `residual` float64 (steps,),
     its formula `residual_name`, and `stages`, one a step; `losses`, the training history of the
     model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
-    `probe_refined`; `remarks`, a sentence each, and `warning`; `pixel_size_m` (height, width) and
-    `scan_index` int64 (n,), the number of each frame in its source, where they are known.
+    `probe_refined`; `remarks`, a sentence each, and `warning`; `settings`, `name = value` each, and
+    `version` of this package; `pixel_size_m` (height, width) and `scan_index` int64 (n,), the
+    number of each frame in its source, where they are known.
     Where they were estimated: `opr_modes` complex64 (k, N, N) and `opr_weights`
     float32 (n, k), frame j sees the main mode probe[0] + sum_k opr_weights[j, k] opr_modes[k];
     `flux` float64 (n,), relative photons of each frame; `background` float32 (N, N), counts, zero

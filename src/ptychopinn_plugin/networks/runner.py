@@ -14,7 +14,9 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin import __version__
 from ptychopinn_plugin.config import Backend, InferenceConfig
+from ptychopinn_plugin.config.used_settings import settings_lines
 from ptychopinn_plugin.errors import Cancelled, ReconstructionError
 from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor, Progress
@@ -109,7 +111,7 @@ def run_reconstruction(
     started = time.perf_counter()
     from_network = initial_object is not None
     solver = build_solver(ops, scan, inference, monitor, from_network=from_network)
-    run = _Run(solver, scan.probe, stage, gate_ops or ops, model, backend, started)
+    run = _Run(solver, scan.probe, inference, stage, gate_ops or ops, model, backend, started)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
@@ -152,10 +154,11 @@ def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruct
 
 @dataclass(eq=False)
 class _Run:
-    """State of a reconstruction: the solver, the probe that was given, and the residuals so far."""
+    """State of a reconstruction: the solver, what was given, and the residuals so far."""
 
     solver: AcceleratedSolver
     given_probe: npt.NDArray[np.complex64]
+    inference: InferenceConfig
     stage: Stage | None
     gate_ops: Ops
     model: TrainedModel | None
@@ -298,6 +301,8 @@ class _Run:
             remarks=(*left_out_decisions(problem.scan), *self.reasons, *self.solver.remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
             estimates=found_estimates(self.solver, scale),
+            settings=settings_lines(self.inference),
+            version=__version__,
         )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.config.backend_names import backend_display_name
+from ptychopinn_plugin.config.used_settings import changed_settings
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.plotting.figure import heading
@@ -44,7 +45,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 def save_report(
     reconstruction: Reconstruction, path: str | Path, *, title: str = '', comments: str = ''
 ) -> None:
-    """Write a report: object, probe modes, residual, quality, positions, remarks and versions.
+    """Write a report: object, probe, residual, quality, positions, losses, settings, versions.
 
     The pictures are part of the file, which refers to nothing outside of it.
 
@@ -73,6 +74,7 @@ def _page(reconstruction: Reconstruction, title: str, comments: str) -> str:
         *_figures(reconstruction),
         _element('h2', 'Facts'),
         _table(_facts(reconstruction)),
+        *_settings(reconstruction),
     ]
     if comments:
         parts += [_element('h2', 'How it was made'), _element('pre', comments)]
@@ -126,6 +128,11 @@ def _figures(reconstruction: Reconstruction) -> Iterator[str]:
             'Positions before and after their refinement, object pixels, and the changes alone.',
             draw.positions_figure(reconstruction, reconstruction.estimates.nominal_positions_px),
         )
+    if len(reconstruction.losses) > 1:
+        yield _figure(
+            'Loss of the network that was given, after each epoch of its training.',
+            draw.losses_figure(reconstruction),
+        )
 
 
 def _facts(reconstruction: Reconstruction) -> Iterator[tuple[str, str]]:
@@ -148,7 +155,17 @@ def _facts(reconstruction: Reconstruction) -> Iterator[tuple[str, str]]:
         name = backend_display_name(reconstruction.backend)
         yield 'computed by', f'{name} in {reconstruction.seconds:.1f} s'
     yield 'model', reconstruction.model_name or 'none, physics alone'
+    if reconstruction.version:
+        yield 'version', f'ptychopinn-plugin {reconstruction.version}'
     yield 'report by', f'ptychopinn-plugin {__version__}, Python {platform.python_version()}'
+
+
+def _settings(reconstruction: Reconstruction) -> Iterator[str]:
+    """Yield the settings that were changed, and all of them as a settings file has them."""
+    if reconstruction.settings:
+        yield _element('h2', 'Settings')
+        yield _element('p', changed_settings(reconstruction.settings))
+        yield _element('pre', '\n'.join(reconstruction.settings))
 
 
 def _figure(caption: str, figure: Figure) -> str:

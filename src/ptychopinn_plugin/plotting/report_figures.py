@@ -84,6 +84,20 @@ def positions_figure(reconstruction: Reconstruction, nominal_px: npt.NDArray[np.
     return figure
 
 
+def losses_figure(reconstruction: Reconstruction) -> Figure:
+    """Draw the training loss of the network, an epoch each."""
+    figure, (axes,) = _panels(1, height=0.8 * INCHES)
+    losses = np.array(reconstruction.losses)
+    axes.plot(np.arange(1, len(losses) + 1), losses, color=panels.ARROWS)
+    # A loss below 0 is possible and has no place on a logarithmic axis.
+    if losses.min() > 0:
+        axes.set_yscale('log')
+    axes.set_xlabel('epoch', fontsize='small')
+    axes.set_ylabel('training loss', fontsize='small')
+    axes.tick_params(labelsize='small')
+    return figure
+
+
 def _label_pixels(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize='medium')
     axes.set_xlabel('column, px', fontsize='small')

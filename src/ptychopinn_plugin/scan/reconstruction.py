@@ -46,6 +46,9 @@ class Reconstruction:
         estimates: variation of the probe, flux, background, and the positions before they were
             refined; None for what was not estimated.
         quality: resolution and errors; None where they were not estimated.
+        settings: those that the reconstruction was called with, `name = value`, one a string; ()
+            where they are not known.
+        version: of ptychopinn-plugin that computed it, '' where it is not known.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -66,10 +69,11 @@ class Reconstruction:
     probe_refined: bool = False
     scan_index: npt.NDArray[np.int64] | None = None
     estimates: Estimates = field(default_factory=Estimates)
+    quality: Quality | None = None
+    settings: tuple[str, ...] = ()
+    version: str = ''
 
     @property
     def iterations(self) -> int:
         """Number of physics passes."""
         return self.stages.count('solver')
-
-    quality: Quality | None = None

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from ptychodus.api.product import Product
 
-from ptychopinn_plugin.hosts.ptychodus.run_description import MODEL_FILE, SETTINGS
+from ptychopinn_plugin.hosts.ptychodus.run_description import MODEL_FILE
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import make_probes
 from ptychopinn_plugin.io.ptychodus.write_product import (
     MADE_BY,
     REMARK,
+    SETTINGS,
     WARNING,
     product_comments,
 )

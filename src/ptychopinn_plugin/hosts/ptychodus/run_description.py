@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptychopinn_plugin.config import Config
 from ptychopinn_plugin.config.model_names import PACKAGED
+from ptychopinn_plugin.config.used_settings import changed_settings, settings_lines
 from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel, describe_model
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
 from ptychopinn_plugin.io.model_file import PACKAGED_FILE, TrainedModel, packaged_model
+from ptychopinn_plugin.io.ptychodus.write_product import SETTINGS
 
-# Begin lines of a product's comments.
-MODEL_FILE, SETTINGS = 'model file: ', 'settings: '
+# Begins a line of a product's comments.
+MODEL_FILE = 'model file: '
 
 # What Ptychodus appends to the name of the product that was chosen, for the one that it makes.
 _APPENDED = re.compile(r'_ptychopinn-plugin_[a-z]+(-\d+)?$')
@@ -53,8 +53,8 @@ class UsedModel:
 
 def describe_settings(configs: RunConfigs) -> str:
     """Return the settings of a reconstruction that differ from their defaults."""
-    changed = [*_changed(configs.inference), *_changed(configs.orientation)]
-    return ', '.join(changed) or 'all at their defaults'
+    lines = (*settings_lines(configs.inference), *settings_lines(configs.orientation))
+    return changed_settings(lines)
 
 
 def used_lines(used: UsedModel, configs: RunConfigs) -> list[str]:
@@ -66,10 +66,3 @@ def used_lines(used: UsedModel, configs: RunConfigs) -> list[str]:
             name = PACKAGED
         lines.insert(0, f'{MODEL_FILE}{name}, {used.describe()}')
     return lines
-
-
-def _changed(config: Config) -> Iterator[str]:
-    for name, field in type(config).model_fields.items():
-        value = getattr(config, name)
-        if value != field.default:
-            yield f'{name} = {value}'

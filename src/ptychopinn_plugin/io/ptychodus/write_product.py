@@ -10,6 +10,7 @@ from ptychodus.api.product import Product
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.atomic import replacing
+from ptychopinn_plugin.config.used_settings import changed_settings
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
 from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
@@ -23,6 +24,8 @@ MADE_BY = 'ptychopinn-plugin '
 PROBE_AS_GIVEN = ', probe as given'
 # Begins the lines of a product's comments that say what was found.
 REMARK, WARNING = 'found: ', 'probably wrong: '
+# Begins the line with the settings.
+SETTINGS = 'settings: '
 
 
 def save_product(
@@ -70,7 +73,7 @@ def has_refined_probe(product: Product) -> bool:
 
 
 def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:
-    """Return lines on backend, model, version, time and orientation, after other comments."""
+    """Return lines on backend, model, version, time, settings and orientation, after others."""
     refined = reconstruction.probe_refined or scan.metadata.probe_is_refined
     model = f'model {reconstruction.model_name}' if reconstruction.model_name else 'no model'
     lines = [
@@ -79,6 +82,9 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
         f'{counted(reconstruction.iterations, "iteration")} in {reconstruction.seconds:.2f} s'
         + ('' if refined else PROBE_AS_GIVEN),
     ]
+    # The comments that Ptychodus' page makes name the settings already.
+    if reconstruction.settings and SETTINGS not in comments:
+        lines.append(f'{SETTINGS}{changed_settings(reconstruction.settings)}')
     if len(reconstruction.residual):
         lines.append(f'residual {reconstruction.residual[-1]:.6g}')
     lines += [f'{REMARK}{remark}' for remark in reconstruction.remarks]
