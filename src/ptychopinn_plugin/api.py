@@ -24,8 +24,6 @@ from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.preflight_log import log_preflight
 
-logger = logging.getLogger(__name__)
-
 __all__ = [
     'Engine',
     'Monitor',
