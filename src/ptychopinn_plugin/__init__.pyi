@@ -35,6 +35,7 @@ from .hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from .io.model_file import Manifest, TrainedModel, load_model, save_model
 from .io.result_files import load_result, save_reconstruction
 from .io.scan_files import load_scan
+from .live import LiveReconstruction
 from .metrics import Score, score
 from .monitor import Monitor, Progress
 from .pipeline import PipelineResult, run_pipeline
@@ -65,6 +66,7 @@ __all__ = [
     'InferenceConfig',
     'InferenceRun',
     'LegacyNameWarning',
+    'LiveReconstruction',
     'Manifest',
     'ModelConfig',
     'ModelFileError',

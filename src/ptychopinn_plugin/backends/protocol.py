@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ptychopinn_plugin.config import (
     Backend,
@@ -15,6 +16,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 
@@ -76,5 +78,17 @@ class Engine(Protocol):
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is no checkpoint to resume, or it does not fit.
+        """
+        ...
+
+
+@runtime_checkable
+class EngineWithOps(Engine, Protocol):
+    """An engine of this process, whose array operations a caller may use in a loop of its own."""
+
+    def computing(self) -> AbstractContextManager[Ops]:
+        """Give array operations that take any shape, with the config's device and threads set.
+
+        Enter and leave it in the thread that computes.
         """
         ...

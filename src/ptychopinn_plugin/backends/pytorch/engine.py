@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -56,6 +57,12 @@ class PyTorchEngine:
 
     def close(self) -> None:
         """Do nothing: this engine starts no process."""
+
+    @contextmanager
+    def computing(self) -> Iterator[TorchOps]:
+        """Give array operations that take any shape, with the config's threads set."""
+        with computing(self.execution), torch.no_grad():
+            yield TorchOps(self.ops.device)
 
     def reconstruct(
         self,

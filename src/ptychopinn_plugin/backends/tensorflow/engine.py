@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ptychopinn_plugin.backends.out_of_memory import (
@@ -62,10 +63,18 @@ class TensorFlowEngine:
         self.execution = execution
         self.ops = TensorFlowOps(device, fused=True)
         self._batch_pixels = self.ops.batch_pixels
+        # Compiled with XLA, each new shape would take seconds.
+        self._flexible_ops = TensorFlowOps(device, fused=False)
         self._network = None
 
     def close(self) -> None:
         """Do nothing: this engine starts no process."""
+
+    @contextmanager
+    def computing(self) -> Iterator[TensorFlowOps]:
+        """Give array operations that take any shape, compiled once for all uses of this engine."""
+        with computing(self.ops.device):
+            yield self._flexible_ops
 
     def reconstruct(
         self,
