@@ -169,3 +169,4 @@ class PoissonNoise:
 
 AMPLITUDE = AmplitudeNoise()
 POISSON = PoissonNoise()
+NOISE_MODELS: dict[str, NoiseModel] = {model.name: model for model in (AMPLITUDE, POISSON)}

@@ -12,23 +12,31 @@ which averages their noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.errors import CheckpointError, ReconstructionError
 from ptychopinn_plugin.physics.constraints import ObjectConstraint, ProbeConstraint
 from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.regularizers import Regularizer
+from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.solver.background import background_remarks, updated_background
 from ptychopinn_plugin.solver.drift import VARIATION_SHARE, free_variation
 from ptychopinn_plugin.solver.estimator import Estimator
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.problem import Problem, Sweep
-from ptychopinn_plugin.solver.unknowns import State, Unknowns, extrapolate
+from ptychopinn_plugin.solver.unknowns import (
+    State,
+    Unknowns,
+    extrapolate,
+    placed_unknowns,
+    saved_unknowns,
+)
 from ptychopinn_plugin.solver.updates import (
     gradient_image,
     update_object,
@@ -53,7 +61,7 @@ _NOT_FINITE = (
 
 
 @dataclass(eq=False)
-class AcceleratedSolver:
+class AcceleratedSolver(Stateful):
     """Solves one scan, a pass over all frames at a time.
 
     Attributes:
@@ -69,6 +77,18 @@ class AcceleratedSolver:
         passes: passes done.
         resets: how often momentum was dropped.
     """
+
+    saved_fields: ClassVar = (
+        'problem',
+        'passes',
+        'resets',
+        '_momentum',
+        '_updates_since_reset',
+        '_step_scale',
+        '_last_misfit',
+        '_best_since_merge',
+        '_misfit',
+    )
 
     problem: Problem
     config: InferenceConfig
@@ -185,6 +205,69 @@ class AcceleratedSolver:
             earlier._replace(canvas_object=earlier.canvas_object + difference),
         )
         self._reset_misfits()
+
+    def saved_state(self) -> SavedState:
+        """Return what the next passes depend on, all arrays in the memory of the host.
+
+        Only to be taken between passes.
+        """
+        ops = self.problem.ops
+        (best, best_state), (first, first_state) = self._best, self._first
+        # Where the solver reverts to them, it takes them without their last change.
+        unknowns = {
+            'now': self.state.now,
+            'earlier': self.state.earlier,
+            'best': best_state.now,
+            'first': first_state.now,
+        }
+        parts = {name: saved_unknowns(ops, one) for name, one in unknowns.items()}
+        parts |= {'misfits': SavedState.of(best=best, first=first), '': super().saved_state()}
+        if self._pass_sums is not None:
+            direction, dose = (np.array(ops.numpy(one)) for one in self._pass_sums)
+            parts['pass'] = SavedState.of(direction=direction, dose=dose)
+        parts |= {name: one.saved_state() for name, one in self._named_parts()}
+        return SavedState.joined(parts)
+
+    def restore(self, state: SavedState) -> None:
+        """Go on from the state of a solver of the same scan.
+
+        Estimators that the other solver did not have begin anew.
+
+        Raises:
+            CheckpointError: the unknowns have other shapes.
+            KeyError: it is no state of a solver.
+        """
+        ops, shape = self.problem.ops, self.problem.canvas.shape
+        now, earlier, best, first = (
+            placed_unknowns(ops, state.part(name)) for name in ('now', 'earlier', 'best', 'first')
+        )
+        if tuple(now.canvas_object.shape) != shape or now.probe.shape[-1] != self.probe.shape[-1]:
+            found = tuple(now.canvas_object.shape)
+            raise CheckpointError(
+                f'the object of the saved state has shape {found}, that of the scan {shape}'
+            )
+        super().restore(state)
+        self.state = State(now, earlier)
+        misfits = state.part('misfits')
+        self._best = (misfits.number('best'), State(best, best))
+        self._first = (misfits.number('first'), State(first, first))
+        sums = state.part('pass')
+        placed = (ops.array(sums.arrays[name]) for name in ('direction', 'dose'))
+        self._pass_sums = (next(placed), next(placed)) if sums else None
+        for name, one in self._named_parts():
+            if part := state.part(name):
+                one.restore(part)
+
+    def forget_misfits(self) -> None:
+        """Go on with other steps, constraints or regularisers: earlier misfits do not compare."""
+        self._momentum, self._step_scale = self.config.momentum, 1.0
+        self._best, self._best_since_merge = (math.inf, self.state), math.inf
+        self._reset_misfits()
+
+    def _named_parts(self) -> Iterator[tuple[str, Stateful]]:
+        """Return what has a state of its own beside the problem, by the names of the classes."""
+        parts = (*self.estimators, *(() if self.prior is None else (self.prior,)))
+        return ((type(one).__name__, one) for one in parts if one.saved_fields)
 
     def transform(self, function: Callable[[Unknowns], Unknowns]) -> None:
         """Apply a linear map to the unknowns and to those before, so that momentum follows it."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import affine_transform
 
 from ptychopinn_plugin.physics.ops import Array, fourier_frequencies
+from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.estimator import Solver
 from ptychopinn_plugin.solver.position_columns import Geometry, affine_columns
@@ -48,12 +50,14 @@ class AffineLook:
 
 
 @dataclass(eq=False)
-class AffineChange:
+class AffineChange(Stateful):
     """The change so far: a position p, from the centre, lies at p + matrix p.
 
     Attributes:
         matrix: float64 (2, 2), (row, column).
     """
+
+    saved_fields: ClassVar = ('matrix',)
 
     matrix: Floats = field(default_factory=lambda: np.zeros((2, 2)))
 

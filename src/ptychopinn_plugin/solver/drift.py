@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,8 @@ class DriftEstimator(Estimator):
         active: whether the probe varies.
         contrast: first singular value over the first one left out, when last looked at.
     """
+
+    saved_fields: ClassVar = ('active', 'contrast', '_first_strength')
 
     rank: int = 2
     selects: bool = False

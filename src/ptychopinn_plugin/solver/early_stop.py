@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 
 # Passes whose best residual is compared with the best one before.
@@ -31,7 +33,7 @@ def misfit_spread(pixels: int, photons: float) -> float:
 
 
 @dataclass(eq=False)
-class EarlyStop:
+class EarlyStop(Stateful):
     """Looks at the residuals of passes that use all frames at once.
 
     While frames are split into subsets, the solver joins them after a pass that gains nothing:
@@ -41,6 +43,8 @@ class EarlyStop:
         noise: relative spread of the misfit by noise, see `misfit_spread`.
         residuals: of the passes since the last subsets were joined.
     """
+
+    saved_fields: ClassVar = ('residuals',)
 
     noise: float
     residuals: list[float] = field(default_factory=list)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.unknowns import State, Unknowns
 
@@ -55,8 +56,12 @@ class Solver(Protocol):
         """Apply a linear map to the result if the frames leave it open; return whether they do."""
 
 
-class Estimator:
-    """Changes the solver's problem or state between passes and at the end; by default nothing."""
+class Estimator(Stateful):
+    """Changes the solver's problem or state between passes and at the end; by default nothing.
+
+    `saved_fields` names what it has found so far, so that a reconstruction that was interrupted
+    goes on with it.
+    """
 
     def after_pass(self, solver: Solver) -> None:
         """Update the estimate after a pass."""

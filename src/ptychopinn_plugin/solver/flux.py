@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ class FluxEstimator(Estimator):
         flux: float64 (n,), relative photons of each frame.
         continued: whether it starts at a flux that was found before.
     """
+
+    saved_fields: ClassVar = ('spread', 'flux', '_photons', '_lit')
 
     spread: float = 0.0
     flux: Floats | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,11 @@ class LatticeGauge(Estimator):
         active: whether the positions lie on a lattice, when last looked at.
     """
 
+    saved_fields: ClassVar = ('active', '_positions', '_dose')
+
     active: bool = False
     _positions: Floats | None = None
+    _dose: npt.NDArray[np.float32] | None = None
     _harmonics: Harmonics | None = None
 
     def after_pass(self, solver: Solver) -> None:
@@ -60,9 +64,10 @@ class LatticeGauge(Estimator):
     def _look(self, solver: Solver) -> bool:
         """Find the lattice of the present positions."""
         problem = solver.problem
-        if self._positions is problem.positions_px:
+        if self._positions is None or not np.array_equal(self._positions, problem.positions_px):
+            self._positions, self._dose, self._harmonics = problem.positions_px, None, None
+        elif self._harmonics is not None or not self.active:
             return self.active
-        self._positions, self._harmonics = problem.positions_px, None
         raster = Raster.of(problem.positions_px)
         self.active = raster is not None and raster.distance_px < LARGEST_DISTANCE * raster.step_px
         if raster is not None and self.active:
@@ -76,8 +81,10 @@ class LatticeGauge(Estimator):
         """Divide the object by its function g with the scan's period, multiply the probe by it."""
         assert self._harmonics is not None
         ops = solver.problem.ops
-        dose = ops.numpy(solver.direction()[1])
-        found = self._harmonics.fit(ops.numpy(solver.canvas_object), dose)
+        if self._dose is None:
+            # It stays the weight: the projection of the next object must be that of the last.
+            self._dose = ops.numpy(solver.direction()[1]).copy()
+        found = self._harmonics.fit(ops.numpy(solver.canvas_object), self._dose)
         if found is None:
             return
         on_canvas, on_probe = (ops.array(image) for image in found)
@@ -139,8 +146,7 @@ class Harmonics:
 
         Args:
             canvas_object: complex64 (H, W).
-            dose: float32 (H, W); the first one given stays the weight, as the projection of the
-                next object must be that of the last.
+            dose: float32 (H, W), the weight; the first one given is that of all later calls.
 
         Returns:
             1/g, complex64 (H, W), and g where the probe is, complex64 (N, N).

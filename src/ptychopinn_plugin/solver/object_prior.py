@@ -9,12 +9,14 @@ doi:10.1111/j.2517-6161.1977.tb01600.x). Where photons abound it changes nothing
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import next_fast_len
 
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.solver.updates import apply_gains
 
 # Passes before the first estimate: the object must be there before it has a spectrum.
@@ -28,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(eq=False)
-class ObjectPrior:
+class ObjectPrior(Stateful):
     """Estimates the prior after each pass and applies it after each update of the object.
 
     Attributes:
@@ -37,6 +39,8 @@ class ObjectPrior:
             variance, by spatial frequency from 0; None before the first estimate.
         dose: photons an object pixel, mean over photons.
     """
+
+    saved_fields: ClassVar = ('mean', 'spectrum', 'dose', '_passes')
 
     mean: np.complex64 = field(default=np.complex64(1))
     spectrum: Floats | None = None
@@ -60,10 +64,9 @@ class ObjectPrior:
         self.dose = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
         window = np.minimum(photons / self.dose, 1) * (photons > LEAST_DOSE * self.dose)
         self.mean = np.complex64(np.sum(image * window) / np.sum(window))
-        # A canvas may have any sides; transforms of some, such as primes, take ten times as long.
-        shape = [next_fast_len(side, real=True) for side in image.shape]
-        power = np.abs(np.fft.fft2((image - self.mean) * window, shape)) ** 2 / np.sum(window**2)
-        observed = self._radial_mean(power)
+        bins = self._frequency_bins(image.shape)
+        spectrum = np.fft.fft2((image - self.mean) * window, bins.shape)
+        observed = _radial_mean(np.abs(spectrum) ** 2 / np.sum(window**2), bins)
         # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
         variance = 1 / self.dose
         before = np.maximum(observed, variance) if self.spectrum is None else self.spectrum
@@ -78,27 +81,40 @@ class ObjectPrior:
             canvas_object: complex64 (H, W), after a step towards the frames.
             step: size of that step, relative to the full one.
         """
-        if self.spectrum is None or self._bins is None:
+        if self.spectrum is None:
             return canvas_object
+        bins = self._frequency_bins(canvas_object.shape)
         if step not in self._gains:
             gains = 1 / (1 + step / (2 * self.spectrum * self.dose))
             # The mean over the canvas is not that of the illuminated part, which was subtracted.
             gains[0] = 1.0
-            self._gains[step] = ops.array(gains[self._bins].astype(np.float32))
+            self._gains[step] = ops.array(gains[bins].astype(np.float32))
         mean = ops.array(np.asarray(self.mean))
         height, width = canvas_object.shape
-        padded = _padded(ops, canvas_object - mean, self._bins.shape)
+        padded = _padded(ops, canvas_object - mean, bins.shape)
         smooth = ops.compiled(apply_gains)(padded, self._gains[step])
         return mean + smooth[:height, :width]
 
-    def _radial_mean(self, power: Floats) -> Floats:
-        """Return the mean power in bins of spatial frequency."""
+    def restore(self, state: SavedState) -> None:
+        """Go on from a saved state."""
+        super().restore(state)
+        self._gains = {}
+
+    def _frequency_bins(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        """Return the bin of each Fourier component of an object (H, W), padded."""
         if self._bins is None:
-            rows, columns = (np.fft.fftfreq(side) for side in power.shape)
+            # A canvas may have any sides; transforms of some, as primes, take ten times as long.
+            sides = [next_fast_len(side, real=True) for side in shape]
+            rows, columns = (np.fft.fftfreq(side) for side in sides)
             radius = np.hypot(rows[:, None], columns)
             self._bins = np.rint(2 * BINS * radius).astype(np.int64)
-        bins = self._bins.ravel()
-        return np.bincount(bins, power.ravel()) / np.maximum(np.bincount(bins), 1)
+        return self._bins
+
+
+def _radial_mean(power: Floats, bins: npt.NDArray[np.int64]) -> Floats:
+    """Return the mean power in bins of spatial frequency."""
+    flat = bins.ravel()
+    return np.bincount(flat, power.ravel()) / np.maximum(np.bincount(flat), 1)
 
 
 def _padded(ops: Ops, image: Array, shape: tuple[int, ...]) -> Array:

@@ -10,7 +10,7 @@ of the misfit that other faults do not mimic.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +115,19 @@ class PositionRefiner(Estimator):
         frame_share: share of the misfit above noise that moves promised at the last look.
         affine_share: share of the misfit that one affine number promised at the last look.
     """
+
+    saved_fields: ClassVar = (
+        'active',
+        'reason',
+        'sigma_px',
+        'affine',
+        'frame_share',
+        'affine_share',
+        '_errors',
+        '_affine_seen',
+        '_scale_moves',
+        '_affine_moves',
+    )
 
     mode: Literal['auto', 'on'] = 'auto'
     constraint: Literal['none', 'affine', 'no_affine'] = 'none'

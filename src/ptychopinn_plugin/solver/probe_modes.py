@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +106,8 @@ class ModeSelection(Estimator):
         growth: float64 (modes,), of the share of each mode's power between two passes.
         kept: modes that were kept; 0 before the decision.
     """
+
+    saved_fields: ClassVar = ('growth', 'kept', '_shares', '_largest')
 
     given: int = 1
     growth: npt.NDArray[np.float64] | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.shifts import ShiftTerms, least_degree, shift_terms, shifted_images
+from ptychopinn_plugin.saved_state import Stateful
 
 # Error of shifted probes relative to the probe, rms: its square, as a residual, lies far below that
 # of any noise.
@@ -19,13 +21,15 @@ FRAMES_A_TERM = 2
 
 
 @dataclass(eq=False)
-class ProbeShifts:
+class ProbeShifts(Stateful):
     """Keeps the images of the last probe, and the terms that were enough so far.
 
     Attributes:
         ops: the framework.
         factors: complex64 (terms, N, N) on the device, those of the images; None before the first.
     """
+
+    saved_fields: ClassVar = ('_degree',)
 
     ops: Ops
     factors: Array | None = None
@@ -63,6 +67,6 @@ class ProbeShifts:
         spectra = np.fft.fft2(self.ops.numpy(probe))
         power = np.sum(np.abs(spectra) ** 2, axis=0)
         degree = max(self._degree, least_degree(power, TOLERANCE))
-        if degree != self._degree:
+        if degree != self._degree or (degree and self._terms is None):
             self._degree, self._terms = degree, shift_terms(probe.shape[-1], degree)
             self.factors = self.ops.array(self._terms.factors)

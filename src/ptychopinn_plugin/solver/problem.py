@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
+from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NOISE_MODELS, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.shifts import unshifted_sum
+from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.frame_source import frames_in_file
@@ -66,7 +68,7 @@ def no_check() -> None:
 
 
 @dataclass(eq=False)
-class Problem:
+class Problem(Stateful):
     """A scan prepared for sweeps; frames stay on the host and visit the device in batches.
 
     Attributes:
@@ -84,7 +86,17 @@ class Problem:
         flux: float32 (n,), relative photons of each frame, where it is known; None otherwise.
         photon_ratios: float32 (n,), measured over predicted photons when last visited.
         basis: float32 (n, functions), of the probe's variation along the scan; None without.
+        merges: how often subsets were joined.
     """
+
+    saved_fields: ClassVar = (
+        'positions_px',
+        'flux_trust',
+        'photon_ratios',
+        'basis',
+        'merges',
+        '_shifts',
+    )
 
     ops: Ops
     scan: ScanData
@@ -100,6 +112,7 @@ class Problem:
     flux: Floats | None = None
     photon_ratios: Floats = field(init=False)
     basis: Floats | None = None
+    merges: int = 0
     _probes: dict[int, Array] = field(default_factory=dict)
     _doses: dict[int, Array] = field(default_factory=dict)
     _shifts: ProbeShifts = field(init=False)
@@ -364,16 +377,31 @@ class Problem:
 
     def merge_subsets(self) -> None:
         """Join subsets in pairs, so that an update uses twice as many frames."""
+        self.merges += 1
         half = (len(self.subsets) + 1) // 2
         pairs = [list(range(i, len(self.subsets), half)) for i in range(half)]
-        doses = self._doses
+        # Computed anew: a solver that goes on from its saved state sums them in the same order.
         self._doses = {}
-        for index, pair in enumerate(pairs):
-            if all(member in doses for member in pair):
-                self._doses[index] = sum(doses[member] for member in pair[1:]) + doses[pair[0]]
         self.subsets = [
             [batch for member in pair for batch in self.subsets[member]] for pair in pairs
         ]
+
+    def saved_state(self) -> SavedState:
+        """Return what changes between passes."""
+        noise = SavedState.of(name=self.noise.name)
+        return SavedState.joined({'': super().saved_state(), 'noise': noise})
+
+    def restore(self, state: SavedState) -> None:
+        """Go on from the state of a problem of the same scan and as many subsets."""
+        merges = self.merges
+        super().restore(state)
+        self.noise = NOISE_MODELS[state.part('noise').text('name')]
+        more, self.merges = self.merges - merges, merges
+        for _ in range(more):
+            self.merge_subsets()
+        # Positions that were never moved may lie nearer to the border than moved ones.
+        if not np.array_equal(self.positions_px, self.scan.positions_px):
+            self.move_frames(self.positions_px)
 
     def dose(self, probe: Array) -> Array:
         """Return |probe|^2 summed over all frames, float32 (H, W): photons an object pixel."""

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.saved_state import SavedState
 
 
 class Unknowns(NamedTuple):
@@ -71,3 +74,14 @@ def extrapolate(ops: Ops, now: Array, earlier: Array, momentum: Array) -> Array:
         momentum: float32 scalar, the share of the last change that is added.
     """
     return now + ops.scale(now - earlier, momentum)
+
+
+def saved_unknowns(ops: Ops, unknowns: Unknowns) -> SavedState:
+    """Return the unknowns in the memory of the host."""
+    known = {name: one for name, one in unknowns._asdict().items() if one is not None}
+    return SavedState.of(**{name: np.array(ops.numpy(one)) for name, one in known.items()})
+
+
+def placed_unknowns(ops: Ops, state: SavedState) -> Unknowns:
+    """Return saved unknowns on the device."""
+    return Unknowns(**{name: ops.array(array) for name, array in state.arrays.items()})
