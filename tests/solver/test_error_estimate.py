@@ -122,7 +122,7 @@ def test_halves_of_a_large_scan_are_taken_from_its_middle(
     known = scan_of(1e4, side=12)
     monkeypatch.setattr('ptychopinn_plugin.solver.half_scans.MOST_FRAMES', 64)
     solver = prepared(ops_of('numpy'), known.scan, 3)
-    halves = reconstruct_halves(solver)
+    halves = reconstruct_halves(solver, object_of(solver))
     assert halves is not None
     whole = scanned_core(known.scan.positions_px, solver.problem.canvas.origin_px)
     for part, all_of_it in zip(halves.area, whole, strict=True):

@@ -75,10 +75,13 @@ def test_a_periodic_function_is_found_and_taken_off() -> None:
     g = ((harmonics.rows * weights) @ harmonics.columns.T).astype(np.complex64)
     dose = np.zeros((70, 80), np.float32)
     dose[10:60, 12:70] = rng.uniform(0.5, 1, (50, 58))
-    found = harmonics.fit(g, dose)
-    assert found is not None
+    coefficients = harmonics.fit(g, dose)
+    assert coefficients is not None
+    found = harmonics.factors(coefficients, (0, 0), g.shape)
     np.testing.assert_allclose(found[0] * g, 1, atol=2e-3)
     np.testing.assert_allclose(found[1], g[7:23, 9:25], atol=2e-3)
+    part, _ = harmonics.factors(coefficients, (5, 11), (20, 30))
+    np.testing.assert_allclose(part, found[0][5:25, 11:41], rtol=1e-5)
     # It has the period of the lattice, which is whole pixels for none of the two steps.
     k = harmonics.orders @ harmonics.reciprocal
     np.testing.assert_allclose(k @ BASIS.T, np.rint(k @ BASIS.T), atol=1e-9)
@@ -91,8 +94,9 @@ def test_the_weight_stays_that_of_the_first_dose() -> None:
     for factor in (1, 3, 0.2):
         dose = np.ones((70, 80), np.float32)
         dose[:20] = factor
-        found = harmonics.fit(image, dose)
-        assert found is not None
+        coefficients = harmonics.fit(image, dose)
+        assert coefficients is not None
+        found = harmonics.factors(coefficients, (0, 0), (70, 80))
         np.testing.assert_allclose(found[0], 1, atol=2e-2)
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.solver.object_prior import FIRST_PASS, ObjectPrior
+from ptychopinn_plugin.solver.partition import WholeScan
 from tests.helpers import make_object
 from tests.solver.scans import Values
 
 SHAPE = (96, 80)
+WHOLE = WholeScan(Canvas((0, 0), SHAPE))
 
 
 def noise_of(variance: float) -> Values:
@@ -24,8 +27,8 @@ def applied(ops: Ops, image: Values, dose: float, step: float, passes: int = FIR
     prior = ObjectPrior()
     placed, light = ops.array(image), ops.array(np.full(SHAPE, dose, np.float32))
     for _ in range(passes):
-        prior.estimate(ops, placed, light)
-    return ops.numpy(prior.apply(ops, placed, step))
+        prior.estimate(ops, WHOLE, placed, light)
+    return ops.numpy(prior.apply(ops, WHOLE, placed, step))
 
 
 def test_many_photons_need_no_prior(ops: Ops) -> None:
@@ -66,6 +69,6 @@ def test_an_illuminated_part_of_another_mean_stays(ops: Ops) -> None:
     light[24:72, 20:60] = 1e6
     prior = ObjectPrior()
     for _ in range(FIRST_PASS):
-        prior.estimate(ops, ops.array(image), ops.array(light))
-    found = ops.numpy(prior.apply(ops, ops.array(image), 0.5))
+        prior.estimate(ops, WHOLE, ops.array(image), ops.array(light))
+    found = ops.numpy(prior.apply(ops, WHOLE, ops.array(image), 0.5))
     assert abs(found.mean() - image.mean()) < 1e-4

@@ -27,6 +27,7 @@ from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
+from ptychopinn_plugin.solver.communicator import Communicator
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
@@ -64,6 +65,7 @@ def build_solver(
     monitor: Monitor,
     *,
     from_network: bool = False,
+    communicator: Communicator | None = None,
 ) -> AcceleratedSolver:
     """Build a solver whose passes raise Cancelled once the monitor asks for a stop.
 
@@ -73,8 +75,16 @@ def build_solver(
         inference: what to estimate, and how.
         monitor: may ask for a stop.
         from_network: whether the solver starts from the object of a network.
+        communicator: of the processes that the scan is divided among; None for this one alone.
     """
-    return prepare_solver(ops, scan, inference, stop_check(monitor), from_network=from_network)
+    return prepare_solver(
+        ops,
+        scan,
+        inference,
+        stop_check(monitor),
+        from_network=from_network,
+        communicator=communicator,
+    )
 
 
 def run_reconstruction(
@@ -88,8 +98,12 @@ def run_reconstruction(
     stage: Stage | None = None,
     gate_ops: Ops | None = None,
     initial_object: npt.NDArray[np.complex64] | None = None,
+    communicator: Communicator | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan.
+
+    Divided among several processes, all of them call this function with the same scan and settings.
+    The first one returns the reconstruction, another one its part, without errors.
 
     Args:
         ops: the framework.
@@ -103,6 +117,7 @@ def run_reconstruction(
             None for `ops`.
         initial_object: complex64 (H, W), finite, on the canvas of the scan, from a network; None
             for the one that `initial` names.
+        communicator: of the processes that the scan is divided among; None for this one alone.
 
     Raises:
         Cancelled: the monitor asked for a stop.
@@ -110,7 +125,9 @@ def run_reconstruction(
     """
     started = time.perf_counter()
     from_network = initial_object is not None
-    solver = build_solver(ops, scan, inference, monitor, from_network=from_network)
+    solver = build_solver(
+        ops, scan, inference, monitor, from_network=from_network, communicator=communicator
+    )
     run = _Run(solver, scan.probe, inference, stage, gate_ops or ops, model, backend, started)
     if initial_object is not None:
         run.start_at(ops.array(initial_object))
@@ -190,7 +207,8 @@ class _Run:
             monitor.on_progress(
                 Progress(name, number, total, self.residuals[-1], None, self.seconds())
             )
-            if rest and monitor.wants_preview():
+            wanted = self.solver.problem.partition.on_first(monitor.wants_preview)
+            if rest and wanted:
                 monitor.on_preview(self.result())
         # A pass measures the object before its updates; this is the residual of the last object.
         if names and names[-1] == 'solver':
@@ -217,16 +235,19 @@ class _Run:
         """Change the object by as much of the network's update as held-out photons support."""
         solver = self.solver
         before = self.residuals[-1] = solver.finish()
-        reached = solver.canvas_object
-        updated = stage(reached, *solver.present_direction())
-        if updated is reached:
+        partition, reached = solver.problem.partition, solver.canvas_object
+        # The network looks far around each pixel, so that it gets the whole canvas.
+        wholes = [partition.whole(one) for one in (reached, *solver.present_direction())]
+        update = stage(*wholes) if partition.is_first else None
+        if partition.on_first(lambda: update is wholes[0]):
             self.reasons.append('the network was not used: it gains nothing at this dose')
             return
-        gate = measure_gate(self.gate_ops, solver, stage)
+        gate = partition.on_first(lambda: measure_gate(self.gate_ops, solver, stage))
         self.reasons.append(gate.remark)
         if gate.factor == 0:
             return
         ops, factor = solver.problem.ops, np.array(gate.factor, np.float32)
+        updated = partition.part(update)
         self._change_object(reached + ops.scale(updated - reached, ops.array(factor)), before)
 
     def _change_object(self, changed: Array, before: float) -> None:
@@ -238,8 +259,8 @@ class _Run:
         solver, problem, state = self.solver, self.solver.problem, self.solver.state
         solver.set_object(solver.constrained(changed))
         after = solver.residual()
-        dose = problem.ops.numpy(problem.dose(solver.probe))
-        covered = np.count_nonzero(dose > LEAST_COVERAGE * dose.max())
+        dose = problem.partition.whole(problem.dose(solver.probe))
+        covered = problem.partition.on_first(lambda: _covered_pixels(problem.ops.numpy(dose)))
         allowed = (
             problem.noise.misfit_per_parameter * 2 * covered / max(problem.total_counts, 1e-30)
         )
@@ -274,18 +295,31 @@ class _Run:
         power = probe_power(solver.problem.ops.numpy(solver.probe))
         return math.sqrt((wanted or probe_power(self.given_probe)) / power) if power > 0 else 1.0
 
+    def _images(
+        self,
+    ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32], tuple[int, int]]:
+        """Return object, dose and origin of the whole canvas, in other processes of their part."""
+        problem = self.solver.problem
+        partition, ops = problem.partition, problem.ops
+        parts = (self.solver.canvas_object, problem.dose(self.solver.probe))
+        whole = [partition.whole(one) for one in parts]
+        images, canvas = (
+            (whole, partition.whole_canvas) if partition.is_first else (parts, problem.canvas)
+        )
+        canvas_object, dose = (ops.numpy(image) for image in images)
+        return canvas_object, dose.astype(np.float32), canvas.origin_px
+
     def result(self) -> Reconstruction:
-        """Return the present state."""
+        """Return the present state; in other processes than the first one that of their part."""
         ops, problem = self.solver.problem.ops, self.solver.problem
-        dose = ops.numpy(problem.dose(self.solver.probe)).astype(np.float32)
+        canvas_object, dose, origin_px = self._images()
         coverage = dose / max(float(dose.max()), 1e-30)
-        canvas_object = ops.numpy(self.solver.canvas_object)
         probe = ops.numpy(self.solver.probe)
         at_start = problem.scan.probe
         scale, model = self.probe_factor(), self.model
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
-            origin_px=problem.canvas.origin_px,
+            origin_px=origin_px,
             probe=(probe * scale).astype(np.complex64),
             positions_px=problem.positions_px,
             coverage=coverage,
@@ -304,6 +338,11 @@ class _Run:
             settings=settings_lines(self.inference),
             version=__version__,
         )
+
+
+def _covered_pixels(dose: npt.NDArray[np.float32]) -> int:
+    """Return how many pixels the probe illuminates."""
+    return int(np.count_nonzero(dose > LEAST_COVERAGE * dose.max()))
 
 
 def _covered(

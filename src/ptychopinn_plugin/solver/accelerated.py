@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import CheckpointError, ReconstructionError
@@ -157,8 +158,10 @@ class AcceleratedSolver(Stateful):
         misfit = self._misfit = sum(misfits)
         self.passes += 1
         self._check_pass(misfit, entry)
+        self.problem.share_ratios()
         if self.prior is not None:
-            self.prior.estimate(self.problem.ops, self.canvas_object, self._pass_sums[1])
+            partition, dose = self.problem.partition, self._pass_sums[1]
+            self.prior.estimate(self.problem.ops, partition, self.canvas_object, dose)
         for estimator in self.estimators:
             estimator.after_pass(self)
         return misfit / max(self.problem.total_counts, 1e-30)
@@ -290,6 +293,19 @@ class AcceleratedSolver(Stateful):
         misfit, best = self._best
         self._best = (misfit, best.mapped(moved))
 
+    def move_frames(self, positions_px: npt.NDArray[np.float64]) -> None:
+        """Let the frames lie at other positions, see `Problem.move_frames`."""
+        before = self.problem.partition
+        self.problem.move_frames(positions_px)
+        after = self.problem.partition
+        if after is before:
+            return
+        # Frames left the part of the canvas that a process had: all have other parts now.
+        self.move_object(lambda image: before.to(after, image))
+        if self._pass_sums is not None:
+            direction, dose = (before.to(after, image) for image in self._pass_sums)
+            self._pass_sums = direction, dose
+
     def use_noise(self, noise: NoiseModel) -> None:
         """Go on with another noise model: misfits so far are of another kind."""
         self.problem.noise = noise
@@ -315,15 +331,14 @@ class AcceleratedSolver(Stateful):
         """Return the preconditioned gradient image of the last pass and its dose, both (H, W)."""
         if self._pass_sums is None:
             raise ValueError('there is no direction before the first pass; call one_pass()')
-        direction, dose = self._pass_sums
-        return self.problem.ops.compiled(gradient_image)(direction, dose), dose
+        return self._preconditioned(*self._pass_sums), self._pass_sums[1]
 
     def present_direction(self) -> tuple[Array, Array]:
         """Return the preconditioned gradient image of all frames at the present state and its dose.
 
         Both (H, W). Unlike `direction`, which is free, it costs a sweep and belongs to one object.
         """
-        ops, now = self.problem.ops, self.state.now
+        now = self.state.now
         sweeps = [
             # As in a pass: a sweep of another kind would be compiled anew.
             self.problem.sweep(now, index, with_probe=self.refines_probe)
@@ -331,7 +346,13 @@ class AcceleratedSolver(Stateful):
         ]
         dose = sum((sweep.dose for sweep in sweeps[1:]), sweeps[0].dose)
         total = sum((sweep.direction for sweep in sweeps[1:]), sweeps[0].direction)
-        return ops.compiled(gradient_image)(total, dose), dose
+        self.problem.share_ratios()
+        return self._preconditioned(total, dose), dose
+
+    def _preconditioned(self, direction: Array, dose: Array) -> Array:
+        """Return the gradient image of sums over frames, complex64 (H, W)."""
+        largest = self.problem.partition.largest(dose)
+        return self.problem.ops.compiled(gradient_image)(direction, dose, largest)
 
     def remarks(self) -> tuple[str, ...]:
         """Return what was found beside the object, a sentence each."""
@@ -387,7 +408,7 @@ class AcceleratedSolver(Stateful):
 
     def _step(self, ahead: Unknowns, sweep: Sweep) -> None:
         """Step from the extrapolated point along the gradient images; add them to the pass."""
-        ops, config = self.problem.ops, self.config
+        ops, config, partition = self.problem.ops, self.config, self.problem.partition
         size = self._scalar(config.object_step * self._step_scale)
         canvas_object, self._pass_sums = ops.compiled(update_object)(
             ahead.canvas_object,
@@ -395,10 +416,15 @@ class AcceleratedSolver(Stateful):
             sweep.dose,
             size,
             self._pass_sums,
-            self.regularizers,
+            self.regularizers if partition.frames is None else (),
+            sweep.largest_dose,
         )
+        if partition.frames is not None and self.regularizers:
+            # Their neighbourhoods reach beyond a part of the canvas.
+            change = partition.on_whole(self._regularized, ahead.canvas_object)
+            canvas_object = canvas_object - ops.scale(change, size)
         if self.prior is not None:
-            canvas_object = self.prior.apply(ops, canvas_object, config.object_step)
+            canvas_object = self.prior.apply(ops, partition, canvas_object, config.object_step)
         canvas_object = self.constrained(canvas_object)
         reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
@@ -408,6 +434,11 @@ class AcceleratedSolver(Stateful):
             background = updated_background(ops.numpy(ahead.background), score, self.problem.scan)
             reached = reached._replace(background=ops.array(background))
         self.state = State(reached, self.state.now)
+
+    def _regularized(self, canvas_object: Array) -> Array:
+        """Return the sum of the gradients of the regularisers, complex64 (H, W)."""
+        gradients = [one.gradient(self.problem.ops, canvas_object) for one in self.regularizers]
+        return sum(gradients[1:], gradients[0])
 
     def _step_probe(self, ahead: Unknowns, sweep: Sweep) -> Unknowns:
         """Step along the gradient images of the probe and of its variation."""

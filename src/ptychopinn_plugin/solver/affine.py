@@ -17,7 +17,7 @@ from scipy.ndimage import affine_transform
 
 from ptychopinn_plugin.physics.ops import Array, fourier_frequencies
 from ptychopinn_plugin.saved_state import Stateful
-from ptychopinn_plugin.solver.batches import FrameBatch
+from ptychopinn_plugin.solver.batches import FrameBatch, Frames
 from ptychopinn_plugin.solver.estimator import Solver
 from ptychopinn_plugin.solver.position_columns import Geometry, affine_columns
 from ptychopinn_plugin.solver.problem import Problem
@@ -98,7 +98,7 @@ def look_affine(solver: Solver, slopes: tuple[Array, Array]) -> AffineLook:
     """
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     geometry = _geometry(problem, now.probe)
-    chosen = _some_batches(problem, solver.passes)
+    chosen, asked = _some_batches(problem, solver.passes)
     score, spread = np.zeros(COLUMNS), np.zeros(COLUMNS)
     matrix = np.zeros((COLUMNS, COLUMNS))
     for _, placed in problem.placed(chosen, now):
@@ -110,9 +110,8 @@ def look_affine(solver: Solver, slopes: tuple[Array, Array]) -> AffineLook:
         score += np.sum(scores, axis=1, dtype=np.float64)
         matrix += flat @ flat.T
         spread += np.einsum('ij,ij->i', scores, scores)
-    asked = sum(len(batch.frames) for batch in chosen)
-    share = asked / problem.scan.frame_count
-    return _solved(score, matrix, spread, share)
+    score, matrix, spread = map(problem.partition.total_values, (score, matrix, spread))
+    return _solved(score, matrix, spread, asked / problem.scan.frame_count)
 
 
 def warp(image: npt.NDArray[np.complex64], change: Floats, centre: Floats) -> Array:
@@ -147,19 +146,25 @@ def _geometry(problem: Problem, probe: Array) -> Geometry:
     )
 
 
-def _some_batches(problem: Problem, seed: int) -> list[FrameBatch]:
-    """Return batches at random until they hold enough frames, others after each pass."""
-    count = problem.scan.frame_count
-    wanted = min(SHARE_OF_FRAMES * count, MOST_FRAMES)
-    batches = list(problem.batches())
-    chosen: list[FrameBatch] = []
-    for index in np.random.default_rng(seed).permutation(len(batches)):
-        # The nearest number of frames to that wanted, and one batch at least.
-        held = sum(len(batch.frames) for batch in chosen)
-        if chosen and held + len(batches[index].frames) / 2 > wanted:
-            break
-        chosen.append(batches[index])
-    return chosen
+def _some_batches(problem: Problem, seed: int) -> tuple[list[FrameBatch], int]:
+    """Return batches at random until they hold enough frames, and how many they hold.
+
+    Others after each pass, and in each process those of its frames.
+    """
+    wanted = min(SHARE_OF_FRAMES * problem.scan.frame_count, MOST_FRAMES)
+
+    def choose(batches: list[Frames]) -> list[int]:
+        chosen: list[int] = []
+        held = 0
+        for index in np.random.default_rng(seed).permutation(len(batches)):
+            # The nearest number of frames to that wanted, and one batch at least.
+            if chosen and held + len(batches[index]) / 2 > wanted:
+                break
+            chosen.append(int(index))
+            held += len(batches[index])
+        return chosen
+
+    return problem.some_batches(choose)
 
 
 def _solved(score: Floats, matrix: Floats, spread: Floats, share: float) -> AffineLook:

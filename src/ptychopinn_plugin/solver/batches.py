@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.frame_source import frames_in_file
+
+Frames: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,27 +63,58 @@ def split_frames(
         batch_pixels: detector pixels of the frames of a batch.
         seed: of the random assignment.
     """
-    corners, shifts = patch_placement(scan.positions_px, scan.frame_size)
-    corners -= np.asarray(canvas.origin_px)
+    placement = place_frames(scan.positions_px, canvas, scan.frame_size)
+    numbers = frames_of_batches(scan, subsets, batch_pixels, seed)
+    return [[make_batch(scan, frames, *placement) for frames in subset] for subset in numbers]
+
+
+def frames_of_batches(
+    scan: ScanData, subsets: int, batch_pixels: int, seed: int = 0
+) -> list[list[Frames]]:
+    """Return the frames of each batch of each subset, see `split_frames`."""
     order = np.random.default_rng(seed).permutation(scan.frame_count)
     # However many modes: the images of shifted probes are read once a batch. Three modes of
     # 128 x 128 took half the time with ten frames that they took with two.
     size = max(1, batch_pixels // scan.frame_size**2)
-    assigned: list[list[FrameBatch]] = []
-    for first in range(min(subsets, scan.frame_count)):
-        frames = np.sort(order[first::subsets])
-        # Batches of about equal size: a compiled framework compiles once for each size.
-        parts = np.array_split(frames, -(-len(frames) // size))
-        assigned.append([_batch(scan, part, corners, shifts) for part in parts])
-    return assigned
+    return [
+        split_evenly(np.sort(order[first::subsets]), size)
+        for first in range(min(subsets, scan.frame_count))
+    ]
 
 
-def _batch(
+def split_evenly(frames: Frames, size: int) -> list[Frames]:
+    """Return frames in batches of about equal size: each size is compiled once.
+
+    Args:
+        frames: int64 (n,), none gives no batch.
+        size: most frames of a batch.
+    """
+    return np.array_split(frames, -(-len(frames) // size)) if len(frames) else []
+
+
+def place_frames(
+    positions_px: npt.NDArray[np.float64], canvas: Canvas, size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return corners on a canvas and sub-pixel shifts of all frames, see `FrameBatch`."""
+    corners, shifts = patch_placement(positions_px, size)
+    return corners - np.asarray(canvas.origin_px), shifts
+
+
+def make_batch(
     scan: ScanData,
-    frames: npt.NDArray[np.int64],
+    frames: Frames,
     corners: npt.NDArray[np.int64],
     shifts_px: npt.NDArray[np.float32],
 ) -> FrameBatch:
+    """Return some frames as a batch.
+
+    Args:
+        scan: all frames.
+        frames: int64 (b,), their numbers.
+        corners: int64 (n, 2), of all frames, from `place_frames`.
+        shifts_px: float32 (n, 2), of all frames.
+    """
+
     def read() -> npt.NDArray[np.float32]:
         return frame_amplitudes(scan.counts[frames], scan.mask)
 

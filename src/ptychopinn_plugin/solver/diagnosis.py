@@ -147,6 +147,9 @@ def amplitude_misfits(solver: AcceleratedSolver) -> Misfits:
         noise += root_error(expected).sum(axis=0)
         amplitudes += measured.sum(axis=0, dtype=np.float64)
         counts += np.sum(measured * measured, axis=0, dtype=np.float64)
+    found, noise, counts, amplitudes = problem.partition.total_values(
+        np.stack([found, noise, counts, amplitudes])
+    )
     good = np.fft.ifftshift(~problem.scan.mask)
     mean = counts / frames
     return Misfits(
@@ -182,8 +185,17 @@ def _root_errors() -> tuple[Floats, Floats]:
 def _is_collapsed(solver: AcceleratedSolver, misfits: Misfits) -> bool:
     """Return whether the object is dark nearly everywhere, or flat where the frames differ."""
     ops, problem = solver.problem.ops, solver.problem
-    image = ops.numpy(solver.canvas_object).astype(np.complex128)
-    dose = ops.numpy(problem.dose(solver.probe)).astype(np.float64)
+    image = problem.partition.whole(solver.canvas_object)
+    dose = problem.partition.whole(problem.dose(solver.probe))
+    return problem.partition.on_first(
+        lambda: _is_dark_or_flat(
+            ops.numpy(image).astype(np.complex128), ops.numpy(dose).astype(np.float64), misfits
+        )
+    )
+
+
+def _is_dark_or_flat(image: npt.NDArray[np.complex128], dose: Floats, misfits: Misfits) -> bool:
+    """Return the same of an object and its dose, both (H, W)."""
     weight = dose / max(float(dose.sum()), TINY)
     square = float(np.sum(weight * np.abs(image) ** 2))
     dark = float(np.sum(weight[np.abs(image) < DARK_MODULUS * math.sqrt(square)]))

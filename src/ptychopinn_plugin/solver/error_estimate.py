@@ -67,17 +67,20 @@ def estimate_quality(solver: AcceleratedSolver) -> Quality | None:
         solver: after its passes.
 
     Returns:
-        None where the scanned area is too small.
+        None where the scanned area is too small, and in other processes than the first one.
 
     Raises:
         Whatever `solver.problem.check` raises to stop the work.
     """
-    halves = reconstruct_halves(solver)
+    ops, problem = solver.problem.ops, solver.problem
+    whole = problem.partition.whole(solver.canvas_object)
+    light = problem.partition.whole(problem.dose(solver.probe))
+    if whole is None or light is None:
+        return None
+    image, dose = ops.numpy(whole), ops.numpy(light).astype(np.float64)
+    halves = reconstruct_halves(solver, image)
     if halves is None:
         return None
-    ops = solver.problem.ops
-    image = ops.numpy(solver.canvas_object)
-    dose = ops.numpy(solver.problem.dose(solver.probe)).astype(np.float64)
     window = hann_window(halves.first.shape)
     second = aligned(halves.second, halves.first)
     correlation = ring_correlation(halves.first, second, window)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.saved_state import Stateful
@@ -48,6 +51,9 @@ class Solver(Protocol):
 
     def move_object(self, function: Callable[[Array], Array]) -> None:
         """Apply a linear map to the object, now, before and where the solver may return to."""
+
+    def move_frames(self, positions_px: npt.NDArray[np.float64]) -> None:
+        """Let the frames lie at other positions, float64 (n, 2), object pixels."""
 
     def use_noise(self, noise: NoiseModel) -> None:
         """Go on with another noise model: misfits so far are of another kind."""

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.frame_chunks import frame_numbers
 from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Passes before the first estimate: ratios of photons mean something once the object is there.
@@ -73,7 +73,7 @@ class FluxEstimator(Estimator):
     def _noise(self, solver: Solver) -> Floats:
         """Return the variance of each frame's ratio by photon noise and the present misfit."""
         if self._photons is None:
-            self._count(solver.problem.scan)
+            self._count(solver.problem)
         assert self._photons is not None
         photons = light = self._photons
         background = solver.state.now.background
@@ -84,13 +84,18 @@ class FluxEstimator(Estimator):
         excess = max(1.0, solver.last_misfit / expected)
         return np.asarray(excess * np.maximum(photons, 1) / np.maximum(light, 1) ** 2)
 
-    def _count(self, scan: ScanData) -> None:
+    def _count(self, problem: Problem) -> None:
         """Count the photons of each frame, and the pixels of all frames that hold any."""
-        self._photons, self._lit = np.empty(scan.frame_count), 0.0
-        for first, some in frame_chunks(scan.counts):
-            counts = np.where(scan.mask, np.float32(0), some)
-            self._photons[first : first + len(some)] = counts.sum(axis=(1, 2), dtype=np.float64)
-            self._lit += float(np.minimum(counts, 1).sum(dtype=np.float64))
+        scan, own = problem.scan, problem.partition.frames
+        frames = np.arange(scan.frame_count) if own is None else own
+        photons, lit = np.zeros(scan.frame_count), 0.0
+        for index in frame_numbers(len(frames), 4 * len(frames) * scan.frame_size**2):
+            some = frames[index]
+            counts = np.where(scan.mask, np.float32(0), scan.counts[some])
+            photons[some] = counts.sum(axis=(1, 2), dtype=np.float64)
+            lit += float(np.minimum(counts, 1).sum(dtype=np.float64))
+        self._photons = problem.partition.total_values(photons)
+        self._lit = problem.partition.total(lit)
 
     def _fix_scale(self, solver: Solver, terms: Floats) -> None:
         """Give the mean of the flux to the probe and its smooth part to the object."""

@@ -47,7 +47,7 @@ class ProbeCenter(Estimator):
 
     def after_pass(self, solver: Solver) -> None:
         """Shift probe and object by as many pixels as the centre is off."""
-        ops = solver.problem.ops
+        ops, partition = solver.problem.ops, solver.problem.partition
         rows, columns = (-round(step) for step in probe_center(ops.numpy(solver.probe)))
         if not (rows or columns):
             return
@@ -58,7 +58,7 @@ class ProbeCenter(Estimator):
         def shift(unknowns: Unknowns) -> Unknowns:
             variation = unknowns.variation
             return unknowns._replace(
-                canvas_object=shifted(unknowns.canvas_object),
+                canvas_object=partition.on_whole(shifted, unknowns.canvas_object),
                 probe=shifted(unknowns.probe),
                 variation=None if variation is None else shifted(variation),
             )

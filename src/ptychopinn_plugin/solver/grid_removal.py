@@ -35,7 +35,10 @@ class GridRemoval(Estimator):
         if self.found is None:
             self._look(solver)
         if self.found:
-            solver.move_object(lambda image: self._filtered(solver, image))
+            partition = solver.problem.partition
+            solver.move_object(
+                lambda image: partition.on_whole(lambda one: self._filtered(solver, one), image)
+            )
 
     def at_end(self, solver: Solver) -> None:
         """Filter the state that was chosen."""
@@ -53,7 +56,9 @@ class GridRemoval(Estimator):
         self.found = raster is not None
         if raster is not None:
             extent = float(np.ptp(problem.scan.positions_px, axis=0).max())
-            gains = notch_gains(raster, problem.canvas.shape, NOTCH_WIDTH / max(extent, 1.0))
+            gains = notch_gains(
+                raster, problem.partition.whole_canvas.shape, NOTCH_WIDTH / max(extent, 1.0)
+            )
             self._gains = problem.ops.array(gains.astype(np.float32))
 
     def _filtered(self, solver: Solver, image: Array) -> Array:

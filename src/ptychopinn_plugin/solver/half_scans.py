@@ -52,13 +52,14 @@ class Halves:
     held_out: float
 
 
-def reconstruct_halves(solver: AcceleratedSolver, seed: int = 0) -> Halves | None:
+def reconstruct_halves(solver: AcceleratedSolver, image: Complex, seed: int = 0) -> Halves | None:
     """Reconstruct a scan twice, from half of its photons each.
 
     Probe, positions, flux, background and variation are held.
 
     Args:
         solver: with the reconstruction from all photons.
+        image: complex64 (H, W), its object on the whole canvas.
         seed: of the random split.
 
     Returns:
@@ -68,8 +69,8 @@ def reconstruct_halves(solver: AcceleratedSolver, seed: int = 0) -> Halves | Non
         Whatever `solver.problem.check` raises to stop the work.
     """
     scan = _central_frames(_as_reconstructed(solver))
-    settings = _settings(solver)
-    rows, columns = scanned_core(scan.positions_px, solver.problem.canvas.origin_px)
+    settings, origin = _settings(solver), solver.problem.partition.whole_canvas.origin_px
+    rows, columns = scanned_core(scan.positions_px, origin)
     if min(rows.stop - rows.start, columns.stop - columns.start) < LEAST_SIDE_PX:
         return None
     objects: list[Complex] = []
@@ -78,11 +79,11 @@ def reconstruct_halves(solver: AcceleratedSolver, seed: int = 0) -> Halves | Non
         half = dataclasses.replace(scan, counts=counts)
         one = prepare_solver(solver.problem.ops, half, settings, solver.problem.check)
         if objects:
-            one.set_object(_on_canvas(one, objects[0], solver))
+            one.set_object(_on_canvas(one, objects[0], origin))
             misfits = amplitude_misfits(one)
             held_out = misfits.found / max(misfits.noise, 1e-30)
-        objects.append(_solved(one, solver))
-    first, second = (image[rows, columns] for image in objects)
+        objects.append(_solved(one, image, origin))
+    first, second = (half_object[rows, columns] for half_object in objects)
     return Halves(first, second, (rows, columns), held_out)
 
 
@@ -163,23 +164,22 @@ def _settings(solver: AcceleratedSolver) -> InferenceConfig:
     )
 
 
-def _on_canvas(one: AcceleratedSolver, image: Complex, whole: AcceleratedSolver) -> Array:
+def _on_canvas(one: AcceleratedSolver, image: Complex, origin_px: tuple[int, int]) -> Array:
     """Bring an object on the canvas of the whole reconstruction to the canvas of a half."""
     (top, left), (height, width) = one.problem.canvas.origin_px, one.problem.canvas.shape
-    first, second = whole.problem.canvas.origin_px
+    first, second = origin_px
     part = image[top - first : top - first + height, left - second : left - second + width]
     return one.problem.ops.array(np.ascontiguousarray(part))
 
 
-def _solved(one: AcceleratedSolver, whole: AcceleratedSolver) -> Complex:
+def _solved(one: AcceleratedSolver, found: Complex, origin_px: tuple[int, int]) -> Complex:
     """Reconstruct a half; return its object on the canvas of the whole, 1 beside it."""
-    found = whole.problem.ops.numpy(whole.canvas_object)
-    one.set_object(_on_canvas(one, found, whole))
+    one.set_object(_on_canvas(one, found, origin_px))
     for _ in range(PASSES):
         one.one_pass()
     one.finish()
     (top, left), (height, width) = one.problem.canvas.origin_px, one.problem.canvas.shape
-    first, second = whole.problem.canvas.origin_px
+    first, second = origin_px
     image = np.ones_like(found)
     image[top - first : top - first + height, left - second : left - second + width] = (
         one.problem.ops.numpy(one.canvas_object)

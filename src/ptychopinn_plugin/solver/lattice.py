@@ -63,7 +63,7 @@ class LatticeGauge(Estimator):
 
     def _look(self, solver: Solver) -> bool:
         """Find the lattice of the present positions."""
-        problem = solver.problem
+        problem, whole = solver.problem, solver.problem.partition.whole_canvas
         if self._positions is None or not np.array_equal(self._positions, problem.positions_px):
             self._positions, self._dose, self._harmonics = problem.positions_px, None, None
         elif self._harmonics is not None or not self.active:
@@ -71,23 +71,36 @@ class LatticeGauge(Estimator):
         raster = Raster.of(problem.positions_px)
         self.active = raster is not None and raster.distance_px < LARGEST_DISTANCE * raster.step_px
         if raster is not None and self.active:
-            origin = np.asarray(problem.canvas.origin_px, np.float64)
+            origin = np.asarray(whole.origin_px, np.float64)
             corner = problem.positions_px[0] - origin - problem.scan.frame_size // 2
-            self._harmonics = Harmonics.of(raster, problem.canvas.shape)
+            self._harmonics = Harmonics.of(raster, whole.shape)
             self._harmonics.place_probe(corner, problem.scan.frame_size)
         return self.active
 
+    def _fit(self, solver: Solver) -> Complex | None:
+        """Return the coefficients of the function g, None if there are none."""
+        harmonics = self._harmonics
+        assert harmonics is not None
+        ops, partition = solver.problem.ops, solver.problem.partition
+        if partition.on_first(lambda: self._dose is None):
+            # It stays the weight: the projection of the next object must be that of the last.
+            light = partition.whole(solver.direction()[1])
+            self._dose = None if light is None else ops.numpy(light).copy()
+        image, dose = partition.whole(solver.canvas_object), self._dose
+        return partition.on_first(
+            lambda: None if dose is None else harmonics.fit(ops.numpy(image), dose)
+        )
+
     def _fix(self, solver: Solver, *, if_exact: bool) -> None:
         """Divide the object by its function g with the scan's period, multiply the probe by it."""
-        assert self._harmonics is not None
-        ops = solver.problem.ops
-        if self._dose is None:
-            # It stays the weight: the projection of the next object must be that of the last.
-            self._dose = ops.numpy(solver.direction()[1]).copy()
-        found = self._harmonics.fit(ops.numpy(solver.canvas_object), self._dose)
+        found, problem = self._fit(solver), solver.problem
         if found is None:
             return
-        on_canvas, on_probe = (ops.array(image) for image in found)
+        assert self._harmonics is not None
+        ops, whole = problem.ops, problem.partition.whole_canvas
+        top, left = np.subtract(problem.canvas.origin_px, whole.origin_px)
+        factors = self._harmonics.factors(found, (int(top), int(left)), problem.canvas.shape)
+        on_canvas, on_probe = (ops.array(image) for image in factors)
 
         def move(unknowns: Unknowns) -> Unknowns:
             return unknowns.times(on_canvas, on_probe)
@@ -136,10 +149,8 @@ class Harmonics:
         shape = (size, size)
         self._on_probe = _waves(self.orders @ self.reciprocal, shape, corner_px)
 
-    def fit(
-        self, canvas_object: Complex, dose: npt.NDArray[np.float32]
-    ) -> tuple[Complex, ...] | None:
-        """Return the factors of object and probe that free the object, None if there are none.
+    def fit(self, canvas_object: Complex, dose: npt.NDArray[np.float32]) -> Complex | None:
+        """Return the coefficients of the g that the object holds, None if there are none.
 
         g is the projection of the object on the harmonics, weighted by the dose, over the
         modulus of its mean.
@@ -149,9 +160,8 @@ class Harmonics:
             dose: float32 (H, W), the weight; the first one given is that of all later calls.
 
         Returns:
-            1/g, complex64 (H, W), and g where the probe is, complex64 (N, N).
+            complex64 (count,).
         """
-        assert self._on_probe is not None
         if self._weight is None or self._products is None:
             self._weight = (dose / dose.max()).astype(np.complex64)
             self._products = self._weighted_products(self._weight)
@@ -160,11 +170,29 @@ class Harmonics:
         mean = abs(coefficients[0])  # The first is the one of longest period: the mean.
         if not (np.isfinite(coefficients).all() and mean > 0):
             return None
-        scaled = (coefficients / mean).astype(np.complex64)
-        g = (self.rows * scaled) @ self.columns.T
+        return np.asarray(coefficients / mean, np.complex64)
+
+    def factors(
+        self, coefficients: Complex, first: tuple[int, int], shape: tuple[int, int]
+    ) -> tuple[Complex, Complex]:
+        """Return the factors of object and probe that free the object.
+
+        Args:
+            coefficients: from `fit`.
+            first: (row, column) of the canvas where the factor of the object starts.
+            shape: (h, w) of that factor.
+
+        Returns:
+            1/g, complex64 (h, w), and g where the probe is, complex64 (N, N).
+        """
+        assert self._on_probe is not None
+        (top, left), (height, width) = first, shape
+        along, across = self.rows[top : top + height], self.columns[left : left + width]
+        g = (along * coefficients) @ across.T
         g = np.where(np.abs(g) < LEAST_MODULUS, np.complex64(LEAST_MODULUS), g)
         rows, columns = self._on_probe
-        return (1 / g).astype(np.complex64), (rows * scaled) @ columns.T
+        on_probe = (rows * coefficients) @ columns.T
+        return (1 / g).astype(np.complex64), on_probe.astype(np.complex64)
 
     def _weighted_products(self, weight: Complex) -> npt.NDArray[np.complex128]:
         """Return the weighted products of every two harmonics, (count, count)."""

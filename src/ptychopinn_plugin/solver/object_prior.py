@@ -17,6 +17,7 @@ from scipy.fft import next_fast_len
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.saved_state import SavedState, Stateful
+from ptychopinn_plugin.solver.partition import Partition
 from ptychopinn_plugin.solver.updates import apply_gains
 
 # Passes before the first estimate: the object must be there before it has a spectrum.
@@ -49,40 +50,62 @@ class ObjectPrior(Stateful):
     _bins: npt.NDArray[np.int64] | None = None
     _gains: dict[float, Array] = field(default_factory=dict)
 
-    def estimate(self, ops: Ops, canvas_object: Array, dose: Array) -> None:
+    def estimate(self, ops: Ops, partition: Partition, canvas_object: Array, dose: Array) -> None:
         """Update the spectrum from the object after a pass.
 
         Args:
             ops: the framework.
+            partition: gives the part of the canvas.
             canvas_object: complex64 (H, W).
             dose: float32 (H, W), photons an object pixel, of all frames.
         """
         self._passes += 1
         if self._passes < FIRST_PASS:
             return
-        image, photons = ops.numpy(canvas_object), ops.numpy(dose).astype(np.float64)
-        self.dose = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
-        window = np.minimum(photons / self.dose, 1) * (photons > LEAST_DOSE * self.dose)
-        self.mean = np.complex64(np.sum(image * window) / np.sum(window))
-        bins = self._frequency_bins(image.shape)
-        spectrum = np.fft.fft2((image - self.mean) * window, bins.shape)
-        observed = _radial_mean(np.abs(spectrum) ** 2 / np.sum(window**2), bins)
-        # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
-        variance = 1 / self.dose
-        before = np.maximum(observed, variance) if self.spectrum is None else self.spectrum
-        self.spectrum = observed + before * variance / (before + variance)
+        whole, light = partition.whole(canvas_object), partition.whole(dose)
+
+        def found() -> tuple[np.complex64, Floats, float]:
+            return self._estimated(ops.numpy(whole), ops.numpy(light).astype(np.float64))
+
+        self.mean, self.spectrum, self.dose = partition.on_first(found)
         self._gains = {}
 
-    def apply(self, ops: Ops, canvas_object: Array, step: float) -> Array:
+    def _estimated(
+        self, image: npt.NDArray[np.complex64], photons: Floats
+    ) -> tuple[np.complex64, Floats, float]:
+        """Return mean, spectrum and dose, see the attributes.
+
+        Args:
+            image: complex64 (H, W), the object.
+            photons: float64 (H, W), an object pixel.
+        """
+        typical = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
+        window = np.minimum(photons / typical, 1) * (photons > LEAST_DOSE * typical)
+        mean = np.complex64(np.sum(image * window) / np.sum(window))
+        bins = self._frequency_bins(image.shape)
+        spectrum = np.fft.fft2((image - mean) * window, bins.shape)
+        observed = _radial_mean(np.abs(spectrum) ** 2 / np.sum(window**2), bins)
+        # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
+        variance = 1 / typical
+        before = np.maximum(observed, variance) if self.spectrum is None else self.spectrum
+        return mean, observed + before * variance / (before + variance), typical
+
+    def apply(self, ops: Ops, partition: Partition, canvas_object: Array, step: float) -> Array:
         """Return the object after the proximal step of the prior, complex64 (H, W).
 
         Args:
             ops: the framework.
+            partition: gives the part of the canvas.
             canvas_object: complex64 (H, W), after a step towards the frames.
             step: size of that step, relative to the full one.
         """
         if self.spectrum is None:
             return canvas_object
+        return partition.on_whole(lambda image: self._damped(ops, image, step), canvas_object)
+
+    def _damped(self, ops: Ops, canvas_object: Array, step: float) -> Array:
+        """Return the object of the whole canvas after the proximal step."""
+        assert self.spectrum is not None
         bins = self._frequency_bins(canvas_object.shape)
         if step not in self._gains:
             gains = 1 / (1 + step / (2 * self.spectrum * self.dose))

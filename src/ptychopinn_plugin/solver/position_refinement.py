@@ -161,7 +161,7 @@ class PositionRefiner(Estimator):
             self._move_all(solver, affine, look)
         if self.constraint != 'affine':
             self._move_each(solver, look)
-        solver.problem.move_frames(self._positions(solver))
+        solver.move_frames(self._positions(solver))
 
     def remarks(self) -> tuple[str, ...]:
         """Return the common change of the positions and the errors of single frames."""
@@ -223,12 +223,13 @@ class PositionRefiner(Estimator):
 
     def _warp(self, solver: Solver, change: Floats) -> None:
         problem, ops = solver.problem, solver.problem.ops
-        centre = _centre(solver) - np.asarray(problem.canvas.origin_px)
+        partition = problem.partition
+        centre = _centre(solver) - np.asarray(partition.whole_canvas.origin_px)
 
         def moved(canvas_object: Array) -> Array:
             return ops.array(warp(ops.numpy(canvas_object), change, centre))
 
-        solver.move_object(moved)
+        solver.move_object(lambda image: partition.on_whole(moved, image))
 
     def _move_each(self, solver: Solver, look: _Look) -> None:
         """Estimate the error of every frame."""
@@ -261,6 +262,7 @@ def _look(solver: Solver, slopes: tuple[Array, Array]) -> _Look:
     for batch, placed in problem.placed(problem.batches(), now):
         found = look(now, slopes, placed, problem.good)
         sums[:, batch.frames] = np.stack([ops.numpy(values) for values in found])
+    sums = problem.partition.total_values(sums)
     score_y, score_x, yy, xx, yx, spread, misfit, noise = sums
     trace = yy + xx
     information = np.stack([np.stack([yy, yx], 1), np.stack([yx, xx], 1)], 1)

@@ -16,6 +16,7 @@ from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
 from ptychopinn_plugin.solver.automatic import FEW_FRAMES, refines_probe, resolve_automatic
+from ptychopinn_plugin.solver.communicator import Communicator, OneProcess
 from ptychopinn_plugin.solver.constraint_table import Constraints
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.estimator import Estimator
@@ -26,7 +27,7 @@ from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.probe_choice import choose_start
 from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
-from ptychopinn_plugin.solver.probe_start import StartOfProbe, with_probe_of_frames
+from ptychopinn_plugin.solver.probe_start import StartOfProbe, known_probe, probe_without_guess
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
 from ptychopinn_plugin.solver.probe_trial import refining_gains
 from ptychopinn_plugin.solver.problem import Problem
@@ -46,6 +47,7 @@ def prepare_solver(
     check: Callable[[], None],
     *,
     from_network: bool = False,
+    communicator: Communicator | None = None,
 ) -> AcceleratedSolver:
     """Prepare a scan for passes.
 
@@ -56,8 +58,10 @@ def prepare_solver(
         check: called before every batch; raises to stop the work.
         from_network: whether the passes start from the object of a network, which was made with
             the probe as given.
+        communicator: of the processes that the scan is divided among; None for this one alone.
     """
-    inference = _settled(ops, inference, scan, check)
+    group = communicator or OneProcess()
+    inference = group.on_first(lambda: _settled(ops, inference, scan, check))
     refines = inference.update_probe == 'on'
     given = scan.mode_count
     # A probe that was refined before is better than a start from the moments of the frames.
@@ -65,9 +69,9 @@ def prepare_solver(
     said: list[Estimator] = []
     if scan.metadata.probe_is_unknown:
         said.append(StartOfProbe(NO_PROBE))
-        scan = with_probe_of_frames(ops, scan, check)
+        scan = known_probe(scan, group.on_first(lambda: probe_without_guess(ops, scan, check)))
     if is_guess and not from_network:
-        probe, sentence = choose_start(scan, check)
+        probe, sentence = group.on_first(lambda: choose_start(scan, check))
         said += [StartOfProbe(sentence)] if sentence else []
         # Modes of variation belong to the probe that they were found with.
         estimates = without_variation(scan.estimates)
@@ -91,6 +95,7 @@ def prepare_solver(
         check=check,
         noise=AMPLITUDE if starts else noise,
         margin_px=MARGIN_PX if moves else 0,
+        communicator=communicator,
     )
     constraints = Constraints.of(inference)
     gauges = constraints.probe_gauges if refines else []

@@ -138,7 +138,11 @@ def with_probe_of_frames(
         scan: the scan; its probe is not looked at.
         check: called before every batch; raises to stop the work.
     """
-    probe = probe_without_guess(ops, scan, check)
+    return known_probe(scan, probe_without_guess(ops, scan, check))
+
+
+def known_probe(scan: ScanData, probe: Probe) -> ScanData:
+    """Return a scan without a probe with one, complex64 (modes, N, N)."""
     metadata = dataclasses.replace(scan.metadata, probe_is_unknown=False)
     return dataclasses.replace(scan, probe=probe, metadata=metadata)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,9 @@ class ProbeTilt(Estimator):
         back = _way_back(ops.numpy(solver.probe), probe_tilt(solver.problem.scan.probe))
         size = solver.problem.scan.frame_size
         on_probe = ops.array(_ramp((size, size), back))
-        on_canvas = ops.array(_ramp(solver.problem.canvas.shape, [-step for step in back]))
+        canvas, whole = solver.problem.canvas, solver.problem.partition.whole_canvas
+        first = [own - start for own, start in zip(canvas.origin_px, whole.origin_px, strict=True)]
+        on_canvas = ops.array(_ramp(canvas.shape, [-step for step in back], first))
 
         def move(unknowns: Unknowns) -> Unknowns:
             return unknowns.times(on_canvas, on_probe)
@@ -64,9 +67,12 @@ def _way_back(probe: Probe, wanted: tuple[float, float]) -> list[float]:
     return steps
 
 
-def _ramp(shape: tuple[int, ...], steps: list[float]) -> npt.NDArray[np.complex64]:
-    """Return exp(i (row, column) . steps), complex64 (H, W)."""
+def _ramp(
+    shape: tuple[int, ...], steps: list[float], first: Sequence[int] = (0, 0)
+) -> npt.NDArray[np.complex64]:
+    """Return exp(i (row, column) . steps), complex64 (H, W), from a first (row, column) on."""
     rows, columns = (
-        np.exp(1j * step * np.arange(side)) for step, side in zip(steps, shape, strict=True)
+        np.exp(1j * step * (np.arange(side) + start))
+        for step, side, start in zip(steps, shape, first, strict=True)
     )
     return np.asarray(rows[:, None] * columns, np.complex64)

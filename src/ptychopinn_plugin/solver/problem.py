@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,20 @@ from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.frame_source import frames_in_file
-from ptychopinn_plugin.solver.batches import FrameBatch, read_ahead, split_frames
+from ptychopinn_plugin.solver.batches import (
+    FrameBatch,
+    Frames,
+    frames_of_batches,
+    make_batch,
+    place_frames,
+    read_ahead,
+    split_evenly,
+    split_frames,
+)
+from ptychopinn_plugin.solver.communicator import Communicator
+from ptychopinn_plugin.solver.partition import Partition, WholeScan
 from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
+from ptychopinn_plugin.solver.scan_part import ScanPart
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
     Sums,
@@ -38,6 +50,7 @@ PROBE_CACHE_BYTES = 2**27
 LEAST_FLUX = 1e-3
 
 Floats = npt.NDArray[np.float32]
+Item = TypeVar('Item')
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +65,7 @@ class Sweep:
         object_power: float32 (N, N), |patch|^2 summed over frames.
         variation_direction: complex64 (functions, N, N), gradient image of the variation.
         background_score: float32 (3, N, N), see `Sums`.
+        largest_dose: float32 scalar, over all processes; None where that of `dose` is it.
     """
 
     misfit: float
@@ -61,6 +75,7 @@ class Sweep:
     object_power: Array | None = None
     variation_direction: Array | None = None
     background_score: Array | None = None
+    largest_dose: Array | None = None
 
 
 def no_check() -> None:
@@ -75,7 +90,7 @@ class Problem(Stateful):
         ops: the framework.
         scan: the scan.
         subsets: frames assigned to subsets, each a list of batches.
-        canvas: the object canvas.
+        canvas: the object canvas, of this process.
         fixed_probe: True where the probe never changes, so that its shifts can be kept.
         check: called before every batch; raises to stop the work.
         noise: misfit and exit-wave step.
@@ -87,6 +102,7 @@ class Problem(Stateful):
         photon_ratios: float32 (n,), measured over predicted photons when last visited.
         basis: float32 (n, functions), of the probe's variation along the scan; None without.
         merges: how often subsets were joined.
+        partition: which frames and which part of the canvas this process has.
     """
 
     saved_fields: ClassVar = (
@@ -113,6 +129,8 @@ class Problem(Stateful):
     photon_ratios: Floats = field(init=False)
     basis: Floats | None = None
     merges: int = 0
+    partition: Partition = field(init=False)
+    _whole_batches: list[list[Frames]] | None = None
     _probes: dict[int, Array] = field(default_factory=dict)
     _doses: dict[int, Array] = field(default_factory=dict)
     _shifts: ProbeShifts = field(init=False)
@@ -120,6 +138,7 @@ class Problem(Stateful):
 
     def __post_init__(self) -> None:
         """Start at the scan's positions and equal flux."""
+        self.partition = WholeScan(self.canvas)
         self._shifts = ProbeShifts(self.ops)
         self.positions_px = self.scan.positions_px.copy()
         self.photon_ratios = np.ones(self.scan.frame_count, np.float32)
@@ -135,6 +154,7 @@ class Problem(Stateful):
         check: Callable[[], None] = no_check,
         noise: NoiseModel = AMPLITUDE,
         margin_px: int = 0,
+        communicator: Communicator | None = None,
     ) -> Problem:
         """Prepare a scan.
 
@@ -146,20 +166,62 @@ class Problem(Stateful):
             check: called before every batch; raises to stop the work.
             noise: misfit and exit-wave step.
             margin_px: pixels that the canvas holds around every patch, for positions that move.
+            communicator: of the processes that the scan is divided among; None for this one alone.
         """
         canvas = _with_margin(Canvas.for_scan(scan), scan, margin_px)
-        assigned = split_frames(scan, canvas, subsets, ops.batch_pixels)
-        problem = cls(ops, scan, assigned, canvas, fixed_probe, check, noise)
+        problem = cls(ops, scan, [], canvas, fixed_probe, check, noise)
+        if communicator is None or communicator.size == 1:
+            problem.subsets = split_frames(scan, canvas, subsets, ops.batch_pixels)
+        else:
+            problem._divide(communicator, subsets, margin_px)
         good = ~np.fft.ifftshift(scan.mask)
         if not good.all():
             problem.good = ops.array(good.astype(np.float32))
         # Frames in a file are read for it, which may take as long as a pass does.
         visit = problem.visits if problem.reads_file else partial(read_ahead, in_thread=False)
-        problem.total_counts = sum(
+        own_counts = sum(
             float(np.einsum('nyx,nyx,yx->', amplitudes, amplitudes, good))
             for _, amplitudes in visit(problem.batches())
         )
+        problem.total_counts = problem.partition.total(own_counts)
         return problem
+
+    def _divide(self, communicator: Communicator, subsets: int, margin_px: int) -> None:
+        """Keep the frames and the part of the canvas of one of several processes."""
+        scan, ops = self.scan, self.ops
+        whole, size = self.canvas, scan.frame_size
+        part = ScanPart.of(ops, communicator, scan.positions_px, whole, size, margin_px)
+        self.partition, self.canvas = part, part.canvas
+        self._whole_batches = frames_of_batches(scan, subsets, ops.batch_pixels)
+        self.subsets = [self._own_batches(subset) for subset in self._whole_batches]
+
+    def _own_batches(self, whole: Iterable[Frames]) -> list[FrameBatch]:
+        """Return the frames of this process among those of some batches of the scan."""
+        own = self.partition.frames
+        assert own is not None
+        frames = np.intersect1d(np.concatenate(list(whole)), own)
+        size = max(1, self.ops.batch_pixels // self.scan.frame_size**2)
+        placement = place_frames(self.positions_px, self.canvas, self.scan.frame_size)
+        return [make_batch(self.scan, some, *placement) for some in split_evenly(frames, size)]
+
+    def some_batches(
+        self, choose: Callable[[list[Frames]], list[int]]
+    ) -> tuple[list[FrameBatch], int]:
+        """Return this process's part of some batches of the scan, and how many frames they hold.
+
+        Args:
+            choose: returns the numbers of the batches that are wanted, given the frames of each;
+                the same in all processes.
+        """
+        own = list(self.batches())
+        divided = self._whole_batches
+        if divided is None:
+            numbers = choose([batch.frames for batch in own])
+            chosen = [own[number] for number in numbers]
+            return chosen, sum(len(batch.frames) for batch in chosen)
+        whole = [frames for subset in divided for frames in subset]
+        wanted = [whole[number] for number in choose(whole)]
+        return self._own_batches(wanted), sum(len(frames) for frames in wanted)
 
     def batches(self) -> Iterator[FrameBatch]:
         """Return the batches of all subsets, one after the other."""
@@ -203,26 +265,40 @@ class Problem(Stateful):
                 ratios.append((batch, found))
         for batch, found in ratios:
             self.photon_ratios[batch.frames] = ops.numpy(found)
-        dose = kept_dose if sums.dose is None else sums.dose
+        dose = kept_dose if sums.dose is None else self.partition.add_overlaps(sums.dose)
         if self.fixed_probe:
             self._doses[index] = dose
         return self._summed(sums, dose)
 
+    def share_ratios(self) -> None:
+        """Let every process know the photon ratios of all frames."""
+        frames = self.partition.frames
+        if frames is None or self.flux_trust is None:
+            return
+        own = np.zeros(self.scan.frame_count)
+        own[frames] = self.photon_ratios[frames]
+        self.photon_ratios = self.partition.total_values(own).astype(np.float32)
+
     def _summed(self, sums: Sums, dose: Array) -> Sweep:
         """Return the sums as gradient images."""
-        ops, spectrum, varied = self.ops, sums.probe_spectrum, sums.variation_spectrum
+        ops, partition = self.ops, self.partition
+        spectrum, varied, shifted = (
+            partition.sum(one)
+            for one in (sums.probe_spectrum, sums.variation_spectrum, sums.shift_sums)
+        )
         direction = None if spectrum is None else ops.ifft2(spectrum)
-        if sums.shift_sums is not None:
-            rest = ops.compiled(unshifted_sum)(sums.shift_sums, self._shifts.factors)
+        if shifted is not None:
+            rest = ops.compiled(unshifted_sum)(shifted, self._shifts.factors)
             direction = rest if direction is None else ops.join(direction, rest, axis=0)
         return Sweep(
-            ops.number(sums.misfit),
-            sums.direction,
+            partition.total(ops.number(sums.misfit)),
+            partition.add_overlaps(sums.direction),
             dose,
             direction,
-            sums.object_power,
+            partition.sum(sums.object_power),
             None if varied is None else ops.ifft2(varied),
-            sums.background_score,
+            partition.sum(sums.background_score),
+            partition.largest(dose),
         )
 
     def _empty_sums(self, unknowns: Unknowns, *, with_dose: bool, with_probe: bool) -> Sums:
@@ -267,7 +343,7 @@ class Problem(Stateful):
         total = ops.zeros((), 'float32')
         for _, placed in self.placed(self.subsets[index], unknowns):
             total = total + ops.compiled(batch_misfit)(self.noise, unknowns, placed, self.good)
-        return ops.number(total)
+        return self.partition.total(ops.number(total))
 
     def to_device(
         self,
@@ -358,12 +434,14 @@ class Problem(Stateful):
         Args:
             positions_px: float64 (n, 2), (row, column), object pixels.
         """
-        size, origin = self.scan.frame_size, np.asarray(self.canvas.origin_px)
+        size, whole = self.scan.frame_size, self.partition.whole_canvas
+        origin = np.asarray(whole.origin_px)
         lowest = origin + size // 2 + 1
-        highest = origin + np.asarray(self.canvas.shape) - (size - size // 2) - 1
+        highest = origin + np.asarray(whole.shape) - (size - size // 2) - 1
         self.positions_px = np.clip(positions_px, lowest, highest)
-        corners, shifts = patch_placement(self.positions_px, size)
-        corners -= origin
+        self.partition = self.partition.with_positions(self.positions_px)
+        self.canvas = self.partition.canvas
+        corners, shifts = place_frames(self.positions_px, self.canvas, size)
         self.subsets = [
             [
                 dataclasses.replace(
@@ -382,9 +460,9 @@ class Problem(Stateful):
         pairs = [list(range(i, len(self.subsets), half)) for i in range(half)]
         # Computed anew: a solver that goes on from its saved state sums them in the same order.
         self._doses = {}
-        self.subsets = [
-            [batch for member in pair for batch in self.subsets[member]] for pair in pairs
-        ]
+        self.subsets = _joined(self.subsets, pairs)
+        if self._whole_batches is not None:
+            self._whole_batches = _joined(self._whole_batches, pairs)
 
     def saved_state(self) -> SavedState:
         """Return what changes between passes."""
@@ -413,7 +491,12 @@ class Problem(Stateful):
             self.check()
             probes = self.shifted(batch, probe)
             total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
-        return total
+        return self.partition.add_overlaps(total)
+
+
+def _joined(lists: list[list[Item]], groups: Iterable[Iterable[int]]) -> list[list[Item]]:
+    """Return one list for each group of lists."""
+    return [[item for member in group for item in lists[member]] for group in groups]
 
 
 def _with_margin(canvas: Canvas, scan: ScanData, margin_px: int) -> Canvas:

@@ -26,12 +26,13 @@ def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex
         start: the probe, and what else the frames depend on.
 
     Returns:
-        complex64 (H, W), 1 beside the guess.
+        complex64 (H, W), on the canvas of the problem, 1 beside the guess.
 
     Raises:
         ScanDataError: there is no object guess, or a flat one.
     """
-    placed = place_guess(problem.scan, problem.canvas)
+    placed = place_guess(problem.scan, problem.partition.whole_canvas)
+    placed = _part(placed, problem)
     ops = problem.ops
     unknowns = start._replace(canvas_object=ops.array(placed), background=None)
     good = 1 if problem.good is None else problem.good
@@ -41,6 +42,7 @@ def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex
     for _, placed_batch in problem.placed(problem.batches(), unknowns):
         counts = predict(ops, unknowns, placed_batch, problem.good).counts
         predicted += ops.number(ops.sum(counts * good))
+    predicted = problem.partition.total(predicted)
     measured = max(problem.total_counts - dark, 0.0)
     factor = np.sqrt(measured / predicted) if predicted > 0 else 1.0
     return (placed * np.float32(factor)).astype(np.complex64)
@@ -66,6 +68,13 @@ def place_guess(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
     top, left = (-start for start in canvas.origin_px)
     placed[top : top + guess.shape[0], left : left + guess.shape[1]] = guess
     return placed
+
+
+def _part(image: npt.NDArray[np.complex64], problem: Problem) -> npt.NDArray[np.complex64]:
+    """Return the part of an image on the canvas of the scan that a process has."""
+    (height, width), whole = problem.canvas.shape, problem.partition.whole_canvas
+    top, left = np.subtract(problem.canvas.origin_px, whole.origin_px)
+    return image[top : top + height, left : left + width]
 
 
 def _is_flat(guess: npt.NDArray[np.complex64]) -> bool:

@@ -11,15 +11,17 @@ from ptychopinn_plugin.physics.regularizers import Regularizer
 DOSE_FLOOR = 0.02
 
 
-def gradient_image(ops: Ops, direction: Array, dose: Array) -> Array:
+def gradient_image(ops: Ops, direction: Array, dose: Array, largest: Array | None = None) -> Array:
     """Return the preconditioned gradient image, complex64 (H, W).
 
     Args:
         ops: the framework.
         direction: complex64 (H, W), overlap-added.
         dose: float32 (H, W), overlap-added.
+        largest: float32 scalar, dose of the scan, where these are a part of its canvas.
     """
-    return preconditioned(ops, direction, dose, DOSE_FLOOR * ops.max(dose))
+    most = ops.max(dose) if largest is None else largest
+    return preconditioned(ops, direction, dose, DOSE_FLOOR * most)
 
 
 def update_object(
@@ -30,6 +32,7 @@ def update_object(
     size: Array,
     pass_sums: tuple[Array, Array],
     regularizers: tuple[Regularizer, ...] = (),
+    largest: Array | None = None,
 ) -> tuple[Array, tuple[Array, Array]]:
     """Step along a gradient image and add it to those of its pass.
 
@@ -41,11 +44,12 @@ def update_object(
         size: float32 scalar, of the step.
         pass_sums: direction and dose of the pass so far.
         regularizers: their gradients are subtracted from the gradient image.
+        largest: see `gradient_image`.
 
     Returns:
         The object, complex64 (H, W), and the direction and dose of the pass.
     """
-    image = gradient_image(ops, direction, dose)
+    image = gradient_image(ops, direction, dose, largest)
     for regularizer in regularizers:
         image = image - regularizer.gradient(ops, canvas_object)
     updated = canvas_object + ops.scale(image, size)
