@@ -43,9 +43,11 @@ test-oldest-host: $(VENV)/.test
 	$(VENV)/bin/python -m pip install --quiet --no-deps --target $(VENV)/oldest ptychodus==1.6.0
 	PYTHONPATH=$(VENV)/oldest $(BOTH) $(PYTEST) -m 'not slow' tests/io tests/ptychodus
 
-# The documentation site, in site/: a broken link or a name that is not there is an error.
+# The documentation site, in site/: a broken link or a name that is not there is an error, and so is
+# a page that needs a network.
 docs: $(VENV)/.docs
 	$(VENV)/bin/python -m mkdocs build --strict --quiet
+	$(VENV)/bin/python docs/check_site.py site
 
 # Wheel and sdist in dist/, checked, and the wheel run in an environment without a framework.
 packages: $(VENV)/.made

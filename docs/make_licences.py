@@ -32,6 +32,9 @@ it alone. Two things to know:
 
 Most of the rest comes with `ptychodus` itself.
 
+The documentation has one script of another project, `docs/javascripts/iframe-worker.js` (MIT); it
+is no part of the package.
+
 This page is made by `python docs/make_licences.py`.
 
 | package | licence | comes with |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 from pathlib import Path
 
 import yaml
@@ -28,6 +29,10 @@ def pages(entries: list[str | dict[str, object]]) -> list[str]:
 def test_every_page_is_in_one_part_of_the_site() -> None:
     shown = pages(SITE['nav'])
     there = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob('*.md')}
+    # A hook makes a page of each notebook.
+    there |= {
+        page.relative_to(DOCS).with_suffix('.md').as_posix() for page in DOCS.rglob('*.ipynb')
+    }
     assert set(shown) == there, 'name each page of docs/ once, under `nav` in mkdocs.yml'
     assert len(shown) == len(set(shown))
 
@@ -44,11 +49,43 @@ def test_a_page_links_to_pages_of_the_site() -> None:
 def test_the_site_needs_no_network_and_no_warning_passes() -> None:
     assert SITE['strict'] is True
     assert SITE['theme']['font'] is False
-    assert 'search' in SITE['plugins']
-    # Loads a script from elsewhere.
-    assert 'offline' not in SITE['plugins']
-    for name in ('extra_javascript', 'extra_css'):
-        assert not [path for path in SITE.get(name, []) if '//' in path]
+    # Without a script of its own `offline` would load one from elsewhere.
+    assert {'search', 'offline'} <= set(map(plugin_name, SITE['plugins']))
+    assert [Path(script).stem for script in SITE['extra']['polyfills']] == ['iframe-worker']
+    scripts = [*SITE['extra']['polyfills'], *SITE.get('extra_javascript', [])]
+    for path in [*scripts, *SITE.get('extra_css', [])]:
+        assert (DOCS / path).is_file(), path
+    for hook in SITE['hooks']:
+        assert (ROOT / hook).is_file()
+
+
+def plugin_name(plugin: str | dict[str, object]) -> str:
+    return plugin if isinstance(plugin, str) else next(iter(plugin))
+
+
+def test_a_site_that_loads_or_lacks_something_is_refused(tmp_path: Path) -> None:
+    check = runpy.run_path(str(DOCS / 'check_site.py'))
+    assert 'build it first' in next(check['faults'](tmp_path))
+    good = '<link rel="canonical" href="https://a.b/c"><a href="https://a.b">b</a><code>\\(</code>'
+    for number in range(10):
+        (tmp_path / f'{number}.html').write_text(good)
+    (tmp_path / '3.html').write_text('<script src="https://a.b/c.js"></script><p>\\(x\\)</p>')
+    (tmp_path / '4.html').write_text('<link rel="stylesheet" href="//a.b/c.css">')
+    found = '\n'.join(check['faults'](tmp_path))
+    for fault in (
+        '3.html loads https://a.b/c.js',
+        '3.html has an equation that is not drawn',
+        '4.html loads //a.b/c.css',
+        'no search index',
+        'no equation',
+    ):
+        assert fault in found
+    assert len(found.splitlines()) == 5
+    (tmp_path / '3.html').write_text(good + '<span class="equation"></span>')
+    (tmp_path / '4.html').write_text(good)
+    (tmp_path / 'search').mkdir()
+    (tmp_path / 'search' / 'search_index.js').write_text('var __index = {}')
+    assert not list(check['faults'](tmp_path))
 
 
 def test_the_reference_shows_what_the_package_has() -> None:

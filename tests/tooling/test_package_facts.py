@@ -17,6 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import ptychopinn_plugin
+from ptychopinn_plugin.cli.parser import parse
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
@@ -48,6 +49,40 @@ def test_codemeta_says_what_the_project_says() -> None:
     assert citation['title'] == codemeta['name']
     doi = citation['preferred-citation']['doi']
     assert codemeta['referencePublication']['@id'] == f'https://doi.org/{doi}'
+
+
+# Packages that conda-forge has under another name than PyPI.
+CONDA_NAMES = {'matplotlib': 'matplotlib-base', 'torch': 'pytorch'}
+
+
+def in_conda(dependency: str) -> str:
+    """Return a dependency of pyproject.toml as a recipe has it."""
+    requirement = Requirement(dependency)
+    return f'{CONDA_NAMES.get(requirement.name, requirement.name)} {requirement.specifier}'.strip()
+
+
+def test_the_conda_recipe_has_the_dependencies_of_the_project() -> None:
+    recipe = yaml.safe_load((ROOT / 'conda' / 'recipe.yaml').read_text())
+    python = f'python {PROJECT["requires-python"]}'
+    needed, optional = (recipe['requirements'][name] for name in ('run', 'run_constraints'))
+    assert sorted(needed) == sorted([python, *map(in_conda, PROJECT['dependencies'])])
+    groups = PROJECT['optional-dependencies']
+    assert optional == [in_conda(each) for each in (*groups['pytorch'], *groups['tensorflow'])]
+    assert recipe['requirements']['host'] == [
+        python,
+        'pip',
+        *map(in_conda, PYPROJECT['build-system']['requires']),
+    ]
+    assert recipe['context']['version'] == ptychopinn_plugin.__version__
+    (script,) = recipe['build']['python']['entry_points']
+    assert dict([script.split(' = ')]) == PROJECT['scripts']
+    assert recipe['about']['summary'] == PROJECT['description']
+    assert recipe['about']['license'] == PROJECT['license']
+    commands = [line for test in recipe['tests'] for line in test.get('script', [])]
+    for line in commands:
+        if '--version' not in line:
+            parse(line.split()[1:])
+    assert len(commands) > 2
 
 
 def test_every_dependency_has_its_licence_on_the_page() -> None:
