@@ -143,7 +143,12 @@ def damaged_array(array: Any, dice: random.Random) -> Any:
 def damage_hdf5(path: Path, dice: random.Random) -> None:
     """Give datasets and attributes of an HDF5 file other values, shapes, dtypes or places."""
     with h5py.File(path, 'r+') as file:
-        for name in dice.sample(sorted(file), dice.choice((1, 1, 2))):
+        # Groups too: what lies in a group that another damage removed is skipped.
+        names: list[str] = []
+        file.visit(names.append)
+        for name in dice.sample(sorted(names), dice.choice((1, 1, 2))):
+            if name not in file:
+                continue
             owner = dice.choice((file, file[name]))
             if dice.random() < 0.4 and len(owner.attrs):
                 _damage_attribute(owner, dice)
@@ -165,6 +170,8 @@ def _damage_attribute(owner: Any, dice: random.Random) -> None:
 def _damage_dataset(file: Any, name: str, dice: random.Random) -> None:
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset):
+        if dice.random() < 0.5:
+            file[f'{name}/again'] = dice.choice((dataset, h5py.SoftLink('/'), file))
         return
     array, attributes = dataset[()], dict(dataset.attrs)
     del file[name]
@@ -231,6 +238,8 @@ def damage_text(path: Path, dice: random.Random) -> None:
 BY_ENDING: dict[str, tuple[Callable[[Path, random.Random], None], ...]] = {
     '.npz': (damage_bytes, damage_header, damage_npz, damage_npz),
     '.h5': (damage_bytes, damage_header, damage_hdf5, damage_hdf5),
+    '.cxi': (damage_bytes, damage_header, damage_hdf5, damage_hdf5),
+    '.csv': (damage_bytes, damage_text, damage_text),
     '.safetensors': (damage_bytes, damage_header, damage_model, damage_model),
     '.npy': (damage_bytes, damage_header),
     '.yaml': (damage_bytes, damage_text, damage_text),

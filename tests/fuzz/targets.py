@@ -20,6 +20,14 @@ from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.settings.config_file import read_file
 from tests.helpers import make_scan
+from tests.io.instrument_files import (
+    GEOMETRY,
+    WHOLE_SCANS,
+    instrument_scan,
+    write_csv,
+    write_cxi,
+    write_hdf5,
+)
 from tests.io.result_examples import known_reconstruction
 from tests.io.test_model_file import small_model
 
@@ -65,6 +73,28 @@ def _pair(path: Path) -> None:
     save_ptychodus_pair(path.parent, make_scan(side=3, frame_size=8, step_px=2.0))
 
 
+def _cxi(path: Path) -> None:
+    write_cxi(path, instrument_scan())
+
+
+def _instrument(path: Path) -> None:
+    write_hdf5(path, WHOLE_SCANS[0].content(instrument_scan()))
+
+
+def _scan_with_positions(path: Path) -> object:
+    return load_scan(path, needs_probe=False, **GEOMETRY).decisions
+
+
+def _with_frames(path: Path) -> None:
+    write_csv(path, instrument_scan())
+    np.save(path.with_name('f.npy'), instrument_scan().counts.astype(np.uint16))
+
+
+def _positions(path: Path) -> object:
+    frames = path.with_name('f.npy')
+    return load_scan(frames, positions=str(path), needs_probe=False, **GEOMETRY).decisions
+
+
 def _result(path: Path) -> object:
     result = load_result(path)
     return (*result.remarks, result.warning, result.model_name)
@@ -98,6 +128,9 @@ TARGETS = {
     ),
     'diffraction file': Target('diffraction.h5', _pair, _scan),
     'product': Target('product.h5', _pair, _scan),
+    'CXI file': Target('s.cxi', _cxi, _scan),
+    'file of an instrument': Target('s.h5', _instrument, _scan_with_positions),
+    'positions': Target('p.csv', _with_frames, _positions),
     'result': Target(
         'r.npz', lambda path: save_npz_reconstruction(path, known_reconstruction()[1]), _result
     ),

@@ -61,7 +61,7 @@ def test_a_new_format_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         endings=('.toy',),
         signature=b'TOY',
         read_scan=read_scan,
-        frame_shape=lambda _: (7, 7),
+        frame_shape=lambda _path, _options: (7, 7),
         read_reconstruction=lambda _: reconstruction,
         write_reconstruction=write_reconstruction,
     )

@@ -8,7 +8,7 @@ from ptychopinn_plugin.api import Engine, reconstruct
 from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
 from ptychopinn_plugin.cli.run_settings import inference_run
-from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.cli.scan_loading import files_beside, load
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.config.used_settings import settings_lines
@@ -68,15 +68,9 @@ def check_files(flags: Reconstruct) -> None:
     Raises:
         UsageError: a file is missing, cannot be written, or is named twice.
     """
-    named = (
-        None if str(flags.model) in MODEL_NAMES else flags.model,
-        flags.probe,
-        flags.product,
-        flags.background,
-        flags.mask,
-        flags.continue_from,
-    )
-    inputs = [flags.scan, *filter(None, named)]
+    model = None if str(flags.model) in MODEL_NAMES else flags.model
+    named = filter(None, (model, flags.continue_from))
+    inputs = [flags.scan, *named, *files_beside(flags.scan, flags)]
     check_writable(flags.output, result_endings())
     if flags.picture is not None:
         check_writable(flags.picture, PICTURES)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ptychopinn_plugin.backends.registry import check_installed, with_backend
 from ptychopinn_plugin.cli.options import Reconstruct, Train
+from ptychopinn_plugin.cli.scan_loading import scan_file
 from ptychopinn_plugin.config import (
     ExecutionConfig,
     InferenceConfig,
@@ -34,7 +35,7 @@ def training_run(flags: Train) -> TrainingRun:
     """Return the settings of a training, with the backend to use."""
     return _create(
         lambda: create_training_config(
-            flags.scan,
+            [scan_file(scan, flags) for scan in flags.scan],
             config_file=flags.config,
             output=flags.model,
             **flags.typed_settings(ModelConfig, TrainingConfig, ExecutionConfig, OrientationConfig),
@@ -46,7 +47,7 @@ def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRu
     """Return the settings of a reconstruction, with the backend to use."""
     return _create(
         lambda: create_inference_config(
-            flags.scan,
+            scan_file(flags.scan, flags),
             model_file=model,
             config_file=flags.config,
             output=flags.output,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,6 +14,35 @@ from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray
 
 ZeroFrequency: TypeAlias = Literal['center', 'corner']
+
+
+@dataclass(frozen=True)
+class InstrumentOptions:
+    """What the files of an instrument do not say of themselves; see `load_scan`.
+
+    Attributes:
+        diffraction_type: Ptychodus' name for the type of the file with the frames; None to find it.
+        positions: file of the positions, a colon and its type behind it where it is not found.
+        crop: side N of the square that is read of each frame.
+        beam_center: (row, column) of the zero frequency on the detector.
+        detector_distance_m: sample to detector, metres.
+        photon_energy_ev: photon energy, electronvolts.
+        detector_pixel_size_m: of the detector, metres.
+        pixel_size_m: of the object, metres, in place of the one that follows from the others.
+    """
+
+    diffraction_type: str | None = None
+    positions: str | None = None
+    crop: int | None = None
+    beam_center: tuple[int, int] | None = None
+    detector_distance_m: float | None = None
+    photon_energy_ev: float | None = None
+    detector_pixel_size_m: float | None = None
+    pixel_size_m: float | None = None
+
+    def given(self) -> list[str]:
+        """Return the names of what is given."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,7 @@ class ScanOptions:
             N//2.
         frames_in_memory: whether the frames are read into memory, see `load_scan`.
         frames: file of the frames, where they lie in one of their own, see `load_scan`.
+        instrument: of files of an instrument, and the geometry of any scan.
     """
 
     product: Path | None = None
@@ -46,6 +76,20 @@ class ScanOptions:
     mask: BoolArray | None = None
     frames_in_memory: FramesInMemory = 'auto'
     frames: str | None = None
+    instrument: InstrumentOptions = field(default_factory=InstrumentOptions)
+
+
+@dataclass(frozen=True)
+class ScanFile:
+    """A scan on disk and how it is to be read.
+
+    Attributes:
+        path: file or folder.
+        options: for its reader.
+    """
+
+    path: Path
+    options: ScanOptions = field(default_factory=ScanOptions)
 
 
 @dataclass(frozen=True)
@@ -57,9 +101,11 @@ class FileFormat:
         signature: first bytes of such a file, for names with another ending.
         read_scan: reads a scan; raises ScanDataError.
         frame_shape: returns the shape of a scan's probe, or of its frames where it has none, from
-            headers only; raises ScanDataError.
-        read_reconstruction: reads a reconstruction; raises ResultFileError.
+            headers only, for a path and how it is to be read; raises ScanDataError.
+        read_reconstruction: reads a reconstruction; raises ResultFileError. None where files of
+            the format are no results.
         write_reconstruction: writes a reconstruction of a scan with comments; raises OutputError.
+            None where files of the format are no results.
         read_comments: reads how a reconstruction was made, a text; None where such files do not
             say; raises ResultFileError.
         read_probe: reads the probe of such a file, complex64 (modes, N, N); None where the reader
@@ -75,9 +121,9 @@ class FileFormat:
     endings: tuple[str, ...]
     signature: bytes
     read_scan: Callable[[Path, ScanOptions], ScanData]
-    frame_shape: Callable[[Path], tuple[int, ...]]
-    read_reconstruction: Callable[[Path], Reconstruction]
-    write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None]
+    frame_shape: Callable[[Path, ScanOptions], tuple[int, ...]]
+    read_reconstruction: Callable[[Path], Reconstruction] | None = None
+    write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None] | None = None
     read_comments: Callable[[Path], str] | None = None
     read_probe: Callable[[Path], ComplexArray] | None = None
     scan_files: Callable[[Path, Path | None], tuple[Path, ...]] | None = None

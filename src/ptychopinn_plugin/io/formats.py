@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io import npz_format, ptychodus_format
-from ptychopinn_plugin.io.file_format import FileFormat
+from ptychopinn_plugin.io import instrument_format, npz_format, ptychodus_format
+from ptychopinn_plugin.io.file_format import FileFormat, ScanOptions
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
 
 NPZ = FileFormat(
@@ -31,13 +32,22 @@ PTYCHODUS = FileFormat(
     holds_scan=ptychodus_format.holds_scan,
     is_folder=True,
 )
+INSTRUMENT = FileFormat(
+    endings=('.cxi', '.hdf', '.mat', '.npy', '.tif', '.tiff', '.csv'),
+    signature=b'\x93NUMPY',
+    read_scan=instrument_format.read_scan,
+    frame_shape=instrument_format.frame_shape,
+    read_probe=instrument_format.read_probe,
+    scan_files=instrument_format.scan_files,
+    holds_scan=lambda _: False,
+)
 # A new format is one row here and one module with the functions of its row.
-FORMATS = (PTYCHODUS, NPZ)
+FORMATS = (PTYCHODUS, NPZ, INSTRUMENT)
 
 
 def result_endings() -> tuple[str, ...]:
     """Return the endings of the files that reconstructions are written to."""
-    return tuple(row.endings[0] for row in FORMATS)
+    return tuple(row.endings[0] for row in FORMATS if row.write_reconstruction is not None)
 
 
 def find_format(path: Path) -> FileFormat | None:
@@ -53,12 +63,21 @@ def find_format(path: Path) -> FileFormat | None:
     return next(iter(by_ending + by_signature), None)
 
 
-def find_scan_format(path: Path) -> FileFormat:
+def find_scan_format(path: Path, diffraction_type: str | None = None) -> FileFormat:
     """Return the format of a scan.
 
-    A path of no known format is taken for an .npz, whose reader says what is wrong with it.
+    HDF5 files that are not laid out as Ptychodus keeps a scan are those of instruments. A path of
+    no known format is taken for an .npz, whose reader says what is wrong with it.
+
+    Args:
+        path: a scan file or folder.
+        diffraction_type: the type of an instrument's file, where it is named.
     """
-    return find_format(path) or NPZ
+    row = find_format(path)
+    is_hdf5 = row is PTYCHODUS and path.is_file() and not why_not_a_file(path)
+    if diffraction_type is not None or (is_hdf5 and not ptychodus_format.is_own_layout(path)):
+        return INSTRUMENT
+    return row or NPZ
 
 
 def scan_files(path: Path, product: Path | None = None) -> tuple[Path, ...]:
@@ -98,17 +117,21 @@ def _holds_scan(path: Path) -> bool:
     return row is not None and (row.holds_scan is None or row.holds_scan(path))
 
 
-def read_frame_size(path: Path) -> int:
-    """Return the side N of a scan's frames from headers; no values are read.
+def read_frame_size(path: Path, options: ScanOptions | None = None) -> int:
+    """Return the side N of a scan's frames from headers.
 
     Args:
         path: a scan file or folder.
+        options: how it is to be read, where that matters.
 
     Raises:
         ScanDataError: there is no such file, or neither a square probe nor square frames in it.
     """
     check_scan_files(path)
-    shape = find_scan_format(path).frame_shape(path)
+    options = options or ScanOptions()
+    row = find_scan_format(path, options.instrument.diffraction_type)
+    with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
+        shape = row.frame_shape(path, options)
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         return shape[-1]
     # Frames or modes on the last axis.

@@ -147,12 +147,28 @@ def _describe(path: Path, name: str, dataset: object, links: int) -> StoredDatas
     dtype, shape = dataset.dtype, tuple(dataset.shape or ())
     if dtype.kind not in 'biufc':
         raise ForeignStorageError(f'{name!r} holds {dtype}, where numbers are needed')
+    return StoredDataset(name, shape, dtype, stored_bytes(path, name, dataset, links))
+
+
+def stored_bytes(path: Path, name: str, dataset: h5py.Dataset, links: int = MOST_LINKS) -> int:
+    """Return the bytes of an array whose values are in its file.
+
+    Args:
+        path: the file.
+        name: of the dataset, for messages.
+        dataset: an open one of h5py.
+        links: that may still be followed.
+
+    Raises:
+        ForeignStorageError: they are in another file, or were never stored.
+    """
+    shape = tuple(dataset.shape or ())
     if dataset.external:
         raise ForeignStorageError(
             f'{name!r} lies in the file {dataset.external[0][0]!r} outside of this one, which is '
             'not read. Copy the data into one file with h5repack'
         )
-    nbytes = math.prod(shape) * dtype.itemsize
+    nbytes: int = math.prod(shape) * dataset.dtype.itemsize
     if dataset.is_virtual:
         stored = _source_bytes(path, name, dataset, links)
     else:
@@ -162,7 +178,7 @@ def _describe(path: Path, name: str, dataset: object, links: int) -> StoredDatas
             f'{name!r} of shape {shape} was never stored as a whole: it is '
             f'{nbytes / 2**20:.0f} MiB large, which the file cannot hold'
         )
-    return StoredDataset(name, shape, dtype, nbytes)
+    return nbytes
 
 
 def _source_bytes(path: Path, name: str, dataset: h5py.Dataset, links: int) -> int:

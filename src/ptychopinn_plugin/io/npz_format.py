@@ -37,11 +37,14 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         mask=options.mask,
         frames_in_memory=options.frames_in_memory,
         frames=options.frames,
+        instrument=options.instrument,
     )
 
 
-def frame_shape(path: Path) -> tuple[int, ...]:
+def frame_shape(path: Path, options: ScanOptions) -> tuple[int, ...]:
     """Return the shape of the probe, or of the frames, from the archive's headers.
+
+    The options are not used.
 
     Raises:
         ScanDataError: no such file, another kind of file, or neither probe nor frames in it.

@@ -118,7 +118,7 @@ def read_frames(
     whole = True
     for place, block in archive.blocks(key):
         stored_view[place] = _cast(block)
-        whole = whole and _all_whole(block)
+        whole = whole and all_whole(block)
     return StoredFrames(values, key, header.dtype, whole, order)
 
 
@@ -146,7 +146,7 @@ def stored_in_file(source: FrameSource, key: str, order: AxisOrder) -> StoredFra
     """Return frames that stay in their file; one pass over those that are no integers."""
     frames = FramesInFile.of(source)
     whole = source.dtype.kind in 'ui' or all(
-        _all_whole(source.read(some)) for some in frame_numbers(len(frames), frames.nbytes)
+        all_whole(source.read(some)) for some in frame_numbers(len(frames), frames.nbytes)
     )
     return StoredFrames(frames.as_counts(), key, source.dtype, whole, order)
 
@@ -215,7 +215,8 @@ def _cast(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return block.astype(np.float32)
 
 
-def _all_whole(block: npt.NDArray[Any]) -> bool:
+def all_whole(block: npt.NDArray[Any]) -> bool:
+    """Return whether every finite value is a whole number."""
     if block.dtype.kind in 'ui':
         return True
     whole = (block == np.floor(block)) | ~np.isfinite(block)

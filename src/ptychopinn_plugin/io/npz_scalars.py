@@ -79,6 +79,19 @@ def read_declared_domain(archive: NpzArchive) -> str | None:
     return text.lower()
 
 
+def read_number(archive: NpzArchive, key: str) -> float | None:
+    """Return one number, None without it.
+
+    Raises:
+        ScanDataError: it is no number.
+    """
+    faults: list[str] = []
+    value = _scalar(archive, key, faults)
+    if faults:
+        raise ScanDataError(faults)
+    return value
+
+
 def _scalar(archive: NpzArchive, key: str, faults: list[str]) -> float | None:
     if key not in archive:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import npz_arrays, npz_scalars
 from ptychopinn_plugin.io.axis_order import AxisOrder
-from ptychopinn_plugin.io.file_format import ZeroFrequency
+from ptychopinn_plugin.io.file_format import InstrumentOptions, ZeroFrequency
 from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.measurement_domain import (
     Domain,
@@ -27,6 +27,11 @@ from ptychopinn_plugin.io.npz_frames import (
     StoredFrames,
     move_zero_frequency,
     read_frames,
+)
+from ptychopinn_plugin.io.npz_geometry import (
+    complete_geometry,
+    convert_metres,
+    refuse_instrument_options,
 )
 from ptychopinn_plugin.io.npz_true_patches import read_true_patches
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
@@ -53,6 +58,7 @@ def load_npz(
     mask: BoolArray | None = None,
     frames_in_memory: FramesInMemory = 'auto',
     frames: str | None = None,
+    instrument: InstrumentOptions | None = None,
 ) -> ScanData:
     """Read a scan from an .npz file; nothing is ever unpickled.
 
@@ -77,6 +83,7 @@ def load_npz(
             N//2.
         frames_in_memory: see `load_scan`.
         frames: see `load_scan`.
+        instrument: the geometry, where the file does not have it.
 
     Returns:
         The scan; `decisions` says how the file was interpreted and why.
@@ -85,6 +92,8 @@ def load_npz(
         ScanDataError: with every fault found.
     """
     path = Path(path)
+    instrument = instrument or InstrumentOptions()
+    refuse_instrument_options(instrument)
     builder = ScanBuilder(source=str(path))
     with reading(_refusal, f'{path} cannot be read'), NpzArchive(path) as archive:
         unknown = probe is None and not needs_probe and 'probeGuess' not in archive
@@ -103,13 +112,18 @@ def load_npz(
                 read_true_patches, archive, stored.values.shape, stored.order, builder.decisions
             )
         builder.estimates = builder.attempt(read_estimates, archive) or builder.estimates
-        metadata = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
+        found = builder.attempt(npz_scalars.read_metadata, archive, len(stored.values))
+        size = stored.values.shape[2]
+        metadata = builder.attempt(
+            complete_geometry, archive, found or ScanMetadata(), instrument, size
+        )
         builder.metadata = dataclasses.replace(metadata or ScanMetadata(), probe_is_unknown=unknown)
+        convert_metres(builder, size)
         # Only Ptychodus, from 1.7 on, writes both.
         export = stored.key == 'diff3d' and 'bad_pixels' in archive
     if export:
-        _shift_exported_positions(builder, stored.values.shape[2])
-    factor = _scale_counts(builder, stored, (declared, domain, export), photons, nphotons)
+        _shift_exported_positions(builder, size)
+    factor = scale_counts(builder, stored, (declared, domain, export), photons, nphotons)
     builder.estimates = _in_photons(builder.estimates, factor, dc)
     if dc == 'corner':
         assert builder.counts is not None
@@ -183,14 +197,23 @@ def _in_photons(estimates: Estimates, factor: float, dc: ZeroFrequency) -> Estim
     return dataclasses.replace(estimates, background=background * np.float32(factor))
 
 
-def _scale_counts(
+def scale_counts(
     builder: ScanBuilder,
     stored: StoredFrames,
     origin: tuple[str | None, Domain | None, bool],
     photons: float | None,
     nphotons: float | None,
 ) -> float:
-    """Make the builder's counts photons and return the factor of their intensities."""
+    """Make the builder's counts photons and return the factor of their intensities.
+
+    Args:
+        builder: with mask and probe as far as they are known; its counts are set.
+        stored: the frames.
+        origin: the domain that the file declares, the one that was asked for, and whether Ptychodus
+            exported the file.
+        photons: the user's mean photons a frame.
+        nphotons: the file's own.
+    """
     declared, asked, export = origin
     if builder.mask is not None:
         # Bad pixels may hold anything; they must not count as photons.

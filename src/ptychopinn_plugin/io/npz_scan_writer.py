@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.config.constants import EV_METRE
+from ptychopinn_plugin.io.stored_counts import counts_dtype
 from ptychopinn_plugin.scan.data import ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.scan.photons import mean_photons
 
 
@@ -33,19 +36,56 @@ def save_npz(path: Path | str, scan: ScanData) -> None:
         np.savez(file, allow_pickle=False, **scan_arrays(scan))
 
 
+def save_npz_counts(path: Path | str, scan: ScanData) -> None:
+    """Write a scan as an .npz of counts, frame by frame, for conversion from other files.
+
+    As `save_npz`, with `diffraction` (n, N, N) as counts, uint16 or uint32 where they are whole,
+    else float32, `measurement_domain` 'counts', and no `probeGuess` where the scan has no probe.
+    The frames are not compressed, so that they can be read where they are.
+
+    Raises:
+        OutputError: the file cannot be written there; nothing is left behind.
+    """
+    arrays = _other_arrays(scan) | {'measurement_domain': np.asarray('counts')}
+    if scan.metadata.probe_is_unknown:
+        del arrays['probeGuess']
+    with replacing(Path(path)) as file, zipfile.ZipFile(file, 'w', zipfile.ZIP_STORED) as archive:
+        with archive.open('diffraction.npy', 'w', force_zip64=True) as member:
+            _write_counts(member, scan)
+        for name, array in arrays.items():
+            with archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+
+
+def _write_counts(member: IO[bytes], scan: ScanData) -> None:
+    dtype = counts_dtype(scan.counts)
+    header = {
+        'descr': np.lib.format.dtype_to_descr(dtype),
+        'fortran_order': False,
+        'shape': scan.counts.shape,
+    }
+    np.lib.format.write_array_header_1_0(member, header)
+    for _, some in frame_chunks(scan.counts):
+        member.write(some.astype(dtype).tobytes())
+
+
 def scan_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a canonical .npz by name, as `save_npz` writes them."""
-    y, x = np.ascontiguousarray(scan.positions_px.T)
     amplitude = np.where(scan.mask, np.float32(0), scan.counts)
     np.sqrt(amplitude, out=amplitude)
+    domain = np.asarray('amplitude')
+    return {'diffraction': amplitude, 'measurement_domain': domain} | _other_arrays(scan)
+
+
+def _other_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an .npz beside the frames, by name."""
+    y, x = np.ascontiguousarray(scan.positions_px.T)
     arrays: dict[str, npt.NDArray[Any]] = {
-        'diffraction': amplitude,
         'xcoords': x,
         'ycoords': y,
         'xcoords_start': x,
         'ycoords_start': y,
         'probeGuess': scan.probe[0] if scan.mode_count == 1 else scan.probe,
-        'measurement_domain': np.asarray('amplitude'),
         'nphotons': np.asarray(mean_photons(scan)),
     }
     if scan.mask.any():

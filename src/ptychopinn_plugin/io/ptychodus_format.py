@@ -17,6 +17,7 @@ DIFFRACTION = 'diffraction.h5'
 PRODUCT = 'product.h5'
 # The frames have the size as well, where there is no product yet.
 SIZED_DATASETS = ('probe', 'patterns')
+_SETTLED = 'comes from Ptychodus: leave it out'
 
 
 def read_scan(path: Path, options: ScanOptions) -> ScanData:
@@ -39,8 +40,10 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
     )
 
 
-def frame_shape(path: Path) -> tuple[int, ...]:
+def frame_shape(path: Path, options: ScanOptions) -> tuple[int, ...]:
     """Return the shape of the probe, or of the frames, from the headers of either file.
+
+    The options are not used.
 
     Raises:
         ScanDataError: a file cannot be read, or there is neither probe nor frames.
@@ -125,6 +128,23 @@ def find_pair(path: Path, product: Path | None = None) -> tuple[Path, Path]:
     return path, product or path.with_name(PRODUCT)
 
 
+def is_own_layout(path: Path) -> bool:
+    """Return whether an HDF5 file is one of the two of a scan, or cannot be opened.
+
+    Other files are those of instruments, training data of Ptychodus among them.
+    """
+    if path.name in (DIFFRACTION, PRODUCT):
+        return True
+    try:
+        with h5py.File(path, 'r') as file:
+            names = set(file)
+    except (OSError, RuntimeError, ValueError):
+        return True
+    if {'patterns', 'indexes'} <= names:
+        return True
+    return 'probe' in names and 'patterns' not in names
+
+
 def _is_product(path: Path) -> bool:
     try:
         with h5py.File(path, 'r') as file:
@@ -144,10 +164,11 @@ def _check_options(path: Path, options: ScanOptions) -> None:
         'photons': options.photons is not None,
         'frames': options.frames is not None,
     }
-    faults = [
-        f'load_scan({name}=...) is for .npz files; {path} comes from Ptychodus: leave it out'
-        for name, is_given in given.items()
-        if is_given
+    names = [name for name, is_given in given.items() if is_given]
+    faults = [f'load_scan({name}=...) is for .npz files; {path} {_SETTLED}' for name in names]
+    faults += [
+        f'load_scan({name}=...) is for files of instruments; {path} {_SETTLED}'
+        for name in options.instrument.given()
     ]
     if faults:
         raise ScanDataError(faults)

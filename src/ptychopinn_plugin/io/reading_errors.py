@@ -8,6 +8,15 @@ from contextlib import contextmanager
 from ptychopinn_plugin.errors import PtychoPINNError, printable_line
 
 LONGEST_REASON = 200
+_OF_PROGRAMS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    StopIteration,
+    TypeError,
+)
 
 
 @contextmanager
@@ -31,7 +40,17 @@ def reading(error: Callable[[str], PtychoPINNError], what: str, advice: str = ''
         raise error(f'{what} ({describe(cause)}){advice}') from cause
 
 
-def describe(cause: Exception) -> str:
-    """Return kind and text of a library's error as one short line."""
-    text = printable_line(str(cause), LONGEST_REASON).strip()
-    return f'{type(cause).__name__}: {text}' if text else type(cause).__name__
+def describe(cause: BaseException) -> str:
+    """Return what a library reports of a file as one short line, without names of Python.
+
+    Texts of errors that speak of Python's own types are left out: they say where a program gave
+    up, not what is wrong with the file. `--debug` and the log of a batch show them.
+    """
+    if isinstance(cause, _OF_PROGRAMS):
+        return 'its content has another form than is needed'
+    # Of a missing key the text is the key in quotes.
+    is_key = isinstance(cause, KeyError) and len(cause.args) == 1
+    text = printable_line(str(cause.args[0] if is_key else cause), LONGEST_REASON).strip()
+    if is_key and ' ' not in text:
+        return f'it has no {text!r}'
+    return text or 'it is damaged'

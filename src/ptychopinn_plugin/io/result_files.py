@@ -32,6 +32,7 @@ def save_reconstruction(
     check_output(path, result_endings())
     row = find_format(path)
     assert row is not None  # its ending was checked
+    assert row.write_reconstruction is not None
     row.write_reconstruction(path, reconstruction, scan, comments)
 
 
@@ -43,6 +44,7 @@ def load_result(path: str | Path) -> Reconstruction:
         UnavailableError: `.h5`, and Ptychodus is not installed.
     """
     path, row = _result_format(path)
+    assert row.read_reconstruction is not None  # its ending was checked
     with reading(ResultFileError, f'{path} cannot be read as a result'):
         return row.read_reconstruction(path)
 

@@ -8,12 +8,13 @@ from typing import Literal
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.file_format import ScanOptions
+from ptychopinn_plugin.io.file_format import InstrumentOptions, ScanOptions
 from ptychopinn_plugin.io.formats import check_scan_files, find_format, find_scan_format
 from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.npz_estimates import read_background_file
 from ptychopinn_plugin.io.reading_errors import reading
+from ptychopinn_plugin.io.separate_frames import split_name
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -33,14 +34,23 @@ def load_scan(
     true_patches: bool = True,
     frames_in_memory: FramesInMemory = 'auto',
     frames: str | None = None,
+    diffraction_type: str | None = None,
+    positions: str | None = None,
+    crop: int | None = None,
+    beam_center: tuple[int, int] | None = None,
+    detector_distance_m: float | None = None,
+    photon_energy_ev: float | None = None,
+    detector_pixel_size_m: float | None = None,
+    pixel_size_m: float | None = None,
     **orientation: bool,
 ) -> ScanData:
-    """Read a scan from an .npz, a Ptychodus folder, or one of its two files.
+    """Read a scan from an .npz, a Ptychodus folder, one of its two files, or an instrument's files.
 
     Args:
-        path: an .npz; a folder with `diffraction.h5` and `product.h5`; or one of these, the other
-            lying beside it.
-        product: the product, where it lies elsewhere than beside the diffraction file.
+        path: an .npz; a folder with `diffraction.h5` and `product.h5`; one of these, the other
+            lying beside it; or a file with frames that Ptychodus has a reader for, such as CXI.
+        product: the product, where it lies elsewhere than beside the diffraction file; for files
+            of instruments, of any type that Ptychodus reads.
         domain: .npz only: what the frames hold; None to find out.
         axis_order: .npz only: 'nhw' or 'hwn'; None to find out.
         dc: .npz only: where the zero frequency lies, 'center' or 'corner'.
@@ -59,6 +69,16 @@ def load_scan(
         frames: .npz only: the frames where they lie in a file of their own, an .npy or an HDF5
             file, with the name of the dataset behind a colon where it is not that of CXI, NeXus or
             Ptychodus: 'frames.h5:/entry/data/data'.
+        diffraction_type: Ptychodus' name for the type of an instrument's file, such as 'CXI' or
+            'APS_Velociprobe'; None to find it from the file.
+        positions: of an instrument: the positions, where they lie in a file of their own, with a
+            colon and their type behind it where that is not found from the file: 'p.txt:TXT'.
+        crop: of an instrument: side N of the square around the beam that is read of each frame.
+        beam_center: of an instrument: (row, column) of the zero frequency on the detector.
+        detector_distance_m: sample to detector, in place of what the files say.
+        photon_energy_ev: photon energy, in place of what the files say.
+        detector_pixel_size_m: of the detector, in place of what the files say.
+        pixel_size_m: of the object, in place of the one that follows from the other three.
         **orientation: fields of `OrientationConfig`: `transpose`, `flip_x`, `flip_y`.
 
     Returns:
@@ -69,10 +89,8 @@ def load_scan(
         UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
     """
     path = Path(path)
-    check_scan_files(
-        path,
-        *(Path(one) for one in (product, probe, background, mask) if isinstance(one, str | Path)),
-    )
+    named = (product, probe, background, mask, positions and split_name(positions)[0])
+    check_scan_files(path, *(Path(one) for one in named if isinstance(one, str | Path) and one))
     axes = OrientationConfig(**orientation)
     options = ScanOptions(
         product=product,
@@ -86,9 +104,19 @@ def load_scan(
         mask=None if mask is None else read_mask_file(Path(mask)),
         frames_in_memory=frames_in_memory,
         frames=frames,
+        instrument=InstrumentOptions(
+            diffraction_type=diffraction_type,
+            positions=positions,
+            crop=crop,
+            beam_center=beam_center,
+            detector_distance_m=detector_distance_m,
+            photon_energy_ev=photon_energy_ev,
+            detector_pixel_size_m=detector_pixel_size_m,
+            pixel_size_m=pixel_size_m,
+        ),
     )
     with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
-        scan = find_scan_format(path).read_scan(path, options)
+        scan = find_scan_format(path, diffraction_type).read_scan(path, options)
         if background is not None:
             scan = _with_background(scan, background)
         return orient(scan, axes)
@@ -104,6 +132,9 @@ def _load_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None
     """Return the probe of a file whose format reads it, any other as it was given."""
     if isinstance(probe, str | Path):
         row = find_format(Path(probe))
-        if row is not None and row.read_probe is not None:
-            return row.read_probe(Path(probe))
+        # An .npy is read without Ptychodus.
+        is_array = Path(probe).suffix.lower() == '.npy'
+        if row is not None and row.read_probe is not None and not is_array:
+            with reading(lambda text: ScanDataError([text]), f'{probe} cannot be read as a probe'):
+                return row.read_probe(Path(probe))
     return probe

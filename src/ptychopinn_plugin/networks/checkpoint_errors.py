@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ptychopinn_plugin.errors import CheckpointError
+from ptychopinn_plugin.io.reading_errors import describe
 
 
 def missing_checkpoint(path: Path | None) -> CheckpointError:
@@ -17,8 +18,7 @@ def missing_checkpoint(path: Path | None) -> CheckpointError:
 def unreadable_checkpoint(path: Path, error: Exception) -> CheckpointError:
     """Return the error for a file that is no checkpoint."""
     return CheckpointError(
-        f'{path} cannot be resumed ({type(error).__name__}: {error}); '
-        'leave resume away to start anew'
+        f'{path} cannot be resumed ({describe(error)}); leave resume away to start anew'
     )
 
 

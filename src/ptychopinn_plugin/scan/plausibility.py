@@ -54,7 +54,10 @@ def _unit(scan: ScanData, step: float) -> str:
     needed = 'positions must be in object pixels'
     pixel_m = scan.metadata.pixel_size_m
     if pixel_m is None:
-        return f'{needed}: are they in metres or micrometres? Divide them by the size of a pixel'
+        return (
+            f'{needed}: are they in metres or micrometres? Divide them by the size of a pixel, or '
+            'name it, for metres in an .npz, with load_scan(pixel_size_m=...)'
+        )
     pixels = {name: step * unit / pixel_m[1] for name, unit in UNITS_M.items()}
     fitting = [
         f'{name} (a step of {size:.3g} px)'

@@ -19,12 +19,19 @@ from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.config.base import Job
 from ptychopinn_plugin.config.unused_fields import architecture_defaults
 from ptychopinn_plugin.errors import ConfigError, ModelMismatchError, ScanDataError
+from ptychopinn_plugin.io.file_format import ScanFile
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, load_model
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.photons import mean_photons
 from ptychopinn_plugin.settings.config_file import read_file
 from ptychopinn_plugin.settings.effect import chosen_architecture, drop_unused
-from ptychopinn_plugin.settings.from_data import Data, list_scans, scan_frame_size, scan_name
+from ptychopinn_plugin.settings.from_data import (
+    Data,
+    OneScan,
+    list_scans,
+    scan_frame_size,
+    scan_name,
+)
 from ptychopinn_plugin.settings.legacy import has_legacy_names, translate_legacy
 from ptychopinn_plugin.settings.merge import Source, merge_sources
 from ptychopinn_plugin.settings.runs import SECTIONS, InferenceRun, TrainingRun
@@ -81,13 +88,13 @@ def create_training_config(
         training=cast('TrainingConfig', found['training']),
         execution=cast('ExecutionConfig', found['execution']),
         orientation=cast('OrientationConfig', found['orientation']),
-        train_data=tuple(scan for scan in scans if isinstance(scan, Path)),
+        train_data=tuple(scan.path for scan in scans if isinstance(scan, ScanFile)),
         **files,
     )
 
 
 def create_inference_config(
-    data: ScanData | str | Path,
+    data: OneScan,
     *,
     model_file: str | Path | TrainedModel | None = None,
     architecture: Architecture | None = None,
@@ -141,7 +148,7 @@ def create_inference_config(
         execution=cast('ExecutionConfig', found['execution']),
         orientation=cast('OrientationConfig', found['orientation']),
         model_file=path,
-        **{'test_data': scan if isinstance(scan, Path) else None, **files},
+        **{'test_data': scan.path if isinstance(scan, ScanFile) else None, **files},
     )
 
 
@@ -196,7 +203,7 @@ def _split_paths(explicit: Mapping[str, object]) -> tuple[dict[str, object], dic
     return given, {name: given.pop(name) for name in _FILES if name in given}
 
 
-def _data_source(scans: list[ScanData | Path], sizes: dict[str, int]) -> Source:
+def _data_source(scans: list[ScanData | ScanFile], sizes: dict[str, int]) -> Source:
     """Return the settings that follow from the data."""
     values: dict[str, object] = {}
     if len(set(sizes.values())) == 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ptychopinn_plugin.cli.batch.records import Origin, ScanRecord, load_record
 from ptychopinn_plugin.cli.options import Batch, Reconstruct, ScanFlags
+from ptychopinn_plugin.cli.scan_loading import files_beside
 from ptychopinn_plugin.config import ExecutionConfig
 from ptychopinn_plugin.config.base import field_traits
 from ptychopinn_plugin.io.formats import scan_files
@@ -66,9 +67,7 @@ class ScanTask:
 
     def origin(self, batch: Batch) -> Origin:
         """Return what a result would be made from now."""
-        values = (getattr(batch, name) for name in READING)
-        shared = [value for value in values if isinstance(value, Path)]
-        files = [*scan_files(self.scan, batch.product), *shared]
+        files = [*scan_files(self.scan, batch.product), *files_beside(self.scan, batch)]
         return Origin.of(dict.fromkeys(files), self.settings)
 
     def finished_record(self, batch: Batch) -> ScanRecord | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Check
 from ptychopinn_plugin.cli.paths import check_distinct, check_writable
-from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.cli.scan_loading import files_beside, load
 from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.io.formats import scan_files
@@ -67,7 +67,7 @@ def _check_files(flags: Check) -> None:
     """Refuse a name of the mask that will not do, before anything is read."""
     if flags.write_mask is not None:
         check_writable(flags.write_mask, ENDINGS)
-        inputs = [flags.scan, *filter(None, (flags.probe, flags.product, flags.mask))]
+        inputs = [flags.scan, *files_beside(flags.scan, flags)]
         check_distinct([flags.write_mask], [*inputs, *scan_files(flags.scan, flags.product)])
 
 

@@ -10,11 +10,11 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.cli.console import echo
 from ptychopinn_plugin.cli.options import Fixture
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
-from ptychopinn_plugin.cli.scan_loading import load
+from ptychopinn_plugin.cli.scan_loading import files_beside, load
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.fixture import cut_fixture, describe, save_fixture
-from ptychopinn_plugin.io.formats import find_scan_format
+from ptychopinn_plugin.io.formats import NPZ, find_scan_format
 
 
 def run(flags: Fixture) -> None:
@@ -41,12 +41,12 @@ def run(flags: Fixture) -> None:
 
 def _check_files(flags: Fixture) -> None:
     """Refuse names that will not do, before anything is read."""
-    inputs = [flags.source, *filter(None, (flags.probe, flags.product, flags.mask))]
+    inputs = [flags.source, *files_beside(flags.source, flags)]
     check_writable(flags.output, ('.npz',))
     if flags.metadata_out is not None:
         check_writable(flags.metadata_out, ('.json',))
     check_distinct([flags.output, flags.metadata_out], [check_exists(path) for path in inputs])
-    if find_scan_format(flags.source).is_folder:
+    if find_scan_format(flags.source, flags.diffraction_type) is not NPZ:
         raise UsageError(
             f'{flags.source} is no .npz file; a fixture is cut out of one file with its checksum'
         )

@@ -9,6 +9,7 @@ from ptychopinn_plugin.api import train
 from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Train
+from ptychopinn_plugin.cli.options.common import NAME
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_folder, check_writable
 from ptychopinn_plugin.cli.run_settings import training_run
 from ptychopinn_plugin.cli.scan_loading import load
@@ -25,6 +26,11 @@ def run(flags: Train) -> None:
     check_distinct([flags.model], [check_exists(path) for path in flags.scan])
     if len(flags.scan) > 1 and flags.product is not None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
+    if len(flags.scan) > 1 and flags.positions is not None and NAME not in flags.positions:
+        raise UsageError(
+            f'--positions belongs to one scan; with several, {NAME} in it stands for the name of '
+            f'each, as in positions/{NAME}.csv'
+        )
     folder = _training_folder(flags)
     settings = training_run(flags)
     scans = [load(path, flags, settings.orientation, true_patches=True) for path in flags.scan]

@@ -13,6 +13,7 @@ from ptychopinn_plugin.cli.options.common import (
     ScanFlags,
 )
 from ptychopinn_plugin.cli.options.file_commands import (
+    Convert,
     Fixture,
     Inspect,
     Report,
@@ -31,6 +32,7 @@ __all__ = [
     'Check',
     'Command',
     'ConfigFileFlags',
+    'Convert',
     'Demo',
     'Doctor',
     'EngineFlags',

@@ -22,7 +22,10 @@ from ptychopinn_plugin.config.simulation import SimulationConfig
 
 AnyConfig = TypeVar('AnyConfig', bound=Config)
 
+SCAN = '.npz file, folder of Ptychodus files, or file of an instrument'
 POSITIONAL = ('scan', 'result', 'model_file', 'out')
+# Stands for the name of a scan's file, without its ending, in the name of that of its positions.
+NAME = '{name}'
 
 
 class Command(BaseModel):
@@ -83,6 +86,47 @@ class ScanFlags(Command, OrientationConfig):
     product: Path | None = Field(
         None, description='Ptychodus product, where it does not lie beside the diffraction file'
     )
+    diffraction_type: str | None = Field(
+        None,
+        description="Ptychodus' name for the type of an instrument's file, such as CXI or "
+        'APS_Velociprobe; found from the file where not given',
+    )
+    positions: str | None = Field(
+        None,
+        description='Positions of an instrument in a file of their own, with :TYPE behind it where '
+        'the type is not found from the file; {name} in it stands for the name of the scan',
+    )
+    crop: int | None = Field(
+        None, ge=2, description='Side N of the square around the beam that is read of each frame'
+    )
+    beam_center: str | None = Field(
+        None,
+        pattern='^[0-9]+,[0-9]+$',
+        description='Detector pixel of the zero frequency, as ROW,COLUMN',
+    )
+    detector_distance_m: float | None = Field(
+        None, gt=0, description='Sample to detector, metres, where the files do not say'
+    )
+    photon_energy_ev: float | None = Field(
+        None, gt=0, description='Photon energy, electronvolts, where the files do not say'
+    )
+    detector_pixel_size_m: float | None = Field(
+        None, gt=0, description='Pixel of the detector, metres, where the files do not say'
+    )
+    pixel_size_m: float | None = Field(
+        None, gt=0, description='Pixel of the object, metres, in place of the three above'
+    )
+
+    def beam_pixel(self) -> tuple[int, int] | None:
+        """Return (row, column) of the zero frequency on the detector, None where not given."""
+        if self.beam_center is None:
+            return None
+        row, column = self.beam_center.split(',')
+        return int(row), int(column)
+
+    def positions_of(self, scan: Path) -> str | None:
+        """Return the file of a scan's positions, with the name of the scan put in."""
+        return None if self.positions is None else self.positions.replace(NAME, scan.stem)
 
 
 class EngineFlags(ExecutionConfig):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from ptychopinn_plugin.cli.options.common import Command, ScanFlags
+from ptychopinn_plugin.cli.options.common import SCAN, Command, ScanFlags
 from ptychopinn_plugin.config.simulation import SimulationConfig
 
 
@@ -23,6 +23,22 @@ class Simulate(Command, SimulationConfig):
     """
 
     out: CliPositionalArg[Path] = Field(description='The scan, a new .npz or .h5 file')
+
+
+class Convert(ScanFlags):
+    """Convert a scan of any kind that is read, no framework needed.
+
+    OUT decides: an .npz file holds the counts, as integers where they are whole; any other name is
+    that of a folder for diffraction.h5 and product.h5 of Ptychodus.
+
+    Examples:
+      ptychopinn convert scan.cxi scan.npz
+      ptychopinn convert master.h5 scan-folder --positions positions.txt:APS_Velociprobe_PE
+      ptychopinn convert scan-folder scan.npz
+    """
+
+    scan: CliPositionalArg[Path] = Field(description=SCAN)
+    out: CliPositionalArg[Path] = Field(description='A new .npz file, or a folder')
 
 
 class Fixture(ScanFlags):

@@ -13,6 +13,7 @@ from pydantic_settings import (
 )
 
 from ptychopinn_plugin.cli.options.file_commands import (
+    Convert,
     Fixture,
     Inspect,
     Report,
@@ -53,6 +54,7 @@ class Ptychopinn(BaseSettings):
     train: CliSubCommand[Train] = Field(description='train a network on scans')
     reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
     batch: CliSubCommand[Batch] = Field(description='reconstruct many scans')
+    convert: CliSubCommand[Convert] = Field(description='convert a scan to .npz or Ptychodus files')
     fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
     report: CliSubCommand[Report] = Field(description='write a report of a result as HTML')

@@ -9,7 +9,13 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from ptychopinn_plugin.cli.file_names import FileName
-from ptychopinn_plugin.cli.options.common import Command, ConfigFileFlags, EngineFlags, ScanFlags
+from ptychopinn_plugin.cli.options.common import (
+    SCAN,
+    Command,
+    ConfigFileFlags,
+    EngineFlags,
+    ScanFlags,
+)
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.model_names import PACKAGED
 
@@ -27,7 +33,7 @@ class Check(ScanFlags):
       ptychopinn check scan.npz --write-mask mask.npz
     """
 
-    scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
+    scan: CliPositionalArg[Path] = Field(description=SCAN)
     trials: bool = Field(
         True, description='Find orientation and focus of the probe by short reconstructions'
     )
@@ -53,7 +59,7 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
     """
 
     scan: CliPositionalArg[list[FileName]] = Field(
-        description='.npz files, or folders of Ptychodus files', min_length=1
+        description='.npz files, folders of Ptychodus files, or files of instruments', min_length=1
     )
     model: Path = Field(description='The model, a new .safetensors file')
     resume: bool = Field(
@@ -84,7 +90,7 @@ class Reconstruct(ReconstructionFlags):
       ptychopinn reconstruct scan.npz --output more.npz --continue-from object.npz
     """
 
-    scan: CliPositionalArg[Path] = Field(description='.npz file, or folder of Ptychodus files')
+    scan: CliPositionalArg[Path] = Field(description=SCAN)
     output: Path = Field(description='The result, a new .h5 or .npz file')
     continue_from: Path | None = Field(
         None, description='Start from the object, probe and positions of a result, .h5 or .npz'

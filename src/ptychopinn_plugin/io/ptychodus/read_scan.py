@@ -102,9 +102,9 @@ def load_ptychodus(
         raise ScanDataError(builder.faults, source)
     with reading(_refusal, f'{source}: frames and positions do not pair'):
         parameters = prepare_reconstruct_input(data, product)
-        decisions = _pairing_decisions(data, product, parameters)
+        decisions = pairing_decisions(data, product, parameters)
         del data
-        parameters = _with_paired_weights(parameters, product)
+        parameters = with_paired_weights(parameters, product)
         return scan_from_input(parameters, source, decisions, probe, orientation, mask, frames)
 
 
@@ -159,7 +159,7 @@ def scan_from_input(
         )
     else:
         builder.probe = builder.attempt(given_probe, probe, builder.decisions)
-    builder.positions_px = builder.attempt(_positions, product, builder.counts.shape[-1])
+    builder.positions_px = builder.attempt(positions_of, product, builder.counts.shape[-1])
     if product.object_.num_layers > 1:
         builder.faults.append(
             f'the object of the product has {product.object_.num_layers} layers; one layer is '
@@ -205,7 +205,12 @@ def _refusal(text: str) -> ScanDataError:
     return ScanDataError([text])
 
 
-def _positions(product: Product, frame_size: int) -> PositionArray:
+def positions_of(product: Product, frame_size: int) -> PositionArray:
+    """Return positions_px of a product, float64 (n, 2).
+
+    Raises:
+        ScanDataError: its object pixels have no size.
+    """
     geometry = product.object_.get_geometry()
     if not (geometry.pixel_width_m > 0 and geometry.pixel_height_m > 0):
         raise ScanDataError(
@@ -230,7 +235,7 @@ def _metadata(product: Product, *, with_probe: bool) -> ScanMetadata:
     )
 
 
-def _with_paired_weights(parameters: ReconstructInput, product: Product) -> ReconstructInput:
+def with_paired_weights(parameters: ReconstructInput, product: Product) -> ReconstructInput:
     """Pair the weights of a varying probe with the frames, which Ptychodus leaves unpaired."""
     positions, used = (
         np.array([p.index for p in one.probe_positions], dtype=np.int64)
@@ -241,9 +246,10 @@ def _with_paired_weights(parameters: ReconstructInput, product: Product) -> Reco
     return dataclasses.replace(parameters, product=paired)
 
 
-def _pairing_decisions(
+def pairing_decisions(
     data: AssembledDiffractionData, product: Product, parameters: ReconstructInput
 ) -> tuple[str, ...]:
+    """Return how frames and positions were paired, a sentence for what did not fit."""
     frames = data.get_indexes()
     positions = np.array([p.index for p in product.probe_positions], dtype=np.int64)
     used = np.array([p.index for p in parameters.product.probe_positions], dtype=np.int64)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from ptychodus.api import io as ptychodus_io
 from ptychodus.api.assemble import AssembledDiffractionData
 from ptychodus.api.constants import energy_eV_to_wavelength_m
@@ -16,11 +15,15 @@ from ptychodus.api.reconstruct import prepare_reconstruct_input
 
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.errors import OutputError
+from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.ptychodus.build_product import build_product
 from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
+from ptychopinn_plugin.io.stored_counts import counts_dtype
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
-from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.frame_source import frames_in_file
+
+PROBE_UNKNOWN = 'probe unknown: it is the focus of the mean frame'
 
 
 def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
@@ -33,9 +36,14 @@ def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
         scan: the scan.
 
     Raises:
-        OutputError: the folder or a file cannot be written.
+        OutputError: the folder or a file cannot be written, or the frames do not fit into memory,
+            from which Ptychodus writes them.
     """
     folder = Path(folder)
+    if frames_in_file(scan.counts) and (
+        fault := memory_fault(f'writing {folder}', 2.0 * scan.counts.nbytes)
+    ):
+        raise OutputError(fault)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,6 +81,8 @@ def save_ptychodus_scan(path: Path, scan: ScanData) -> None:
 def _starting_product(scan: ScanData) -> Product:
     """Return the product of a scan before it is reconstructed: its guess, or ones."""
     instrument = find_instrument(scan)
+    source = scan.source or 'a scan'
+    probe = [PROBE_UNKNOWN] if scan.metadata.probe_is_unknown else []
     canvas = Canvas.for_scan(scan)
     guess = np.ones(canvas.shape, dtype=np.complex64)
     if scan.object_guess is not None:
@@ -85,7 +95,7 @@ def _starting_product(scan: ScanData) -> Product:
         canvas.origin_px,
         scan.probe,
         name=Path(scan.source).stem or 'scan',
-        comments='\n'.join([f'Converted from {scan.source or "a scan"}', *instrument.notes]),
+        comments='\n'.join([f'Converted from {source}', *probe, *instrument.notes]),
     )
 
 
@@ -98,19 +108,7 @@ def _diffraction_data(scan: ScanData) -> AssembledDiffractionData:
     index = scan.metadata.scan_index
     return AssembledDiffractionData(
         np.arange(scan.frame_count, dtype=np.intp) if index is None else index.astype(np.intp),
-        _as_stored(scan.counts),
+        np.asarray(scan.counts).astype(counts_dtype(scan.counts), copy=False),
         PixelGeometry(width_m=extent / width_m, height_m=extent / height_m),
         scan.mask,
     )
-
-
-def _as_stored(counts: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Return whole counts in the smallest of the usual integer dtypes, others as they are."""
-    if not all(np.array_equal(some, np.rint(some)) for _, some in frame_chunks(counts)):
-        return np.asarray(counts)
-    peak = max(float(some.max()) for _, some in frame_chunks(counts))
-    # Readers take an integer dtype for counts.
-    for dtype in (np.uint16, np.uint32):
-        if peak <= np.iinfo(dtype).max:
-            return np.asarray(counts).astype(dtype)
-    return np.asarray(counts)
