@@ -29,11 +29,11 @@ from ptychopinn_plugin.simulation import SimulationConfig
 
 PAGE = Path(__file__).with_name('configuration.md')
 SECTIONS: dict[type[Config], str] = {
-    InferenceConfig: '`ptychopinn reconstruct` and `batch`',
+    InferenceConfig: '`ptychopinn reconstruct`, `batch` and `watch`',
     TrainingConfig: '`ptychopinn train`',
     ModelConfig: '`ptychopinn train`',
-    ExecutionConfig: '`ptychopinn train`, `reconstruct`, `batch` and `demo`',
-    OrientationConfig: '`ptychopinn check`, `reconstruct`, `batch`, `train` and `fixture`',
+    ExecutionConfig: '`ptychopinn train`, `reconstruct`, `batch`, `watch` and `demo`',
+    OrientationConfig: '`ptychopinn check`, `reconstruct`, `batch`, `watch`, `train` and `fixture`',
     SimulationConfig: '`ptychopinn simulate`',
 }
 HEAD = """\

@@ -19,6 +19,7 @@ PAGES = [
     ROOT / 'docs' / 'first-reconstruction.md',
     ROOT / 'docs' / 'cli.md',
     ROOT / 'docs' / 'many-scans.md',
+    ROOT / 'docs' / 'live.md',
     ROOT / 'docs' / 'ptychodus.md',
     ROOT / 'docs' / 'own-reconstructor.md',
     REAL_SCANS,

@@ -200,7 +200,7 @@ def test_a_live_picture_can_be_saved(
     result = live.current()
     assert result is not None
     path = f'{tmp_path}/live.npz'
-    save_reconstruction(path, result, live.outline())
+    save_reconstruction(path, result, live.outline(len(result.positions_px)))
     np.testing.assert_array_equal(load_result(path).object_canvas, result.object_canvas)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ptychopinn_plugin.backends.registry import check_installed, with_backend
-from ptychopinn_plugin.cli.options import Reconstruct, Train
+from ptychopinn_plugin.cli.options import Reconstruct, Train, Watch
 from ptychopinn_plugin.cli.scan_loading import scan_file
 from ptychopinn_plugin.config import (
     ExecutionConfig,
@@ -19,6 +19,7 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.errors import LegacyNameWarning
 from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.settings import (
     InferenceRun,
     TrainingRun,
@@ -48,6 +49,25 @@ def inference_run(flags: Reconstruct, model: TrainedModel | None) -> InferenceRu
     return _create(
         lambda: create_inference_config(
             scan_file(flags.scan, flags),
+            model_file=model,
+            config_file=flags.config,
+            output=flags.output,
+            **flags.typed_settings(InferenceConfig, ExecutionConfig, OrientationConfig),
+        )
+    )
+
+
+def watch_run(flags: Watch, scan: ScanData, model: TrainedModel | None) -> InferenceRun:
+    """Return the settings of a live reconstruction, with the backend to use.
+
+    Args:
+        flags: of the command.
+        scan: with frames of the size of those to come.
+        model: the one that the flags name, None without one.
+    """
+    return _create(
+        lambda: create_inference_config(
+            scan,
             model_file=model,
             config_file=flags.config,
             output=flags.output,

@@ -86,7 +86,7 @@ class LiveReconstruction:
                 'LiveReconstruction got an engine together with a backend or an execution config; '
                 'give the engine or the other two, not both'
             )
-        start = _start(probe, geometry, mask)
+        start = starting_scan(probe, geometry, mask)
         engine = engine or make_engine(backend, execution)
         if not isinstance(engine, EngineWithOps):
             raise TypeError(
@@ -213,9 +213,16 @@ class LiveReconstruction:
         builder.mask_largest_values(self._buffer.dtype)
         return builder.build()
 
-    def outline(self) -> ScanData:
-        """Return the frames of `current` as a scan whose values are not read, to save a result."""
-        indices, counts, positions_px = self._buffer.in_order(self.frames_in_picture)
+    def outline(self, count: int) -> ScanData:
+        """Return the frames of a picture as a scan whose values are not read, to save it.
+
+        Args:
+            count: frames in the picture, `len(current().positions_px)`.
+
+        Raises:
+            ScanDataError: there is none.
+        """
+        indices, counts, positions_px = self._buffer.in_order(count)
         metadata = dataclasses.replace(self._given.metadata, scan_index=indices)
         return dataclasses.replace(
             self._given, counts=counts, positions_px=positions_px, metadata=metadata
@@ -293,10 +300,19 @@ class LiveReconstruction:
         )
 
 
-def _start(
+def starting_scan(
     probe: npt.NDArray[Any], geometry: ScanMetadata | None, mask: BoolArray | None
 ) -> ScanData:
-    """Return a scan with probe, mask and geometry; its two frames stand for those to come."""
+    """Return a scan with probe, mask and geometry; its two frames stand for those to come.
+
+    Args:
+        probe: as in `LiveReconstruction`.
+        geometry: of the instrument.
+        mask: bool (N, N), True where bad.
+
+    Raises:
+        ScanDataError: probe or mask have a fault.
+    """
     modes = np.asarray(probe)
     modes = (modes[None] if modes.ndim == 2 else modes).astype(np.complex64)
     faults = probe_value_faults(modes)

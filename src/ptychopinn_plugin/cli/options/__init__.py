@@ -20,6 +20,7 @@ from ptychopinn_plugin.cli.options.file_commands import (
     Show,
     Simulate,
 )
+from ptychopinn_plugin.cli.options.live_commands import Watch
 from ptychopinn_plugin.cli.options.root import Ptychopinn, command_class
 from ptychopinn_plugin.cli.options.scan_commands import Batch, Check, Demo, Reconstruct, Train
 from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
@@ -46,5 +47,6 @@ __all__ = [
     'Show',
     'Simulate',
     'Train',
+    'Watch',
     'command_class',
 ]

@@ -20,6 +20,7 @@ from ptychopinn_plugin.cli.options.file_commands import (
     Show,
     Simulate,
 )
+from ptychopinn_plugin.cli.options.live_commands import Watch
 from ptychopinn_plugin.cli.options.scan_commands import Batch, Check, Demo, Reconstruct, Train
 from ptychopinn_plugin.cli.options.setup_commands import Backends, Doctor, Ptychodus
 
@@ -55,6 +56,7 @@ class Ptychopinn(BaseSettings):
     reconstruct: CliSubCommand[Reconstruct] = Field(description='reconstruct a scan')
     batch: CliSubCommand[Batch] = Field(description='reconstruct many scans')
     convert: CliSubCommand[Convert] = Field(description='convert a scan to .npz or Ptychodus files')
+    watch: CliSubCommand[Watch] = Field(description='reconstruct a scan while it is recorded')
     fixture: CliSubCommand[Fixture] = Field(description='cut a small scan out of a large one')
     show: CliSubCommand[Show] = Field(description='draw a result')
     report: CliSubCommand[Report] = Field(description='write a report of a result as HTML')

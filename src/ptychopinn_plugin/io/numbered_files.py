@@ -1,0 +1,150 @@
+"""Files that appear in a folder one after the other, the last number of each name its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.hdf5_checks import ForeignStorageError, find_dataset, hdf5_faults
+from ptychopinn_plugin.io.npy_stream import read_npy
+from ptychopinn_plugin.io.reading_errors import describe
+from ptychopinn_plugin.io.regular_file import why_not_a_file
+
+Stack = npt.NDArray[Any]
+SHOWN_FILES = 3
+
+
+class _UnfinishedError(Exception):
+    """A file is still being written, or damaged."""
+
+
+@dataclass(eq=False)
+class NumberedFiles:
+    """Reads each file of a folder once, as soon as it is complete.
+
+    Files whose names begin with a dot, have no number or another ending are left alone.
+
+    Attributes:
+        folder: it need not be there yet.
+    """
+
+    folder: Path
+    _read: set[str] = field(default_factory=set)
+    _unfinished: dict[str, str] = field(default_factory=dict)
+
+    def read_new(self, datasets: Sequence[str]) -> Iterator[tuple[Path, int, Stack]]:
+        """Yield path, number and frames (n, H, W) of files that were not read so far.
+
+        Args:
+            datasets: where HDF5 files have their frames.
+
+        Raises:
+            ScanDataError: a complete file holds no frames.
+        """
+        for number, name in sorted(self._waiting_names()):
+            path = self.folder / name
+            if fault := why_not_a_file(path):
+                raise ScanDataError([fault])
+            try:
+                frames = READERS[path.suffix.lower()](path, datasets)
+            except _UnfinishedError as error:
+                self._unfinished[name] = str(error)
+                continue
+            self._unfinished.pop(name, None)
+            self._read.add(name)
+            yield path, number, _stacked(path, frames)
+
+    def waiting_for(self) -> str:
+        """Return why nothing was read yet."""
+        if not self.folder.is_dir():
+            return f'there is no folder {self.folder}'
+        found = self.left_out()
+        endings = ', '.join(READERS)
+        return found[0] if found else f'{self.folder} has no numbered file ({endings})'
+
+    def left_out(self) -> list[str]:
+        """Return the files that could not be read, as one sentence."""
+        if not self._unfinished:
+            return []
+        shown = [f'{name} ({reason})' for name, reason in self._unfinished.items()][:SHOWN_FILES]
+        more = len(self._unfinished) - len(shown)
+        rest = f' and {more} more' if more else ''
+        return [f'of {self.folder} could not be read: {", ".join(shown)}{rest}']
+
+    def _waiting_names(self) -> Iterator[tuple[int, str]]:
+        """Yield number and name of the files that were not read."""
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [entry.name for entry in entries if entry.name not in self._read]
+        except OSError:
+            return
+        for name in names:
+            path = Path(name)
+            numbers = re.findall(r'\d+', path.stem)
+            if numbers and path.suffix.lower() in READERS and not name.startswith('.'):
+                yield int(numbers[-1]), name
+
+
+def _npy_frames(path: Path, _datasets: Sequence[str]) -> Stack:
+    """Return the array of an .npy file.
+
+    Raises:
+        _UnfinishedError: it is shorter than its header says, or no array.
+    """
+    try:
+        return read_npy(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise _UnfinishedError(describe(error)) from error
+
+
+def _hdf5_frames(path: Path, datasets: Sequence[str]) -> Stack:
+    """Return the frames of an HDF5 file.
+
+    Raises:
+        _UnfinishedError: it cannot be opened, or lacks the dataset.
+        ScanDataError: they lie in another file.
+    """
+    try:
+        found = [name for name in datasets if find_dataset(path, name) is not None][:1]
+        if not found:
+            raise _UnfinishedError(f'it has no dataset {", ".join(datasets)}')
+        if faults := hdf5_faults(path, found, ()):
+            raise ScanDataError(faults)
+        with h5py.File(path, 'r') as file:
+            return np.asarray(file[found[0]][()])
+    except ForeignStorageError as error:
+        raise ScanDataError([f'{path}: {error}']) from error
+    except (OSError, RuntimeError, KeyError) as error:
+        raise _UnfinishedError(describe(error)) from error
+
+
+def _stacked(path: Path, frames: Stack) -> Stack:
+    """Return frames as (n, H, W)."""
+    stack = frames[None] if frames.ndim == 2 else frames
+    if stack.ndim != 3 or stack.dtype.kind not in 'uif':
+        raise ScanDataError(
+            [
+                f'{path} must hold a frame (N, N) or frames (n, N, N) of real numbers, got '
+                f'{frames.dtype} {frames.shape}'
+            ]
+        )
+    return stack
+
+
+READERS: dict[str, Callable[[Path, Sequence[str]], Stack]] = {
+    '.npy': _npy_frames,
+    '.h5': _hdf5_frames,
+    '.hdf5': _hdf5_frames,
+    '.nxs': _hdf5_frames,
+    '.cxi': _hdf5_frames,
+}
+"""The endings of files with frames, and what reads one; a new kind is one row."""
