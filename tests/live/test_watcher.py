@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,15 @@ def file_frames(path: Path) -> FramesOfDataset:
 def watch(
     taker: Taker, source: GrowingFrames, positions: Path | str, **options: Any
 ) -> tuple[str, str]:
-    given = {'show': lambda: None, 'should_stop': lambda: False, 'idle_s': 0.2} | options
+    given: dict[str, Any] = {
+        'show': lambda: None,
+        'should_stop': lambda: False,
+        'idle_s': 0.2,
+    } | options
     return Watcher(taker, source, open_positions(str(positions)), **given).follow()
 
 
-def at_reading(actions: dict[int, Callable[[], object]]) -> Callable[[], bool]:
+def at_reading(actions: Mapping[int, Callable[[], object]]) -> Callable[[], bool]:
     """Return a `should_stop` that does something at some readings and never stops."""
     readings = itertools.count()
 
@@ -374,7 +378,7 @@ def test_the_scan_ends_with_the_expected_frames_or_on_request(
     folder = tmp_path / 'frames'
     for number in range(3):
         save(folder, number)
-    options = {'idle_s': 1000.0}
+    options: dict[str, Any] = {'idle_s': 1000.0}
     reason, _ = watch(Taker(), folder_frames(folder), positions, expected=3, **options)
     assert reason == 'all 3 frames came'
     requests = itertools.count()
