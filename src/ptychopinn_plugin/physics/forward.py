@@ -67,6 +67,19 @@ def propagate(ops: Ops, probes: Array, patches: Array) -> Array:
     return ops.fft2(probes * patches[:, None])
 
 
+def frame_waves(ops: Ops, probes: Array, patches: Array) -> Array:
+    """Return the waves at the detector of probes that were divided by N.
+
+    As `propagate`, by a transform without a norm: a norm would multiply every pixel of every frame.
+
+    Args:
+        ops: the framework.
+        probes: (n, modes, N, N), shifted to every position, over N.
+        patches: (n, N, N), cut from the object.
+    """
+    return ops.fft2_unscaled(probes * patches[:, None])
+
+
 def expected_counts(ops: Ops, waves: Array) -> Array:
     """Return the photons expected at each detector pixel, (n, N, N): modes add incoherently."""
     return over_modes(ops, ops.abs2(waves))

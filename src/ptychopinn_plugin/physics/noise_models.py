@@ -126,8 +126,11 @@ class AmplitudeNoise:
         if good is not None:
             difference = difference * good
         floor = DARK_SHARE * ops.sum(expected, (1, 2))[:, None, None] + TINY
-        factor = difference * modulus / (expected + floor)
-        return ops.sum(difference * difference), factor
+        misfit = ops.inner(difference, difference)
+        # In place where the framework can: these arrays are what a pass moves through memory.
+        difference *= modulus
+        difference /= expected + floor
+        return misfit, difference
 
 
 class PoissonNoise:
@@ -155,16 +158,18 @@ class PoissonNoise:
         """
         counts = amplitudes * amplitudes
         difference = counts - expected
+        divisor = expected + COUNT_FLOOR
         # In place where the framework can: these arrays are what a pass moves through memory.
         counts += COUNT_FLOOR
-        deviance = ops.log(counts / (expected + COUNT_FLOOR))
-        deviance *= counts
-        deviance -= difference
+        logarithm = ops.log(counts / divisor)
         if good is not None:
-            deviance *= good
+            counts *= good
             difference *= good
-        difference /= 2 * (expected + DIVISOR_FLOOR)
-        return 0.5 * ops.sum(deviance), difference
+        misfit = 0.5 * (ops.inner(counts, logarithm) - ops.sum(difference))
+        divisor += DIVISOR_FLOOR - COUNT_FLOOR
+        divisor *= 2
+        difference /= divisor
+        return misfit, difference
 
 
 AMPLITUDE = AmplitudeNoise()

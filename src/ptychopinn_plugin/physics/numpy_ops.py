@@ -47,6 +47,14 @@ class NumpyOps:
         """Inverse, and adjoint, of `fft2`."""
         return scipy.fft.ifft2(x, norm='ortho')
 
+    def fft2_unscaled(self, x: Array) -> Array:
+        """Fourier transform without a norm."""
+        return scipy.fft.fft2(x)
+
+    def ifft2_unscaled(self, x: Array) -> Array:
+        """Adjoint of `fft2_unscaled`."""
+        return scipy.fft.ifft2(x, norm='forward')
+
     def abs2(self, x: Array) -> Array:
         """Squared modulus, real."""
         return np.square(x.real) + np.square(x.imag)
@@ -54,6 +62,10 @@ class NumpyOps:
     def conj(self, x: Array) -> Array:
         """Complex conjugate."""
         return np.conj(x)
+
+    def conj_product(self, x: Array, y: Array) -> Array:
+        """Return conj(x) * y."""
+        return np.conj(x) * y
 
     def real(self, x: Array) -> Array:
         """Real part."""
@@ -70,6 +82,10 @@ class NumpyOps:
     def scale(self, x: Array, factor: Array) -> Array:
         """Multiply complex numbers by real ones."""
         return x * factor
+
+    def scale_in_place(self, x: Array, factor: Array) -> Array:
+        """Multiply complex numbers by real ones, in place."""
+        return np.multiply(x, factor, out=x)
 
     def sqrt(self, x: Array) -> Array:
         """Square root."""
@@ -90,6 +106,14 @@ class NumpyOps:
     def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
         """Sum over axes, over all without them."""
         return np.sum(x, axis=axes)
+
+    def sum_abs2(self, x: Array) -> Array:
+        """Sum of squared moduli over the first axis, real."""
+        return np.sum(self.abs2(x), axis=0)
+
+    def inner(self, x: Array, y: Array) -> Array:
+        """Sum over all of x * y."""
+        return np.dot(x.ravel(), y.ravel())
 
     def mean(self, x: Array) -> Array:
         """Mean over all."""

@@ -48,11 +48,20 @@ class Ops(Protocol):
     def ifft2(self, x: Array) -> Array:
         """Inverse, and adjoint, of `fft2`."""
 
+    def fft2_unscaled(self, x: Array) -> Array:
+        """Fourier transform without a norm: N times `fft2` of images of N x N pixels."""
+
+    def ifft2_unscaled(self, x: Array) -> Array:
+        """Adjoint of `fft2_unscaled`: N times `ifft2`."""
+
     def abs2(self, x: Array) -> Array:
         """Squared modulus, real."""
 
     def conj(self, x: Array) -> Array:
         """Complex conjugate."""
+
+    def conj_product(self, x: Array, y: Array) -> Array:
+        """Return conj(x) * y."""
 
     def real(self, x: Array) -> Array:
         """Real part."""
@@ -65,6 +74,12 @@ class Ops(Protocol):
 
     def scale(self, x: Array, factor: Array) -> Array:
         """Multiply complex numbers by real ones."""
+
+    def scale_in_place(self, x: Array, factor: Array) -> Array:
+        """Multiply complex numbers by real ones.
+
+        The numbers given may be changed in place; only those returned count.
+        """
 
     def sqrt(self, x: Array) -> Array:
         """Square root."""
@@ -80,6 +95,12 @@ class Ops(Protocol):
 
     def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
         """Sum over axes, over all without them."""
+
+    def sum_abs2(self, x: Array) -> Array:
+        """Sum of squared moduli over the first axis, real."""
+
+    def inner(self, x: Array, y: Array) -> Array:
+        """Sum over all of x * y, real arrays of one shape."""
 
     def mean(self, x: Array) -> Array:
         """Mean over all."""

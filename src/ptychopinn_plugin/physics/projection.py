@@ -14,22 +14,24 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 
 
 def exit_residual(ops: Ops, waves: Array, factor: Array) -> Array:
-    """Return the change of the exit waves that the measured counts ask for.
+    """Return N times the change of the exit waves that the measured counts ask for.
+
+    The adjoint of `frame_waves`: with the probes over N, `object_direction` has its own norm.
 
     Args:
         ops: the framework.
-        waves: (n, modes, N, N) from `propagate`.
+        waves: (n, modes, N, N) at the detector; may be changed in place.
         factor: (n, N, N), of the waves, from `NoiseModel.misfit_and_factor`.
 
     Returns:
         (n, modes, N, N).
     """
-    return ops.ifft2(ops.scale(waves, factor[:, None]))
+    return ops.ifft2_unscaled(ops.scale_in_place(waves, factor[:, None]))
 
 
 def object_direction(ops: Ops, probes: Array, residual: Array) -> Array:
     """Return patches (n, N, N) to overlap-add: sum over modes of conj(probe) * residual."""
-    return over_modes(ops, ops.conj(probes) * residual)
+    return over_modes(ops, ops.conj_product(probes, residual))
 
 
 def illumination(ops: Ops, probes: Array) -> Array:
@@ -38,7 +40,7 @@ def illumination(ops: Ops, probes: Array) -> Array:
 
 
 def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array, Array]) -> Array:
-    """Return the Fourier transform of each frame's gradient image of the probe.
+    """Return N^2 times the Fourier transform of each frame's gradient image of the probe.
 
     conj(patch) * residual, each frame's sub-pixel shift undone. It stays in Fourier space so that
     frames and batches add before one inverse transform.
@@ -56,15 +58,18 @@ def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array,
 
 
 def unshifted_spectra(ops: Ops, images: Array, ramps: tuple[Array, Array]) -> Array:
-    """Return the Fourier transforms of images, their sub-pixel shifts undone, (n, modes, N, N).
+    """Return N times the Fourier transforms of images, their sub-pixel shifts undone.
 
     Args:
         ops: the framework.
         images: complex64 (n, modes, N, N).
         ramps: from `shift_ramps`.
+
+    Returns:
+        complex64 (n, modes, N, N).
     """
     rows, columns = ramps
-    return ops.fft2(images) * ops.conj(rows * columns)
+    return ops.conj_product(rows * columns, ops.fft2_unscaled(images))
 
 
 def preconditioned(ops: Ops, direction: Array, dose: Array, floor: Array) -> Array:

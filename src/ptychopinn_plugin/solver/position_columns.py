@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ptychopinn_plugin.physics.forward import over_modes, propagate
+from ptychopinn_plugin.physics.forward import frame_waves, over_modes
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, Prediction, predict
 from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -188,5 +188,5 @@ def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple
 
 def _column(ops: Ops, view: _View, patches: Array, probes: Array | None = None) -> Array:
     """Return the derivative of sqrt(E) where the exit waves change by probe * patch, (b, N, N)."""
-    waves = propagate(ops, view.found.probes if probes is None else probes, patches)
+    waves = frame_waves(ops, view.found.probes if probes is None else probes, patches)
     return over_modes(ops, ops.real(view.conjugate * waves))

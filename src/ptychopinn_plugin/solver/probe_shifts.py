@@ -38,7 +38,7 @@ class ProbeShifts(Stateful):
     _last: tuple[Array, int, Array | None] | None = None
 
     def images(self, probe: Array, first: int, frames: float) -> Array | None:
-        """Return the images of the modes from a first one on, (terms, modes - first, N, N).
+        """Return the images of the modes from a first one on, over N, (terms, modes - first, N, N).
 
         Args:
             probe: complex64 (modes, N, N).
@@ -52,7 +52,7 @@ class ProbeShifts(Stateful):
         if first < probe.shape[0]:
             self._find_terms(probe)
             if self._terms is not None and FRAMES_A_TERM * len(self._terms.orders) <= frames:
-                found = self.ops.compiled(shifted_images)(probe[first:], self.factors)
+                found = self.ops.compiled(shifted_images)(probe[first:] / probe.shape[-1], self.factors)
         self._last = (probe, first, found)
         return found
 

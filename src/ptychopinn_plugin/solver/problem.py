@@ -265,7 +265,9 @@ class Problem(Stateful):
                 ratios.append((batch, found))
         for batch, found in ratios:
             self.photon_ratios[batch.frames] = ops.numpy(found)
-        dose = kept_dose if sums.dose is None else self.partition.add_overlaps(sums.dose)
+        dose = kept_dose
+        if sums.dose is not None:
+            dose = self.partition.add_overlaps(sums.dose * float(self.scan.frame_size**2))
         if self.fixed_probe:
             self._doses[index] = dose
         return self._summed(sums, dose)
@@ -281,14 +283,14 @@ class Problem(Stateful):
 
     def _summed(self, sums: Sums, dose: Array) -> Sweep:
         """Return the sums as gradient images."""
-        ops, partition = self.ops, self.partition
+        ops, partition, size = self.ops, self.partition, self.scan.frame_size
         spectrum, varied, shifted = (
             partition.sum(one)
             for one in (sums.probe_spectrum, sums.variation_spectrum, sums.shift_sums)
         )
-        direction = None if spectrum is None else ops.ifft2(spectrum)
+        direction = None if spectrum is None else ops.ifft2(spectrum) * size**-2.0
         if shifted is not None:
-            rest = ops.compiled(unshifted_sum)(shifted, self._shifts.factors)
+            rest = ops.compiled(unshifted_sum)(shifted, self._shifts.factors) / size
             direction = rest if direction is None else ops.join(direction, rest, axis=0)
         return Sweep(
             partition.total(ops.number(sums.misfit)),
@@ -296,7 +298,7 @@ class Problem(Stateful):
             dose,
             direction,
             partition.sum(sums.object_power),
-            None if varied is None else ops.ifft2(varied),
+            None if varied is None else ops.ifft2(varied) * size**-2.0,
             partition.sum(sums.background_score),
             partition.largest(dose),
         )
@@ -378,7 +380,7 @@ class Problem(Stateful):
         )
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
-        """Return a batch's shifted probes, kept where the probe is fixed."""
+        """Return a batch's shifted probes over N, kept where the probe is fixed."""
         kept = self._probes.get(id(batch))
         if kept is not None:
             return kept
@@ -491,7 +493,7 @@ class Problem(Stateful):
             self.check()
             probes = self.shifted(batch, probe)
             total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
-        return self.partition.add_overlaps(total)
+        return self.partition.add_overlaps(total * float(self.scan.frame_size**2))
 
 
 def _joined(lists: list[list[Item]], groups: Iterable[Iterable[int]]) -> list[list[Item]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ptychopinn_plugin.physics.forward import (
     expected_counts,
-    propagate,
+    frame_waves,
     shift_ramps,
     shifted_spectra,
 )
@@ -33,10 +33,10 @@ class DeviceBatch(NamedTuple):
         amplitudes: float32 (b, N, N), sqrt(counts), zero frequency at index 0.
         corners: int64 (b, 2), (row, column) of each patch's first pixel on the canvas.
         shifts_px: float32 (b, 2), the sub-pixel part of each position.
-        probes: complex64 (b, modes, N, N), from `batch_probes`, where they are kept.
+        probes: complex64 (b, modes, N, N), from `batch_probes`, over N, where they are kept.
         shift_weights: float32 (b, terms), see `physics.shifts`.
-        shift_images: complex64 (terms, k, N, N), of the last k modes of the probe; shared by all
-            batches. The first mode is not among them where it varies along the scan.
+        shift_images: complex64 (terms, k, N, N), of the last k modes of the probe, over N; shared
+            by all batches. The first mode is not among them where it varies along the scan.
         spectra: complex64 (modes - k, N, N), of the modes without shift images, and of the
             variation (functions, N, N) or None, from `mode_spectra`; shared by all batches.
         basis: float32 (b, functions), of the probe's variation along the scan.
@@ -62,11 +62,11 @@ class Sums(NamedTuple):
     Attributes:
         misfit: float32 scalar.
         direction: complex64 (H, W).
-        dose: float32 (H, W).
-        probe_spectrum: complex64 (modes, N, N), of the modes without shift images.
-        shift_sums: complex64 (terms, k, N, N), of the modes with shift images.
+        dose: float32 (H, W), over N^2.
+        probe_spectrum: complex64 (modes, N, N), of the modes without shift images, times N^2.
+        shift_sums: complex64 (terms, k, N, N), of the modes with shift images, times N.
         object_power: float32 (N, N).
-        variation_spectrum: complex64 (functions, N, N).
+        variation_spectrum: complex64 (functions, N, N), times N^2.
         background_score: float32 (3, N, N), sums over frames of the score of a background count
             at each pixel, of its square and of its information.
     """
@@ -85,7 +85,7 @@ class Prediction(NamedTuple):
     """What the unknowns predict for a batch.
 
     Attributes:
-        probes: complex64 (b, modes, N, N), shifted to each frame.
+        probes: complex64 (b, modes, N, N), shifted to each frame, over N.
         patches: complex64 (b, N, N).
         waves: complex64 (b, modes, N, N), at the detector, without the flux.
         counts: float32 (b, N, N), with flux and background.
@@ -102,14 +102,16 @@ class Prediction(NamedTuple):
 
 
 def mode_spectra(ops: Ops, probe: Array, variation: Array | None) -> tuple[Array, Array | None]:
-    """Return the Fourier transforms of a probe (modes, N, N) and of its variation, if there is."""
-    return ops.fft2(probe), None if variation is None else ops.fft2(variation)
+    """Return the Fourier transforms of a probe (modes, N, N) and of its variation, over N^2."""
+    factor = probe.shape[-1] ** -2.0
+    spectra = ops.fft2(probe) * factor
+    return spectra, None if variation is None else ops.fft2(variation) * factor
 
 
 def batch_probes(
     ops: Ops, spectra: tuple[Array, Array | None], shifts_px: Array, basis: Array | None
 ) -> Array:
-    """Return the probe of each frame, complex64 (b, modes, N, N).
+    """Return the probe of each frame over N, complex64 (b, modes, N, N).
 
     Args:
         ops: the framework.
@@ -124,13 +126,13 @@ def batch_probes(
         rest = modes[:, 1:]
         modes = first if rest.shape[1] == 0 else ops.join(first, rest)
     ramps = shift_ramps(ops, shifts_px, modes.shape[-1])
-    return ops.ifft2(shifted_spectra(modes, ramps))
+    return ops.ifft2_unscaled(shifted_spectra(modes, ramps))
 
 
 def batch_counts(ops: Ops, canvas_object: Array, corners: Array, probes: Array) -> Array:
-    """Return the expected counts of a batch from its probes alone, (b, N, N)."""
+    """Return the expected counts of a batch from its probes over N alone, (b, N, N)."""
     patches = ops.cut(canvas_object, corners, probes.shape[-1])
-    return expected_counts(ops, propagate(ops, probes, patches))
+    return expected_counts(ops, frame_waves(ops, probes, patches))
 
 
 def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> Prediction:
@@ -147,7 +149,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
     """
     probes = _shifted_probes(ops, unknowns, batch)
     patches = ops.cut(unknowns.canvas_object, batch.corners, probes.shape[-1])
-    waves = propagate(ops, probes, patches)
+    waves = frame_waves(ops, probes, patches)
     counts = expected_counts(ops, waves)
     flux = ratios = None
     if batch.flux is not None:
@@ -163,7 +165,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
 
 
 def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> Array:
-    """Return the probe of each frame, complex64 (b, modes, N, N)."""
+    """Return the probe of each frame over N, complex64 (b, modes, N, N)."""
     if batch.probes is not None:
         return batch.probes
     rest = None
@@ -192,7 +194,7 @@ def batch_misfit(
 
 
 def add_dose(ops: Ops, dose: Array, corners: Array, probes: Array) -> Array:
-    """Add the illumination of a batch to a canvas (H, W)."""
+    """Add the illumination of a batch, over N^2, to a canvas (H, W)."""
     return ops.add(dose, illumination(ops, probes), corners)
 
 
@@ -229,8 +231,7 @@ def add_batch(
         light = _with_flux(illumination(ops, found.probes), found.flux)
         sums = sums._replace(dose=ops.add(sums.dose, light, batch.corners))
     if sums.object_power is not None:
-        power = _with_flux(ops.abs2(found.patches), found.flux)
-        sums = _add_probe(ops, sums, found, residual, power, batch)
+        sums = _add_probe(ops, sums, found, residual, batch)
     if sums.background_score is not None:
         score = _background_score(ops, found.counts, batch.amplitudes)
         sums = sums._replace(background_score=sums.background_score + score)
@@ -243,11 +244,15 @@ def _with_flux(images: Array, flux: Array | None) -> Array:
 
 
 def _add_probe(
-    ops: Ops, sums: Sums, found: Prediction, residual: Array, power: Array, batch: DeviceBatch
+    ops: Ops, sums: Sums, found: Prediction, residual: Array, batch: DeviceBatch
 ) -> Sums:
     """Add a batch to the sums of the probe and of its variation."""
-    sums = sums._replace(object_power=sums.object_power + ops.sum(power, (0,)))
-    images = ops.conj(found.patches)[:, None] * residual
+    if found.flux is None:
+        power = ops.sum_abs2(found.patches)
+    else:
+        power = ops.sum(ops.abs2(found.patches) * found.flux, (0,))
+    sums = sums._replace(object_power=sums.object_power + power)
+    images = ops.conj_product(found.patches[:, None], residual)
     own = images
     if sums.shift_sums is not None:
         # As in `_shifted_probes`: the first mode has a transform of its own where it varies.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ptychopinn_plugin.backends.pytorch.cpu_ops import on_numpy, suits
 from ptychopinn_plugin.physics.ops import DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
 
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 # Enough to keep a CPU's caches warm and a GPU's cores busy.
 _CPU_BATCH, _GPU_BATCH = 2**17, 2**22
-# NumPy takes a third to a half of the time that PyTorch takes for the same loop on one core
-# (AVX-512, measured), but does not share it among cores.
-_NUMPY_THREADS = 4
 
 
 class TorchOps:
@@ -31,8 +28,16 @@ class TorchOps:
         self.batch_pixels = _CPU_BATCH if device.type == 'cpu' else _GPU_BATCH
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function of these Ops: PyTorch is fast enough as it is."""
-        return functools.partial(function, self)
+        """Return the function of these Ops; on the CPU it runs on NumPy arrays where they suit."""
+        if self.device.type != 'cpu':
+            return functools.partial(function, self)
+
+        def call(*arguments: Any) -> Any:  # noqa: ANN401
+            if suits(arguments):
+                return on_numpy(function, arguments)
+            return function(self, *arguments)
+
+        return call
 
     def array(self, values: npt.NDArray[Any]) -> torch.Tensor:
         """Bring a NumPy array to the device; on the CPU the memory is shared."""
@@ -61,26 +66,30 @@ class TorchOps:
 
     def ifft2(self, x: torch.Tensor) -> torch.Tensor:
         """Inverse, and adjoint, of `fft2`."""
-        if not _suits_numpy(x):
-            image: torch.Tensor = torch.fft.ifft2(x, norm='ortho')
-            return image
-        # Scaled afterwards it takes two thirds of the time.
-        image = torch.fft.ifft2(x, norm='forward')
-        torch.view_as_real(image).mul_(1 / math.sqrt(x.shape[-2] * x.shape[-1]))
+        image: torch.Tensor = torch.fft.ifft2(x, norm='ortho')
+        return image
+
+    def fft2_unscaled(self, x: torch.Tensor) -> torch.Tensor:
+        """Fourier transform without a norm."""
+        spectrum: torch.Tensor = torch.fft.fft2(x)
+        return spectrum
+
+    def ifft2_unscaled(self, x: torch.Tensor) -> torch.Tensor:
+        """Adjoint of `fft2_unscaled`."""
+        image: torch.Tensor = torch.fft.ifft2(x, norm='forward')
         return image
 
     def abs2(self, x: torch.Tensor) -> torch.Tensor:
         """Squared modulus; several times faster than `abs` on CPUs, and smooth at zero."""
-        if not _suits_numpy(x):
-            return x.real.square() + x.imag.square()
-        values = x.resolve_conj().numpy()
-        squares = np.square(values.real)
-        squares += np.square(values.imag)
-        return torch.from_numpy(np.asarray(squares))
+        return x.real.square() + x.imag.square()
 
     def conj(self, x: torch.Tensor) -> torch.Tensor:
         """Complex conjugate."""
         return x.conj()
+
+    def conj_product(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return conj(x) * y."""
+        return x.conj() * y
 
     def real(self, x: torch.Tensor) -> torch.Tensor:
         """Real part."""
@@ -96,10 +105,11 @@ class TorchOps:
 
     def scale(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         """Multiply complex numbers by real ones."""
-        if not _suits_numpy(x, factor):
-            return x * factor
-        scaled = np.multiply(x.resolve_conj().numpy(), factor.numpy())
-        return torch.from_numpy(np.asarray(scaled))
+        return x * factor
+
+    def scale_in_place(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """Multiply complex numbers by real ones, in place where no gradient is wanted."""
+        return x * factor if x.requires_grad or factor.requires_grad else x.mul_(factor)
 
     def sqrt(self, x: torch.Tensor) -> torch.Tensor:
         """Square root."""
@@ -107,7 +117,7 @@ class TorchOps:
 
     def log(self, x: torch.Tensor) -> torch.Tensor:
         """Natural logarithm."""
-        return torch.from_numpy(np.asarray(np.log(x.numpy()))) if _suits_numpy(x) else x.log()
+        return x.log()
 
     def positive(self, x: torch.Tensor) -> torch.Tensor:
         """Return x where it is positive, 0 elsewhere."""
@@ -120,6 +130,14 @@ class TorchOps:
     def sum(self, x: torch.Tensor, axes: tuple[int, ...] | None = None) -> torch.Tensor:
         """Sum over axes, over all without them."""
         return x.sum() if axes is None else x.sum(axes)
+
+    def sum_abs2(self, x: torch.Tensor) -> torch.Tensor:
+        """Sum of squared moduli over the first axis, real."""
+        return self.abs2(x).sum(0)
+
+    def inner(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Sum over all of x * y."""
+        return torch.dot(x.reshape(-1), y.reshape(-1))
 
     def mean(self, x: torch.Tensor) -> torch.Tensor:
         """Mean over all."""
@@ -179,10 +197,3 @@ class TorchOps:
         offsets = (side[:, None] * width + side).reshape(-1)
         first = (corners[:, 0] * width + corners[:, 1]).to(torch.int32)
         return (first[:, None] + offsets).reshape(-1)
-
-
-def _suits_numpy(*tensors: torch.Tensor) -> bool:
-    """Return whether NumPy is the faster one for tensors on the CPU, and no gradient is wanted."""
-    if any(x.requires_grad or x.device.type != 'cpu' for x in tensors):
-        return False
-    return torch.get_num_threads() <= _NUMPY_THREADS

@@ -79,6 +79,14 @@ class TensorFlowOps:
         """Inverse, and adjoint, of `fft2`."""
         return tf.signal.ifft2d(x) * _root_of_pixels(x)
 
+    def fft2_unscaled(self, x: tf.Tensor) -> tf.Tensor:
+        """Fourier transform without a norm."""
+        return tf.signal.fft2d(x)
+
+    def ifft2_unscaled(self, x: tf.Tensor) -> tf.Tensor:
+        """Adjoint of `fft2_unscaled`."""
+        return tf.signal.ifft2d(x) * _root_of_pixels(x) ** 2
+
     def abs2(self, x: tf.Tensor) -> tf.Tensor:
         """Squared modulus; several times faster than `abs`, and smooth at zero."""
         return tf.square(tf.math.real(x)) + tf.square(tf.math.imag(x))
@@ -86,6 +94,10 @@ class TensorFlowOps:
     def conj(self, x: tf.Tensor) -> tf.Tensor:
         """Complex conjugate."""
         return tf.math.conj(x)
+
+    def conj_product(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Return conj(x) * y."""
+        return tf.math.conj(x) * y
 
     def real(self, x: tf.Tensor) -> tf.Tensor:
         """Real part."""
@@ -103,6 +115,10 @@ class TensorFlowOps:
         """Multiply complex numbers by real ones."""
         # TensorFlow multiplies equal dtypes only, and a complex factor would double the work.
         return tf.complex(tf.math.real(x) * factor, tf.math.imag(x) * factor)
+
+    def scale_in_place(self, x: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+        """Multiply complex numbers by real ones."""
+        return self.scale(x, factor)
 
     def sqrt(self, x: tf.Tensor) -> tf.Tensor:
         """Square root."""
@@ -125,6 +141,14 @@ class TensorFlowOps:
         if self._fused and _ends_with_lines(x, axes):
             return _summed_without_order(x, axes)
         return tf.reduce_sum(x, axes)
+
+    def sum_abs2(self, x: tf.Tensor) -> tf.Tensor:
+        """Sum of squared moduli over the first axis, real."""
+        return self.sum(self.abs2(x), (0,))
+
+    def inner(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Sum over all of x * y."""
+        return self.sum(x * y)
 
     def mean(self, x: tf.Tensor) -> tf.Tensor:
         """Mean over all."""
