@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -35,6 +36,13 @@ def test_fourier_transform_is_the_unitary_matrix(ops: Ops) -> None:
     spectra = ops.fft2(ops.array(images))
     assert relative(ops.numpy(spectra), dft @ images @ dft.T) < 1e-5
     assert relative(ops.numpy(ops.ifft2(spectra)), images) < 1e-5
+
+
+def test_unscaled_transforms_are_adjoint_and_n_times_the_unitary_ones(ops: Ops) -> None:
+    images = complex_numbers(2, 12, 12)
+    for unscaled, unitary in ((ops.fft2_unscaled, ops.fft2), (ops.ifft2_unscaled, ops.ifft2)):
+        found, wanted = (ops.numpy(one(ops.array(images))) for one in (unscaled, unitary))
+        assert relative(found, 12 * wanted) < 1e-5
 
 
 def test_inverse_transform_is_the_adjoint(ops: Ops) -> None:
@@ -102,13 +110,17 @@ ELEMENTWISE: dict[str, Callable[[Ops, Array], Array]] = {
     'real': lambda ops, x: ops.real(x),
     'imag': lambda ops, x: ops.imag(x),
     'complex': lambda ops, x: ops.complex(ops.imag(x), ops.real(x)),
+    'conj_product': lambda ops, x: ops.conj_product(x, x * x),
     'scale': lambda ops, x: ops.scale(x, ops.imag(x)),
+    'scale_in_place': lambda ops, x: ops.scale_in_place(x * 1, ops.imag(x)),
     'sqrt': lambda ops, x: ops.sqrt(ops.abs2(x)),
     'log': lambda ops, x: ops.log(ops.abs2(x)),
     'polar': lambda ops, x: ops.polar(ops.real(x)),
     'sum over axes': lambda ops, x: ops.sum(x, (0, 2)),
     'sum over last axes': lambda ops, x: ops.sum(x, (1, 2)),
     'sum over all': lambda ops, x: ops.sum(x),
+    'sum_abs2': lambda ops, x: ops.sum_abs2(x),
+    'inner': lambda ops, x: ops.inner(ops.real(x), ops.imag(x)),
     'mean': lambda ops, x: ops.mean(x),
     'max': lambda ops, x: ops.max(ops.real(x)),
 }
@@ -118,22 +130,29 @@ FORMULAS: dict[str, Callable[[Values], Values]] = {
     'real': lambda x: (x + x.conj()).real / 2,
     'imag': lambda x: ((x - x.conj()) / 2j).real,
     'complex': lambda x: x.imag + 1j * x.real,
+    'conj_product': lambda x: np.abs(x) ** 2 * x,
     'scale': lambda x: x * x.imag,
+    'scale_in_place': lambda x: x * x.imag,
     'sqrt': lambda x: np.abs(x),
     'log': lambda x: 2 * np.log(np.abs(x)),
     'polar': lambda x: np.exp(1j * x.real),
     'sum over axes': lambda x: np.einsum('abc->b', x),
     'sum over last axes': lambda x: np.einsum('abc->a', x),
     'sum over all': lambda x: np.einsum('abc->', x),
+    'sum_abs2': lambda x: np.einsum('abc,abc->bc', x, x.conj()).real,
+    'inner': lambda x: np.einsum('abc,abc->', x.real, x.imag),
     'mean': lambda x: np.einsum('abc->', x) / x.size,
     'max': lambda x: np.sort(x.real.ravel())[-1],
 }
 
 
+@pytest.mark.parametrize('compiled', [False, True])
 @pytest.mark.parametrize('name', ELEMENTWISE)
-def test_array_functions_are_their_formulas(ops: Ops, name: str) -> None:
+def test_array_functions_are_their_formulas(ops: Ops, name: str, compiled: bool) -> None:
     x = complex_numbers(3, 4, 5)
-    found = ops.numpy(ELEMENTWISE[name](ops, ops.array(x)))
+    function = ELEMENTWISE[name]
+    call = ops.compiled(function) if compiled else partial(function, ops)
+    found = ops.numpy(call(ops.array(x)))
     wanted = np.asarray(FORMULAS[name](x.astype(np.complex128)))
     assert found.dtype == (np.complex64 if np.iscomplexobj(wanted) else np.float32)
     assert relative(found, wanted) < 1e-5
@@ -215,3 +234,28 @@ def test_numbers_agree_with_numpy(other_ops: Ops) -> None:
     assert found == pytest.approx(
         NumpyOps().number(poisson_deviance(NumpyOps(), wanted, measured, None)), rel=1e-4
     )
+
+
+def everything(
+    ops: Ops, weights: Array, images: Array, parts: tuple[Array, None, tuple[Array, float]]
+) -> tuple[Array, None, tuple[Array, ...]]:
+    """Use the functions that have code of their own on the CPU, and nested arguments."""
+    canvas, nothing, (corners, factor) = parts
+    patches = ops.cut(canvas, corners, 8)
+    spectra = ops.ifft2(ops.fft2(patches)) + ops.ifft2_unscaled(ops.fft2_unscaled(patches))
+    added = ops.add(canvas * 0, spectra * factor, corners)
+    combined = ops.combine(weights, images)
+    total = ops.sum(ops.real(combined), (1, 2)), ops.sum(ops.abs2(combined), (0,))
+    return added, nothing, total
+
+
+def test_compiled_functions_take_nested_arguments(ops: Ops, corners: Values) -> None:
+    arrays = real_numbers(5, 3), complex_numbers(3, 4, 6), make_object((19, 23))
+    weights, images, canvas = (ops.array(x) for x in arrays)
+    parts = (canvas, None, (ops.array(corners), 2.0))
+    found, nothing, sums = ops.compiled(everything)(weights, images, parts)
+    assert nothing is None
+    reference = everything(NumpyOps(), arrays[0], arrays[1], (arrays[2], None, (corners, 2.0)))
+    assert relative(ops.numpy(found), reference[0]) < 1e-5
+    for one, wanted in zip(sums, reference[2], strict=True):
+        assert relative(ops.numpy(one), wanted) < 1e-5

@@ -62,7 +62,8 @@ def residual_of(
 ) -> Array:
     """Return the residual of the exit waves for amplitudes."""
     _, factor = AMPLITUDE.misfit_and_factor(ops, expected, amplitudes, good)
-    return exit_residual(ops, waves, factor)
+    # A copy, since the waves may be changed in place.
+    return exit_residual(ops, waves * 1, factor) / waves.shape[-1]
 
 
 def directions(ops: Ops, world: World, amplitudes: Values, good: Values | None) -> Directions:
@@ -78,7 +79,7 @@ def directions(ops: Ops, world: World, amplitudes: Values, good: Values | None) 
     residual = residual_of(ops, waves, expected, ops.array(amplitudes), placed)
     return Directions(
         ops.add(canvas_object * 0, object_direction(ops, probes, residual), corners),
-        ops.ifft2(ops.sum(probe_spectra(ops, patches, residual, ramps), (0,))),
+        ops.ifft2(ops.sum(probe_spectra(ops, patches, residual, ramps), (0,))) / world.size,
         ops.add(ops.real(canvas_object) * 0, illumination(ops, probes), corners),
     )
 

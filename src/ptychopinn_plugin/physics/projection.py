@@ -40,7 +40,7 @@ def illumination(ops: Ops, probes: Array) -> Array:
 
 
 def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array, Array]) -> Array:
-    """Return N^2 times the Fourier transform of each frame's gradient image of the probe.
+    """Return N times the Fourier transform of each frame's gradient image of the probe.
 
     conj(patch) * residual, each frame's sub-pixel shift undone. It stays in Fourier space so that
     frames and batches add before one inverse transform.
@@ -48,7 +48,7 @@ def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array,
     Args:
         ops: the framework.
         patches: (n, N, N).
-        residual: (n, modes, N, N) from `exit_residual`.
+        residual: (n, modes, N, N), of the exit waves.
         ramps: from `shift_ramps`.
 
     Returns:

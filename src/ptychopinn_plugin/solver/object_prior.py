@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import next_fast_len
+import scipy.fft
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.saved_state import SavedState, Stateful
@@ -83,8 +83,9 @@ class ObjectPrior(Stateful):
         window = np.minimum(photons / typical, 1) * (photons > LEAST_DOSE * typical)
         mean = np.complex64(np.sum(image * window) / np.sum(window))
         bins = self._frequency_bins(image.shape)
-        spectrum = np.fft.fft2((image - mean) * window, bins.shape)
-        observed = _radial_mean(np.abs(spectrum) ** 2 / np.sum(window**2), bins)
+        spectrum = scipy.fft.fft2((image - mean) * window.astype(np.float32), bins.shape)
+        power = spectrum.real**2 + spectrum.imag**2
+        observed = _radial_mean(power, bins) / np.sum(window**2)
         # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
         variance = 1 / typical
         before = np.maximum(observed, variance) if self.spectrum is None else self.spectrum
@@ -111,12 +112,14 @@ class ObjectPrior(Stateful):
             gains = 1 / (1 + step / (2 * self.spectrum * self.dose))
             # The mean over the canvas is not that of the illuminated part, which was subtracted.
             gains[0] = 1.0
-            self._gains[step] = ops.array(gains[bins].astype(np.float32))
+            self._gains[step] = ops.array((gains / bins.size)[bins].astype(np.float32))
+        smoothed = ops.compiled(apply_gains)
+        if bins.shape == canvas_object.shape:  # Without a border, the mean stays as it is.
+            return smoothed(canvas_object, self._gains[step])
         mean = ops.array(np.asarray(self.mean))
         height, width = canvas_object.shape
         padded = _padded(ops, canvas_object - mean, bins.shape)
-        smooth = ops.compiled(apply_gains)(padded, self._gains[step])
-        return mean + smooth[:height, :width]
+        return mean + smoothed(padded, self._gains[step])[:height, :width]
 
     def restore(self, state: SavedState) -> None:
         """Go on from a saved state."""
@@ -127,14 +130,14 @@ class ObjectPrior(Stateful):
         """Return the bin of each Fourier component of an object (H, W), padded."""
         if self._bins is None:
             # A canvas may have any sides; transforms of some, as primes, take ten times as long.
-            sides = [next_fast_len(side, real=True) for side in shape]
+            sides = [scipy.fft.next_fast_len(side, real=True) for side in shape]
             rows, columns = (np.fft.fftfreq(side) for side in sides)
             radius = np.hypot(rows[:, None], columns)
             self._bins = np.rint(2 * BINS * radius).astype(np.int64)
         return self._bins
 
 
-def _radial_mean(power: Floats, bins: npt.NDArray[np.int64]) -> Floats:
+def _radial_mean(power: npt.NDArray[np.floating], bins: npt.NDArray[np.int64]) -> Floats:
     """Return the mean power in bins of spatial frequency."""
     flat = bins.ravel()
     return np.bincount(flat, power.ravel()) / np.maximum(np.bincount(flat), 1)

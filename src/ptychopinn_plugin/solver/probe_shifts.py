@@ -52,9 +52,15 @@ class ProbeShifts(Stateful):
         if first < probe.shape[0]:
             self._find_terms(probe)
             if self._terms is not None and FRAMES_A_TERM * len(self._terms.orders) <= frames:
-                found = self.ops.compiled(shifted_images)(probe[first:] / probe.shape[-1], self.factors)
+                modes = probe[first:] / probe.shape[-1]
+                found = self.ops.compiled(shifted_images)(modes, self.factors)
         self._last = (probe, first, found)
         return found
+
+    @property
+    def degree(self) -> int:
+        """Total degree of the terms of the last images."""
+        return self._degree
 
     def weights(self, shifts_px: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the weights of the images for shifts (n, 2), float32 (n, terms)."""

@@ -132,6 +132,9 @@ class Problem(Stateful):
     partition: Partition = field(init=False)
     _whole_batches: list[list[Frames]] | None = None
     _probes: dict[int, Array] = field(default_factory=dict)
+    _placements: dict[int, tuple[int | None, tuple[Array, Array, Array | None]]] = field(
+        default_factory=dict
+    )
     _doses: dict[int, Array] = field(default_factory=dict)
     _shifts: ProbeShifts = field(init=False)
     _spectra: tuple[Array, Array | None, tuple[Array, Array | None]] | None = None
@@ -363,21 +366,35 @@ class Problem(Stateful):
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
         images = self._shift_images(unknowns)
+        corners, shifts, weights = self._placement(batch, with_weights=images is not None)
         spectra = None if kept is not None else self._mode_spectra(unknowns, images)
         basis = None if unknowns.variation is None else self.basis
         trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
             array(batch.amplitudes if amplitudes is None else amplitudes),
-            array(batch.corners),
-            array(batch.shifts_px),
+            corners,
+            shifts,
             kept,
-            None if images is None else array(self._shifts.weights(batch.shifts_px)),
+            weights,
             images,
             spectra,
             None if basis is None else array(basis[batch.frames]),
             None if trust is None else array(trust[batch.frames]),
             None if flux is None else array(flux[batch.frames]),
         )
+
+    def _placement(
+        self, batch: FrameBatch, *, with_weights: bool
+    ) -> tuple[Array, Array, Array | None]:
+        """Return corners, shifts and their weights on the device, kept until the frames move."""
+        array, degree = self.ops.array, self._shifts.degree if with_weights else None
+        kept = self._placements.get(id(batch))
+        if kept is None or kept[0] != degree:
+            shifts = batch.shifts_px
+            weights = array(self._shifts.weights(shifts)) if with_weights else None
+            kept = (degree, (array(batch.corners), array(shifts), weights))
+            self._placements[id(batch)] = kept
+        return kept[1]
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
         """Return a batch's shifted probes over N, kept where the probe is fixed."""
@@ -453,7 +470,7 @@ class Problem(Stateful):
             ]
             for subset in self.subsets
         ]
-        self._probes, self._doses = {}, {}
+        self._probes, self._doses, self._placements = {}, {}, {}
 
     def merge_subsets(self) -> None:
         """Join subsets in pairs, so that an update uses twice as many frames."""

@@ -75,6 +75,6 @@ def apply_gains(ops: Ops, image: Array, gains: Array) -> Array:
     Args:
         ops: the framework.
         image: complex64 (H, W).
-        gains: float32 (H, W), zero frequency at index 0.
+        gains: float32 (H, W), over the number of pixels, zero frequency at index 0.
     """
-    return ops.ifft2(ops.scale(ops.fft2(image), gains))
+    return ops.ifft2_unscaled(ops.scale_in_place(ops.fft2_unscaled(image), gains))

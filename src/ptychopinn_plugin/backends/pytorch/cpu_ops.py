@@ -8,7 +8,6 @@ takes. It does not share a loop among cores.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -76,14 +75,14 @@ class CpuOps(NumpyOps):
         return summed.reshape(len(weights), *parts.shape[1:]).view(np.complex64)
 
 
-def suits(arguments: tuple[Any, ...]) -> bool:
+def suits(arguments: tuple[Array, ...]) -> bool:
     """Return whether a function of these arguments is faster here: few threads, no gradient."""
     if torch.get_num_threads() > MOST_THREADS:
         return False
     return not (torch.is_grad_enabled() and _any_gradient(arguments))
 
 
-def on_numpy(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+def on_numpy(function: Callable[..., Array], arguments: tuple[Array, ...]) -> Array:
     """Return a function of `CpuOps` and tensors, which may be in tuples, as tensors."""
     return _tensors(function(_OPS, *_arrays(arguments)))
 
@@ -97,7 +96,7 @@ def _any_gradient(x: object) -> bool:
     return isinstance(x, tuple) and any(_any_gradient(one) for one in x)
 
 
-def _arrays(x: Any) -> Any:  # noqa: ANN401
+def _arrays(x: Array) -> Array:
     """Return the NumPy arrays of tensors, and what is none as it is."""
     if x is None:
         return None
@@ -106,7 +105,7 @@ def _arrays(x: Any) -> Any:  # noqa: ANN401
     return _like(x, [_arrays(one) for one in x]) if isinstance(x, tuple) else x
 
 
-def _tensors(x: Any) -> Any:  # noqa: ANN401
+def _tensors(x: Array) -> Array:
     """Return the tensors of NumPy arrays and scalars, and what is none as it is."""
     if x is None:
         return None
@@ -117,7 +116,7 @@ def _tensors(x: Any) -> Any:  # noqa: ANN401
     return _like(x, [_tensors(one) for one in x]) if isinstance(x, tuple) else x
 
 
-def _like(values: tuple[Any, ...], found: list[Any]) -> tuple[Any, ...]:
+def _like(values: tuple[Array, ...], found: list[Array]) -> tuple[Array, ...]:
     """Return a tuple of other values, a named one where the first is."""
     kind = type(values)
     return tuple(found) if kind is tuple else kind(*found)

@@ -6,12 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cpu_ops import on_numpy, suits
-from ptychopinn_plugin.physics.ops import DType
+from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
 
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
@@ -32,7 +31,7 @@ class TorchOps:
         if self.device.type != 'cpu':
             return functools.partial(function, self)
 
-        def call(*arguments: Any) -> Any:  # noqa: ANN401
+        def call(*arguments: Array) -> Array:
             if suits(arguments):
                 return on_numpy(function, arguments)
             return function(self, *arguments)
