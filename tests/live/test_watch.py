@@ -17,6 +17,7 @@ from ptychopinn_plugin.api import reconstruct
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.cli.main import main
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_scan
@@ -46,6 +47,25 @@ def watch(tmp_path: Path) -> Callable[..., int]:
         return main([*map(str, typed), *FLAGS, *words])
 
     return run
+
+
+@pytest.mark.pytorch
+@pytest.mark.parametrize('name', ['probe.npz', 'probe.h5'])
+def test_probes_of_all_formats_are_taken(
+    watch: Callable[..., int],
+    tmp_path: Path,
+    scan: ScanData,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if name.endswith('.h5'):
+        save_ptychodus_pair(tmp_path / 'pair', scan)
+        (tmp_path / 'pair' / 'product.h5').rename(tmp_path / name)
+    else:
+        np.savez(tmp_path / name, probeGuess=scan.probe)
+    words = ('--probe', str(tmp_path / name), '--idle', '0.2', '--backend', 'pytorch')
+    assert watch('scan.h5', 'positions.txt', *words) == 2
+    assert 'no frame came' in capsys.readouterr().err
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:

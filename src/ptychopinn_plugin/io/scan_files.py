@@ -98,7 +98,7 @@ def load_scan(
         axis_order=axis_order,
         dc=dc,
         photons=photons,
-        probe=_load_probe(probe),
+        probe=None if probe is None else load_probe(probe),
         needs_probe=needs_probe,
         true_patches=true_patches,
         mask=None if mask is None else read_mask_file(Path(mask)),
@@ -128,8 +128,16 @@ def _with_background(scan: ScanData, path: Path) -> ScanData:
     return dataclasses.replace(scan, estimates=estimates, decisions=(*scan.decisions, decision))
 
 
-def _load_probe(probe: Path | ComplexArray | None) -> Path | ComplexArray | None:
-    """Return the probe of a file whose format reads it, any other as it was given."""
+def load_probe(probe: Path | ComplexArray) -> Path | ComplexArray:
+    """Return the probe of a file whose format reads it, any other as it was given.
+
+    Args:
+        probe: a file, or complex (modes, N, N).
+
+    Raises:
+        ScanDataError: the file holds no probe.
+        UnavailableError: a file of Ptychodus, and Ptychodus is not installed.
+    """
     if isinstance(probe, str | Path):
         row = find_format(Path(probe))
         # An .npy is read without Ptychodus.

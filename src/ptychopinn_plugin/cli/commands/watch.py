@@ -13,15 +13,16 @@ from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writ
 from ptychopinn_plugin.cli.run_settings import watch_run
 from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.errors import Cancelled, OutputError, ReconstructionError, ScanDataError
-from ptychopinn_plugin.io.formats import find_format, result_endings
+from ptychopinn_plugin.io.formats import result_endings
 from ptychopinn_plugin.io.growing_dataset import GrowingDataset
 from ptychopinn_plugin.io.growing_frames import FramesOfDataset, FramesOfFolder, GrowingFrames
 from ptychopinn_plugin.io.growing_positions import open_positions
 from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.model_file import resolve_model
-from ptychopinn_plugin.io.npz_arrays import read_probe_file
+from ptychopinn_plugin.io.npz_arrays import given_probe
 from ptychopinn_plugin.io.numbered_files import NumberedFiles
 from ptychopinn_plugin.io.result_files import save_reconstruction
+from ptychopinn_plugin.io.scan_files import load_probe
 from ptychopinn_plugin.io.separate_frames import USUAL_DATASETS, split_name
 from ptychopinn_plugin.live import LiveReconstruction
 from ptychopinn_plugin.live.live_reconstruction import starting_scan
@@ -30,7 +31,6 @@ from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.plotting.figure import heading
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
-from ptychopinn_plugin.scan.data import ComplexArray
 from ptychopinn_plugin.settings import InferenceRun
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ def run(flags: Watch) -> None:
     size = flags.pixel_size_m
     geometry = ScanMetadata(pixel_size_m=None if size is None else (size, size))
     mask = None if flags.mask is None else read_mask_file(flags.mask)
-    start = starting_scan(_probe(flags), geometry, mask)
+    probe = given_probe(load_probe(flags.probe), [])
+    start = starting_scan(probe, geometry, mask)
     settings = watch_run(flags, start, model)
     live = LiveReconstruction(
         start.probe,
@@ -170,14 +171,6 @@ def _check(flags: Watch) -> None:
         check_exists(path)
     positions, _ = split_name(flags.positions)
     check_distinct([flags.output, flags.picture], [*inputs, flags.scan, positions])
-
-
-def _probe(flags: Watch) -> ComplexArray:
-    """Return the probe of a file, complex64 (modes, N, N)."""
-    row = find_format(flags.probe)
-    if row is not None and row.read_probe is not None:
-        return row.read_probe(flags.probe)
-    return read_probe_file(flags.probe, [])
 
 
 def _to_px(flags: Watch) -> float:
