@@ -74,7 +74,7 @@ def train(
         scans: the scans.
         backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
         model: architecture of the network.
-        training: epochs, batches, seeds; epochs that are not set are 20, of `cnn` 60.
+        training: epochs, batches, seeds; epochs that are not set are 8, of `cnn` 60.
         execution: device and threads.
         monitor: receives each step and may request a stop: the best model so far is returned.
         folder: for logs and checkpoints; None writes neither.

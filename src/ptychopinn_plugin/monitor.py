@@ -22,6 +22,7 @@ class Progress:
         loss: the residual of the step while reconstructing, the training loss while training.
         validation_loss: loss on held-out frames; None where it was not computed at this step.
         seconds: time since the job began.
+        seconds_left: estimate of the time to come if all steps are done; None where it is unknown.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Progress:
     loss: float
     validation_loss: float | None = None
     seconds: float = 0.0
+    seconds_left: float | None = None
 
 
 class Monitor:

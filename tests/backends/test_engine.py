@@ -14,6 +14,7 @@ from ptychopinn_plugin.errors import Cancelled, CheckpointError, ModelMismatchEr
 from ptychopinn_plugin.io.model_file import (
     TrainedModel,
     load_model,
+    packaged_model,
     save_model,
     weights_fingerprint,
 )
@@ -205,6 +206,26 @@ def test_training_gives_a_model_that_says_what_it_is(
     assert model.losses.shape == (2, 2)
     assert np.isfinite(model.losses).all()
     assert all(value.dtype == np.float32 for value in model.weights.values())
+
+
+def test_the_network_of_the_package_is_trained_further(engine: Engine, scan: ScanData) -> None:
+    barely = TrainingConfig(
+        epochs=1, steps_per_epoch=1, crop_frames=16, reference_passes=4, validation_episodes=3
+    )
+    engine.configure(engine.execution.model_copy(update={'learning_rate': 1e-6}))  # type: ignore[attr-defined]
+    found = engine.fit([scan], ModelConfig(), barely, Monitor())
+    packaged = packaged_model()
+    for name, value in packaged.weights.items():
+        if name != 'trust.factor':
+            np.testing.assert_allclose(found.weights[name], value, atol=1e-5)
+    example = found.example
+    assert example is not None
+    assert example.before.shape == example.after.shape == example.reference.shape
+    change = np.abs(example.after - example.before)
+    assert change[example.dose > 0.2 * example.dose.max()].mean() > 1e-3
+    assert change[example.dose == 0].max(initial=0) == 0
+    other = engine.fit([scan], TINY, barely.model_copy(update={'pretrained': True}), Monitor())
+    assert other.weights['inlet.bias'].shape == (8,)
 
 
 @pytest.mark.slow

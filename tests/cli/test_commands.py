@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.cli.console import CommandMonitor, set_up_logging
@@ -89,7 +90,9 @@ def test_check_reports_every_fault_of_a_file(run: Run, folder: Path) -> None:
 def test_train_saves_a_model(run: Run, folder: Path) -> None:
     words = ('--model', 'm.safetensors', '--epochs', 3, '--width', 8, '--seed', 9)
     shown = run('train', 'scan.npz', 'scan.npz', *words)
-    assert (shown.code, shown.out) == (0, 'model: m.safetensors\n')
+    lines = 'model: m.safetensors\npicture: m-training.png\n'
+    assert (shown.code, shown.out) == (0, lines)
+    assert imread(folder / 'm-training.png').std() > 0.02
     model = load_model(folder / 'm.safetensors')
     assert (model.manifest.model.width, model.manifest.training.seed) == (8, 9)
     assert len(model.losses) == 3
@@ -103,7 +106,7 @@ def test_train_can_be_resumed(run: Run, folder: Path) -> None:
     assert 'no m-training to resume from' in shown.err
     assert names(folder) == ['scan.npz']
     assert run(*words).code == 0
-    assert names(folder) == ['m-training', 'm.safetensors', 'scan.npz']
+    assert names(folder) == ['m-training', 'm-training.png', 'm.safetensors', 'scan.npz']
     assert run(*words, '--resume').code == 0
     (folder / 'm-training' / 'last.ckpt').unlink()
     shown = run(*words, '--resume')
@@ -237,7 +240,7 @@ def test_an_interrupted_training_keeps_the_best_model(
     monkeypatch.setattr(CommandMonitor, 'on_progress', press)
     shown = run('train', 'scan.npz', '--model', 'm.safetensors', '--epochs', 50)
     assert shown.code == 130
-    assert shown.out == 'model: m.safetensors\n'
+    assert shown.out == 'model: m.safetensors\npicture: m-training.png\n'
     assert shown.err.endswith('ptychopinn: interrupted; the best model so far was saved\n')
     assert len(load_model(folder / 'm.safetensors').losses) == 2
 
@@ -344,10 +347,10 @@ def test_a_terminal_gets_bars_with_loss_and_time_left(
     set_up_logging(quiet=False, debug=False)
     with CommandMonitor(quiet=False) as monitor:
         for step in (1, 2):
-            monitor.on_progress(Progress('train', step, 4, 0.25, 0.5, seconds=step))
+            monitor.on_progress(Progress('train', step, 4, 0.25, 0.5, step, seconds_left=70))
     shown = capsys.readouterr()
     assert shown.out == ''
-    for words in ('training', '2/4', 'loss 0.25, validation 0.5', 'left'):
+    for words in ('training', '2/4', 'loss 0.25, validation 0.5', 'left 1 min 10 s'):
         assert words in shown.err
 
 

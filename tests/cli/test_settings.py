@@ -30,7 +30,7 @@ def test_a_file_settles_a_training_and_typed_flags_beat_it(run: Run, folder: Pat
     assert shown.code == 0, shown.err
     found = manifest()
     assert (found.training.epochs, found.training.seed, found.model.width) == (2, 4, 8)
-    assert 'training.epochs: 20 -> 3 (s.toml)\n' in shown.err
+    assert 'training.epochs: 8 -> 3 (s.toml)\n' in shown.err
     assert 'training.epochs: 3 -> 2 (explicit)\n' in shown.err
     assert found.model.frame_size == found.frame_size
 

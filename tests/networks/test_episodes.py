@@ -10,7 +10,9 @@ import pytest
 
 from ptychopinn_plugin.config import TrainingConfig
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.networks.unrolled.episode_run import EpisodeRun
+from ptychopinn_plugin.networks.unrolled.episode_datasets import TrainingEpisodes
+from ptychopinn_plugin.networks.unrolled.episode_pool import EpisodePool
+from ptychopinn_plugin.networks.unrolled.episode_run import prepare_episode
 from ptychopinn_plugin.networks.unrolled.episodes import (
     TrainingScan,
     training_episode,
@@ -36,7 +38,7 @@ def test_the_same_stream_draws_the_same_episode(scan: TrainingScan) -> None:
     np.testing.assert_array_equal(
         first.held_out_scan.positions_px, again.held_out_scan.positions_px
     )
-    assert (first.passes, first.symmetries) == (again.passes, again.symmetries)
+    assert first.passes == again.passes
 
 
 def test_seen_and_held_out_photons_are_those_measured(scan: TrainingScan) -> None:
@@ -169,7 +171,57 @@ def test_the_loss_of_no_update_is_one_and_minus_one_beside_a_worse_reference(
     episode = training_episode(scan, config, np.random.default_rng(0))
     # A reference that is far too dark, as from a scan some of whose frames are dark.
     dimmed = (reference * episode.reference).astype(np.complex64)
-    run = EpisodeRun(NumpyOps(), dataclasses.replace(episode, reference=dimmed), lambda: None)
-    run.run_passes(1 if reference == 1 else 4)
-    ratios = run.deviance_ratios(lambda before, _factor: before.canvas_object)
+    passes = (1,) if reference == 1 else (4,)
+    short = dataclasses.replace(episode, reference=dimmed, passes=passes)
+    prepared = prepare_episode(NumpyOps(), short, lambda: None)
+    (ratios,) = prepared.deviance_ratios(NumpyOps(), lambda before: before.canvas_object)
     assert ratios == pytest.approx([1.0 if reference == 1 else -1.0] * len(ratios), rel=1e-4)
+
+
+def test_a_part_of_an_update_is_measured_as_that_part(scan: TrainingScan) -> None:
+    config = TrainingConfig(crop_frames=9, sparse_share=0)
+    episode = training_episode(scan, config, np.random.default_rng(0))
+    prepared = prepare_episode(NumpyOps(), dataclasses.replace(episode, passes=(2,)), lambda: None)
+    (before,) = prepared.states
+    whole = prepared.deviance_ratios(
+        NumpyOps(), lambda one: one.canvas_object + 0.8 * (episode.reference - one.canvas_object)
+    )[0]
+    half = prepared.deviance_ratios(
+        NumpyOps(), lambda one: one.canvas_object + 0.4 * (episode.reference - one.canvas_object)
+    )[0]
+    assert whole[0] == half[0] == pytest.approx(1.0, rel=1e-4)
+    assert whole[1] == pytest.approx(half[2], rel=1e-4)
+    assert whole[2] < whole[1] < 0.8
+    assert before.excess > 0
+
+
+def test_episodes_are_reconstructed_once_and_replaced_bit_by_bit(scan: TrainingScan) -> None:
+    config = TrainingConfig(steps_per_epoch=4, crop_frames=9, sparse_share=0.0)
+    pool = EpisodePool([scan], config, lambda: None)
+    drawn: list[set[int]] = []
+    orders: list[list[int]] = []
+    for epoch in range(3):
+        visits = list(pool.training(epoch))
+        orders.append([visit.number for visit in visits])
+        drawn.append({visit.number for visit in visits if visit.episode is not None})
+        prepared = [pool.trained(NumpyOps(), visit) for visit in visits]
+        assert [one.held_out_scan is not None for one in prepared] == [True] * 4
+    assert [sorted(order) for order in orders] == [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]]
+    assert drawn == [{0, 1, 2, 3}, {4}, {5}]
+    # A training that is resumed in its third epoch draws what this one has kept.
+    resumed = list(TrainingEpisodes([scan], config, 2))
+    assert [visit.number for visit in resumed] == orders[2]
+    assert all(visit.episode is not None for visit in resumed)
+
+
+def test_episodes_beyond_the_memory_are_reconstructed_again(
+    scan: TrainingScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrainingConfig(steps_per_epoch=4, crop_frames=9, sparse_share=0.0)
+    monkeypatch.setattr(
+        'ptychopinn_plugin.networks.unrolled.episode_pool.MOST_BYTES', 2 * 4 * 32 * 32 * 4
+    )
+    pool = EpisodePool([scan], config, lambda: None)
+    for visit in pool.training(0):
+        assert pool.trained(NumpyOps(), visit).held_out_scan.frame_count == 4
+    assert sum(visit.episode is None for visit in pool.training(0)) == 2

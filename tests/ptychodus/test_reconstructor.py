@@ -303,6 +303,9 @@ def test_training_writes_the_model_and_uses_it(
     assert len(lines) == 4
     file = tmp_path / 'out' / 'model.safetensors'
     assert str(file) in caplog.text
+    picture = tmp_path / 'out' / 'model-training.png'
+    assert picture.stat().st_size > 5000
+    assert f'A picture of the training is in {picture}' in caplog.messages
     assert made.is_model_loaded()
     assert load_model(file).weights['gain'] == 4
     *_, output = made.reconstruct(parameters)

@@ -307,8 +307,8 @@ def test_what_is_typed_reaches_the_next_run(window: Window, engine_type: type[Sl
 @pytest.mark.parametrize(
     ('name', 'typed', 'shown'),
     [
-        ('Training.epochs', '0', 'automatic (20)'),
-        ('Training.epochs', '-1', 'automatic (20)'),
+        ('Training.epochs', '0', 'automatic (8)'),
+        ('Training.epochs', '-1', 'automatic (8)'),
         ('Training.steps_per_epoch', '0', '1'),
         ('Training.early_stop_patience', '99999999', '100000'),
         ('Reconstruction.probe_modes', '100', '6'),

@@ -86,15 +86,15 @@ def test_a_config_loses_the_fields_of_the_other_architecture() -> None:
 
 
 def test_the_default_of_epochs_is_that_of_the_architecture(tmp_path: Path) -> None:
-    assert create_training_config(SCAN).training.epochs == 20
+    assert create_training_config(SCAN).training.epochs == 8
     assert create_training_config(SCAN, architecture='cnn').training.epochs == 60
-    assert create_training_config(SCAN, architecture='cnn', epochs=20).training.epochs == 20
+    assert create_training_config(SCAN, architecture='cnn', epochs=8).training.epochs == 8
     (tmp_path / 's.toml').write_text('architecture = "cnn"\n')
     run = create_training_config(SCAN, config_file=tmp_path / 's.toml')
     assert run.training.epochs == 60
     assert with_architecture_defaults(TrainingConfig(), 'cnn').epochs == 60
-    assert with_architecture_defaults(TrainingConfig(epochs=20), 'cnn').epochs == 20
-    assert with_architecture_defaults(TrainingConfig(), 'unrolled').epochs == 20
+    assert with_architecture_defaults(TrainingConfig(epochs=8), 'cnn').epochs == 8
+    assert with_architecture_defaults(TrainingConfig(), 'unrolled').epochs == 8
 
 
 def test_the_traits_of_a_field_are_in_its_help() -> None:

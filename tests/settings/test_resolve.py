@@ -95,7 +95,7 @@ def test_each_source_beats_the_weaker_ones(
     assert overrides == [
         f'model.frame_size: 0 -> 32 (data {scan_file})',
         'model.width: 32 -> 12 (s.toml)',
-        'training.epochs: 20 -> 4 (s.toml)',
+        'training.epochs: 8 -> 4 (s.toml)',
         'execution.learning_rate: 0.0 -> 0.0001 (s.toml)',
         'execution.accum_steps: 1 -> 2 (s.toml)',
         'execution.threads: 0 -> 3 (s.toml)',
@@ -122,9 +122,9 @@ def test_what_the_execution_config_was_not_given_beats_nothing(
 def test_a_value_set_back_to_its_default_beats_the_file(scan_file: Path, tmp_path: Path) -> None:
     file = write(tmp_path / 's.toml', 'threads = 3\nepochs = 4\n')
     run = create_training_config(
-        scan_file, execution=ExecutionConfig(threads=0), config_file=file, epochs=20
+        scan_file, execution=ExecutionConfig(threads=0), config_file=file, epochs=8
     )
-    assert (run.execution.threads, run.training.epochs) == (0, 20)
+    assert (run.execution.threads, run.training.epochs) == (0, 8)
 
 
 def test_photons_come_from_the_counts_of_a_scan() -> None:

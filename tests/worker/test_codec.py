@@ -9,6 +9,7 @@ import pytest
 
 from ptychopinn_plugin import errors
 from ptychopinn_plugin.errors import PtychoPINNError, ScanDataError, WorkerError
+from ptychopinn_plugin.io.model_file import TrainingExample
 from ptychopinn_plugin.monitor import Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanMetadata
 from ptychopinn_plugin.worker import codec
@@ -50,8 +51,11 @@ def test_scans() -> None:
 
 def test_models() -> None:
     model = toy_model(SCAN, [(1.0, 2.0), (0.1 + 0.2, float('nan'))])
-    body, arrays = codec.pack_model(model)
-    assert same_bits(model, codec.unpack_model(through_json(body), arrays))
+    crop = SCAN.probe[0]
+    example = TrainingExample(crop, 2 * crop, 3 * crop, np.abs(crop))
+    for each in (model, dataclasses.replace(model, example=example)):
+        body, arrays = codec.pack_model(each)
+        assert same_bits(each, codec.unpack_model(through_json(body), arrays))
 
 
 def test_reconstructions() -> None:

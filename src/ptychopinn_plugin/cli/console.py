@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ptychopinn_plugin.cli.sentences import with_flags
+from ptychopinn_plugin.config.wording import duration
 from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.monitor import Monitor, Progress
 
@@ -107,9 +108,15 @@ class CommandMonitor(Monitor):
     def _move_bar(self, bars: Bars, progress: Progress) -> None:
         name = _BAR_NAMES.get(progress.stage, progress.stage)
         if name not in self._tasks:
-            self._tasks[name] = bars.add_task(name, loss='')
-        loss = self._losses(progress)
-        bars.update(self._tasks[name], completed=progress.step, total=progress.total, loss=loss)
+            self._tasks[name] = bars.add_task(name, loss='', left='')
+        loss, left = self._losses(progress), _time_left(progress)
+        bars.update(
+            self._tasks[name],
+            completed=progress.step,
+            total=progress.total,
+            loss=loss,
+            left=f'left {left}' if left else '',
+        )
 
     def _write_line(self, progress: Progress) -> None:
         last = progress.step >= progress.total
@@ -118,12 +125,30 @@ class CommandMonitor(Monitor):
         self._last_line = progress.seconds
         name = _BAR_NAMES.get(progress.stage, progress.stage)
         loss, seconds = self._losses(progress), progress.seconds
-        logger.info('%s %d/%d  %s  %.1f s', name, progress.step, progress.total, loss, seconds)
+        left = '' if last else _time_left(progress)
+        logger.info(
+            '%s %d/%d  %s  %.1f s%s',
+            name,
+            progress.step,
+            progress.total,
+            loss,
+            seconds,
+            f', about {left} to come' if left else '',
+        )
 
     def _losses(self, progress: Progress) -> str:
         if progress.validation_loss is not None:
             self._validation = f', validation {progress.validation_loss:.4g}'
         return f'loss {progress.loss:.4g}{self._validation}'
+
+
+def _time_left(progress: Progress) -> str:
+    """Return the time to come in words, '' where it is not known."""
+    left = progress.seconds_left
+    if left is None and progress.stage != 'train':
+        # Passes take equal times; the first epoch of a training takes longer than the others.
+        left = progress.seconds / progress.step * (progress.total - progress.step)
+    return '' if left is None else duration(left)
 
 
 def _make_bars(console: Console) -> Bars:
@@ -135,8 +160,7 @@ def _make_bars(console: Console) -> Bars:
         rich_progress.MofNCompleteColumn(),
         rich_progress.TextColumn('{task.fields[loss]}'),
         rich_progress.TimeElapsedColumn(),
-        rich_progress.TextColumn('left'),
-        rich_progress.TimeRemainingColumn(),
+        rich_progress.TextColumn('{task.fields[left]}'),
         console=console,
     )
 

@@ -17,15 +17,22 @@ class TrainingConfig(GroupingConfig):
     """Epochs, batches, losses and validation of a training."""
 
     epochs: int = setting(
-        20, 'Training epochs', defaults={'cnn': 60}, ge=1, le=100_000, label='Epochs'
+        8, 'Training epochs', defaults={'cnn': 60}, ge=1, le=100_000, label='Epochs'
     )
     steps_per_epoch: int = setting(
         40,
-        'Episodes an epoch, each a short reconstruction of one crop',
+        'Episodes an epoch, each a short reconstruction of a crop; a tenth is new each time',
         architecture='unrolled',
         ge=1,
         le=100_000,
         label='Episodes per epoch',
+    )
+    pretrained: bool = setting(
+        True,
+        'Start from the network of the package where width, levels and blocks are its own, else '
+        'and without it from random weights, which need more epochs',
+        architecture='unrolled',
+        label='Start from the trained network',
     )
     update_probe: Annotated[bool, BeforeValidator(_auto_is_off)] = setting(
         False,
@@ -96,7 +103,7 @@ class TrainingConfig(GroupingConfig):
         label='Known object weight',
     )
     crop_frames: int = setting(
-        324,
+        256,
         'Neighbouring frames in a training crop',
         architecture='unrolled',
         ge=8,
@@ -105,7 +112,7 @@ class TrainingConfig(GroupingConfig):
         label='Frames per crop',
     )
     sparse_share: float = setting(
-        0.4,
+        0.15,
         'Share of episodes that drop most frames, to learn sparse scans',
         architecture='unrolled',
         ge=0,

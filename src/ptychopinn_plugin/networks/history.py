@@ -14,9 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import TrainingConfig
+from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.errors import Cancelled, DivergenceError
-from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
+from ptychopinn_plugin.io.model_file import (
+    Manifest,
+    TrainedModel,
+    TrainingExample,
+    weights_fingerprint,
+)
 from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.networks.epoch_clock import EpochClock
 from ptychopinn_plugin.networks.weight_arrays import Weights
 
 logger = logging.getLogger(__name__)
@@ -35,6 +42,7 @@ class TrainingHistory:
         weights: all arrays of the best epoch's model file, None before the first epoch.
         best: loss of the best epoch.
         losses: (training, validation) of every epoch.
+        example: of the best epoch's network.
     """
 
     monitor: Monitor
@@ -45,7 +53,9 @@ class TrainingHistory:
     weights: Weights | None = None
     best: float = math.inf
     losses: list[tuple[float, float]] = field(default_factory=list)
+    example: TrainingExample | None = None
     started: float = field(default_factory=time.perf_counter)
+    _clock: EpochClock = field(default_factory=EpochClock)
 
     @property
     def config(self) -> TrainingConfig:
@@ -55,6 +65,27 @@ class TrainingHistory:
     def __post_init__(self) -> None:
         """Take the config's steps where none are given."""
         self.steps_per_epoch = self.steps_per_epoch or self.config.steps_per_epoch
+
+    @property
+    def started_better(self) -> bool:
+        """Whether no epoch was better than the network that the training began with."""
+        column = int(self.metric == 'val_loss')
+        return self.weights is not None and all(self.best < each[column] for each in self.losses)
+
+    def begin(
+        self, validation_loss: float, weights: Weights, example: TrainingExample | None
+    ) -> None:
+        """Keep the network that is trained further, as long as no epoch is better.
+
+        Args:
+            validation_loss: of that network.
+            weights: all arrays of its model file.
+            example: what it does to an object.
+        """
+        _check_finite(validation_loss, 'the validation loss before the first epoch')
+        logger.info('Before the first epoch: validation loss %.4g', validation_loss)
+        if self.metric == 'val_loss':
+            self.best, self.weights, self.example = validation_loss, weights, example
 
     def add_step(self, epoch: int, index: int, loss: float) -> None:
         """Report a step.
@@ -76,6 +107,9 @@ class TrainingHistory:
         losses: Sequence[float],
         validation_loss: float,
         weights: Callable[[], Weights],
+        *,
+        example: TrainingExample | None = None,
+        preparation: float = 0.0,
     ) -> None:
         """Keep the losses of an epoch, and its weights if it is the best one so far.
 
@@ -84,6 +118,8 @@ class TrainingHistory:
             losses: of its steps.
             validation_loss: on held-out frames.
             weights: returns copies of all arrays of the model file; called for a better epoch only.
+            example: what the network does to an object now.
+            preparation: seconds of the epochs so far whose results later ones use again.
 
         Raises:
             DivergenceError: the validation loss is not finite; the epoch is not added.
@@ -94,14 +130,28 @@ class TrainingHistory:
         compared = validation_loss if self.metric == 'val_loss' else loss
         is_better = compared < self.best
         if is_better:
-            self.best, self.weights = compared, weights()
+            self.best, self.weights, self.example = compared, weights(), example
+        self._clock.end_epoch(time.perf_counter() - self.started, preparation)
         self._report((epoch + 1) * self.steps_per_epoch, *self.losses[-1])
         if is_better and self.monitor.wants_models():
             self.monitor.on_better_model(self.best_model())
 
     def epochs_without_improvement(self) -> int:
-        """Return how many epochs have passed since the best one."""
+        """Return how many epochs have passed since the best one, or the beginning if better."""
+        if self.started_better:
+            return len(self.losses)
         return len(self.losses) - 1 - self.rank_epochs()[0]
+
+    def gains_nothing(self, patience: int) -> bool:
+        """Return whether as many epochs as `patience` have passed without improvement; log it."""
+        idle = self.epochs_without_improvement() >= patience
+        if idle and len(self.losses) < self.config.epochs:
+            logger.info(
+                'The training ends after %s: the loss has not improved for %d of them',
+                counted(len(self.losses), 'epoch'),
+                self.epochs_without_improvement(),
+            )
+        return idle
 
     def rank_epochs(self) -> list[int]:
         """Return the numbers of all epochs, the best one first."""
@@ -114,7 +164,9 @@ class TrainingHistory:
 
     def best_model(self) -> TrainedModel:
         """Return the best epoch's model."""
-        model = TrainedModel(self.weights or {}, self.probe, self.loss_array(), self.manifest)
+        model = TrainedModel(
+            self.weights or {}, self.probe, self.loss_array(), self.manifest, self.example
+        )
         fingerprint = weights_fingerprint(model)
         manifest = self.manifest.model_copy(update={'weights_fingerprint': fingerprint})
         return dataclasses.replace(model, manifest=manifest)
@@ -125,16 +177,21 @@ class TrainingHistory:
         Args:
             stop: why it ended; raised where no epoch was done. All but a request is logged.
         """
-        if self.weights is None:
+        if not self.losses:
             raise stop
         if not isinstance(stop, Cancelled):
-            best = self.rank_epochs()[0] + 1
-            logger.warning('%s. The training ends here; the model is that of epoch %d', stop, best)
+            best = f'epoch {self.rank_epochs()[0] + 1}'
+            if self.started_better:
+                best = 'the beginning'
+            logger.warning('%s. The training ends here; the model is that of %s', stop, best)
 
     def _report(self, step: int, loss: float, validation_loss: float | None) -> None:
         total = self.steps_per_epoch * self.config.epochs
         seconds = time.perf_counter() - self.started
-        self.monitor.on_progress(Progress('train', step, total, loss, validation_loss, seconds))
+        left = self._clock.seconds_left(step / self.steps_per_epoch, self.config.epochs, seconds)
+        self.monitor.on_progress(
+            Progress('train', step, total, loss, validation_loss, seconds, left)
+        )
 
 
 def _check_finite(loss: float, name: str) -> None:

@@ -77,9 +77,19 @@ class LearningRateSchedule:
             self.plateau = 0
 
 
-def unrolled_schedule(execution: ExecutionConfig, steps: int) -> LearningRateSchedule:
-    """Return the schedule of the `unrolled` architecture; a step is an episode."""
-    return LearningRateSchedule.from_config(execution, steps, rate=2e-3, scheduler='WarmupCosine')
+def unrolled_schedule(
+    execution: ExecutionConfig, steps: int, *, pretrained: bool = False
+) -> LearningRateSchedule:
+    """Return the schedule of the `unrolled` architecture; a step is an episode.
+
+    Args:
+        execution: the config.
+        steps: planned.
+        pretrained: whether a trained network is trained further: larger rates would undo what it
+            has learned from many scans.
+    """
+    rate = 3e-4 if pretrained else 2e-3
+    return LearningRateSchedule.from_config(execution, steps, rate=rate, scheduler='WarmupCosine')
 
 
 def cnn_schedule(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ptychopinn_plugin.io.model_file import Manifest, TrainedModel
+from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, TrainingExample
 from ptychopinn_plugin.monitor import Progress
 from ptychopinn_plugin.scan import Estimates, Quality, Reconstruction, ScanData, ScanMetadata
 from ptychopinn_plugin.worker.messages import Body
@@ -21,6 +21,7 @@ Arrays: TypeAlias = Mapping[str, Array]
 
 SCAN_ARRAYS = ('counts', 'positions_px', 'probe', 'mask', 'object_guess', 'true_patches')
 WEIGHTS = 'weights/'
+EXAMPLE = 'example/'
 ESTIMATES = 'estimates/'
 QUALITY = 'quality/'
 
@@ -99,11 +100,18 @@ def pack_model(model: TrainedModel) -> tuple[Body, dict[str, Array]]:
     """Return a model as JSON and arrays."""
     arrays: dict[str, Array] = {WEIGHTS + name: array for name, array in model.weights.items()}
     arrays |= {'probe': model.probe, 'losses': model.losses}
+    if model.example is not None:
+        arrays |= {EXAMPLE + name: array for name, array in vars(model.example).items()}
     return model.manifest.model_dump(mode='json'), arrays
 
 
 def unpack_model(body: Body, arrays: Arrays) -> TrainedModel:
     """Return the model that `pack_model` packed."""
+    example: dict[str, Any] = {
+        name.removeprefix(EXAMPLE): array
+        for name, array in arrays.items()
+        if name.startswith(EXAMPLE)
+    }
     return TrainedModel(
         weights={
             name.removeprefix(WEIGHTS): array
@@ -113,6 +121,7 @@ def unpack_model(body: Body, arrays: Arrays) -> TrainedModel:
         probe=arrays['probe'],
         losses=arrays['losses'],
         manifest=Manifest.model_validate(body),
+        example=TrainingExample(**example) if example else None,
     )
 
 

@@ -35,7 +35,12 @@ def fit_unrolled(
     with torch.no_grad():
         prepared = unrolled_setup.prepare_training(ops, scans, model, training, execution, monitor)
     module = StageTraining(
-        prepared.scans, model, training, execution, prepared.schedule, stop_check(monitor)
+        prepared.episodes,
+        model,
+        execution,
+        prepared.schedule,
+        stop_check(monitor),
+        prepared.weights,
     )
     run_training(module, prepared.history, execution, ops.device, folder, resume=resume)
     return prepared.history.best_model()

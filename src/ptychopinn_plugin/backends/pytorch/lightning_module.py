@@ -58,6 +58,9 @@ class Training(lightning.LightningModule):
         self.epoch_losses: list[float] = []
         self._accumulated = 0
 
+    def begin(self, history: TrainingHistory) -> None:
+        """Measure the network before the first epoch, where it has been trained before."""
+
     @abstractmethod
     def end_epoch(self, history: TrainingHistory, epoch: int) -> None:
         """Add an epoch and its validation to the history."""

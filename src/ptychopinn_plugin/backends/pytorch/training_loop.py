@@ -43,6 +43,14 @@ class HistoryCallback(Callback):
         self.schedule = schedule
         self.patience = patience
 
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Measure the network that the training begins with, unless it is resumed."""
+        del trainer
+        if not self.history.losses:
+            cast('Training', pl_module).begin(self.history)
+
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
@@ -61,7 +69,7 @@ class HistoryCallback(Callback):
         """Add an epoch; stop after `patience` epochs without improvement."""
         cast('Training', pl_module).end_epoch(self.history, trainer.current_epoch)
         self.schedule.end_epoch(self.history.losses[-1][1])
-        stop = self.history.epochs_without_improvement() >= self.patience
+        stop = self.history.gains_nothing(self.patience)
         # All devices have to stop in the same epoch.
         if trainer.strategy.reduce_boolean_decision(stop, all=False):
             trainer.should_stop = True
@@ -127,10 +135,10 @@ def run_training(
             # A full disk costs the rest of the training, not what it has learned.
             history.keep_best(stop)
         except (RuntimeError, MemoryError) as error:
-            if history.weights is None or not is_out_of_memory(error):
+            if not history.losses or not is_out_of_memory(error):
                 raise
             history.keep_best(out_of_memory(error))
-    if history.weights is None:
+    if not history.losses:
         raise Cancelled('the training ended before its first epoch was done')
 
 

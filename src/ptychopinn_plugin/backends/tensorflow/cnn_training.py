@@ -69,6 +69,9 @@ class PatchTraining:
         self._accumulated = execution.accum_steps
         self._detector = build_detector(split)
 
+    def begin(self, history: TrainingHistory) -> None:
+        """Do nothing: this network has not been trained before."""
+
     def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
         """Train and validate one epoch, and add it to the history.
 

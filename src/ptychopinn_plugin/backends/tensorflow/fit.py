@@ -35,13 +35,13 @@ def fit_unrolled(
     """Train the learned stage on scans; see `TensorFlowEngine.fit`."""
     prepared = unrolled_setup.prepare_training(ops, scans, model, training, execution, monitor)
     trainer = StageTraining(
-        prepared.scans,
+        prepared.episodes,
         model,
-        training,
         execution,
         prepared.schedule,
         stop_check(monitor),
         ops.device,
+        prepared.weights,
     )
     run_training(trainer, prepared.history, execution, folder, resume=resume)
     logger.debug('Traced by TensorFlow for the training: %s', trainer.traces())

@@ -23,6 +23,9 @@ from ptychopinn_plugin.networks.history import TrainingHistory
 class Training(TrainingState, Protocol):
     """A training of one of the architectures."""
 
+    def begin(self, history: TrainingHistory) -> None:
+        """Measure the network before the first epoch, where it has been trained before."""
+
     def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
         """Train and validate one epoch, numbered from 0, and add it to the history."""
 
@@ -55,20 +58,22 @@ def run_training(
         prepare_folder(folder, resume=resume)
     log = build_logger(execution, folder)
     try:
+        if not history.losses:
+            training.begin(history)
         for epoch in range(first, history.config.epochs):
             training.run_epoch(history, epoch)
             training.schedule.end_epoch(history.losses[-1][1])
             log(history)
             if folder is not None and execution.enable_checkpointing:
                 save_checkpoint(folder, training, history, execution.checkpoint_save_top_k)
-            if history.epochs_without_improvement() >= execution.early_stop_patience:
+            if history.gains_nothing(execution.early_stop_patience):
                 break
     except (Cancelled, DivergenceError, OSError) as stop:
         # A full disk costs the rest of the training, not what it has learned.
         history.keep_best(stop)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        if history.weights is None:
+        if not history.losses:
             raise
         history.keep_best(out_of_memory(error))
-    if history.weights is None:
+    if not history.losses:
         raise Cancelled('the training ended before its first epoch was done')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,18 +18,20 @@ from ptychopinn_plugin.backends.tensorflow.optimizer import (
 from ptychopinn_plugin.backends.tensorflow.prefetch import prefetch
 from ptychopinn_plugin.backends.tensorflow.unrolled_network import StageNetwork
 from ptychopinn_plugin.backends.tensorflow.unrolled_stage import LearnedStage
-from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
 from ptychopinn_plugin.networks.unrolled.dose_gate import DoseGate, join_gate
-from ptychopinn_plugin.networks.unrolled.episode_datasets import (
-    TrainingEpisodes,
-    ValidationEpisodes,
-)
-from ptychopinn_plugin.networks.unrolled.episode_run import EpisodeRun
-from ptychopinn_plugin.networks.unrolled.episodes import Episode, TrainingScan
+from ptychopinn_plugin.networks.unrolled.episode_datasets import Visit
+from ptychopinn_plugin.networks.unrolled.episode_pool import EpisodePool
 from ptychopinn_plugin.networks.unrolled.held_out_frames import HeldOutBatch, held_out_deviance
-from ptychopinn_plugin.networks.unrolled.validation import ValidationCase, summarize_cases
+from ptychopinn_plugin.networks.unrolled.validation import (
+    ValidationCase,
+    ValidationSummary,
+    summarize_cases,
+    validate_episode,
+)
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,34 +45,37 @@ class _CompiledStep:
 class StageTraining:
     """Trains the network to reduce the deviance of an object from held-out photons.
 
-    Each application of the network is a step of the optimiser: physics passes without gradients,
-    the network's update, the Poisson deviance of the held-out photons.
+    Each application of the network to an object is a step of the optimiser: the network's update,
+    the Poisson deviance of the held-out photons. The objects are those of physics alone, which the
+    pool of episodes keeps.
 
     Args:
-        scans: the scans with their references.
+        episodes: of the scans.
         model: the architecture.
-        training: episodes and seed.
         execution: the optimiser, and the threads that compute episodes.
         schedule: of the learning rate; a step of it is an episode.
         check: raises Cancelled to stop.
         device: TensorFlow's name of the device.
+        weights: of the network at the start; None for random ones.
     """
 
     def __init__(
         self,
-        scans: Sequence[TrainingScan],
+        episodes: EpisodePool,
         model: ModelConfig,
-        training: TrainingConfig,
         execution: ExecutionConfig,
         schedule: LearningRateSchedule,
         check: Callable[[], None],
         device: str,
+        weights: Weights | None,
     ) -> None:
-        self.scans = scans
-        self.config = training
+        self.episodes = episodes
         self.schedule = schedule
         self.check = check
-        self.network = StageNetwork(model, training.seed)
+        self.pretrained = weights is not None
+        self.network = StageNetwork(model, episodes.config.seed)
+        if weights is not None:
+            self.network.set_weights(weights)
         self.optimizer = build_optimizer(execution, self.network.variables())
         self._workers = execution.num_workers
         self._accumulated = execution.accum_steps
@@ -96,55 +101,64 @@ class StageTraining:
             history: receives every episode and the epoch.
             epoch: its number from 0.
         """
-        losses = []
-        episodes = TrainingEpisodes(self.scans, self.config, epoch)
-        for index, episode in enumerate(prefetch(episodes, self._workers)):
-            losses.append(self.train(episode, epoch * self.config.steps_per_epoch + index))
-            history.add_step(epoch, index, losses[-1])
+        losses: list[float] = []
+        for visit in prefetch(self.episodes.training(epoch), self._workers):
+            number = epoch * self.episodes.config.steps_per_epoch + len(losses)
+            losses.append(self.train(visit, number))
+            history.add_step(epoch, len(losses) - 1, losses[-1])
         self._end_steps()
-        held_out = prefetch(ValidationEpisodes(self.scans, self.config), self._workers)
-        loss, gate = summarize_cases([self.validate(episode) for episode in held_out])
-        history.add_epoch(epoch, losses, loss, lambda: join_gate(self.network.weights(), gate))
+        found = self._validate()
+        history.add_epoch(
+            epoch,
+            losses,
+            found.loss,
+            lambda: join_gate(self.network.weights(), found.gate),
+            example=found.example,
+            preparation=self.episodes.once_seconds,
+        )
 
-    def train(self, episode: Episode, number: int) -> float:
-        """Run one episode, a step of the optimiser at each application; return the mean loss.
+    def begin(self, history: TrainingHistory) -> None:
+        """Validate the network that is trained further."""
+        if self.pretrained:
+            found = self._validate()
+            weights = join_gate(self.network.weights(), found.gate)
+            history.begin(found.loss, weights, found.example)
+
+    def train(self, visit: Visit, number: int) -> float:
+        """Use one episode, a step of the optimiser at each application; return the mean loss.
 
         Args:
-            episode: the frames, used and held out.
-            number: of the episode in the training, from 0.
+            visit: of the episode.
+            number: of the visit in the training, from 0.
         """
         self.optimizer.learning_rate.assign(self.schedule.rate(number))
-        compiled = self._compile_for(episode)
-        run = EpisodeRun(compiled.ops, episode, self.check)
+        compiled = self._compile_for(self.episodes.frame_size(visit))
+        episode = self.episodes.trained(compiled.ops, visit)
+        held_out = episode.held_out(compiled.ops)
         losses = []
-        for passes, symmetry in zip(episode.passes, episode.symmetries, strict=True):
-            run.run_passes(passes)
-            before = run.stage_input()
+        for before, symmetry in zip(episode.states, visit.symmetries, strict=True):
             loss = compiled.step(
                 (before.canvas_object, before.direction, before.dose),
                 tf.constant(symmetry),
-                run.held_out.batches,
-                run.held_out.good,
-                tf.constant(run.reference_deviance, tf.float32),
+                held_out.batches,
+                held_out.good,
+                tf.constant(episode.reference_deviance, tf.float32),
                 tf.constant(before.excess, tf.float32),
             )
             losses.append(float(loss))
         self._pending += len(losses)
         return float(np.mean(losses))
 
-    def validate(self, episode: Episode) -> ValidationCase:
+    def validate(self, visit: Visit) -> ValidationCase:
         """Measure updates with every factor, at each stage of a validation episode."""
-        run = EpisodeRun(self._compile_for(episode).ops, episode, self.check)
-        ratios = []
-        for passes in episode.passes:
-            run.run_passes(passes)
-            ratios.append(
-                run.deviance_ratios(
-                    lambda before, factor: self._stage.update_object(before, factor=factor)
-                )
-            )
-        mean = [float(ratio) for ratio in np.mean(ratios, axis=0)]
-        return ValidationCase(run.log10_dose(), mean)
+        self.check()
+        ops = self._compile_for(self.episodes.frame_size(visit)).ops
+        return validate_episode(ops, self.episodes.validated(ops, visit), self._stage.update_object)
+
+    def _validate(self) -> ValidationSummary:
+        """Validate the present network."""
+        visits = prefetch(self.episodes.validation(), self._workers)
+        return summarize_cases([self.validate(visit) for visit in visits])
 
     def traces(self) -> dict[str, int]:
         """Return how many times each compiled function was traced so far, by its name."""
@@ -161,9 +175,8 @@ class StageTraining:
         if missing:
             self._apply_pending(tf.constant(missing, tf.int32))
 
-    def _compile_for(self, episode: Episode) -> _CompiledStep:
-        """Return the functions compiled for an episode's frame size."""
-        size = episode.crop.frame_size
+    def _compile_for(self, size: int) -> _CompiledStep:
+        """Return the functions compiled for a frame size."""
         if size not in self._compiled:
             ops = TensorFlowOps(self._device, fused=False)
             # Crops differ in shape; one graph serves them all.

@@ -14,7 +14,7 @@ from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Demo
 from ptychopinn_plugin.cli.usage_error import UsageError
-from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, TrainingConfig
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, packaged_model, save_model
 from ptychopinn_plugin.io.result_files import save_reconstruction
@@ -29,8 +29,7 @@ from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simul
 
 # So few photons that a network helps.
 SCAN = SimulationConfig(rows=32, columns=32, object_kind='polygons', seed=1, photons_per_frame=2e3)
-NETWORK = ModelConfig(width=16)
-TRAINING = TrainingConfig(epochs=10, steps_per_epoch=10, crop_frames=144, validation_episodes=4)
+TRAINING = TrainingConfig(epochs=4, steps_per_epoch=12, crop_frames=144, validation_episodes=6)
 TRAINING_SECONDS = 45.0
 
 
@@ -48,7 +47,7 @@ def run(flags: Demo) -> None:
     assert ground_truth is not None  # the simulator stores it
     # The reconstruction must not start from the object.
     scan = dataclasses.replace(scan, object_guess=np.ones_like(ground_truth))
-    echo(f'3. train a small network on it: {folder / "model.safetensors"}')
+    echo(f'3. train the network of the package further on it: {folder / "model.safetensors"}')
     save_model(folder / 'model.safetensors', _train(scan, execution, quiet=flags.quiet))
     echo(f'4. reconstruct: {folder / "object.h5"} for Ptychodus, {folder / "object.npz"}')
     model = load_model(folder / 'model.safetensors')
@@ -60,7 +59,7 @@ def run(flags: Demo) -> None:
     echo(f'5. draw it: {folder / "object.png"}')
     picture(result, folder / 'object.png', title='demo')
     echo('6. compare with the known object (error 0 and similarity 1 are perfect)')
-    rows = (('physics alone', alone), ('trained here', own), ('of the package', result))
+    rows = (('physics alone', alone), ('trained further', own), ('of the package', result))
     for name, each in rows:
         echo(f'   {name:<17}{score_line(each, scan, ground_truth)}')
     echo(f'Done. Next: ptychopinn check YOUR-SCAN.npz; see also {folder / "object.png"}')
@@ -102,7 +101,7 @@ def _train(scan: ScanData, execution: ExecutionConfig, *, quiet: bool) -> Traine
         TimedMonitor(TRAINING_SECONDS, quiet=quiet) as monitor,
         on_interrupt(monitor.request_stop),
     ):
-        model = train(scan, model=NETWORK, training=TRAINING, execution=execution, monitor=monitor)
+        model = train(scan, training=TRAINING, execution=execution, monitor=monitor)
     if monitor.stopped:
         raise Cancelled('interrupted')
     return model

@@ -16,6 +16,8 @@ from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import save_trained_model
+from ptychopinn_plugin.plotting import SUFFIXES
+from ptychopinn_plugin.plotting.training_figure import training_picture, training_picture_path
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +25,9 @@ logger = logging.getLogger(__name__)
 def run(flags: Train) -> None:
     """Train a network and save it; after Ctrl-C the best so far."""
     check_writable(flags.model, ('.safetensors',))
-    check_distinct([flags.model], [check_exists(path) for path in flags.scan])
+    report = training_picture_path(flags.model)
+    check_writable(report, SUFFIXES)
+    check_distinct([flags.model, report], [check_exists(path) for path in flags.scan])
     if len(flags.scan) > 1 and flags.product is not None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
     if len(flags.scan) > 1 and flags.positions is not None and NAME not in flags.positions:
@@ -49,6 +53,8 @@ def run(flags: Train) -> None:
             raise Cancelled('interrupted before there was a model to save') from error
     save_trained_model(flags.model, model)
     echo(f'model: {flags.model}')
+    training_picture(model, report, title=flags.model.name)
+    echo(f'picture: {report}')
     if monitor.stopped:
         raise Cancelled('interrupted; the best model so far was saved')
 

@@ -10,7 +10,8 @@ from ptychodus.api.product import LossValue
 from ptychodus.api.reconstruct import TrainOutput
 
 from ptychopinn_plugin.backends.protocol import Engine
-from ptychopinn_plugin.errors import Cancelled, PtychoPINNError
+from ptychopinn_plugin.config.wording import duration
+from ptychopinn_plugin.errors import Cancelled, OutputError, PtychoPINNError
 from ptychopinn_plugin.hosts.host_tasks import HostTasks, WithoutProgress
 from ptychopinn_plugin.hosts.jobs import Event, run_job
 from ptychopinn_plugin.hosts.ptychodus.parameters import RunConfigs
@@ -18,6 +19,7 @@ from ptychopinn_plugin.hosts.ptychodus.status_pane import package_logger
 from ptychopinn_plugin.hosts.ptychodus.training_data import TrainingData
 from ptychopinn_plugin.io.model_file import TrainedModel, save_trained_model
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
+from ptychopinn_plugin.plotting.training_figure import training_picture, training_picture_path
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 
@@ -64,6 +66,7 @@ class TrainingRun:
             if not self._is_saved:
                 package_logger.info('Stopped: %s', self._no_model())
             raise
+        self._draw(model)
         if self.data.test is not None and not self.tasks.should_stop():
             yield from self._reconstruct_test_scan(model, self.data.test)
 
@@ -91,6 +94,17 @@ class TrainingRun:
         save_trained_model(self.file, model)
         package_logger.info(sentence, self.file)
 
+    def _draw(self, model: TrainedModel) -> None:
+        """Write the picture of the training beside the model."""
+        report = training_picture_path(self.file)
+        try:
+            training_picture(model, report, title=self.file.name)
+        except OutputError as error:
+            # The model is what counts, and it is there.
+            package_logger.warning('%s', error)
+        else:
+            package_logger.info('A picture of the training is in %s', report)
+
     def _no_model(self) -> str:
         """Return the sentence for a stop before the first epoch was done."""
         kept = f'; {self.file} stays as it was' if self.file.exists() else ''
@@ -105,11 +119,12 @@ class TrainingRun:
         self._losses.append(LossValue(epoch, event.loss))
         self._validation.append(LossValue(epoch, event.validation_loss))
         package_logger.info(
-            'Epoch %d: loss %.4g, validation %.4g, %.1f s',
+            'Epoch %d: loss %.4g, validation %.4g, %.1f s%s',
             epoch,
             event.loss,
             event.validation_loss,
             event.seconds - self._seconds,
+            f'; about {duration(event.seconds_left)} to come' if event.seconds_left else '',
         )
         self._seconds = event.seconds
         return TrainOutput(tuple(self._losses), tuple(self._validation), event.step)

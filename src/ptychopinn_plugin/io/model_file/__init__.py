@@ -6,7 +6,12 @@ from ptychopinn_plugin.io.model_file.fingerprints import (
     weights_fingerprint,
 )
 from ptychopinn_plugin.io.model_file.load import load_model
-from ptychopinn_plugin.io.model_file.manifest import SCALE_CONTRACT, Manifest, TrainedModel
+from ptychopinn_plugin.io.model_file.manifest import (
+    SCALE_CONTRACT,
+    Manifest,
+    TrainedModel,
+    TrainingExample,
+)
 from ptychopinn_plugin.io.model_file.packaged import (
     PACKAGED_FILE,
     packaged_model,
@@ -19,6 +24,7 @@ __all__ = [
     'SCALE_CONTRACT',
     'Manifest',
     'TrainedModel',
+    'TrainingExample',
     'data_fingerprint',
     'load_model',
     'packaged_model',

@@ -48,6 +48,23 @@ class Manifest(Config):
 
 
 @dataclass(frozen=True, eq=False)
+class TrainingExample:
+    """A crop that was held out of a training, at few photons.
+
+    Attributes:
+        before: complex64 (H, W), its object by physics alone.
+        after: complex64 (H, W), the object after the network's full update.
+        reference: complex64 (H, W), the object from all photons.
+        dose: float32 (H, W), photons an object pixel.
+    """
+
+    before: npt.NDArray[np.complex64]
+    after: npt.NDArray[np.complex64]
+    reference: npt.NDArray[np.complex64]
+    dose: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class TrainedModel:
     """A trained network outside any framework.
 
@@ -58,12 +75,15 @@ class TrainedModel:
             not taken. That of `unrolled` is below 0 where objects fit held-out frames better than
             the reference that they are compared with.
         manifest: the metadata of its file.
+        example: what the network does to an object; None where it is not known. Files do not hold
+            it.
     """
 
     weights: dict[str, npt.NDArray[np.float32]]
     probe: npt.NDArray[np.complex64]
     losses: npt.NDArray[np.float64]
     manifest: Manifest
+    example: TrainingExample | None = None
 
 
 def is_version(text: object) -> bool:

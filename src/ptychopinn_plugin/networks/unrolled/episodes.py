@@ -29,13 +29,16 @@ from ptychopinn_plugin.scan.photons import mean_photons
 # so that as many are held out.
 FEWEST_PHOTONS = 300.0
 LEAST_KEPT, MOST_KEPT = 1e-4, 0.5
+# Photons an object pixel beyond which errors are not those of noise: there is little to learn, and
+# the gate by dose stays shut where nothing was measured.
+LARGEST_DOSE = 3e3
 # Shares of the frames that a sparse episode keeps: a scan step 2 or 3 times as large.
 SPARSE_SHARES = (1 / 4, 1 / 9)
 # Share of the frames whose held-out photons are evaluated; it bounds the cost of a loss.
 HELD_OUT_SHARE = 1 / 3
 # Physics passes before the network is applied, fewest and most, and those until it is applied again
 # to the object that physics alone has reached: reconstructions apply it after their last pass.
-PASSES = ((8, 16), (4, 12))
+PASSES = ((14, 22), (6, 10))
 FEWEST_FRAMES = 4
 # Crops that are drawn until one has photons to see and photons to hold out.
 TRIES = 20
@@ -84,14 +87,12 @@ class Episode:
         held_out_scan: photons and frames that are not, on the same canvas.
         reference: complex64 (H, W), the scan's reference on the crop's canvas.
         passes: physics passes before each application of the network.
-        symmetries: for each of them, which of the 8 symmetries of the square its network works in.
     """
 
     crop: ScanData
     held_out_scan: ScanData
     reference: npt.NDArray[np.complex64]
     passes: tuple[int, ...]
-    symmetries: tuple[int, ...]
 
 
 def training_episode(
@@ -138,9 +139,16 @@ def validation_episode(
 
 def _dose_range(scan: ScanData) -> tuple[float, float]:
     """Return the least and greatest share of photons to keep."""
-    photons = mean_photons(scan)
-    low = min(max(FEWEST_PHOTONS / max(photons, 1.0), LEAST_KEPT), MOST_KEPT / 2)
-    return low, MOST_KEPT
+    photons = max(mean_photons(scan), 1.0)
+    low = min(max(FEWEST_PHOTONS / photons, LEAST_KEPT), MOST_KEPT / 2)
+    high = LARGEST_DOSE * _pixels_per_frame(scan) / photons
+    return low, min(max(high, 2 * low), MOST_KEPT)
+
+
+def _pixels_per_frame(scan: ScanData) -> float:
+    """Return how many object pixels there are for each frame, at least one."""
+    sides = np.ptp(scan.positions_px, axis=0)
+    return max(float(np.prod(sides)) / scan.frame_count, 1.0)
 
 
 def _draw_kept_photons(scan: ScanData, rng: np.random.Generator) -> float:
@@ -187,7 +195,6 @@ def _episode(
         held_out_scan=_part(placed, photons - seen, held_out, 1 - kept_photons),
         reference=reference,
         passes=tuple(int(rng.integers(least, most + 1)) for least, most in PASSES),
-        symmetries=tuple(int(rng.integers(8)) for _ in PASSES),
     )
 
 
