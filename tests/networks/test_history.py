@@ -86,10 +86,10 @@ def test_the_time_to_come_is_told_from_the_first_epoch_on() -> None:
     assert clock.seconds_left(10, 10, 400.0) == 0
 
 
-def test_progress_tells_the_time_to_come() -> None:
+def test_progress_tells_the_time_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Progress] = []
     training = history()
-    training.monitor.on_progress = seen.append  # type: ignore[method-assign]
+    monkeypatch.setattr(training.monitor, 'on_progress', seen.append)
     training.add_step(0, 0, 1.0)
     training.add_epoch(0, [1.0], 0.5, lambda: GOOD)
     training.add_step(1, 0, 1.0)
