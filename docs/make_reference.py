@@ -60,7 +60,7 @@ A setting is taken from the first of these that has it:
    are counted when the data are loaded);
 5. the default.
 
-Every change is logged, as `training.epochs: 20 -> 5 (settings.toml)`. Unknown names, names that
+Every change is logged, as `training.epochs: 8 -> 5 (settings.toml)`. Unknown names, names that
 stand twice and values out of range are refused, all at once.
 
 ```toml
