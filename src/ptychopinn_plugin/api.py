@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +20,21 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.config.model_names import PACKAGED
 from ptychopinn_plugin.config.unused_fields import unused_fields, with_architecture_defaults
 from ptychopinn_plugin.errors import ConfigError, ScanDataError
-from ptychopinn_plugin.io.model_file import TrainedModel, load_model, resolve_model, save_model
+from ptychopinn_plugin.io.checkpoint_archive import CheckpointHeader, scan_fingerprint
+from ptychopinn_plugin.io.model_file import (
+    TrainedModel,
+    load_model,
+    resolve_model,
+    save_model,
+    weights_fingerprint,
+)
 from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.networks.checkpointing import FILE_NAME, Checkpointing, CheckpointMonitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.preflight_log import log_preflight
 
 __all__ = [
+    'Checkpointing',
     'Engine',
     'Monitor',
     'Progress',
@@ -117,6 +127,8 @@ def reconstruct(
     execution: ExecutionConfig | None = None,
     engine: Engine | None = None,
     monitor: Monitor | None = None,
+    checkpoint: Checkpointing | str | Path | None = None,
+    resume: bool = False,
 ) -> Reconstruction:
     """Reconstruct a scan by physics, and with a trained network as far as the scan supports it.
 
@@ -129,8 +141,14 @@ def reconstruct(
         execution: device and threads.
         engine: from `make_engine`, in place of `backend` and `execution`.
         monitor: receives each step and may request a stop.
+        checkpoint: folder in which the state is kept each minute and after the last iteration, so
+            that an interrupted reconstruction can go on; None keeps none.
+        resume: go on from the folder's checkpoint, where there is one. `refine_iterations`, steps,
+            momentum, constraints and regularisers may be others than before; the result's remarks
+            say which.
 
     Raises:
+        CheckpointError: the checkpoint is damaged, or belongs to another scan, model or settings.
         BackendUnavailableError: the backend is not installed.
         ModelFileError: the model's file cannot be read.
         ModelMismatchError: the model does not fit the scan.
@@ -151,4 +169,32 @@ def reconstruct(
     for reason in unused_fields(inference, architecture).values():
         logger.warning('%s', reason)
     log_preflight(scan, logger)
-    return engine.reconstruct(scan, inference, resolved, monitor or Monitor())
+    monitor = monitor or Monitor()
+    plan = _checkpointing(checkpoint, resume=resume)
+    if plan is not None:
+        header = functools.partial(_header, engine, scan, inference, resolved)
+        monitor = CheckpointMonitor(monitor, plan, header)
+    return engine.reconstruct(scan, inference, resolved, monitor)
+
+
+def _checkpointing(
+    checkpoint: Checkpointing | str | Path | None, *, resume: bool
+) -> Checkpointing | None:
+    """Return where the state of a reconstruction is kept, None where it is not."""
+    if checkpoint is None and resume:
+        raise TypeError('reconstruct got resume, but no checkpoint; name its folder')
+    if checkpoint is None or isinstance(checkpoint, Checkpointing):
+        return checkpoint
+    return Checkpointing(Path(checkpoint) / FILE_NAME, resume=resume)
+
+
+def _header(
+    engine: Engine, scan: ScanData, inference: InferenceConfig, model: TrainedModel | None
+) -> CheckpointHeader:
+    """Return what the state of a reconstruction belongs to."""
+    return CheckpointHeader(
+        backend=engine.backend,
+        scan=scan_fingerprint(scan),
+        model='' if model is None else weights_fingerprint(model),
+        inference=inference,
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.saved_state import SavedState
 from ptychopinn_plugin.scan import Reconstruction
 
 
@@ -32,6 +33,21 @@ class Progress:
     validation_loss: float | None = None
     seconds: float = 0.0
     seconds_left: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Resumption:
+    """Where an interrupted reconstruction goes on.
+
+    Attributes:
+        state: that `Monitor.on_state` has received.
+        changes: the settings that differ from those before, '' where none does.
+        passes_differ: whether passes are done differently from now on.
+    """
+
+    state: SavedState
+    changes: str = ''
+    passes_differ: bool = False
 
 
 class Monitor:
@@ -61,6 +77,21 @@ class Monitor:
 
     def on_better_model(self, model: TrainedModel) -> None:
         """Receive the best model of the training so far."""
+
+    def wants_state(self, *, last: bool) -> bool:
+        """Return whether to call `on_state` now; called after every pass of a reconstruction.
+
+        Args:
+            last: whether it was the last pass.
+        """
+        return False
+
+    def on_state(self, state: SavedState) -> None:
+        """Receive the state of the reconstruction, from which it could go on."""
+
+    def resumption(self) -> Resumption | None:
+        """Return where the reconstruction goes on, None for the beginning; called before it."""
+        return None
 
 
 class ForwardingMonitor(Monitor):
@@ -96,6 +127,18 @@ class ForwardingMonitor(Monitor):
     def on_better_model(self, model: TrainedModel) -> None:
         """Forward."""
         self._monitor.on_better_model(model)
+
+    def wants_state(self, *, last: bool) -> bool:
+        """Forward."""
+        return self._monitor.wants_state(last=last)
+
+    def on_state(self, state: SavedState) -> None:
+        """Forward."""
+        self._monitor.on_state(state)
+
+    def resumption(self) -> Resumption | None:
+        """Forward."""
+        return self._monitor.resumption()
 
 
 class PartMonitor(ForwardingMonitor):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from ptychopinn_plugin.api import Engine, reconstruct
+from ptychopinn_plugin.api import Checkpointing, Engine, reconstruct
 from ptychopinn_plugin.cli.options import Reconstruct
-from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
+from ptychopinn_plugin.cli.paths import (
+    check_distinct,
+    check_exists,
+    check_folder,
+    check_writable,
+)
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.cli.scan_loading import files_beside, load
+from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.config.used_settings import settings_lines
@@ -22,7 +28,11 @@ from ptychopinn_plugin.scan import Reconstruction, continue_from
 
 
 def reconstruct_files(
-    flags: Reconstruct, model: TrainedModel | None, engine: Engine | None, monitor: Monitor
+    flags: Reconstruct,
+    model: TrainedModel | None,
+    engine: Engine | None,
+    monitor: Monitor,
+    checkpoint: Checkpointing | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan, save the object and draw it.
 
@@ -31,6 +41,7 @@ def reconstruct_files(
         model: the one that the flags name, None without one.
         engine: of the backend and device of the flags; None makes one.
         monitor: receives each step and may request a stop.
+        checkpoint: where the state of the reconstruction is kept; None where it is not.
 
     Raises:
         Cancelled: the monitor requested a stop; nothing was written.
@@ -53,6 +64,7 @@ def reconstruct_files(
         execution=None if engine else settings.execution,
         engine=engine,
         monitor=monitor,
+        checkpoint=checkpoint,
     )
     used = (*result.settings, *settings_lines(settings.orientation))
     result = dataclasses.replace(result, settings=used)
@@ -66,7 +78,8 @@ def check_files(flags: Reconstruct) -> None:
     """Refuse names that will not do, before anything is computed.
 
     Raises:
-        UsageError: a file is missing, cannot be written, or is named twice.
+        UsageError: a file is missing, cannot be written, or is named twice; there is nothing to
+            resume.
     """
     model = None if str(flags.model) in MODEL_NAMES else flags.model
     named = filter(None, (model, flags.continue_from))
@@ -77,3 +90,20 @@ def check_files(flags: Reconstruct) -> None:
     for path in inputs:
         check_exists(path)
     check_distinct([flags.output, flags.picture], [*inputs, *scan_files(flags.scan, flags.product)])
+    _check_checkpoint(flags)
+
+
+def _check_checkpoint(flags: Reconstruct) -> None:
+    """Refuse a folder of checkpoints that will not do.
+
+    Raises:
+        UsageError: it cannot be made or written into, or there is nothing to resume.
+    """
+    if flags.checkpoint is not None:
+        check_folder(flags.checkpoint)
+        if flags.resume and not flags.checkpoint.exists():
+            raise UsageError(
+                f'there is no folder {flags.checkpoint} to resume from; leave --resume away'
+            )
+    elif flags.resume:
+        raise UsageError('--resume needs the folder of the checkpoint, --checkpoint FOLDER')

@@ -7,9 +7,9 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,20 @@ import numpy.typing as npt
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.config.used_settings import settings_lines
-from ptychopinn_plugin.errors import Cancelled, ReconstructionError
+from ptychopinn_plugin.errors import (
+    Cancelled,
+    CheckpointError,
+    ConfigError,
+    PtychoPINNError,
+    ReconstructionError,
+)
 from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
-from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.io.reading_errors import describe
+from ptychopinn_plugin.monitor import Monitor, Progress, Resumption
 from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.networks.unrolled.scan_gate import measure_gate
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
@@ -33,6 +41,7 @@ from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.gauges import probe_power
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.start import Start, find_start
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
 
 logger = logging.getLogger(__name__)
@@ -46,6 +55,12 @@ def plan_stages(inference: InferenceConfig, *, with_stage: bool) -> list[StageNa
     if with_stage and inference.closing_stage and names:
         names.append('network')
     return names
+
+
+def _without_passes(names: list[StageName], most: int | None = None) -> list[StageName]:
+    """Return stages without the passes that they begin with, or as many of them at most."""
+    passes = len(list(itertools.takewhile(lambda name: name == 'solver', names)))
+    return names[passes if most is None else min(most, passes) :]
 
 
 def stop_check(monitor: Monitor) -> Callable[[], None]:
@@ -64,8 +79,8 @@ def build_solver(
     inference: InferenceConfig,
     monitor: Monitor,
     *,
-    from_network: bool = False,
     communicator: Communicator | None = None,
+    start: Start | None = None,
 ) -> AcceleratedSolver:
     """Build a solver whose passes raise Cancelled once the monitor asks for a stop.
 
@@ -74,17 +89,11 @@ def build_solver(
         scan: the scan.
         inference: what to estimate, and how.
         monitor: may ask for a stop.
-        from_network: whether the solver starts from the object of a network.
         communicator: of the processes that the scan is divided among; None for this one alone.
+        start: of the probe; None to find it.
     """
-    return prepare_solver(
-        ops,
-        scan,
-        inference,
-        stop_check(monitor),
-        from_network=from_network,
-        communicator=communicator,
-    )
+    check = stop_check(monitor)
+    return prepare_solver(ops, scan, inference, check, communicator=communicator, start=start)
 
 
 def run_reconstruction(
@@ -122,14 +131,23 @@ def run_reconstruction(
     Raises:
         Cancelled: the monitor asked for a stop.
         ReconstructionError: the numbers did not stay finite.
+        CheckpointError: the monitor's state is none of this reconstruction.
     """
-    started = time.perf_counter()
-    from_network = initial_object is not None
-    solver = build_solver(
-        ops, scan, inference, monitor, from_network=from_network, communicator=communicator
+    started, resumed = time.perf_counter(), _resumption(monitor, communicator)
+    start = Start()
+    if resumed is None:
+        from_network = initial_object is not None
+        check = stop_check(monitor)
+        start = find_start(ops, scan, inference, check, from_network, communicator)
+    else:
+        _restore(start, resumed.state.part('start'))
+    solver = build_solver(ops, scan, inference, monitor, communicator=communicator, start=start)
+    run = _Run(
+        solver, scan.probe, inference, start, stage, gate_ops or ops, model, backend, started
     )
-    run = _Run(solver, scan.probe, inference, stage, gate_ops or ops, model, backend, started)
-    if initial_object is not None:
+    if resumed is not None:
+        run.resume(resumed)
+    elif initial_object is not None:
         run.start_at(ops.array(initial_object))
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
     diagnosis = diagnose(solver)
@@ -138,6 +156,37 @@ def run_reconstruction(
         return result
     result = _with_quality(result, solver, run.probe_factor())
     return dataclasses.replace(result, seconds=run.seconds())
+
+
+def _resumption(monitor: Monitor, communicator: Communicator | None) -> Resumption | None:
+    """Return where the reconstruction goes on, None for the beginning.
+
+    Raises:
+        ConfigError: several processes are to keep their state.
+    """
+    if communicator is not None and communicator.size > 1 and monitor.wants_state(last=True):
+        raise ConfigError(
+            'a reconstruction in several processes keeps no checkpoints; take one process, or '
+            'leave the checkpoint away'
+        )
+    return monitor.resumption()
+
+
+def _restore(restored: Stateful, state: SavedState) -> None:
+    """Go on from a state.
+
+    Raises:
+        CheckpointError: it is the state of something else.
+    """
+    try:
+        restored.restore(state)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, PtychoPINNError):
+            raise
+        raise CheckpointError(
+            f'the checkpoint is none of this reconstruction ({describe(error)}); leave --resume '
+            'away to start anew'
+        ) from error
 
 
 def _with_quality(
@@ -170,12 +219,27 @@ def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruct
 
 
 @dataclass(eq=False)
-class _Run:
-    """State of a reconstruction: the solver, what was given, and the residuals so far."""
+class _Run(Stateful):
+    """State of a reconstruction: the solver, what was given, and the residuals so far.
+
+    Attributes:
+        end: why passes were left out, '' as long as none were.
+    """
+
+    saved_fields: ClassVar = (
+        'solver',
+        'start',
+        'early_stop',
+        'residuals',
+        'names',
+        'reasons',
+        'end',
+    )
 
     solver: AcceleratedSolver
     given_probe: npt.NDArray[np.complex64]
     inference: InferenceConfig
+    start: Start
     stage: Stage | None
     gate_ops: Ops
     model: TrainedModel | None
@@ -184,6 +248,38 @@ class _Run:
     residuals: list[float] = field(default_factory=list)
     names: list[StageName] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    end: str = ''
+    early_stop: EarlyStop = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at residuals from the first pass on."""
+        self.early_stop = EarlyStop.for_solver(self.solver)
+
+    def saved_state(self) -> SavedState:
+        """Return the state after a pass."""
+        so_far = SavedState.of(seconds=self.seconds())
+        return SavedState.joined({'': super().saved_state(), 'so far': so_far})
+
+    def restore(self, state: SavedState) -> None:
+        """Go on from a state; seconds count from the first beginning."""
+        super().restore(state)
+        self.started -= state.part('so far').number('seconds')
+
+    def resume(self, resumed: Resumption) -> None:
+        """Go on from a saved state, perhaps with other settings.
+
+        Raises:
+            CheckpointError: it is the state of another reconstruction.
+        """
+        _restore(self, resumed.state)
+        if resumed.passes_differ:
+            self.solver.forget_misfits()
+        if not self.solver.config.stop_early:
+            self.end = ''
+        passes = self.solver.passes
+        if resumed.changes:
+            self.reasons.append(f'resumed after iteration {passes} with {resumed.changes}')
+        logger.info('Resumed after iteration %d', passes)
 
     def start_at(self, initial_object: Array) -> None:
         """Start from the object of a network; record its residual."""
@@ -193,14 +289,19 @@ class _Run:
     def execute(self, names: list[StageName], monitor: Monitor) -> None:
         """Run the stages; record the residual of each pass, and as the last one that of the result.
 
-        With `stop_early`, passes that would gain nothing are left out: fewer stages are planned.
+        Passes that were done before the reconstruction was resumed are left out, and with
+        `stop_early` those that would gain nothing: fewer stages are planned.
         """
-        rest, number, stop = list(names), 0, EarlyStop.for_solver(self.solver)
+        number = self.solver.passes
+        rest = _without_passes(names, number)
+        rest = _without_passes(rest) if self.end else rest
         while rest:
             name, rest, number = rest[0], rest[1:], number + 1
             if name == 'solver':
                 self._record(name, self.solver.one_pass())
-                rest = self._without_idle_passes(rest, names.count(name), stop)
+                rest = self._without_idle_passes(rest, names.count(name))
+                if monitor.wants_state(last=name not in rest):
+                    monitor.on_state(self.saved_state())
             else:
                 self._apply_stage(cast('Stage', self.stage))
             total = number + len(rest)
@@ -214,21 +315,19 @@ class _Run:
         if names and names[-1] == 'solver':
             self.residuals[-1] = self.solver.finish()
 
-    def _without_idle_passes(
-        self, rest: list[StageName], planned: int, stop: EarlyStop
-    ) -> list[StageName]:
+    def _without_idle_passes(self, rest: list[StageName], planned: int) -> list[StageName]:
         """Return the stages that are left, without passes that would gain nothing.
 
         Args:
             rest: the stages after the pass just done.
             planned: passes in all.
-            stop: whether passes still gain.
         """
-        if not self.solver.config.stop_early or not stop.is_due(self.solver, self.residuals[-1]):
+        stop, solver = self.early_stop, self.solver
+        if not solver.config.stop_early or not stop.is_due(solver, self.residuals[-1]):
             return rest
-        left = list(itertools.dropwhile(lambda name: name == 'solver', rest))
+        left = _without_passes(rest)
         if len(left) < len(rest):
-            self.reasons.append(stop.reason(self.solver.passes, planned))
+            self.end = stop.reason(solver.passes, planned)
         return left
 
     def _apply_stage(self, stage: Stage) -> None:
@@ -273,6 +372,13 @@ class _Run:
             f'{after:.5f}, more than noise explains ({allowed:.5f})'
         )
         logger.warning('%s', self.reasons[-1])
+
+    def _remarks(self) -> Iterator[str]:
+        """Return what was found and decided, a sentence each."""
+        yield from left_out_decisions(self.solver.problem.scan)
+        yield from filter(None, [self.end])
+        yield from self.reasons
+        yield from self.solver.remarks()
 
     def _record(self, name: StageName, residual: float) -> None:
         """Append the residual of a stage."""
@@ -332,7 +438,7 @@ class _Run:
             losses=() if model is None else _training_losses(model),
             residual_name=problem.noise.residual_name,
             scan_index=problem.scan.metadata.scan_index,
-            remarks=(*left_out_decisions(problem.scan), *self.reasons, *self.solver.remarks()),
+            remarks=tuple(self._remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
             estimates=found_estimates(self.solver, scale),
             settings=settings_lines(self.inference),

@@ -9,14 +9,13 @@ from collections.abc import Callable
 import numpy as np
 
 from ptychopinn_plugin.config import InferenceConfig
-from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
-from ptychopinn_plugin.solver.automatic import FEW_FRAMES, refines_probe, resolve_automatic
-from ptychopinn_plugin.solver.communicator import Communicator, OneProcess
+from ptychopinn_plugin.solver.automatic import FEW_FRAMES, resolve_automatic
+from ptychopinn_plugin.solver.communicator import Communicator
 from ptychopinn_plugin.solver.constraint_table import Constraints
 from ptychopinn_plugin.solver.drift import DriftEstimator
 from ptychopinn_plugin.solver.estimator import Estimator
@@ -25,18 +24,16 @@ from ptychopinn_plugin.solver.gauges import probe_power
 from ptychopinn_plugin.solver.lattice import LatticeGauge
 from ptychopinn_plugin.solver.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
-from ptychopinn_plugin.solver.probe_choice import choose_start
 from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
-from ptychopinn_plugin.solver.probe_start import StartOfProbe, known_probe, probe_without_guess
+from ptychopinn_plugin.solver.probe_start import StartOfProbe
 from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
-from ptychopinn_plugin.solver.probe_trial import refining_gains
 from ptychopinn_plugin.solver.problem import Problem
-from ptychopinn_plugin.solver.starting_estimates import start_estimates, without_variation
+from ptychopinn_plugin.solver.start import Start, find_start
+from ptychopinn_plugin.solver.starting_estimates import start_estimates
 from ptychopinn_plugin.solver.starting_object import starting_object
 
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16
-NO_PROBE = 'the scan has no probe: its start was estimated from the frames alone'
 TINY = 1e-30
 
 
@@ -48,6 +45,7 @@ def prepare_solver(
     *,
     from_network: bool = False,
     communicator: Communicator | None = None,
+    start: Start | None = None,
 ) -> AcceleratedSolver:
     """Prepare a scan for passes.
 
@@ -59,24 +57,14 @@ def prepare_solver(
         from_network: whether the passes start from the object of a network, which was made with
             the probe as given.
         communicator: of the processes that the scan is divided among; None for this one alone.
+        start: what `find_start` has returned before for the same scan; None to call it.
     """
-    group = communicator or OneProcess()
-    inference = group.on_first(lambda: _settled(ops, inference, scan, check))
-    refines = inference.update_probe == 'on'
-    given = scan.mode_count
-    # A probe that was refined before is better than a start from the moments of the frames.
+    start = start or find_start(ops, scan, inference, check, from_network, communicator)
+    inference = _settled(inference, scan, refines=start.refines)
+    given, refines = scan.mode_count, start.refines
     is_guess = refines and not scan.metadata.probe_is_refined
-    said: list[Estimator] = []
-    if scan.metadata.probe_is_unknown:
-        said.append(StartOfProbe(NO_PROBE))
-        scan = known_probe(scan, group.on_first(lambda: probe_without_guess(ops, scan, check)))
-    if is_guess and not from_network:
-        probe, sentence = group.on_first(lambda: choose_start(scan, check))
-        said += [StartOfProbe(sentence)] if sentence else []
-        # Modes of variation belong to the probe that they were found with.
-        estimates = without_variation(scan.estimates)
-        scan = dataclasses.replace(scan, probe=probe, estimates=estimates)
-    scan = _with_starting_modes(scan, inference)
+    scan = _with_starting_modes(start.applied(scan), inference)
+    said = [StartOfProbe(sentence) for sentence in start.remarks]
     noise = noise_model(inference)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES
     starts = [AmplitudeStart(noise, passes)] if is_guess and noise is POISSON else []
@@ -115,21 +103,8 @@ def prepare_solver(
     return solver
 
 
-def _settled(
-    ops: Ops, inference: InferenceConfig, scan: ScanData, check: Callable[[], None]
-) -> InferenceConfig:
+def _settled(inference: InferenceConfig, scan: ScanData, *, refines: bool) -> InferenceConfig:
     """Return a config in which nothing is left to the data, but for `auto` of the positions."""
-    refines = refines_probe(inference, scan)
-    if inference.update_probe == 'auto' and scan.metadata.probe_is_refined:
-        refines = refining_gains(ops, scan, check)
-    if scan.metadata.probe_is_unknown and not refines:
-        raise ScanDataError(
-            [
-                'the scan has no probe, and one that is estimated from the frames must be refined: '
-                'leave update_probe at auto, or give a probe'
-            ],
-            scan.source,
-        )
     settled = resolve_automatic(inference, probe_refined=refines, frames=scan.frame_count)
     power = _power(inference, scan) if refines else 0.0
     changes = {'update_probe': 'on' if refines else 'off', 'probe_power': power}

@@ -93,8 +93,13 @@ class RemoteEngine:
         Raises:
             Cancelled: the monitor requested a stop; within a second, whatever the worker does.
             WorkerDiedError: the worker was killed; noticed within a second.
+            WorkerError: the monitor keeps the state, which stays in the worker.
             PtychoPINNError: the error of the worker's engine, with its class and message.
         """
+        if monitor.wants_state(last=True):
+            raise WorkerError(
+                'a worker process writes no checkpoints; take an engine from make_engine for them'
+            )
 
         def request(worker: WorkerProcess) -> Message:
             return reconstruct_request(self.execution, scan, inference, model, worker.model_name)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from ptychopinn_plugin.api import Engine, make_engine
+from ptychopinn_plugin.api import Checkpointing, Engine, make_engine
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch, Reconstruct
@@ -52,7 +52,7 @@ class ScanWorker:
         with _logging_to(task.log):
             try:
                 flags = task.flags(self._batch)
-                found = self._reconstruct(flags, monitor)
+                found = self._reconstruct(flags, task.checkpoint, monitor)
                 record = ScanRecord.done(task.name, task.scan, origin, task.output, found)
             except Cancelled:
                 raise
@@ -62,14 +62,20 @@ class ScanWorker:
                 reason = with_flags(str(error)) or type(error).__name__
                 record = ScanRecord.failed(task.name, task.scan, origin, reason)
         record.save(task.record)
+        if record.status == 'done':
+            with contextlib.suppress(OSError):
+                task.checkpoint.unlink()
         return record
 
-    def _reconstruct(self, flags: Reconstruct, monitor: Monitor) -> Reconstruction:
+    def _reconstruct(
+        self, flags: Reconstruct, checkpoint: Path, monitor: Monitor
+    ) -> Reconstruction:
         check_files(flags)
         if self._engine is None:
             self._model = resolve_model(flags.model)
             self._engine = make_engine(execution=self._execution)
-        return reconstruct_files(flags, self._model, self._engine, monitor)
+        plan = Checkpointing(checkpoint, flags.checkpoint_seconds, resume=True, until_done=True)
+        return reconstruct_files(flags, self._model, self._engine, monitor, plan)
 
 
 class _LogFormatter(logging.Formatter):

@@ -58,6 +58,11 @@ class ScanTask:
         """What the reconstruction reports."""
         return self._file('log')
 
+    @property
+    def checkpoint(self) -> Path:
+        """The state of a reconstruction that was interrupted."""
+        return self._file('checkpoint')
+
     def flags(self, batch: Batch) -> Reconstruct:
         """Return the flags of `reconstruct` for this scan."""
         shared = batch.model_fields_set & set(Reconstruct.model_fields)

@@ -17,6 +17,7 @@ from ptychopinn_plugin.cli.options.common import (
     ScanFlags,
 )
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.config.constants import CHECKPOINT_SECONDS
 from ptychopinn_plugin.config.model_names import PACKAGED
 
 
@@ -72,6 +73,13 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
 class ReconstructionFlags(ScanFlags, ConfigFileFlags, InferenceConfig):
     """Flags of commands that reconstruct."""
 
+    checkpoint_seconds: float = Field(
+        CHECKPOINT_SECONDS,
+        ge=0,
+        description='Least seconds between two checkpoints of a reconstruction; 0 for one after '
+        'each iteration',
+    )
+
     model: Path = Field(
         Path(PACKAGED),
         description='Trained model, a .safetensors file; packaged for the one of the package, none '
@@ -90,6 +98,8 @@ class Reconstruct(ReconstructionFlags):
       ptychopinn reconstruct scan.npz --model none --output object.npz
       ptychopinn reconstruct scan.npz --output object.h5 --update-probe --refine-iterations 60
       ptychopinn reconstruct scan.npz --output more.npz --continue-from object.npz
+      ptychopinn reconstruct scan.npz --output object.h5 --checkpoint state
+      ptychopinn reconstruct scan.npz --output object.h5 --checkpoint state --resume
     """
 
     scan: CliPositionalArg[Path] = Field(description=SCAN)
@@ -98,6 +108,12 @@ class Reconstruct(ReconstructionFlags):
         None, description='Start from the object, probe and positions of a result, .h5 or .npz'
     )
     picture: Path | None = Field(None, description='Draw the result into this .png, .pdf or .svg')
+    checkpoint: Path | None = Field(
+        None, description='Folder for the state of the reconstruction, from which --resume goes on'
+    )
+    resume: bool = Field(
+        False, description='Go on with the reconstruction that was interrupted, from --checkpoint'
+    )
 
 
 class Batch(ReconstructionFlags):
@@ -105,7 +121,8 @@ class Batch(ReconstructionFlags):
 
     For each scan the folder gets a result, a picture (.png), a record (.json) and a log (.log), and
     for all of them a table, table.csv. Scans that are done, made from the same files and settings,
-    are left out; run the same command again to go on after Ctrl-C or to retry what failed.
+    are left out; run the same command again to go on after Ctrl-C or to retry what failed. A scan
+    that was interrupted goes on from its checkpoint, if it had one.
 
     Examples:
       ptychopinn batch scans-folder --output results

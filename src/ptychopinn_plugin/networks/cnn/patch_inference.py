@@ -109,6 +109,7 @@ def reconstruct_with_network(
     if not inference.cnn_refine_iterations:
         # Without passes nothing is estimated beside the network's object.
         passes = passes.model_copy(update={'auto': False, 'update_probe': 'off'})
+    seconds = time.perf_counter() - started
     result = run_reconstruction(
         ops,
         scan,
@@ -119,7 +120,7 @@ def reconstruct_with_network(
         # 1, an empty sample, where no patch lies.
         initial_object=np.where(np.isfinite(initial_object), initial_object, np.complex64(1)),
     )
-    result = dataclasses.replace(result, seconds=time.perf_counter() - started)
+    result = dataclasses.replace(result, seconds=seconds + result.seconds)
     if not remark:
         return result
     # Physics passes may have made a good object of a poor start; without them it is the result.

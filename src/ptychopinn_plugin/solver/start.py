@@ -1,0 +1,122 @@
+"""What is settled by short reconstructions before the first pass: the probe to start from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.saved_state import Stateful
+from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.solver.automatic import refines_probe
+from ptychopinn_plugin.solver.communicator import Communicator, OneProcess
+from ptychopinn_plugin.solver.probe_choice import choose_start
+from ptychopinn_plugin.solver.probe_start import with_probe_of_frames
+from ptychopinn_plugin.solver.probe_trial import refining_gains
+from ptychopinn_plugin.solver.starting_estimates import without_variation
+
+NO_PROBE = 'the scan has no probe: its start was estimated from the frames alone'
+
+
+@dataclass(eq=False)
+class Start(Stateful):
+    """Whether the probe is refined, and from where.
+
+    Attributes:
+        refines: whether it is refined.
+        probe: complex64 (modes, N, N), in place of the scan's; None for that.
+        remarks: where it comes from, a sentence each.
+        is_chosen: whether it was chosen among several starts. Modes of variation belong to the
+            probe that they were found with, so that they are left out then.
+    """
+
+    saved_fields: ClassVar = ('refines', 'probe', 'remarks', 'is_chosen')
+
+    refines: bool = False
+    probe: npt.NDArray[np.complex64] | None = None
+    remarks: list[str] = dataclasses.field(default_factory=list)
+    is_chosen: bool = False
+
+    def applied(self, scan: ScanData) -> ScanData:
+        """Return the scan with the probe to start from."""
+        if self.probe is None:
+            return scan
+        return dataclasses.replace(
+            scan,
+            probe=self.probe,
+            metadata=dataclasses.replace(scan.metadata, probe_is_unknown=False),
+            estimates=without_variation(scan.estimates) if self.is_chosen else scan.estimates,
+        )
+
+
+def find_start(
+    ops: Ops,
+    scan: ScanData,
+    inference: InferenceConfig,
+    check: Callable[[], None],
+    from_network: bool,
+    communicator: Communicator | None,
+) -> Start:
+    """Settle whether the probe is refined, and choose where it starts.
+
+    Args:
+        ops: the framework.
+        scan: the scan.
+        inference: as given.
+        check: called before every batch; raises to stop the work.
+        from_network: whether the passes start from the object of a network, which was made with
+            the probe as given.
+        communicator: of the processes that the scan is divided among; None for this one alone.
+
+    Raises:
+        ScanDataError: the scan has no probe, and the settings say not to refine one.
+    """
+    group = communicator or OneProcess()
+    return group.on_first(lambda: _found(ops, scan, inference, check, from_network))
+
+
+def _found(
+    ops: Ops,
+    scan: ScanData,
+    inference: InferenceConfig,
+    check: Callable[[], None],
+    from_network: bool,
+) -> Start:
+    """Return the start as one process finds it."""
+    start = Start(_refines(ops, scan, inference, check))
+    # A probe that was refined before is better than a start from the moments of the frames.
+    is_guess = start.refines and not scan.metadata.probe_is_refined
+    if scan.metadata.probe_is_unknown:
+        scan = with_probe_of_frames(ops, scan, check)
+        start.probe = scan.probe
+        start.remarks.append(NO_PROBE)
+    if is_guess and not from_network:
+        start.probe, sentence = choose_start(scan, check)
+        start.remarks += [sentence] if sentence else []
+        start.is_chosen = True
+    return start
+
+
+def _refines(
+    ops: Ops, scan: ScanData, inference: InferenceConfig, check: Callable[[], None]
+) -> bool:
+    """Return whether the probe is refined."""
+    refines = refines_probe(inference, scan)
+    if inference.update_probe == 'auto' and scan.metadata.probe_is_refined:
+        refines = refining_gains(ops, scan, check)
+    if scan.metadata.probe_is_unknown and not refines:
+        raise ScanDataError(
+            [
+                'the scan has no probe, and one that is estimated from the frames must be refined: '
+                'leave update_probe at auto, or give a probe'
+            ],
+            scan.source,
+        )
+    return refines
