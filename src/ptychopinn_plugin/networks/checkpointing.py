@@ -138,7 +138,7 @@ def _refuse_other(path: Path, before: CheckpointHeader, now: CheckpointHeader) -
     Raises:
         CheckpointError: it is one.
     """
-    anew = 'leave --resume away to start anew'
+    anew = 'leave resume away to start anew'
     if before.scan != now.scan:
         raise CheckpointError(
             f'{path} belongs to another scan, or to this one read in another way (positions, '
@@ -152,7 +152,7 @@ def _refuse_other(path: Path, before: CheckpointHeader, now: CheckpointHeader) -
         raise CheckpointError(
             f'{path} was written with other settings, which cannot change in the middle of a '
             f'reconstruction: {", ".join(fixed)}; resume with those of before, and change them in '
-            'a reconstruction that continues from its result (--continue-from)'
+            'a reconstruction that continues from its result (continue_from)'
         )
 
 

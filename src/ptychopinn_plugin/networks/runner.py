@@ -184,7 +184,7 @@ def _restore(restored: Stateful, state: SavedState) -> None:
         if isinstance(error, PtychoPINNError):
             raise
         raise CheckpointError(
-            f'the checkpoint is none of this reconstruction ({describe(error)}); leave --resume '
+            f'the checkpoint is none of this reconstruction ({describe(error)}); leave resume '
             'away to start anew'
         ) from error
 
