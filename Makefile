@@ -72,7 +72,7 @@ $(VENV)/.demo-%: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[pytorch,tensorflow,gui,loggers]' --group test --group lint
+	$(PIP) --editable '.[pytorch,tensorflow,gui,loggers,cluster]' --group test --group lint
 	touch $@ $(VENV)/.demo-pytorch $(VENV)/.demo-tensorflow
 
 $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt

@@ -161,14 +161,14 @@ def test_a_file_of_several_instruments_is_asked_for(tmp_path: Path, scan: ScanDa
     assert_same(load_scan(path, diffraction_type='CNM_APS_HXN', positions=text, **options), scan)
 
 
-@pytest.mark.parametrize('name', ['frames_1.tif', 'frames.npy'])
+@pytest.mark.parametrize('name', ['frames_01.tif', 'frames.npy'])
 def test_frames_in_images_and_arrays(tmp_path: Path, scan: ScanData, name: str) -> None:
     if name.endswith('.npy'):
         np.save(tmp_path / name, frames(scan))
     else:
         tifffile = pytest.importorskip('tifffile')
         for number, frame in enumerate(frames(scan)):
-            tifffile.imwrite(tmp_path / f'frames_{number}.tif', frame)
+            tifffile.imwrite(tmp_path / f'frames_{number:02d}.tif', frame)
     positions = str(write_csv(tmp_path / 'p.csv', scan))
     read = load_scan(tmp_path / name, positions=positions, needs_probe=False, **GEOMETRY)
     assert_same(read, scan)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,23 @@ def test_the_launcher_and_a_wrong_scan(folder: Path, tmp_path: Path) -> None:
     )
     assert launched.returncode == 1
     assert "'tensorflow' or 'pytorch'" in launched.stdout
+
+
+def test_the_remote_step_of_ptychodus_globus_flow(
+    folder: Path, tmp_path: Path, backend: Backend
+) -> None:
+    source = 'from ptychodus.model.globus.actions import process_with_ptychodus as step\n'
+    if find_spec('ptychodus.model.globus.actions') is None:
+        pytest.skip('this Ptychodus has no Globus flow with such a step')
+    write_settings(folder, backend)
+    out = tmp_path / 'flow' / 'output'
+    # Globus Compute calls the function by itself: no program, no settings but those of the folder.
+    call = f'step(action="reconstruct", input_directory="{folder}", output_directory="{out}")'
+    done = run(sys.executable, '-c', source + call)
+    assert done.returncode == 0, done.stdout + done.stderr
+    comments = load_product(out / 'product.h5').metadata.comments
+    assert f'backend {backend}, model' in comments
+    assert '6 iterations in' in comments
 
 
 @pytest.mark.parametrize('call', ["if __name__ == '__main__':\n    main()\n", 'main()\n'])

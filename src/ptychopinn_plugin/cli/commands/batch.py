@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ptychopinn_plugin.cli.batch.cluster import load_config, run_on_cluster
 from ptychopinn_plugin.cli.batch.processes import run_in_processes, share_of_threads
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.scan_list import find_scans, result_names
@@ -57,9 +58,16 @@ def _prepare(flags: Batch) -> tuple[list[ScanTask], InferenceRun | None]:
         ConfigError: a setting is wrong.
     """
     model_file = None if str(flags.model) in MODEL_NAMES else flags.model
-    for path in (model_file, flags.probe, flags.product, flags.background, flags.mask):
+    for path in (
+        model_file, flags.probe, flags.product, flags.background, flags.mask, flags.parsl
+    ):  # fmt: skip
         if path is not None:
             check_exists(path)
+    if flags.parsl is not None and flags.jobs > 1:
+        raise UsageError(
+            '--jobs are processes of this machine; how many there are on a cluster is in the '
+            'file of --parsl'
+        )
     scans = find_scans(flags.scan)
     _check_output(flags.output, scans)
     named = list(zip(result_names(scans), scans, strict=True))
@@ -103,6 +111,11 @@ def _reconstruct(
 ) -> Iterator[tuple[ScanTask, ScanRecord]]:
     """Yield the scans with their records, until a stop is asked for."""
     execution = flags.execution() if settings is None else settings.execution
+    if flags.parsl is not None:
+        if tasks:
+            config = load_config(flags.parsl)
+            yield from run_on_cluster(tasks, config, flags, execution, monitor.should_stop)
+        return
     if flags.jobs > 1:
         shared = share_of_threads(execution, flags.jobs)
         yield from run_in_processes(tasks, flags.jobs, flags, shared, monitor.should_stop)

@@ -129,6 +129,7 @@ class Batch(ReconstructionFlags):
       ptychopinn batch scans.txt --output results --model model.safetensors --jobs 4
       ptychopinn batch a.npz b.npz --output results --auto --file-type npz
       ptychopinn batch scans.txt --output results --part 3/20
+      ptychopinn batch scans.txt --output results --parsl site.py
     """
 
     scan: CliPositionalArg[list[FileName]] = Field(
@@ -140,6 +141,11 @@ class Batch(ReconstructionFlags):
     )
     jobs: int = Field(
         1, ge=1, le=1024, description='Processes that reconstruct; they share the CPU threads'
+    )
+    parsl: Path | None = Field(
+        None,
+        description='Reconstruct on the nodes of a cluster: a Python file whose config is the '
+        "configuration of Parsl, as in the page 'Many scans'",
     )
     part: str | None = Field(
         None,
