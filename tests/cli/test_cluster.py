@@ -119,7 +119,7 @@ def test_configurations_of_the_page_are_those_of_parsl(tmp_path: Path) -> None:
         (tmp_path / 'site.py').write_text(code)
         (executor,) = cluster.load_config(tmp_path / 'site.py').executors
         assert 'worker_init' in code
-        assert executor.provider.max_blocks == 5
+        assert executor.label == 'cards'
 
 
 @pytest.mark.usefixtures('fake_engine')
