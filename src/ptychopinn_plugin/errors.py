@@ -149,6 +149,10 @@ class OutOfMemoryError(PtychoPINNError, MemoryError):
     """The device has too little memory, also for small batches."""
 
 
+class ProcessLostError(PtychoPINNError, RuntimeError):
+    """Another process of the same reconstruction ended, or could not be reached."""
+
+
 class WorkerError(PtychoPINNError, RuntimeError):
     """The worker process could not be started, or failed in a way that it did not expect."""
 

@@ -60,7 +60,7 @@ BACKENDS: dict[Backend, BackendSpec] = {
             engine='ptychopinn_plugin.backends.tensorflow:TensorFlowEngine',
             extra='tensorflow',
             only={'devices': 1, 'num_nodes': 1, 'strategy': 'auto'},
-            limitation='trains on one device',
+            limitation='computes on one device',
         ),
         BackendSpec(
             'pytorch',

@@ -5,36 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError, get_subcommand
+from pydantic_settings import CliApp, get_subcommand
 
 import ptychopinn_plugin
-from ptychopinn_plugin import errors
 from ptychopinn_plugin.cli import commands
 from ptychopinn_plugin.cli.legacy_flags import translate_flags
 from ptychopinn_plugin.cli.options import Command, Ptychopinn
 from ptychopinn_plugin.cli.parser import parse
-from ptychopinn_plugin.cli.sentences import validation_sentences, with_flags
+from ptychopinn_plugin.cli.reports import DONE, FAILED, REPORTED, report
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
-
-LONGEST_TRACEBACK = 100_000
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-
-_BAD_INPUT = (
-    UsageError,
-    errors.CheckpointError,
-    errors.ConfigError,
-    errors.ModelFileError,
-    errors.ModelMismatchError,
-    errors.PatchError,
-    errors.ResultFileError,
-    errors.ScanDataError,
-    errors.UnknownBackendError,
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,15 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read standard output has left; Python would complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (
-        errors.PtychoPINNError,
-        SettingsError,
-        ValidationError,
-        OSError,
-        MemoryError,
-        KeyboardInterrupt,
-    ) as error:
-        return _report(error, words)
+    except REPORTED as error:
+        return report(error, words)
     return DONE
 
 
@@ -102,32 +77,3 @@ def _run(typed: Ptychopinn) -> None:
     # By name, so that only this command's modules are imported and `--help` stays quick.
     module = importlib.import_module(f'{commands.__name__}.{type(command).__name__.lower()}')
     module.run(command)
-
-
-def _report(error: BaseException, words: list[str]) -> int:
-    if '--debug' in words:
-        lines = ''.join(traceback.format_exception(error))
-        print(errors.printable(lines, LONGEST_TRACEBACK), file=sys.stderr)
-    code, sentence = _explain(error, words)
-    print(f'ptychopinn: {errors.printable(with_flags(sentence))}', file=sys.stderr)
-    return code
-
-
-def _explain(error: BaseException, words: list[str]) -> tuple[int, str]:
-    """Return the exit code and the message of an error."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, 'interrupted'
-    if isinstance(error, errors.Cancelled):
-        return INTERRUPTED, str(error) or 'interrupted'
-    if isinstance(error, SettingsError):
-        return BAD_INPUT, f'{str(error).removeprefix("error parsing CLI: ")}; see {_help(words)}'
-    if isinstance(error, ValidationError):
-        return BAD_INPUT, '; '.join(validation_sentences(error)) + f'; see {_help(words)}'
-    if isinstance(error, MemoryError):
-        return FAILED, f'not enough memory ({error})' if str(error) else 'not enough memory'
-    return BAD_INPUT if isinstance(error, _BAD_INPUT) else FAILED, str(error)
-
-
-def _help(words: list[str]) -> str:
-    command = words[0] if words and words[0] in Ptychopinn.model_fields else ''
-    return ' '.join(filter(None, ('ptychopinn', command, '--help')))

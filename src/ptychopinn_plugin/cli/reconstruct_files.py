@@ -25,6 +25,7 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.scan import Reconstruction, continue_from
+from ptychopinn_plugin.settings import InferenceRun
 
 
 def reconstruct_files(
@@ -33,6 +34,9 @@ def reconstruct_files(
     engine: Engine | None,
     monitor: Monitor,
     checkpoint: Checkpointing | None = None,
+    *,
+    settings: InferenceRun | None = None,
+    saves: bool = True,
 ) -> Reconstruction:
     """Reconstruct a scan, save the object and draw it.
 
@@ -42,13 +46,15 @@ def reconstruct_files(
         engine: of the backend and device of the flags; None makes one.
         monitor: receives each step and may request a stop.
         checkpoint: where the state of the reconstruction is kept; None where it is not.
+        settings: of the flags, where they were resolved already.
+        saves: False for a process that reconstructs a part of the scan.
 
     Raises:
         Cancelled: the monitor requested a stop; nothing was written.
         PtychoPINNError: the scan or its result has a fault.
     """
     earlier = load_result(flags.continue_from) if flags.continue_from else None
-    settings = inference_run(flags, model)
+    settings = settings or inference_run(flags, model)
     # Passes can estimate a probe; a network that reconstructs first needs one.
     comes_first = model and ARCHITECTURES[model.manifest.model.architecture].comes_first
     needs_probe = bool(comes_first) and earlier is None
@@ -68,6 +74,8 @@ def reconstruct_files(
     )
     used = (*result.settings, *settings_lines(settings.orientation))
     result = dataclasses.replace(result, settings=used)
+    if not saves:
+        return result
     save_reconstruction(flags.output, result, scan)
     if flags.picture is not None:
         picture(result, flags.picture, title=flags.output.name)

@@ -17,13 +17,13 @@ class ExecutionConfig(Config):
     )
     devices: int = setting(
         1,
-        'Devices that train together; PyTorch only',
+        'Devices of this machine that train together, or reconstruct one scan together (command '
+        'line only); PyTorch only',
         ge=1,
         le=1024,
         advanced=True,
         label='Devices',
         backend='pytorch',
-        job='training',
     )
     num_nodes: int = setting(
         1,

@@ -124,7 +124,8 @@ class ScanPart:
     def largest(self, image: Array) -> Array | None:
         """Return the greatest element over all processes, float32."""
         own = np.array(self.ops.number(self.ops.max(image)))
-        return self.ops.array(self.communicator.all_numbers(own).max().astype(np.float32))
+        most = self.communicator.all_numbers(own).max()
+        return self.ops.array(np.asarray(most, np.float32))
 
     def on_first(self, function: Callable[[], T]) -> T:
         """Call a function in process 0 only and return its value in all of them."""

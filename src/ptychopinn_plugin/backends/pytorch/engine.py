@@ -20,7 +20,9 @@ from ptychopinn_plugin.backends.pytorch.devices import (
     select_device,
 )
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.backends.pytorch.process_group import TorchCommunicator, join_group
 from ptychopinn_plugin.backends.pytorch.unrolled_inference import UnrolledInference
+from ptychopinn_plugin.backends.ranks import ProcessRank
 from ptychopinn_plugin.config import (
     Backend,
     ExecutionConfig,
@@ -28,6 +30,8 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
+from ptychopinn_plugin.config.architectures import ARCHITECTURES
+from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
@@ -54,9 +58,13 @@ class PyTorchEngine:
         self.ops = TorchOps(select_device(execution))
         self._batch_pixels = self.ops.batch_pixels
         self.execution = execution
+        self._group: TorchCommunicator | None = None
 
     def close(self) -> None:
-        """Do nothing: this engine starts no process."""
+        """Leave the processes that reconstructed together with this one."""
+        if self._group is not None:
+            self._group.leave()
+            self._group = None
 
     @contextmanager
     def computing(self) -> Iterator[TorchOps]:
@@ -79,6 +87,9 @@ class PyTorchEngine:
             OutOfMemoryError: memory ran out also with batches an eighth as large.
             Cancelled: the monitor asked for a stop.
         """
+        place = ProcessRank.of_environment()
+        if place.size > 1 and self.execution.devices > 1:
+            return self._reconstruct_part(place, scan, inference, model, monitor)
 
         def run(divisor: int) -> Reconstruction:
             self.ops.batch_pixels = self._batch_pixels // divisor
@@ -91,6 +102,44 @@ class PyTorchEngine:
 
         with computing(self.execution), torch.no_grad():
             return halving_batches(run, is_out_of_memory)
+
+    def _reconstruct_part(
+        self,
+        place: ProcessRank,
+        scan: ScanData,
+        inference: InferenceConfig,
+        model: TrainedModel | None,
+        monitor: Monitor,
+    ) -> Reconstruction:
+        """Reconstruct a scan together with other processes; see `run_reconstruction`.
+
+        Batches keep their size where memory runs out: the other processes would not know.
+        """
+        if model is not None and ARCHITECTURES[model.manifest.model.architecture].comes_first:
+            raise ConfigError(
+                [
+                    'a network that reconstructs before the solver needs all frames in one '
+                    'process; set devices to 1, or take a model of the architecture unrolled'
+                ]
+            )
+        group = self._group = self._group or join_group(place, self.ops.device)
+        with computing(self.execution), torch.no_grad():
+            try:
+                network = None if model is None else UnrolledInference(self.ops, model)
+                stage = None if network is None else network.stage
+                return run_reconstruction(
+                    self.ops,
+                    scan,
+                    inference,
+                    monitor,
+                    backend=self.backend,
+                    model=model,
+                    stage=stage,
+                    communicator=group,
+                )
+            except Exception as error:
+                group.tell_failure(str(error))
+                raise
 
     def fit(
         self,

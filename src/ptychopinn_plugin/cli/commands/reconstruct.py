@@ -2,27 +2,79 @@
 
 from __future__ import annotations
 
+import sys
+
 from ptychopinn_plugin.api import Checkpointing
+from ptychopinn_plugin.backends.ranks import ProcessRank
 from ptychopinn_plugin.cli.console import CommandMonitor, echo
+from ptychopinn_plugin.cli.device_processes import run_in_processes, silent_beside
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
-from ptychopinn_plugin.errors import Cancelled, OutputError
-from ptychopinn_plugin.io.model_file import resolve_model
+from ptychopinn_plugin.cli.run_settings import inference_run
+from ptychopinn_plugin.errors import Cancelled, OutputError, ProcessLostError
+from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model
 from ptychopinn_plugin.networks.checkpointing import FILE_NAME
 from ptychopinn_plugin.plotting.figure import heading
+from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.settings import InferenceRun
 
 
 def run(flags: Reconstruct) -> None:
-    """Reconstruct a scan, save the object and draw it."""
+    """Reconstruct a scan, save the object and draw it.
+
+    As one of several processes that torchrun or srun started, together with the others; with
+    `--devices` in processes of this machine.
+    """
+    place = ProcessRank.of_environment()
+    if place.size > 1:
+        run_part(flags.model_copy(update={'devices': place.size}))
+        return
     check_files(flags)
-    checkpoint = _checkpointing(flags)
     model = resolve_model(flags.model)
+    devices, settings = 1, None
+    if 'devices' in flags.model_fields_set:
+        devices = flags.execution().devices
+    elif flags.config is not None:
+        settings = inference_run(flags, model)
+        devices = settings.execution.devices
+    if devices == 1:
+        _run(flags, model, settings)
+        return
+    code = run_in_processes(run_part, flags, devices)
+    if code:
+        sys.exit(code)
+
+
+def run_part(flags: Reconstruct) -> None:
+    """Reconstruct a scan together with other processes; the first one saves and prints."""
+    place = ProcessRank.of_environment()
+    with silent_beside(place):
+        check_files(flags)
+        _run(flags.model_copy(update={'quiet': flags.quiet or place.rank > 0}), None)
+
+
+def _run(
+    flags: Reconstruct, model: TrainedModel | None, settings: InferenceRun | None = None
+) -> None:
+    """Reconstruct a scan in this process, save the object and draw it."""
+    checkpoint = _checkpointing(flags)
+    model = model or resolve_model(flags.model)
+    saves = ProcessRank.of_environment().rank == 0
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
-            result = reconstruct_files(flags, model, None, monitor, checkpoint)
-        except Cancelled as error:
+            result = reconstruct_files(
+                flags, model, None, monitor, checkpoint, settings=settings, saves=saves
+            )
+        except (Cancelled, ProcessLostError) as error:
+            if isinstance(error, ProcessLostError) and not monitor.stopped:
+                raise
             raise Cancelled(_what_is_kept(checkpoint)) from error
+    if saves:
+        _print_summary(flags, result)
+
+
+def _print_summary(flags: Reconstruct, result: Reconstruction) -> None:
     echo(f'object: {flags.output}')
     echo(heading(result).replace('  ·  ', ', '))
     for remark in result.remarks:

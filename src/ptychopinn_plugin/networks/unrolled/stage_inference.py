@@ -27,7 +27,7 @@ class StageInference:
         self.model = model
         self._ops = ops
         self._gate_ops = gate_ops
-        self._stage = stage
+        self.stage = stage
 
     def reconstruct(
         self,
@@ -57,6 +57,6 @@ class StageInference:
             monitor,
             backend=execution.backend,
             model=self.model,
-            stage=self._stage,
+            stage=self.stage,
             gate_ops=self._gate_ops,
         )
