@@ -109,7 +109,9 @@ def test_an_affine_change_is_seen_with_the_object_moving_along(ops: Ops) -> None
     middle = centre - np.asarray(solver.problem.canvas.origin_px)
     warped = ops.array(warp(canvas_object, change, middle))
     solver.transform(lambda unknowns: unknowns._replace(canvas_object=warped))
-    look = look_affine(solver, ops.compiled(object_slopes)(solver.canvas_object))
+    slopes = ops.compiled(object_slopes)(solver.canvas_object)
+    batches = list(solver.problem.batches())
+    look = look_affine(solver, slopes, batches, solver.problem.scan.frame_count)
     np.testing.assert_allclose(look.step, truth, atol=0.0025)
 
 

@@ -40,6 +40,7 @@ from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
 from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.gauges import probe_power
+from ptychopinn_plugin.solver.held_positions import PositionFault, find_position_fault
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.start import Start, find_start
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
@@ -152,6 +153,8 @@ def run_reconstruction(
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
     diagnosis = diagnose(solver)
     result = _with_diagnosis(run.result(), diagnosis)
+    if diagnosis.verdict in ('good', 'poor'):
+        result = _with_position_fault(result, find_position_fault(solver))
     if not inference.estimate_errors or diagnosis.verdict == 'failed':
         return result
     result = _with_quality(result, solver, run.probe_factor())
@@ -216,6 +219,16 @@ def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruct
     if diagnosis.verdict != 'good':
         return dataclasses.replace(result, warning=diagnosis.advice)
     return dataclasses.replace(result, remarks=(*result.remarks, diagnosis.advice))
+
+
+def _with_position_fault(result: Reconstruction, fault: PositionFault | None) -> Reconstruction:
+    """Return a result that says what the frames show of positions that were held."""
+    if fault is None:
+        return result
+    if not fault.is_wrong:
+        return dataclasses.replace(result, remarks=(*result.remarks, fault.sentence))
+    warning = '; '.join(filter(None, (fault.sentence, result.warning)))
+    return dataclasses.replace(result, warning=warning)
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ scaled, turned or sheared against the probe, and in all frames alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -88,17 +89,27 @@ class AffineChange(Stateful):
         """Half the loss of the angle between the axes, radians."""
         return float(self.matrix[0, 1] + self.matrix[1, 0]) / 2
 
+    def summary(self) -> str:
+        """Return the four numbers in words."""
+        return (
+            f'scale {self.scale:.4f}, rotation {self.rotation_deg:+.2f} deg, '
+            f'aspect {self.aspect:+.4f}, shear {self.shear:+.4f}'
+        )
 
-def look_affine(solver: Solver, slopes: tuple[Array, Array]) -> AffineLook:
+
+def look_affine(
+    solver: Solver, slopes: tuple[Array, Array], chosen: Sequence[FrameBatch], asked: int
+) -> AffineLook:
     """Fit the affine change to a part of the frames.
 
     Args:
         solver: at its present state.
         slopes: from `object_slopes`.
+        chosen: the frames of this process, from `some_batches`.
+        asked: how many they are in all processes.
     """
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     geometry = _geometry(problem, now.probe)
-    chosen, asked = _some_batches(problem, solver.passes)
     score, spread = np.zeros(COLUMNS), np.zeros(COLUMNS)
     matrix = np.zeros((COLUMNS, COLUMNS))
     for _, placed in problem.placed(chosen, now):
@@ -146,7 +157,7 @@ def _geometry(problem: Problem, probe: Array) -> Geometry:
     )
 
 
-def _some_batches(problem: Problem, seed: int) -> tuple[list[FrameBatch], int]:
+def some_batches(problem: Problem, seed: int) -> tuple[list[FrameBatch], int]:
     """Return batches at random until they hold enough frames, and how many they hold.
 
     Others after each pass, and in each process those of its frames.
