@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.free_memory import free_memory, gigabytes
-from ptychopinn_plugin.scan.frame_source import ContiguousFrames
+from ptychopinn_plugin.scan.frame_source import ContiguousFrames, FrameSource
 
 FramesInMemory: TypeAlias = Literal['auto', 'yes', 'no']
 
@@ -37,7 +37,7 @@ def reads_into_memory(frames_in_memory: FramesInMemory, shape: tuple[int, ...]) 
     return frames_in_memory == 'yes' or nbytes == 0
 
 
-def left_in_file(what: str, frames: ContiguousFrames, *, is_copy: bool) -> str:
+def left_in_file(what: str, frames: FrameSource, *, is_copy: bool) -> str:
     """Return the decision on frames that stay in a file.
 
     Args:

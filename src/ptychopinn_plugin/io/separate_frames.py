@@ -22,7 +22,7 @@ from ptychopinn_plugin.io.npy_stream import ArrayHeader, read_blocks, read_heade
 from ptychopinn_plugin.io.npz_frames import StoredFrames, stored_in_file
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
-from ptychopinn_plugin.scan.frame_source import ContiguousFrames
+from ptychopinn_plugin.scan.frame_source import ContiguousFrames, FrameSource
 
 # Where CXI (https://www.cxidb.org/cxi.html), NeXus and Ptychodus have their frames.
 USUAL_DATASETS = ('/entry_1/data_1/data', '/entry/data/data', '/patterns')
@@ -67,7 +67,7 @@ def split_name(given: str) -> tuple[Path, str]:
     return Path(given), ''
 
 
-def _npy_frames(path: Path) -> tuple[ContiguousFrames, bool]:
+def _npy_frames(path: Path) -> tuple[FrameSource, bool]:
     with path.open('rb') as stream:
         header = read_header(stream)
         if len(header.shape) != 3 or header.dtype.kind not in 'uif':
@@ -98,7 +98,7 @@ def _fortran_blocks(
         first += len(block)
 
 
-def _hdf5_frames(path: Path, name: str) -> tuple[ContiguousFrames, bool]:
+def _hdf5_frames(path: Path, name: str) -> tuple[FrameSource, bool]:
     names = [name] if name else list(USUAL_DATASETS)
     found = [one for one in names if find_dataset(path, one) is not None]
     if not found:

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -52,7 +53,7 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ContiguousFrames:
-    """Frames that lie one after the other in a file, neither compressed nor transposed.
+    """Frames that lie in a file whole, neither compressed nor transposed.
 
     They are read, not memory-mapped: a thread that waits for the disk then lets others go on, and
     a file that is cut short meanwhile is an error, where a mapped one ends the process.
@@ -62,12 +63,15 @@ class ContiguousFrames:
         offset: of the first frame in the file, bytes.
         shape: (n, H, W).
         dtype: of the values.
+        places: int64 (n,), bytes from the offset to each frame; None where they lie one after the
+            other.
     """
 
     file: io.RawIOBase
     offset: int
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
+    places: Frames | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -83,10 +87,11 @@ class ContiguousFrames:
         _, height, width = self.shape
         values = np.empty((len(frames), height, width), self.dtype)
         nbytes = self.dtype.itemsize * height * width
-        # Successive frames are read at once.
-        starts = np.flatnonzero(np.diff(frames, prepend=-2) != 1)
-        for start, end in zip(starts, [*starts[1:], len(frames)], strict=True):
-            self._fill(values[start:end], self.offset + nbytes * int(frames[start]))
+        places = nbytes * frames if self.places is None else self.places[frames]
+        # Frames that lie one after the other are read at once.
+        starts = np.flatnonzero(np.diff(places, prepend=-2 * nbytes) != nbytes)
+        for start, end in pairwise([*starts, len(frames)]):
+            self._fill(values[start:end], self.offset + int(places[start]))
         return values
 
     def _fill(self, values: npt.NDArray[Any], position: int) -> None:

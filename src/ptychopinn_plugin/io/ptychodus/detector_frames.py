@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 from ptychodus.api.diffraction import BeamCenter, CropRegion, DiffractionArray, DiffractionDataset
@@ -23,7 +22,12 @@ from ptychopinn_plugin.io.frame_files import (
 )
 from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.hdf5_checks import hdf5_faults
-from ptychopinn_plugin.io.hdf5_frames import BLOCK_BYTES, open_hdf5_frames
+from ptychopinn_plugin.io.hdf5_frames import (
+    BLOCK_BYTES,
+    check_filters,
+    open_hdf5_frames,
+    open_with_filters,
+)
 from ptychopinn_plugin.scan.data import BoolArray
 from ptychopinn_plugin.scan.frame_source import FrameSource
 
@@ -216,8 +220,9 @@ def _read_some(array: DiffractionArray, numbers: npt.NDArray[np.int64]) -> npt.N
     place = _place(array)
     if place is None:
         return np.asarray(array.get_patterns())[numbers]
-    with h5py.File(place[0], 'r') as file:
+    with open_with_filters(place[0]) as file:
         stack = file[place[1]]
+        check_filters(stack, array.get_label())
         return np.stack([stack[number] if stack.ndim == 3 else stack[()] for number in numbers])
 
 
@@ -269,8 +274,9 @@ def _array_blocks(
     if place is None:
         yield np.asarray(array.get_patterns(read_region=region))
         return
-    with h5py.File(place[0], 'r') as file:
+    with open_with_filters(place[0]) as file:
         stack = file[place[1]]
+        check_filters(stack, array.get_label())
         if stack.ndim == 2:
             yield stack[region.y_slice, region.x_slice][np.newaxis]
             return
