@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -15,18 +16,22 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.live.frame_buffer import FrameBuffer
 from ptychopinn_plugin.live.growing_canvas import patch_bounds
-from ptychopinn_plugin.live.live_solver import LiveSolver, LiveState
+from ptychopinn_plugin.live.live_solver import LiveSolver, LiveState, Window
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.largest_values import mask_largest_values
 from ptychopinn_plugin.scan.photon_scale import match_probe
 from ptychopinn_plugin.scan.photons import frame_photons
+from ptychopinn_plugin.solver.prepare import FRAMES_OF_A_SUBSET
 
 # Fewer frames give no object that is worth a look, and too little light to scale the probe by.
 FIRST_FRAMES = 16
-# Detector pixels of the frames of a window: about a quarter of a second of a pass on a core.
+# Detector pixels of the frames of a window: about a fifth of a second of a pass on a core.
 WINDOW_PIXELS = 2**22
 LEAST_WINDOW, MOST_WINDOW = 64, 1024
+# Of a pass with new frames: those that come meanwhile wait for the next one. On a slow or busy
+# machine its window has fewer earlier frames.
+PASS_SECONDS = 0.25
 
 
 @dataclass(eq=False)
@@ -57,6 +62,7 @@ class LiveLoop:
     _visited: int = 0
     _rest: list[int] = field(default_factory=list)
     _visits_without_new: int = 0
+    _frames_in_time: int = MOST_WINDOW
     _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def run(self) -> None:
@@ -111,24 +117,42 @@ class LiveLoop:
 
     def _next_pass(self, solver: LiveSolver) -> None:
         """Do a pass over the next window."""
-        most = self.window_frames
         with self.buffer.changed:
-            count, bounds = len(self.buffer.pairs), self.buffer.pairs.bounds_px
-        new = min(count - self._visited, most)
+            count = len(self.buffer.pairs)
+        most, waiting = self.window_frames, count - self._visited
+        if waiting:
+            most = min(most, max(waiting, self._frames_in_time))
+        new = min(waiting, most)
         if new or count > most:
-            numbers = [*range(self._visited, self._visited + new), *self._earlier(most - new)]
-            counts, positions_px = self.buffer.read(numbers)
-            counts[:, solver.start.mask] = 0
-            self._visited += new
-            assert bounds is not None
-            needed = patch_bounds(*bounds, self.buffer.size)
-            lit = counts.max(axis=(1, 2)) > 0
+            earlier = self._earlier(most - new)
+            window = self._read_window(solver, new, earlier)
             # Frames of a closed shutter show nothing of the object.
-            if len(np.unique(positions_px[lit], axis=0)) > 1:
-                fresh = positions_px[:new][lit[:new]]
-                solver.open_window(counts[lit], positions_px[lit], fresh, needed, self._visited)
+            if len(np.unique(window.positions_px, axis=0)) > 1:
+                solver.open_window(window)
+        began = time.perf_counter()
         solver.one_pass()
+        in_time = min(count, most) * PASS_SECONDS / (time.perf_counter() - began)
+        self._frames_in_time = int(np.clip(in_time, FRAMES_OF_A_SUBSET, MOST_WINDOW))
         self._visits_without_new = 0 if new else self._visits_without_new + min(count, most)
+
+    def _read_window(self, solver: LiveSolver, new: int, earlier: list[int]) -> Window:
+        """Return the next frames that were not visited, with earlier ones."""
+        first = self._visited
+        counts, positions_px = self.buffer.read([*range(first, first + new), *earlier])
+        counts[:, solver.start.mask] = 0
+        lit = counts.max(axis=(1, 2)) > 0
+        self._visited += new
+        with self.buffer.changed:
+            bounds = self.buffer.pairs.bounds_px
+        assert bounds is not None
+        return Window(
+            counts[lit],
+            positions_px[lit],
+            positions_px[:new][lit[:new]],
+            patch_bounds(*bounds, self.buffer.size),
+            self._visited,
+            is_spread=len(earlier) >= new or len(earlier) == first,
+        )
 
     def _earlier(self, most: int) -> list[int]:
         """Return numbers of frames that were visited before, all of them where they fit."""

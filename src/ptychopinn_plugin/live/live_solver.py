@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,26 @@ class LiveState:
     residuals: tuple[float, ...] = ()
 
 
+class Window(NamedTuple):
+    """Frames of a scan that a pass visits.
+
+    Attributes:
+        counts: float32 (w, N, N), photons.
+        positions_px: float64 (w, 2), object pixels.
+        fresh_px: float64 (f, 2), positions of those of them that were never visited.
+        needed: canvas of all positions known.
+        pairs: frames of the scan that are visited at least once when this window is done.
+        is_spread: whether most of them are spread over the whole scan so far.
+    """
+
+    counts: FloatArray
+    positions_px: Positions
+    fresh_px: Positions
+    needed: Canvas
+    pairs: int
+    is_spread: bool
+
+
 @dataclass(eq=False)
 class LiveSolver:
     """Keeps object and probe, and improves them by passes over windows of frames.
@@ -83,35 +104,24 @@ class LiveSolver:
         self._constraints = Constraints.of(self.inference)
         self._refines = refines_probe(self.inference, self.start)
 
-    def open_window(
-        self,
-        counts: FloatArray,
-        positions_px: Positions,
-        fresh_px: Positions,
-        needed: Canvas,
-        pairs: int,
-    ) -> None:
-        """Take other frames for the passes that follow, and go on from the present state.
-
-        Args:
-            counts: float32 (w, N, N), photons.
-            positions_px: float64 (w, 2), object pixels.
-            fresh_px: float64 (f, 2), positions of those of them that were never visited.
-            needed: canvas of all positions known.
-            pairs: frames that are visited at least once when this window is done.
-        """
-        state = self._on_canvas(needed)
+    def open_window(self, window: Window) -> None:
+        """Take other frames for the passes that follow, and go on from the present state."""
+        state = self._on_canvas(window.needed)
         origin = np.asarray(state.canvas.origin_px)
         scan = dataclasses.replace(
             self.start,
-            counts=counts,
-            positions_px=positions_px - origin,
+            counts=window.counts,
+            positions_px=window.positions_px - origin,
             probe=state.probe,
             object_guess=state.canvas_object,
             metadata=dataclasses.replace(self.start.metadata, scan_index=None),
         )
-        self.state = dataclasses.replace(state, dose=_with_frames(state, fresh_px), pairs=pairs)
-        self._solver = self._make_solver(scan)
+        dose = _with_frames(state, window.fresh_px)
+        self.state = dataclasses.replace(state, dose=dose, pairs=window.pairs)
+        # A probe that follows frames side by side drifts, and with it the object of each part of
+        # the scan.
+        refines = self._refines and window.is_spread and window.pairs >= FRAMES_OF_A_PROBE
+        self._solver = self._make_solver(scan, self.state, refines=refines)
 
     def one_pass(self) -> None:
         """Do a pass over the window; start anew from the given probe where it diverged."""
@@ -145,9 +155,7 @@ class LiveSolver:
             dose=moved(state.dose, state.canvas, canvas, 0),
         )
 
-    def _make_solver(self, scan: ScanData) -> AcceleratedSolver:
-        assert self.state is not None
-        refines = self._refines and self.state.pairs >= FRAMES_OF_A_PROBE
+    def _make_solver(self, scan: ScanData, state: LiveState, *, refines: bool) -> AcceleratedSolver:
         config = self.inference.model_copy(update={'update_probe': 'on' if refines else 'off'})
         problem = Problem.for_scan(
             self.ops,
@@ -163,7 +171,7 @@ class LiveSolver:
             constraints=tuple(self._constraints.probe),
             object_constraints=tuple(self._constraints.object_),
         )
-        solver.state = self._placed(self.state)
+        solver.state = self._placed(state)
         return solver
 
     def _placed(self, state: LiveState) -> State:
