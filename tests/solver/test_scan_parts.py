@@ -206,6 +206,35 @@ def test_strips_are_what_goes_between_processes() -> None:
     assert strip < 0.4 * np.prod(part.whole_canvas.shape)
 
 
+@pytest.mark.parametrize('processes', [2, 5])
+def test_no_process_gets_the_whole_canvas_for_the_prior(processes: int) -> None:
+    scan, ops = dim_scan(), NumpyOps()
+    rng = np.random.default_rng(0)
+    whole = Problem.for_scan(ops, scan, 1, fixed_probe=False)
+    shape = (whole.canvas.shape[0] + 3, whole.canvas.shape[1] + 5)
+    image = rng.normal(size=(*whole.canvas.shape, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    gains = rng.uniform(size=shape).astype(np.float32)
+    wanted = whole.partition.scale_spectrum(ops, image, shape, lambda some: gains[:, some])
+
+    def scaled(group: Communicator) -> tuple[ScanPart, int, Values]:
+        problem = Problem.for_scan(ops, scan, 1, fixed_probe=False, communicator=group)
+        part = part_of(problem)
+        rows, columns = part.boxes[group.rank].inside(Rectangle(0, 0, *whole.canvas.shape))
+        own = image[rows, columns]
+        found = part.scale_spectrum(ops, own, shape, lambda some: gains[:, some])
+        return part, part.bytes_sent, np.asarray(found)
+
+    for rank, (part, sent, found) in enumerate(in_threads(processes, scaled)):
+        rows, columns = part.boxes[rank].inside(Rectangle(0, 0, *whole.canvas.shape))
+        size = np.abs(wanted).max()
+        np.testing.assert_allclose(found, wanted[rows, columns], atol=1e-5 * size)
+        # Its own rectangle, its rows twice and its columns, without what it keeps; and the halos.
+        halos = (
+            sum(box.pixels for box in part.boxes) - whole.canvas.shape[0] * whole.canvas.shape[1]
+        )
+        assert sent < 8 * (4 * 1.5 * np.prod(shape) / processes + halos)
+
+
 def test_more_processes_than_frames_are_refused() -> None:
     few = dim_scan().subset(np.arange(2))
     with pytest.raises(ReconstructionError, match='2 frames cannot be divided among 3 processes'):

@@ -18,7 +18,6 @@ import scipy.fft
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.solver.partition import Partition
-from ptychopinn_plugin.solver.updates import apply_gains
 
 # Passes before the first estimate: the object must be there before it has a spectrum.
 FIRST_PASS = 3
@@ -47,7 +46,7 @@ class ObjectPrior(Stateful):
     spectrum: Floats | None = None
     dose: float = 0.0
     _passes: int = 0
-    _bins: npt.NDArray[np.int64] | None = None
+    _bins: dict[tuple[int, int], npt.NDArray[np.int64]] = field(default_factory=dict)
     _gains: dict[float, Array] = field(default_factory=dict)
 
     def estimate(self, ops: Ops, partition: Partition, canvas_object: Array, dose: Array) -> None:
@@ -82,7 +81,8 @@ class ObjectPrior(Stateful):
         typical = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
         window = np.minimum(photons / typical, 1) * (photons > LEAST_DOSE * typical)
         mean = np.complex64(np.sum(image * window) / np.sum(window))
-        bins = self._frequency_bins(image.shape)
+        shape = _transformed_shape(image.shape)
+        bins = self._frequency_bins(shape, slice(0, shape[1]))
         spectrum = scipy.fft.fft2((image - mean) * window.astype(np.float32), bins.shape)
         power = spectrum.real**2 + spectrum.imag**2
         observed = _radial_mean(power, bins) / np.sum(window**2)
@@ -102,52 +102,50 @@ class ObjectPrior(Stateful):
         """
         if self.spectrum is None:
             return canvas_object
-        return partition.on_whole(lambda image: self._damped(ops, image, step), canvas_object)
+        canvas = partition.whole_canvas.shape
+        shape = _transformed_shape(canvas)
+        if shape == canvas:  # Without a border, the mean stays as it is.
+            return partition.scale_spectrum(
+                ops, canvas_object, shape, lambda some: self._gains_of(ops, shape, some, step)
+            )
+        mean = ops.array(np.asarray(self.mean))
+        return mean + partition.scale_spectrum(
+            ops, canvas_object - mean, shape, lambda some: self._gains_of(ops, shape, some, step)
+        )
 
-    def _damped(self, ops: Ops, canvas_object: Array, step: float) -> Array:
-        """Return the object of the whole canvas after the proximal step."""
+    def _gains_of(self, ops: Ops, shape: tuple[int, int], columns: slice, step: float) -> Array:
+        """Return the gains of the Fourier components in some columns, see `Gains`."""
         assert self.spectrum is not None
-        bins = self._frequency_bins(canvas_object.shape)
         if step not in self._gains:
             gains = 1 / (1 + step / (2 * self.spectrum * self.dose))
             # The mean over the canvas is not that of the illuminated part, which was subtracted.
             gains[0] = 1.0
-            self._gains[step] = ops.array((gains / bins.size)[bins].astype(np.float32))
-        smoothed = ops.compiled(apply_gains)
-        if bins.shape == canvas_object.shape:  # Without a border, the mean stays as it is.
-            return smoothed(canvas_object, self._gains[step])
-        mean = ops.array(np.asarray(self.mean))
-        height, width = canvas_object.shape
-        padded = _padded(ops, canvas_object - mean, bins.shape)
-        return mean + smoothed(padded, self._gains[step])[:height, :width]
+            scaled = (gains / (shape[0] * shape[1])).astype(np.float32)
+            self._gains[step] = ops.array(scaled[self._frequency_bins(shape, columns)])
+        return self._gains[step]
 
     def restore(self, state: SavedState) -> None:
         """Go on from a saved state."""
         super().restore(state)
         self._gains = {}
 
-    def _frequency_bins(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-        """Return the bin of each Fourier component of an object (H, W), padded."""
-        if self._bins is None:
-            # A canvas may have any sides; transforms of some, as primes, take ten times as long.
-            sides = [scipy.fft.next_fast_len(side, real=True) for side in shape]
-            rows, columns = (np.fft.fftfreq(side) for side in sides)
-            radius = np.hypot(rows[:, None], columns)
-            self._bins = np.rint(2 * BINS * radius).astype(np.int64)
-        return self._bins
+    def _frequency_bins(self, shape: tuple[int, int], columns: slice) -> npt.NDArray[np.int64]:
+        """Return the bin of each Fourier component in some columns of a plane."""
+        wanted = (columns.start, columns.stop)
+        if wanted not in self._bins:
+            rows, across = (np.fft.fftfreq(side) for side in shape)
+            radius = np.hypot(rows[:, None], across[columns])
+            self._bins[wanted] = np.rint(2 * BINS * radius).astype(np.int64)
+        return self._bins[wanted]
+
+
+def _transformed_shape(canvas: tuple[int, int]) -> tuple[int, int]:
+    """Return a plane that holds a canvas and is transformed fast: primes take ten times as long."""
+    height, width = (scipy.fft.next_fast_len(side, real=True) for side in canvas)
+    return height, width
 
 
 def _radial_mean(power: npt.NDArray[np.floating], bins: npt.NDArray[np.int64]) -> Floats:
     """Return the mean power in bins of spatial frequency."""
     flat = bins.ravel()
     return np.bincount(flat, power.ravel()) / np.maximum(np.bincount(flat), 1)
-
-
-def _padded(ops: Ops, image: Array, shape: tuple[int, ...]) -> Array:
-    """Return an image (H, W) with zeros below and beside it, as large as a shape."""
-    below, beside = shape[0] - image.shape[0], shape[1] - image.shape[1]
-    if below:
-        image = ops.join(image, ops.zeros((below, image.shape[1]), 'complex64'), axis=0)
-    if beside:
-        image = ops.join(image, ops.zeros((shape[0], beside), 'complex64'))
-    return image

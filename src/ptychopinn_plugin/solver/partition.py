@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan.canvas import Canvas
+from ptychopinn_plugin.solver.updates import apply_gains
 
 T = TypeVar('T')
+# Returns the factors of the Fourier components in some columns of a plane, zero frequency at index
+# 0 and over the number of pixels, float32 (H, columns).
+Gains: TypeAlias = Callable[[slice], Array]
 
 
 class Partition(Protocol):
@@ -69,6 +73,16 @@ class Partition(Protocol):
 
     def on_whole(self, function: Callable[..., Array], *images: Array) -> Array:
         """Return the part of a complex64 image that is computed from images on the whole canvas."""
+
+    def scale_spectrum(self, ops: Ops, image: Array, shape: tuple[int, int], gains: Gains) -> Array:
+        """Return an image with the Fourier components of the whole canvas scaled.
+
+        Args:
+            ops: the framework.
+            image: complex64 (H, W), on the canvas of this process.
+            shape: of the whole canvas with zeros below and beside it.
+            gains: the factors of the components.
+        """
 
     def with_positions(self, positions_px: npt.NDArray[np.float64]) -> Partition:
         """Return a partition whose canvases hold the frames at other positions; often this one."""
@@ -134,6 +148,14 @@ class WholeScan:
         """Call the function."""
         return function(*images)
 
+    def scale_spectrum(self, ops: Ops, image: Array, shape: tuple[int, int], gains: Gains) -> Array:
+        """Return the image with its Fourier components scaled."""
+        scaled = ops.compiled(apply_gains)
+        if image.shape == shape:
+            return scaled(image, gains(slice(0, shape[1])))
+        height, width = image.shape
+        return scaled(_padded(ops, image, shape), gains(slice(0, shape[1])))[:height, :width]
+
     def with_positions(self, positions_px: npt.NDArray[np.float64]) -> Partition:
         """Return itself: the frames stay on the canvas."""
         return self
@@ -141,3 +163,13 @@ class WholeScan:
     def to(self, other: Partition, image: Array) -> Array:
         """Return the image."""
         return image
+
+
+def _padded(ops: Ops, image: Array, shape: tuple[int, ...]) -> Array:
+    """Return an image (H, W) with zeros below and beside it, as large as a shape."""
+    below, beside = shape[0] - image.shape[0], shape[1] - image.shape[1]
+    if below:
+        image = ops.join(image, ops.zeros((below, image.shape[1]), 'complex64'), axis=0)
+    if beside:
+        image = ops.join(image, ops.zeros((shape[0], beside), 'complex64'))
+    return image

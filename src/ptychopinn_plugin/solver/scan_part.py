@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.ops import Array, DType, Ops
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.solver.communicator import Communicator
-from ptychopinn_plugin.solver.partition import Partition
+from ptychopinn_plugin.solver.partition import Gains, Partition
 from ptychopinn_plugin.solver.rectangles import Frames, Rectangle, divide_plane
 
 T = TypeVar('T')
@@ -147,6 +148,30 @@ class ScanPart:
         wholes = [self.whole(image) for image in images]
         return self.part(function(*wholes) if self.is_first else None)
 
+    def scale_spectrum(self, ops: Ops, image: Array, shape: tuple[int, int], gains: Gains) -> Array:
+        """Return an image with the Fourier components of the whole canvas scaled.
+
+        Each process transforms some rows and some columns of the plane; no one holds all of it.
+        """
+        height, width = shape
+        rows = [Rectangle(a, 0, b, width) for a, b in self._shares(height)]
+        columns = [Rectangle(0, a, height, b) for a, b in self._shares(width)]
+        rank = self.communicator.rank
+        own = image[self.cores[rank].inside(self.boxes[rank])]
+        some = self._moved(own, self.cores, rows, 'complex64')
+        some = self._moved(_along(ops.fft2_unscaled, some), rows, columns, 'complex64')
+        spectrum = _along(ops.fft2_unscaled, ops.transpose(some))
+        factors = ops.transpose(gains(slice(columns[rank].left, columns[rank].right)))
+        some = ops.transpose(_along(ops.ifft2_unscaled, ops.scale(spectrum, factors)))
+        some = self._moved(some, columns, rows, 'complex64')
+        return self._moved(_along(ops.ifft2_unscaled, some), rows, self.boxes, 'complex64')
+
+    def _shares(self, count: int) -> list[tuple[int, int]]:
+        """Return the first of some rows or columns of each process and the one after the last."""
+        size = self.communicator.size
+        bounds = [count * rank // size for rank in range(size + 1)]
+        return list(pairwise(bounds))
+
     def with_positions(self, positions_px: npt.NDArray[np.float64]) -> ScanPart:
         """Return a partition whose canvases hold the frames at other positions; often this one."""
         needed = [self._around(positions_px[frames], 0) for frames in self.assigned]
@@ -226,6 +251,11 @@ class ScanPart:
                     added = image[place.inside(source)]
                 total[place.inside(target)] += added
         return total
+
+
+def _along(transform: Callable[[Array], Array], lines: Array) -> Array:
+    """Transform each line of an array (lines, n)."""
+    return transform(lines[:, None])[:, 0]
 
 
 def _dtype(image: Array) -> DType:
