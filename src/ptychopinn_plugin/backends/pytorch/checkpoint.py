@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
 
 CHECKPOINT_NAME = 'last.ckpt'
+# Of the history among the states of the callbacks: the name of its callback's class.
+HISTORY = 'HistoryCallback'
 
 
 class CheckpointEveryEpoch(Checkpoint):
@@ -82,8 +86,26 @@ def restore_history(history: TrainingHistory, state: dict[str, Any]) -> None:
     history.losses = [(float(loss), float(validation)) for loss, validation in state['losses']]
 
 
-def find_checkpoint(folder: Path | None, network: nn.Module) -> Path:
-    """Return the last checkpoint of a folder, with its shapes checked.
+def _check_bytes(path: Path) -> None:
+    """Compare the checksums in a checkpoint with its content, which PyTorch does not.
+
+    Raises:
+        ValueError: they differ.
+        zipfile.BadZipFile: it is no file of PyTorch's.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f'{damaged} has been changed or damaged')
+
+
+def find_checkpoint(folder: Path | None, network: nn.Module, history: TrainingHistory) -> Path:
+    """Return the last checkpoint of a folder, with its shapes and its history checked.
+
+    Args:
+        folder: of the training.
+        network: gives the shapes.
+        history: that will be restored; it stays as it is.
 
     Raises:
         CheckpointError: there is no checkpoint, or it does not fit the network.
@@ -92,12 +114,14 @@ def find_checkpoint(folder: Path | None, network: nn.Module) -> Path:
     if path is None or not path.is_file():
         raise missing_checkpoint(path)
     try:
+        _check_bytes(path)
         # On the CPU, whichever device it was written on.
         content = torch.load(path, map_location='cpu', weights_only=True)
         shapes = {
             name.removeprefix('network.'): tuple(value.shape)
             for name, value in content['state_dict'].items()
         }
+        restore_history(copy.copy(history), content['callbacks'][HISTORY])
     except Exception as error:  # torch.load raises whatever the bytes lead it to
         raise unreadable_checkpoint(path, error) from error
     if shapes != {name: tuple(value.shape) for name, value in network.state_dict().items()}:

@@ -27,7 +27,8 @@ from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.backends.pytorch.loader_processes import check_main_guard
 from ptychopinn_plugin.backends.pytorch.loggers import build_logger
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.errors import Cancelled, DivergenceError
+from ptychopinn_plugin.errors import Cancelled, DivergenceError, PtychoPINNError
+from ptychopinn_plugin.networks.checkpoint_errors import unreadable_checkpoint
 from ptychopinn_plugin.networks.checkpoint_files import prepare_folder
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
@@ -42,12 +43,14 @@ class HistoryCallback(Callback):
         self.history = history
         self.schedule = schedule
         self.patience = patience
+        self.has_started = False
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Measure the network that the training begins with, unless it is resumed."""
         del trainer
+        self.has_started = True
         if not self.history.losses:
             cast('Training', pl_module).begin(self.history)
 
@@ -120,13 +123,11 @@ def run_training(
         trainer = _build_trainer(callback, execution, device, folder)
         if folder is not None and trainer.is_global_zero:
             prepare_folder(folder, resume=resume)
+        path = find_checkpoint(folder, training.network, history) if resume else None
         try:
-            trainer.fit(
-                training,
-                ckpt_path=find_checkpoint(folder, training.network) if resume else None,
+            with _restoring(path, callback):
                 # So that a checkpoint cannot run code.
-                weights_only=True,
-            )
+                trainer.fit(training, ckpt_path=path, weights_only=True)
         except SIGTERMException:
             # Lightning's own handler comes first; whoever asked for the stop wants the model.
             if not history.monitor.should_stop():
@@ -140,6 +141,19 @@ def run_training(
             history.keep_best(out_of_memory(error))
     if not history.losses:
         raise Cancelled('the training ended before its first epoch was done')
+
+
+@contextmanager
+def _restoring(path: Path | None, callback: HistoryCallback) -> Iterator[None]:
+    """Raise what a checkpoint leads Lightning to before the first step as `CheckpointError`."""
+    try:
+        yield
+    except PtychoPINNError:
+        raise
+    except Exception as error:
+        if path is None or callback.has_started or is_out_of_memory(error):
+            raise
+        raise unreadable_checkpoint(path, error) from error
 
 
 def _build_trainer(

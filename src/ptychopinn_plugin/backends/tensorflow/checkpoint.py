@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.io.model_file.tensors import checksum
 from ptychopinn_plugin.networks.checkpoint_errors import (
     mismatched_checkpoint,
     missing_checkpoint,
@@ -70,7 +71,8 @@ def save_checkpoint(
             for number, variable in enumerate(training.optimizer.variables)
         },
     }
-    content = save(tensors, {'best': json.dumps(history.best)})
+    best = json.dumps(history.best)
+    content = save(tensors, {'best': best, 'checksum': checksum(tensors, best)})
     write_checkpoint(folder / CHECKPOINT_NAME, lambda file: file.write(content), history, top)
 
 
@@ -83,8 +85,6 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
     Raises:
         CheckpointError: there is no checkpoint, or it does not fit.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = None if folder is None else folder / CHECKPOINT_NAME
     if folder is not None and path is not None and not path.is_file():
         older = folder / OLDER_NAME
@@ -92,12 +92,10 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
     if path is None or not path.is_file():
         raise missing_checkpoint(path)
     try:
-        with safe_open(path, framework='numpy') as file:
-            best = float(json.loads((file.metadata() or {})['best']))
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+        tensors, best = _read(path)
         losses = tensors['losses']
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        history_losses = [(float(loss), float(validation)) for loss, validation in losses]
+    except Exception as error:  # safetensors raises whatever the bytes lead it to
         raise unreadable_checkpoint(path, error) from error
     network = _select(tensors, _NETWORK)
     expected = {name: value.shape for name, value in training.network.weights().items()}
@@ -117,11 +115,29 @@ def load_checkpoint(folder: Path | None, training: TrainingState, history: Train
     if weights and 'trust' in tensors:
         weights[GATE_NAME] = tensors['trust']
     history.weights, history.best = weights or None, best
-    history.losses = [(float(loss), float(validation)) for loss, validation in losses]
+    history.losses = history_losses
     # The state of the schedule follows from the losses, so no checkpoint holds it.
     for _, validation_loss in history.losses:
         training.schedule.end_epoch(validation_loss)
     return len(losses)
+
+
+def _read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], float]:
+    """Return the arrays of a checkpoint and the loss of its best epoch.
+
+    Raises:
+        Exception: it is none, or has been changed or damaged.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework='numpy') as file:
+        metadata = file.metadata() or {}
+        names = file.keys()
+        tensors = {name: file.get_tensor(name) for name in names}
+    # Older checkpoints have none.
+    if 'checksum' in metadata and metadata['checksum'] != checksum(tensors, metadata['best']):
+        raise ValueError('it has been changed or damaged: its checksum does not agree')
+    return tensors, float(json.loads(metadata['best']))
 
 
 def _select(tensors: dict[str, npt.NDArray[Any]], prefix: str) -> Weights:
