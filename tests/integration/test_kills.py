@@ -11,13 +11,14 @@ from ptychopinn_plugin.errors import ResultFileError
 from tests.integration import kills
 
 pytestmark = pytest.mark.integration
-PROGRAM = kills.PROGRAMS['reconstruct']
+PROGRAM = kills.programs('pytorch')['reconstruct']
+OUTPUT = 'object.npz'
 
 
 @pytest.mark.slow
 @pytest.mark.pytorch
 def test_ten_kills_at_random_moments(tmp_path: Path) -> None:
-    found = kills.kill_often(tmp_path, 10, seed=0, names=['reconstruct', 'train'])
+    found = kills.kill_often(tmp_path, 10, seed=0, names=['resume', 'train', 'batch'])
     assert sum(found.values()) == 10
     assert sum(times for name, times in found.items() if name.endswith('killed')) >= 5
 
@@ -28,21 +29,32 @@ def instead(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 
 def test_half_a_file_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / PROGRAM.output).write_bytes(bytes(1000))
-    instead(monkeypatch, f'truncate --size 100 {tmp_path / PROGRAM.output}')
+    (tmp_path / OUTPUT).write_bytes(bytes(1000))
+    instead(monkeypatch, f'truncate --size 100 {tmp_path / OUTPUT}')
     with pytest.raises(ResultFileError):
         kills.kill_once(PROGRAM, tmp_path, 10)
 
 
+def test_a_file_that_is_gone_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / OUTPUT).touch()
+    instead(monkeypatch, f'rm {tmp_path / OUTPUT}')
+    with pytest.raises(kills.DamageError, match='gone'):
+        kills.kill_once(PROGRAM, tmp_path, 10)
+
+
+def test_a_program_that_fails_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instead(monkeypatch, 'echo no checkpoint >&2; exit 2')
+    with pytest.raises(kills.DamageError, match='no checkpoint'):
+        kills.kill_once(PROGRAM, tmp_path, 10)
+
+
 def test_files_that_pile_up_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / PROGRAM.output).touch()
     instead(monkeypatch, f'touch {tmp_path}/.a.part {tmp_path}/.b.part')
     with pytest.raises(kills.DamageError, match='pile up'):
         kills.kill_once(PROGRAM, tmp_path, 10)
 
 
 def test_a_process_that_stays_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / PROGRAM.output).touch()
     instead(monkeypatch, 'sleep 4 & sleep 4')
     with pytest.raises(kills.DamageError, match='still run'):
-        kills.kill_once(PROGRAM, tmp_path, 0.3)
+        kills.kill_once(PROGRAM, tmp_path, 0.5)
