@@ -1,9 +1,11 @@
 """Memory and time of reconstructions whose frames are in memory, or stay in their file.
 
 usage: larger_than_memory.py [--frames 1000 10000] [--passes 3] [--backend pytorch] [--folder F]
+       larger_than_memory.py --draw FIGURES.jsonl PLOT.png
 
 Scans of 128 x 128 pixels (uint16) are simulated chunk by chunk and written to uncompressed .npz
-files. A process of its own reconstructs each, once from memory and once from its file. Memory is
+files. A process of its own reconstructs each, once from memory and once from its file, and a line
+of JSON is printed for each, from which --draw makes a plot of memory and time per frame. Memory is
 the largest resident size without pages of files (RssAnon + RssShmem of Linux), sampled every 20 ms.
 """
 
@@ -21,6 +23,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import fft2
@@ -33,14 +36,16 @@ SIZE, STEP_PX, PHOTONS, TOGETHER = 128, 5.0, 1e6, 64
 
 
 class PassTimes(Monitor):
-    """Keeps when each pass ended."""
+    """Keeps when each pass ended, and the seconds of the processor until then."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.cpu_times: list[float] = []
 
     def on_progress(self, progress: Progress) -> None:
-        """Keep the time."""
+        """Keep the times."""
         self.times.append(time.perf_counter())
+        self.cpu_times.append(time.process_time())
 
 
 class PeakMemory(threading.Thread):
@@ -119,12 +124,17 @@ def measure(path: Path, frames_in_memory: str, backend: str, passes: int) -> dic
     end = time.perf_counter()
     memory.ended.set()
     count = scan.frame_count
-    steady = np.diff(monitor.times).mean() if len(monitor.times) > 1 else math.nan
+    steady, steady_cpu = (
+        float(np.diff(times).mean()) if len(times) > 1 else math.nan
+        for times in (monitor.times, monitor.cpu_times)
+    )
     return {
         'frames': count,
+        'in_memory': frames_in_memory == 'yes',
         'load_s': loaded - start,
         'reconstruct_s': end - loaded,
-        'ms_a_frame_and_pass': 1e3 * float(steady) / count,
+        'ms_a_frame_and_pass': 1e3 * steady / count,
+        'cpu_ms_a_frame_and_pass': 1e3 * steady_cpu / count,
         'ms_a_frame': 1e3 * (end - start) / count,
         'cpu_ms_a_frame': 1e3 * (time.process_time() - start_cpu) / count,
         'before_mib': memory.start_mib,
@@ -133,8 +143,34 @@ def measure(path: Path, frames_in_memory: str, backend: str, passes: int) -> dic
     }
 
 
+def draw(figures: Path, plot: Path) -> None:
+    """Draw memory, and time per frame and pass, against the number of frames.
+
+    Args:
+        figures: lines that this program has printed.
+        plot: the picture.
+    """
+    rows = [json.loads(line) for line in figures.read_text().splitlines()]
+    figure, (memory, time_axis) = plt.subplots(1, 2, figsize=(9, 3.4), layout='constrained')
+    for in_memory, label in ((True, 'frames in memory'), (False, 'frames in their file')):
+        some = sorted((r['frames'], r) for r in rows if r['in_memory'] == in_memory)
+        frames = [count for count, _ in some]
+        memory.plot(frames, [row['peak_mib'] for _, row in some], 'o-', label=label)
+        times = [row['cpu_ms_a_frame_and_pass'] for _, row in some]
+        time_axis.plot(frames, times, 'o-', label=label)
+    memory.set_ylabel('largest resident memory (MiB)')
+    time_axis.set_ylabel('processor time per frame and pass (ms)')
+    for axis in (memory, time_axis):
+        axis.set_xscale('log')
+        axis.set_xlabel('frames of 128 x 128')
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+    memory.legend()
+    figure.savefig(plot, dpi=110)
+
+
 def main() -> None:
-    """Print a line for each scan and way."""
+    """Print a line for each scan and way, or draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--frames', type=int, nargs='+', default=[1000, 10_000])
     parser.add_argument('--passes', type=int, default=3)
@@ -142,7 +178,11 @@ def main() -> None:
     parser.add_argument('--folder', type=Path)
     parser.add_argument('--ways', nargs='+', default=['yes', 'no'], help='of frames_in_memory')
     parser.add_argument('--measure', nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument('--draw', type=Path, nargs=2, metavar=('FIGURES', 'PLOT'))
     given = parser.parse_args()
+    if given.draw:
+        draw(*given.draw)
+        return
     if given.measure:
         found: Any = measure(Path(given.measure[0]), given.measure[1], given.backend, given.passes)
         sys.stdout.write(json.dumps(found))
@@ -156,7 +196,7 @@ def main() -> None:
                 options = ['--backend', given.backend, '--passes', str(given.passes)]
                 run = subprocess.run([*command, *options], check=True, stdout=subprocess.PIPE)
                 figures = json.loads(run.stdout.splitlines()[-1])
-                sys.stdout.write(f'frames_in_memory={way} {json.dumps(figures)}\n')
+                sys.stdout.write(f'{json.dumps(figures)}\n')
                 sys.stdout.flush()
             path.unlink()
 

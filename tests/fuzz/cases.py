@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import time
 import warnings
@@ -14,6 +15,10 @@ from ptychopinn_plugin.errors import PtychoPINNError
 from tests.fuzz.mutators import BY_ENDING
 from tests.fuzz.targets import TARGETS
 
+PYTHON = re.compile(
+    r"\b[A-Z]\w*(?:Error|Exception|Warning)\b|Traceback|NoneType|has no attribute|\bb'|"
+    r'<class |object at 0x|not subscriptable|not iterable|positional argument'
+)
 MOST_SECONDS, MOST_BYTES, LONGEST_MESSAGE = 10.0, 2**30, 10_000
 
 
@@ -92,7 +97,7 @@ def fault_of(name: str, path: Path) -> str:
         text = str(error)
         if len(text) > LONGEST_MESSAGE or not text:
             return f'a message of {len(text)} characters'
-        return control_characters(text)
+        return control_characters(text) or names_of_python(text)
     except Exception as error:  # noqa: BLE001  (whatever it is, it is the finding)
         return f'{type(error).__name__}: {error}'[:300]
     return control_characters(' '.join(map(str, shown))) if isinstance(shown, list) else ''
@@ -102,6 +107,12 @@ def control_characters(text: str) -> str:
     """Return which characters of a text a terminal would obey; '' for none."""
     found = {one for one in text if not one.isprintable() and one != '\n'}
     return f'control characters {found!r} in {text[:200]!r}' if found else ''
+
+
+def names_of_python(text: str) -> str:
+    """Return what a message says of Python that a user need not know; '' for nothing."""
+    found = PYTHON.search(text)
+    return f'{found[0]!r} in {text[:300]!r}' if found else ''
 
 
 def highest_memory() -> float:

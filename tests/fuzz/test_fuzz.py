@@ -41,6 +41,8 @@ def test_what_a_reader_must_not_do_is_found(
     monkeypatch.setattr(cases, 'LONGEST_MESSAGE', 10)
     assert 'a message of' in fault_of('toml', path)
     assert 'control characters' in cases.control_characters('a\x07')
+    assert 'KeyError' in cases.names_of_python("s.npz cannot be read (KeyError: 'x')")
+    assert cases.names_of_python("s.npz has no 'x'; the error is large") == ''
     monkeypatch.setitem(TARGETS, 'toml', dataclasses.replace(TARGETS['toml'], read=_fail))
     assert fault_of('toml', path) == "KeyError: 'x'"
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io import hdf5_frames
 from ptychopinn_plugin.io.hdf5_frames import ChunkedFrames, open_hdf5_frames
-from ptychopinn_plugin.scan.frame_source import ContiguousFrames
+from ptychopinn_plugin.scan.frame_source import ContiguousFrames, FrameSource
 
 SHAPE = (23, 16, 12)
 
@@ -21,6 +22,11 @@ SHAPE = (23, 16, 12)
 @pytest.fixture(scope='module')
 def frames() -> npt.NDArray[np.uint16]:
     return np.random.default_rng(0).integers(0, 60_000, SHAPE).astype(np.uint16)
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5_frames, 'room_for_copies', lambda: 0)
 
 
 def write(path: Path, frames: npt.NDArray[np.uint16], **options: Any) -> Path:
@@ -41,8 +47,7 @@ def write(path: Path, frames: npt.NDArray[np.uint16], **options: Any) -> Path:
         ({'chunks': (4, 16, 12)}, ContiguousFrames, False),
         ({'chunks': (4, 16, 12), 'userblock': 512}, ContiguousFrames, True),
         ({'chunks': (5, 8, 12)}, ContiguousFrames, True),
-        ({'chunks': (1, 16, 12), 'compression': 'gzip'}, ChunkedFrames, False),
-        ({'chunks': (1, 16, 12), 'shuffle': True, 'compression': 'lzf'}, ChunkedFrames, False),
+        ({'chunks': (1, 16, 12), 'compression': 'gzip'}, ContiguousFrames, True),
         ({'chunks': (4, 16, 12), 'compression': 'gzip'}, ContiguousFrames, True),
     ],
 )
@@ -56,6 +61,22 @@ def test_frames_are_those_that_were_written(
     found, copied = open_hdf5_frames(write(tmp_path / 'f.h5', frames, **options), '/frames')
     assert copied == is_copy
     assert isinstance(found, kind)
+    assert_are(found, frames)
+
+
+@pytest.mark.usefixtures('no_room')
+@pytest.mark.parametrize('more', [{'compression': 'gzip'}, {'shuffle': True, 'compression': 'lzf'}])
+def test_without_room_for_a_copy_frames_are_decompressed_at_each_use(
+    tmp_path: Path, frames: npt.NDArray[np.uint16], more: dict[str, Any]
+) -> None:
+    path = write(tmp_path / 'f.h5', frames, chunks=(1, 16, 12), **more)
+    found, copied = open_hdf5_frames(path, '/frames')
+    assert not copied
+    assert isinstance(found, ChunkedFrames)
+    assert_are(found, frames)
+
+
+def assert_are(found: FrameSource, frames: npt.NDArray[np.uint16]) -> None:
     assert found.shape == SHAPE
     assert found.dtype == np.dtype(np.uint16)
     for wanted in ([0], [22], [3, 4, 5, 6, 7, 8], [8, 7, 21, 0, 0], list(range(23)), []):
@@ -74,6 +95,7 @@ def test_a_chunk_that_was_never_written_is_copied_with_its_default(tmp_path: Pat
     assert (values[2:] == 7).all()
 
 
+@pytest.mark.usefixtures('no_room')
 def test_filters_of_detectors(tmp_path: Path, frames: npt.NDArray[np.uint16]) -> None:
     hdf5plugin = pytest.importorskip('hdf5plugin')
     filters = {'chunks': (1, 16, 12), **hdf5plugin.Bitshuffle(cname='lz4')}
@@ -94,6 +116,7 @@ def test_a_filter_that_is_not_there_is_named(
         open_hdf5_frames(path, 'frames')
 
 
+@pytest.mark.usefixtures('no_room')
 @pytest.mark.parametrize('compression', [None, 'gzip'])
 def test_the_file_is_closed_with_the_last_use(
     tmp_path: Path, frames: npt.NDArray[np.uint16], compression: str | None
@@ -106,6 +129,7 @@ def test_the_file_is_closed_with_the_last_use(
         file['more'] = 1
 
 
+@pytest.mark.usefixtures('no_room')
 def test_a_damaged_chunk_is_an_error(tmp_path: Path, frames: npt.NDArray[np.uint16]) -> None:
     path = write(tmp_path / 'f.h5', frames, chunks=(1, 16, 12), compression='gzip')
     with h5py.File(path) as file:

@@ -49,6 +49,11 @@ def left_in_file(what: str, frames: FrameSource, *, is_copy: bool) -> str:
     return f'{what} {frames.dtype} {frames.shape} {place} and are read in batches'
 
 
+def room_for_copies() -> int:
+    """Return the free bytes of the folder of temporary files."""
+    return shutil.disk_usage(tempfile.gettempdir()).free
+
+
 def temporary_frames(
     what: str,
     blocks: Iterable[tuple[tuple[slice, ...], npt.NDArray[Any]]],
@@ -72,8 +77,7 @@ def temporary_frames(
         ScanDataError: the folder has too little room.
     """
     nbytes = dtype.itemsize * math.prod(shape)
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
+    folder, free = tempfile.gettempdir(), room_for_copies()
     if nbytes > free:
         raise ScanDataError(
             [

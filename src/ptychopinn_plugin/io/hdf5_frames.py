@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError, printable_line
-from ptychopinn_plugin.io.frame_files import temporary_frames
+from ptychopinn_plugin.io.frame_files import room_for_copies, temporary_frames
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan.frame_source import ContiguousFrames, FrameSource
 
@@ -72,10 +72,11 @@ def _refusal(text: str) -> ScanDataError:
 def open_hdf5_frames(path: Path, name: str) -> tuple[FrameSource, bool]:
     """Return the frames of a dataset where the file has them, or else a temporary copy.
 
-    Read in place are a dataset without chunks, one in chunks of whole frames that is not
-    compressed, and one that is compressed frame by frame, as detectors write them. Any other one
-    is copied once: its chunks hold parts of many frames, as h5py makes them, or several frames, so
-    that a few frames could only be read with others.
+    Read in place are a dataset without chunks and one in chunks of whole frames that is not
+    compressed. Any other one is copied once: its chunks hold parts of many frames, as h5py makes
+    them, so that a few frames could only be read with others, or each use would decompress them
+    anew. Where a copy finds no room, frames that are compressed one by one, as detectors write
+    them, are decompressed at each use all the same.
 
     Args:
         path: an HDF5 file whose headers were checked, see `hdf5_faults`.
@@ -100,7 +101,7 @@ def open_hdf5_frames(path: Path, name: str) -> tuple[FrameSource, bool]:
                 ]
             )
         check_filters(dataset, what)
-        if _are_compressed_one_by_one(dataset):
+        if _are_compressed_one_by_one(dataset) and dataset.nbytes > room_for_copies():
             # The file stays open as long as the frames are used.
             stack.pop_all()
             return ChunkedFrames(file, dataset), False

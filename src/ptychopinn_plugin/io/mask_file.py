@@ -9,6 +9,7 @@ import numpy as np
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.npz_archive import NpzArchive
+from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan.data import BoolArray
 
 KEY = 'bad_pixels'
@@ -43,10 +44,9 @@ def read_mask_file(path: Path) -> BoolArray:
         ScanDataError: the file cannot be read or holds no mask.
     """
     if path.suffix.lower() == '.npy':
-        try:
+        what = f'the mask file {path} cannot be read'
+        with reading(lambda text: ScanDataError([text]), what):
             stored = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise ScanDataError([f'the mask file {path} cannot be read: {error}']) from error
     else:
         with NpzArchive(path) as archive:
             if KEY not in archive:

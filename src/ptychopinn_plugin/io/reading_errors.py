@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ _OF_PROGRAMS = (
     StopIteration,
     TypeError,
 )
+# Values and types as Python prints them, in texts of libraries.
+_OF_PYTHON = re.compile(r"\bb'|NoneType|<class |object at 0x|has no attribute")
 
 
 @contextmanager
@@ -48,9 +51,11 @@ def describe(cause: BaseException) -> str:
     """
     if isinstance(cause, _OF_PROGRAMS):
         return 'its content has another form than is needed'
+    if isinstance(cause, OSError) and cause.strerror and cause.filename is not None:
+        return cause.strerror
     # Of a missing key the text is the key in quotes.
     is_key = isinstance(cause, KeyError) and len(cause.args) == 1
     text = printable_line(str(cause.args[0] if is_key else cause), LONGEST_REASON).strip()
     if is_key and ' ' not in text:
         return f'it has no {text!r}'
-    return text or 'it is damaged'
+    return 'its content is damaged' if not text or _OF_PYTHON.search(text) else text
