@@ -17,8 +17,11 @@ from ptychopinn_plugin.api import reconstruct
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.cli.main import main
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
 from ptychopinn_plugin.io.result_files import load_result
+from ptychopinn_plugin.live import LiveReconstruction
+from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import ScanData
 from tests.helpers import make_scan
 from tests.live import writers
@@ -143,6 +146,32 @@ def test_ctrl_c_ends_the_scan_and_the_result_is_written(
     threading.Thread(target=press).start()
     assert watch('frames', 'positions.txt', '--idle', '100', '--backend', 'pytorch') == 0
     assert len(load_result(tmp_path / 'object.npz').positions_px) == scan.frame_count
+
+
+@pytest.mark.pytorch
+def test_a_second_ctrl_c_keeps_the_live_result(
+    watch: Callable[..., int],
+    tmp_path: Path,
+    scan: ScanData,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def press(_live: LiveReconstruction, monitor: Monitor) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert monitor.should_stop()
+        raise Cancelled('stopped on request')
+
+    monkeypatch.setattr(LiveReconstruction, 'finish', press)
+    (tmp_path / 'frames').mkdir()
+    np.save(tmp_path / 'frames' / 'all_0.npy', scan.counts)
+    np.save(tmp_path / 'positions.npy', scan.positions_px)
+    words = ('--frames-per-file', '100', '--idle', '2', '--backend', 'pytorch')
+    assert watch('frames', 'positions.npy', *words) == 130
+    assert f'{tmp_path / "object.npz"} has the result of the live passes' in capsys.readouterr().err
+    result = load_result(tmp_path / 'object.npz')
+    assert len(result.positions_px) == scan.frame_count
+    assert result.remarks == ('live, 100 frames so far',)
+    assert 'refine_iterations = 2' in result.settings
 
 
 @pytest.mark.pytorch

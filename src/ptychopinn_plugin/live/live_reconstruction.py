@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin import __version__
 from ptychopinn_plugin.api import make_engine, reconstruct
 from ptychopinn_plugin.backends.protocol import Engine, EngineWithOps
 from ptychopinn_plugin.config import Backend, ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.config.model_names import PACKAGED
+from ptychopinn_plugin.config.used_settings import settings_lines
 from ptychopinn_plugin.errors import ReconstructionError, ScanDataError
 from ptychopinn_plugin.io.frame_files import reads_into_memory
 from ptychopinn_plugin.io.model_file import TrainedModel
@@ -296,6 +298,8 @@ class LiveReconstruction:
             pixel_size_m=self._given.metadata.pixel_size_m,
             scan_index=indices,
             remarks=(f'live, {state.pairs} frames so far',),
+            settings=settings_lines(self._inference),
+            version=__version__,
             probe_refined=not np.array_equal(state.probe, self._given.probe),
         )
 

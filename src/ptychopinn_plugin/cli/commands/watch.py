@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ptychopinn_plugin.cli.console import CommandMonitor, echo
@@ -58,21 +60,24 @@ def run(flags: Watch) -> None:
         model=model,
         memory_limit=flags.memory_limit * 2**20,
     )
+    output = _Output(flags, live)
     with live:
-        output = _Output(flags, live)
-        fault = _follow(flags, settings, live, output)
+        with ThreadPoolExecutor(1, 'live results') as writer:
+            fault = _follow(flags, settings, live, _InTurn(writer, output.write_live))
         output.write_live()
         _finish(live, output, fault)
 
 
-def _follow(flags: Watch, settings: InferenceRun, live: LiveReconstruction, output: _Output) -> str:
+def _follow(
+    flags: Watch, settings: InferenceRun, live: LiveReconstruction, show: Callable[[], None]
+) -> str:
     """Follow the scan until its end; return what is wrong with it, '' where nothing is."""
     stop = threading.Event()
     watcher = Watcher(
         live,
         _frames(flags),
         open_positions(flags.positions),
-        show=output.write_live,
+        show=show,
         should_stop=stop.is_set,
         to_px=_to_px(flags),
         orientation=settings.orientation,
@@ -117,6 +122,22 @@ def _finish(live: LiveReconstruction, output: _Output, fault: str) -> None:
         echo(f'warning: the object is probably wrong: {result.warning}')
     if fault:
         raise ScanDataError([f'{fault}; the result has the {live.frame_count} frames before'])
+
+
+@dataclass(eq=False)
+class _InTurn:
+    """Calls a function in a thread, so that frames are read meanwhile; one call at a time."""
+
+    thread: Executor
+    function: Callable[[], None]
+    _last: Future[None] | None = None
+
+    def __call__(self) -> None:
+        """Call the function, unless the last call still runs; raise the error of that one."""
+        if self._last is None or self._last.done():
+            if self._last is not None:
+                self._last.result()
+            self._last = self.thread.submit(self.function)
 
 
 @dataclass(eq=False)
