@@ -205,7 +205,7 @@ def test_warning_and_resolution_are_in_the_table(
 ) -> None:
     def warn(self: CountingEngine, *rest: object) -> Reconstruction:
         found: Reconstruction = plain(self, *rest)  # type: ignore[arg-type]
-        rings = dict.fromkeys(('ring_frequency', *RINGS), np.array([0.1, 0.5]))
+        rings: dict[str, Any] = dict.fromkeys(('ring_frequency', *RINGS), np.array([0.1, 0.5]))
         shape = found.object_canvas.shape
         maps: dict[str, Any] = dict.fromkeys(MAPS, np.ones(shape, np.float32))
         quality = Quality(

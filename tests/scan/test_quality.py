@@ -32,6 +32,9 @@ def test_arrays_come_back_and_wrong_ones_are_named() -> None:
     assert back.held_out == QUALITY.held_out
     np.testing.assert_array_equal(back.phase_error, QUALITY.phase_error)
     assert quality_faults(arrays, (6, 7)) == []
+    older = {name: arrays[name] for name in arrays if name != 'held_out_unexplained'}
+    assert quality_faults(older, (6, 7)) == []
+    assert np.isnan(Quality.from_arrays(older).held_out_unexplained)
     less = {name: arrays[name] for name in arrays if name != 'half_bit'}
     assert quality_faults(less, (6, 7)) == ["it has no 'half_bit'"]
     wrong = arrays | {'one_bit': np.zeros(3), 'phase_error': np.zeros((2, 2), np.float32)}

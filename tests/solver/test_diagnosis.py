@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.metrics import score
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
-from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import (
@@ -169,3 +170,33 @@ def test_the_same_on_every_framework(other_ops: Ops) -> None:
     wanted, found = (diagnose(solver_of(ops, scan, 3)) for ops in (NumpyOps(), other_ops))
     assert found.unexplained == pytest.approx(wanted.unexplained, rel=0.05, abs=1e-3)
     assert found.verdict == wanted.verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', [0, 1])
+def test_noise_that_was_fitted_shows_in_photons_that_were_held_out(seed: int) -> None:
+    """Of two strong stars of few photons one is reconstructed; both explain their own photons."""
+    config = SimulationConfig(
+        object_kind='siemens',
+        rows=10,
+        columns=10,
+        photons_per_frame=1e3,
+        phase_range_rad=5.5,
+        seed=seed,
+    )
+    known = simulate(config)
+    scan = dataclasses.replace(known.scan, object_guess=None)
+    result = run_reconstruction(NumpyOps(), scan, InferenceConfig(), Monitor(), backend='pytorch')
+    rows = columns = slice(40, 80)
+    error = score(_at(result, rows, columns), known.ground_truth[rows, columns]).nrmse
+    assert (error > 0.6) == ('held out, so that noise was fitted' in result.warning)
+    assert bool(result.warning) == (seed == 1)
+
+
+def _at(result: Reconstruction, rows: slice, columns: slice) -> Values:
+    """Return a part of the object by its place in the ground truth."""
+    top, left = result.origin_px
+    image = result.object_canvas[
+        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    ]
+    return np.asarray(image)

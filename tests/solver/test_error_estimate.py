@@ -95,6 +95,7 @@ def test_more_photons_resolve_more_and_held_out_photons_show_a_wrong_model() -> 
     quality = estimate_quality(prepared(ops, wrong, 12))
     assert quality is not None
     assert quality.held_out > 1.3
+    assert quality.held_out_unexplained > 0.04 > abs(bright.held_out_unexplained)
     assert 'errors are larger than stated' in quality.summary(None)
 
 

@@ -36,7 +36,7 @@ from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.communicator import Communicator
-from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose
+from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice
 from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.gauges import probe_power
@@ -210,7 +210,8 @@ def _with_quality(
         return result
     quality = quality.masked(np.isfinite(result.object_canvas), 1 / probe_factor)
     remarks = (*result.remarks, quality.summary(result.pixel_size_m))
-    return dataclasses.replace(result, quality=quality, remarks=remarks)
+    warning = result.warning or held_out_advice(quality.held_out_unexplained)
+    return dataclasses.replace(result, quality=quality, remarks=remarks, warning=warning)
 
 
 def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:

@@ -41,6 +41,9 @@ class Quality:
         amplitude_error: float32 (H, W), standard deviation of the object's amplitude, NaN where
             no probe reached.
         phase_error: float32 (H, W), standard deviation of its phase, radians, likewise.
+        held_out_unexplained: share of the differences between the frames, beyond photon noise, that
+            the object of each half leaves in the photons of the other half; not above 0 where noise
+            gives it by chance, NaN where it is not known.
     """
 
     ring_frequency: Floats
@@ -53,6 +56,7 @@ class Quality:
     held_out: float
     amplitude_error: Map
     phase_error: Map
+    held_out_unexplained: float = math.nan
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all values as arrays, by name; numbers have no axis."""
@@ -64,7 +68,9 @@ class Quality:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Quality:
         """Return the quality that `arrays` gave; see `quality_faults`."""
         fields: dict[str, Any] = {
-            field.name: _value(arrays[field.name]) for field in dataclasses.fields(cls)
+            field.name: _value(arrays[field.name])
+            for field in dataclasses.fields(cls)
+            if field.name in arrays
         }
         return cls(**fields)
 
@@ -129,7 +135,11 @@ def quality_faults(arrays: Mapping[str, npt.NDArray[Any]], canvas: tuple[int, ..
         arrays: by name.
         canvas: (H, W) of the object.
     """
-    missing = [field.name for field in dataclasses.fields(Quality) if field.name not in arrays]
+    missing = [
+        field.name
+        for field in dataclasses.fields(Quality)
+        if field.name not in arrays and field.default is dataclasses.MISSING
+    ]
     if missing:
         return [f'it has no {", ".join(map(repr, missing))}']
     needed = dict.fromkeys(RINGS, arrays['ring_frequency'].shape) | dict.fromkeys(MAPS, canvas)

@@ -98,6 +98,12 @@ class Misfits:
         signal = self.empty - self.noise
         return (self.found - self.noise) / signal if self.differs and signal > 0 else math.nan
 
+    @property
+    def beyond_chance(self) -> float:
+        """Return the unexplained share, not above 0 where noise gives it by chance."""
+        share = self.unexplained
+        return share if self.exceeds_noise else min(share, 0.0)
+
 
 def diagnose(solver: AcceleratedSolver) -> Diagnosis:
     """Diagnose a solver's present state; costs a fifth to a third of a pass."""
@@ -133,6 +139,23 @@ def _verdict(misfits: Misfits) -> Verdict:
     if share > FAILED:
         return 'failed'
     return 'poor' if share > POOR and misfits.exceeds_noise else 'good'
+
+
+def held_out_advice(share: float) -> str:
+    """Return what is wrong with an object that fits its own photons only, '' where nothing is.
+
+    Few photons let a wrong object fit their noise; it does not fit that of others. Of 100 frames of
+    1e3 photons, right reconstructions left less than 0.01 and wrong ones 0.27 or more.
+
+    Args:
+        share: unexplained share of photons that were held out.
+    """
+    if not share > POOR:
+        return ''
+    return (
+        f'{share:.0%} of the differences between the frames are left unexplained where photons are '
+        'held out, so that noise was fitted: give a better probe, or record more photons or frames'
+    )
 
 
 def amplitude_misfits(solver: AcceleratedSolver) -> Misfits:

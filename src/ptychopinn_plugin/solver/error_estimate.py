@@ -143,9 +143,10 @@ def _quality(
         half_bit_limit=correlation.crossing(half_bit) or NYQUIST,
         one_bit_limit=correlation.crossing(one_bit) or NYQUIST,
         typical_phase_error=float(np.median(phase[halves.area])),
-        held_out=halves.held_out,
+        held_out=halves.held_out.found / max(halves.held_out.noise, TINY),
         amplitude_error=amplitude.astype(np.float32),
         phase_error=phase.astype(np.float32),
+        held_out_unexplained=halves.held_out.beyond_chance,
     )
 
 

@@ -20,7 +20,7 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.diagnosis import amplitude_misfits
+from ptychopinn_plugin.solver.diagnosis import Misfits, amplitude_misfits
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
 
@@ -43,13 +43,13 @@ class Halves:
         first: complex64 (h, w).
         second: complex64 (h, w), from the photons that `first` was not made from.
         area: rows and columns of the canvas of the whole reconstruction.
-        held_out: misfit of the first to the photons of the second, over that of photon noise.
+        held_out: of the first to the photons of the second.
     """
 
     first: Complex
     second: Complex
     area: tuple[slice, slice]
-    held_out: float
+    held_out: Misfits
 
 
 def reconstruct_halves(solver: AcceleratedSolver, image: Complex, seed: int = 0) -> Halves | None:
@@ -74,17 +74,16 @@ def reconstruct_halves(solver: AcceleratedSolver, image: Complex, seed: int = 0)
     if min(rows.stop - rows.start, columns.stop - columns.start) < LEAST_SIDE_PX:
         return None
     objects: list[Complex] = []
-    held_out = math.nan
+    held_out: list[Misfits] = []
     for counts in thinned(scan.counts, seed):
         half = dataclasses.replace(scan, counts=counts)
         one = prepare_solver(solver.problem.ops, half, settings, solver.problem.check)
         if objects:
             one.set_object(_on_canvas(one, objects[0], origin))
-            misfits = amplitude_misfits(one)
-            held_out = misfits.found / max(misfits.noise, 1e-30)
+            held_out.append(amplitude_misfits(one))
         objects.append(_solved(one, image, origin))
     first, second = (half_object[rows, columns] for half_object in objects)
-    return Halves(first, second, (rows, columns), held_out)
+    return Halves(first, second, (rows, columns), held_out[0])
 
 
 def thinned(counts: npt.NDArray[np.float32], seed: int) -> Iterator[npt.NDArray[np.float32]]:

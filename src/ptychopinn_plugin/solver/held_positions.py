@@ -24,6 +24,8 @@ from ptychopinn_plugin.solver.position_refinement import PositionRefiner
 # Errors by an affine change, root mean square, above which the object is said to be wrong: 0.25 px
 # raise the error of an object at 1e6 photons a frame fourfold. Errors of single frames blur it.
 WRONG_PX = 0.2
+# Errors of single frames below which nothing is said of them.
+LEAST_PX = 0.1
 ADVICE = 'refine them (update_positions = auto)'
 
 Floats = npt.NDArray[np.float64]
@@ -69,6 +71,8 @@ def _frame_fault(look: FrameLook) -> PositionFault | None:
     if look.share() <= FRAME_SHARE or not look.is_clear():
         return None
     _, width = posterior_errors(look.steps(), look.information, look.variance)
+    if width < LEAST_PX:
+        return None
     sentence = (
         f'the positions of single frames may be off by {width:.1f} px or more: {ADVICE}, or all '
         'that the frames need (auto)'

@@ -21,12 +21,12 @@ FIRST_FRAME_SHARE, FRAME_SHARE = 0.1, 0.055
 # Least share of the misfit above noise that scale, rotation, aspect and shear must promise before
 # they are believed: at most passes, other faults give up to 0.002 for rotation and shear, of which
 # 0.25 deg give 0.009 or more. Unfinished objects, damped noise, wrong modes and a probe that varies
-# look like a scale or an aspect: up to 0.046 with a chi-squared of 152, or 0.018 with 390; a scale
-# of 1.005 gives 0.04 with 600 as soon as the object is there.
-AFFINE_SHARE = np.array([0.02, 0.005, 0.02, 0.01])
+# look like a scale or an aspect: up to 0.046 with a chi-squared of 152, 0.022 with 284, 0.018 with
+# 390; a scale of 1.005 gives 0.04 with 600 as soon as the object is there.
+AFFINE_SHARE = np.array([0.03, 0.005, 0.02, 0.01])
 # Least chi-squared of a scale that is believed; of any number relative to the logarithm of the
 # number of frames, four times what the Bayesian information criterion asks for.
-SCALE_CLEAR, AFFINE_CLEAR = 250.0, 4.0
+SCALE_CLEAR, AFFINE_CLEAR = 400.0, 4.0
 # Least gain of the moves beyond chance, relative to what chance gives: an unfinished object of 64
 # frames gives up to 2.3, errors of 0.1 px 8.8 or more. Where residuals vary no more than noise,
 # by 1/4, nothing else is unfinished: errors in dim scans give 1.7 or more.
