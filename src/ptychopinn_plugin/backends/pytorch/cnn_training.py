@@ -56,7 +56,7 @@ class PatchTraining(Training):
 
     def train_dataloader(self) -> DataLoader[GroupBatch]:
         """Return this epoch's batches."""
-        return self.build_loader(self.split.training_batches(self.current_epoch))
+        return self.build_loader(self.split.training_batches(self.current_epoch), divided=True)
 
     def val_dataloader(self) -> DataLoader[GroupBatch]:
         """Return the validation batches."""
@@ -67,8 +67,8 @@ class PatchTraining(Training):
         self.check()
         steps = self.split.steps_per_epoch
         loss: torch.Tensor = self.evaluate(batch)[0].loss
-        rate = self.schedule.rate(self.current_epoch * steps + batch_idx)
-        self.apply_gradient(loss, rate, last=batch_idx + 1 == steps)
+        rate = self.rate_of(steps, batch_idx)
+        self.apply_gradient(loss, rate, last=batch_idx + 1 == self.steps_of_epoch(steps))
         self.epoch_losses.append(float(loss.detach()))
         self.log('train_loss', loss.detach(), on_step=False, on_epoch=True, batch_size=1)
         return loss.detach()

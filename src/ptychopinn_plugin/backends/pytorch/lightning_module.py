@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from typing import Any, cast
 
 import lightning
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch import distributed, nn
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from ptychopinn_plugin.backends.pytorch.optimizer import build_optimizer
 from ptychopinn_plugin.config import ExecutionConfig
@@ -80,10 +81,38 @@ class Training(lightning.LightningModule):
         """Clear the last epoch's losses."""
         self.epoch_losses = []
 
-    def build_loader(self, items: object) -> DataLoader[Any]:
-        """Return a loader of items that are batches already; its processes end with this one."""
+    @property
+    def devices(self) -> int:
+        """Devices that train together."""
+        return distributed.get_world_size() if distributed.is_initialized() else 1
+
+    def steps_of_epoch(self, batches: int) -> int:
+        """Return how many batches of an epoch each device gets."""
+        return math.ceil(batches / self.devices)
+
+    def rate_of(self, batches: int, batch_idx: int) -> float:
+        """Return the learning rate of a step, in which each device uses a batch of its own.
+
+        Args:
+            batches: of an epoch, of all devices.
+            batch_idx: number of the batch on this device.
+        """
+        used = (batch_idx + 1) * self.devices
+        return self.schedule.rate(self.current_epoch * batches + used - 1)
+
+    def build_loader(self, items: object, *, divided: bool = False) -> DataLoader[Any]:
+        """Return a loader of items that are batches already; its processes end with this one.
+
+        Args:
+            items: the batches.
+            divided: whether each device gets other ones, in turns; in a validation each gets all,
+                so that all devices decide alike.
+        """
+        dataset = cast('Dataset[Any]', items)
+        several = divided and self.devices > 1
         return DataLoader(
-            cast('Dataset[Any]', items),
+            dataset,
+            sampler=DistributedSampler(dataset, shuffle=False) if several else None,
             batch_size=None,
             num_workers=self.execution.num_workers,
             # A process of a loader may otherwise stay for minutes after this one was killed.

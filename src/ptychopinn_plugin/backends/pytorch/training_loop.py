@@ -176,6 +176,8 @@ def _build_trainer(
         callbacks=[callback, *checkpoints],
         enable_checkpointing=bool(checkpoints),
         plugins=[CheckpointFiles(callback.history, execution.checkpoint_save_top_k)],
+        # The batches of a validation are not divided, see `Training.build_loader`.
+        use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         # Lightning's validation before the first epoch would enter the history as an epoch.

@@ -63,7 +63,7 @@ class StageTraining(Training):
 
     def train_dataloader(self) -> DataLoader[Visit]:
         """Return this epoch's episodes."""
-        return self.build_loader(self.episodes.training(self.current_epoch))
+        return self.build_loader(self.episodes.training(self.current_epoch), divided=True)
 
     def val_dataloader(self) -> DataLoader[Visit]:
         """Return the validation episodes."""
@@ -86,7 +86,7 @@ class StageTraining(Training):
     def training_step(self, batch: Visit, batch_idx: int) -> torch.Tensor:
         """Use one episode, a step of the optimiser at each application of the network."""
         steps = self.episodes.config.steps_per_epoch
-        rate = self.schedule.rate(self.current_epoch * steps + batch_idx)
+        rate, own = self.rate_of(steps, batch_idx), self.steps_of_epoch(steps)
         ops, stage = TorchOps(self.device), self.build_stage()
         with torch.no_grad():
             episode = self.episodes.trained(ops, batch)
@@ -95,7 +95,7 @@ class StageTraining(Training):
         for before, symmetry in zip(episode.states, batch.symmetries, strict=True):
             updated = stage.update_object(before, symmetry=symmetry)
             loss = (held_out.deviance(updated) - episode.reference_deviance) / before.excess
-            last = batch_idx + 1 == steps and len(losses) + 1 == len(episode.states)
+            last = batch_idx + 1 == own and len(losses) + 1 == len(episode.states)
             self.apply_gradient(loss, rate, last=last)
             losses.append(loss.detach())
         mean = torch.stack(losses).mean()
