@@ -60,6 +60,9 @@ class ThreadCommunicator:
         found = self.board.swap(self.rank, dict.fromkeys(range(self.size), values.copy()))
         return np.stack([found[rank] for rank in range(self.size)])
 
+    def sum_values(self, values: Values) -> Values:
+        return np.asarray(self.all_numbers(values).sum(axis=0))
+
     def all_sum(self, values: Values) -> Values:
         found = self.board.swap(self.rank, dict.fromkeys(range(self.size), values))
         return np.asarray(sum((found[rank] for rank in range(1, self.size)), found[0]))

@@ -39,6 +39,9 @@ class Communicator(Protocol):
             values: float64 of any shape, the same in all processes.
         """
 
+    def sum_values(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the sum of many numbers over all processes, float64 of any shape."""
+
     def all_sum(self, values: Array) -> Array:
         """Return the sum over all processes of an array on the device."""
 
@@ -64,6 +67,10 @@ class OneProcess:
     def all_numbers(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the numbers of this process, float64 (1, ...)."""
         return values[None]
+
+    def sum_values(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the numbers themselves."""
+        return values
 
     def all_sum(self, values: Array) -> Array:
         """Return the array itself."""

@@ -107,12 +107,12 @@ class ScanPart:
 
     def total(self, value: float) -> float:
         """Return the sum of a number over all processes."""
-        return float(self.total_values(np.array(value)))
+        return float(self.communicator.all_numbers(np.array(value, np.float64)).sum())
 
     def total_values(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return the sum over all processes, the same in all of them to the last bit."""
-        all_values = self.communicator.all_numbers(np.asarray(values, np.float64))
-        return np.asarray(all_values.sum(axis=0))
+        """Return the sum of an array of numbers over all processes."""
+        # Not gathered: statistics of all frames from many processes would not fit into memory.
+        return self.communicator.sum_values(np.asarray(values, np.float64))
 
     def sum(self, values: Array | None) -> Array | None:
         """Return the sum over all processes of an array that is no canvas; None of None."""

@@ -71,6 +71,14 @@ class TorchCommunicator:
             distributed.all_gather(found, own)
         return np.stack([one.numpy() for one in found])
 
+    def sum_values(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the sum of many numbers over all processes, float64 of any shape."""
+        total = torch.from_numpy(np.array(values, order='C'))
+        with self._exchanging():
+            distributed.all_reduce(total)
+        found: npt.NDArray[np.float64] = total.numpy()
+        return found
+
     def all_sum(self, values: Array) -> Array:
         """Return the sum over all processes of an array on the device."""
         total = values.clone().contiguous()
