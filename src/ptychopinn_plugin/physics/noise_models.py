@@ -161,11 +161,13 @@ class PoissonNoise:
         divisor = expected + COUNT_FLOOR
         # In place where the framework can: these arrays are what a pass moves through memory.
         counts += COUNT_FLOOR
-        logarithm = ops.log(counts / divisor)
+        deviance = ops.log(counts / divisor)
+        deviance *= counts
+        deviance -= difference
         if good is not None:
-            counts *= good
+            deviance *= good
             difference *= good
-        misfit = 0.5 * (ops.inner(counts, logarithm) - ops.sum(difference))
+        misfit = 0.5 * ops.sum(deviance)
         divisor += DIVISOR_FLOOR - COUNT_FLOOR
         divisor *= 2
         difference /= divisor

@@ -115,6 +115,10 @@ class NumpyOps:
         """Sum over all of x * y."""
         return np.dot(x.ravel(), y.ravel())
 
+    def inner_each(self, x: Array, y: Array) -> Array:
+        """Sum of x * y over all but the first axis."""
+        return np.einsum('bi,bi->b', x.reshape(len(x), -1), y.reshape(len(y), -1))
+
     def mean(self, x: Array) -> Array:
         """Mean over all."""
         return np.mean(x)

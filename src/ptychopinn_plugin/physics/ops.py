@@ -102,6 +102,9 @@ class Ops(Protocol):
     def inner(self, x: Array, y: Array) -> Array:
         """Sum over all of x * y, real arrays of one shape."""
 
+    def inner_each(self, x: Array, y: Array) -> Array:
+        """Sum of x * y over all but the first axis, real arrays of one shape."""
+
     def mean(self, x: Array) -> Array:
         """Mean over all."""
 

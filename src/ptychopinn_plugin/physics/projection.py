@@ -54,22 +54,22 @@ def probe_spectra(ops: Ops, patches: Array, residual: Array, ramps: tuple[Array,
     Returns:
         (n, modes, N, N).
     """
-    return unshifted_spectra(ops, ops.conj(patches)[:, None] * residual, ramps)
+    rows, columns = ramps
+    return unshifted_spectra(ops, ops.conj(patches)[:, None] * residual, rows * columns)
 
 
-def unshifted_spectra(ops: Ops, images: Array, ramps: tuple[Array, Array]) -> Array:
+def unshifted_spectra(ops: Ops, images: Array, ramps: Array) -> Array:
     """Return N times the Fourier transforms of images, their sub-pixel shifts undone.
 
     Args:
         ops: the framework.
         images: complex64 (n, modes, N, N).
-        ramps: from `shift_ramps`.
+        ramps: complex64 (n, 1, N, N), the product of those of `shift_ramps`.
 
     Returns:
         complex64 (n, modes, N, N).
     """
-    rows, columns = ramps
-    return ops.conj_product(rows * columns, ops.fft2_unscaled(images))
+    return ops.conj_product(ramps, ops.fft2_unscaled(images))
 
 
 def preconditioned(ops: Ops, direction: Array, dose: Array, floor: Array) -> Array:

@@ -66,13 +66,15 @@ class _View(NamedTuple):
 
     Attributes:
         found: the prediction.
-        conjugate: complex64 (b, modes, N, N), conj(wave) * flux / sqrt(E), 0 at bad pixels.
+        conjugate: complex64 (b, modes, N, N), of the waves.
+        weight: float32 (b, N, N), flux / sqrt(E), 0 at bad pixels.
         root: float32 (b, N, N), sqrt(E) with the floor.
         residual: float32 (b, N, N), 0 at bad pixels.
     """
 
     found: Prediction
     conjugate: Array
+    weight: Array
     root: Array
     residual: Array
 
@@ -105,19 +107,20 @@ def frame_sums(
     view = _view(ops, unknowns, batch, good)
     row, column = (_column(ops, view, patches) for patches in _patches(ops, slopes, batch))
     noise = 0.25 * view.found.counts / (view.root * view.root)
-    squares = view.residual * view.residual
-    row_squares, column_squares = row * row, column * column
-    images = (
-        row * view.residual,
-        column * view.residual,
-        row_squares,
-        column_squares,
-        row * column,
-        (row_squares + column_squares) * squares,
-        squares,
-        noise if good is None else noise * good,
+    if good is not None:
+        noise = noise * good
+    residual, inner = view.residual, ops.inner_each
+    scored_row, scored_column = row * residual, column * residual
+    return FrameSums(
+        score_row=inner(row, residual),
+        score_column=inner(column, residual),
+        information_row=inner(row, row),
+        information_column=inner(column, column),
+        information_mixed=inner(row, column),
+        spread=inner(scored_row, scored_row) + inner(scored_column, scored_column),
+        misfit=inner(residual, residual),
+        noise=ops.sum(noise, (1, 2)),
     )
-    return FrameSums(*(ops.sum(image, (1, 2)) for image in images))
 
 
 def affine_columns(
@@ -175,8 +178,7 @@ def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) 
         weight = weight * found.flux
     if good is not None:
         weight, residual = weight * good, residual * good
-    conjugate = ops.conj(ops.scale(found.waves, weight[:, None]))
-    return _View(found, conjugate, root, residual)
+    return _View(found, ops.conj(found.waves), weight, root, residual)
 
 
 def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple[Array, Array]:
@@ -189,4 +191,4 @@ def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple
 def _column(ops: Ops, view: _View, patches: Array, probes: Array | None = None) -> Array:
     """Return the derivative of sqrt(E) where the exit waves change by probe * patch, (b, N, N)."""
     waves = frame_waves(ops, view.found.probes if probes is None else probes, patches)
-    return over_modes(ops, ops.real(view.conjugate * waves))
+    return over_modes(ops, ops.real(view.conjugate * waves)) * view.weight

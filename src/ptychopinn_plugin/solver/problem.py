@@ -402,7 +402,7 @@ class Problem(Stateful):
         if kept is not None:
             return kept
         shifts, compiled = self.ops.array(batch.shifts_px), self.ops.compiled
-        probes = compiled(batch_probes)(compiled(mode_spectra)(probe, None), shifts, None)
+        probes, _ = compiled(batch_probes)(compiled(mode_spectra)(probe, None), shifts, None)
         if self._keeps_probes():
             self._probes[id(batch)] = probes
         return probes

@@ -8,7 +8,6 @@ from ptychopinn_plugin.physics.forward import (
     expected_counts,
     frame_waves,
     shift_ramps,
-    shifted_spectra,
 )
 from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -91,6 +90,8 @@ class Prediction(NamedTuple):
         counts: float32 (b, N, N), with flux and background.
         flux: float32 (b, 1, 1), relative photons of each frame; None where all have as many.
         ratios: float32 (b,), measured over predicted photons of each frame; None without flux.
+        ramps: complex64 (b, 1, N, N), which shifted the modes without shift images; None where
+            all have some.
     """
 
     probes: Array
@@ -99,6 +100,7 @@ class Prediction(NamedTuple):
     counts: Array
     flux: Array | None
     ratios: Array | None
+    ramps: Array | None
 
 
 def mode_spectra(ops: Ops, probe: Array, variation: Array | None) -> tuple[Array, Array | None]:
@@ -110,14 +112,17 @@ def mode_spectra(ops: Ops, probe: Array, variation: Array | None) -> tuple[Array
 
 def batch_probes(
     ops: Ops, spectra: tuple[Array, Array | None], shifts_px: Array, basis: Array | None
-) -> Array:
-    """Return the probe of each frame over N, complex64 (b, modes, N, N).
+) -> tuple[Array, Array]:
+    """Return the probe of each frame over N, and the ramps that shift it.
 
     Args:
         ops: the framework.
         spectra: from `mode_spectra`.
         shifts_px: float32 (b, 2), (row, column).
         basis: float32 (b, functions); None without a variation.
+
+    Returns:
+        complex64 (b, modes, N, N) and (b, 1, N, N).
     """
     modes, variation = spectra
     modes = modes[None]
@@ -125,8 +130,13 @@ def batch_probes(
         first = modes[:, :1] + ops.combine(basis, variation)[:, None]
         rest = modes[:, 1:]
         modes = first if rest.shape[1] == 0 else ops.join(first, rest)
-    ramps = shift_ramps(ops, shifts_px, modes.shape[-1])
-    return ops.ifft2_unscaled(shifted_spectra(modes, ramps))
+    ramps = _product_of_ramps(ops, shifts_px, modes.shape[-1])
+    return ops.ifft2_unscaled(modes * ramps), ramps
+
+
+def _product_of_ramps(ops: Ops, shifts_px: Array, size: int) -> Array:
+    rows, columns = shift_ramps(ops, shifts_px, size)
+    return rows * columns
 
 
 def batch_counts(ops: Ops, canvas_object: Array, corners: Array, probes: Array) -> Array:
@@ -147,7 +157,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
         batch: the frames.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
     """
-    probes = _shifted_probes(ops, unknowns, batch)
+    probes, ramps = _shifted_probes(ops, unknowns, batch)
     patches = ops.cut(unknowns.canvas_object, batch.corners, probes.shape[-1])
     waves = frame_waves(ops, probes, patches)
     counts = expected_counts(ops, waves)
@@ -161,23 +171,23 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
         counts = flux * counts
     if unknowns.background is not None:
         counts = counts + unknowns.background
-    return Prediction(probes, patches, waves, counts, flux, ratios)
+    return Prediction(probes, patches, waves, counts, flux, ratios, ramps)
 
 
-def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> Array:
-    """Return the probe of each frame over N, complex64 (b, modes, N, N)."""
+def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> tuple[Array, Array | None]:
+    """Return the probe of each frame over N, (b, modes, N, N), and ramps as of a prediction."""
     if batch.probes is not None:
-        return batch.probes
+        return batch.probes, None
     rest = None
     if batch.shift_images is not None:
         rest = ops.combine(batch.shift_weights, batch.shift_images)
         if batch.spectra is None:
-            return rest
+            return rest, None
     spectra = batch.spectra
     if spectra is None:
         spectra = mode_spectra(ops, unknowns.probe, unknowns.variation)
-    first = batch_probes(ops, spectra, batch.shifts_px, batch.basis)
-    return first if rest is None else ops.join(first, rest)
+    first, ramps = batch_probes(ops, spectra, batch.shifts_px, batch.basis)
+    return first if rest is None else ops.join(first, rest), ramps
 
 
 def batch_expected(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> Array:
@@ -262,7 +272,9 @@ def _add_probe(
         sums = sums._replace(shift_sums=sums.shift_sums + rest)
     if sums.probe_spectrum is None:
         return sums
-    ramps = shift_ramps(ops, batch.shifts_px, found.probes.shape[-1])
+    ramps = found.ramps
+    if ramps is None:
+        ramps = _product_of_ramps(ops, batch.shifts_px, own.shape[-1])
     spectra = unshifted_spectra(ops, own, ramps)
     sums = sums._replace(probe_spectrum=sums.probe_spectrum + ops.sum(spectra, (0,)))
     if sums.variation_spectrum is None:

@@ -138,6 +138,10 @@ class TorchOps:
         """Sum over all of x * y."""
         return torch.dot(x.reshape(-1), y.reshape(-1))
 
+    def inner_each(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Sum of x * y over all but the first axis."""
+        return (x * y).flatten(1).sum(1)
+
     def mean(self, x: torch.Tensor) -> torch.Tensor:
         """Mean over all."""
         return x.mean()

@@ -150,6 +150,10 @@ class TensorFlowOps:
         """Sum over all of x * y."""
         return self.sum(x * y)
 
+    def inner_each(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Sum of x * y over all but the first axis."""
+        return self.sum(x * y, tuple(range(1, len(x.shape))))
+
     def mean(self, x: tf.Tensor) -> tf.Tensor:
         """Mean over all."""
         return tf.reduce_mean(x)
