@@ -45,6 +45,17 @@ def test_resolution_and_errors_come_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.arrays()[name], array, strict=True)
 
 
+def test_what_a_network_changed_comes_back_and_must_fit(tmp_path: Path) -> None:
+    _, reconstruction = known_reconstruction()
+    change = (0.1j * reconstruction.object_canvas).astype(np.complex64)
+    path = tmp_path / 'object.npz'
+    save_npz_reconstruction(path, dataclasses.replace(reconstruction, network_change=change))
+    np.testing.assert_array_equal(load_result(path).network_change, change, strict=True)
+    save_npz_reconstruction(path, dataclasses.replace(reconstruction, network_change=change[1:]))
+    with pytest.raises(ResultFileError, match="'network_change' .* differ"):
+        load_result(path)
+
+
 @pytest.mark.parametrize(
     ('name', 'value', 'message'),
     [

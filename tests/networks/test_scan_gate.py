@@ -134,6 +134,15 @@ def test_the_object_is_changed_by_as_much_as_is_supported(known: KnownScan) -> N
         return float(np.linalg.norm((result.object_canvas - truth)[lit]))
 
     assert error(helped) < 0.4 * error(alone)
+    # What the network changed is told apart from what physics found.
+    change = helped.network_change
+    assert change is not None
+    lit = np.isfinite(helped.object_canvas)
+    np.testing.assert_allclose(
+        (helped.object_canvas - change)[lit], alone.object_canvas[lit], atol=1e-5
+    )
+    np.testing.assert_array_equal(np.isfinite(change), lit)
+    assert any('the part of the network is' in remark for remark in helped.remarks)
 
 
 def test_a_network_that_does_not_help_leaves_every_number_as_it_is(known: KnownScan) -> None:
@@ -141,6 +150,7 @@ def test_a_network_that_does_not_help_leaves_every_number_as_it_is(known: KnownS
     np.testing.assert_array_equal(spoilt.object_canvas, alone.object_canvas)
     np.testing.assert_array_equal(spoilt.residual, alone.residual)
     assert spoilt.stages == alone.stages
+    assert spoilt.network_change is None
 
 
 def test_an_update_that_the_frames_contradict_is_reverted(

@@ -25,10 +25,12 @@ from ptychopinn_plugin.plotting.figure import heading
 from ptychopinn_plugin.plotting.panels import (
     draw_coverage,
     draw_error,
+    draw_network_change,
     draw_residual,
     draw_ring_correlation,
     draw_scale_bar,
 )
+from ptychopinn_plugin.plotting.report_figures import quality_figure
 from ptychopinn_plugin.scan import Estimates
 from tests.io.result_examples import known_quality, known_reconstruction
 
@@ -55,6 +57,25 @@ def test_errors_and_ring_correlation_get_a_row_of_their_own(tmp_path: Path) -> N
     assert 'half period resolved: 1.2 px' in axes.get_title()
     draw_error(axes, quality.phase_error, object_view(without))
     assert axes.images[0].get_clim() == pytest.approx((0, 4.5), rel=0.1)
+
+
+def test_what_a_network_changed_gets_a_panel(tmp_path: Path) -> None:
+    _, made = known_reconstruction()
+    quality = known_quality(made.object_canvas.shape)
+    without = dataclasses.replace(made, quality=quality)
+    change = (0.1 * made.object_canvas).astype(np.complex64)
+    changed = dataclasses.replace(without, network_change=change)
+    picture(without, tmp_path / 'without.png')
+    picture(changed, tmp_path / 'with.png')
+    assert imread(tmp_path / 'without.png').shape == imread(tmp_path / 'with.png').shape
+    assert len(quality_figure(without, quality).axes) + 2 == len(
+        quality_figure(changed, quality).axes
+    )
+    axes = Figure().subplots()
+    draw_network_change(axes, np.full(made.object_canvas.shape, 1.5, np.float32), object_view(made))
+    # Beyond three standard deviations everything is as bright.
+    assert axes.images[0].get_clim() == (0, 3)
+    assert axes.images[0].get_array().max() == 1.5
 
 
 @pytest.mark.parametrize('modes', [1, 2, 5])

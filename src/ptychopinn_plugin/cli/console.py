@@ -51,6 +51,11 @@ def echo(line: str) -> None:
     print(printable(line))
 
 
+def echo_json(text: str) -> None:
+    """Print JSON on standard output, all of it: cut short it could not be read."""
+    print(printable(text, len(text)))
+
+
 class CommandMonitor(Monitor):
     """Shows progress on standard error; stops the job when Ctrl-C is pressed.
 

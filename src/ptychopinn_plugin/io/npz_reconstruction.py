@@ -61,6 +61,7 @@ _FIELDS = {
     'scan_index': _StoredField('i', 1, np.int64, optional=True),
     'remarks': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
     'warning': _StoredField('U', 0, np.str_, optional=True),
+    'network_change': _StoredField('c', 2, np.complex64, optional=True),
     'settings': _StoredField('U', 1, np.str_, is_tuple=True, optional=True),
     'version': _StoredField('U', 0, np.str_, optional=True),
 }
@@ -109,7 +110,8 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     float32 (n, k), frame j sees the main mode probe[0] + sum_k opr_weights[j, k] opr_modes[k];
     `flux` float64 (n,), relative photons of each frame; `background` float32 (N, N), counts, zero
     frequency at index N//2; `nominal_positions_px` float64 (n, 2), (row, column), before they were
-    refined. Where they were estimated, resolution and errors: `ring_frequency`,
+    refined. `network_change` complex64 (H, W), what a network changed in the object, where one did.
+    Where they were estimated, resolution and errors: `ring_frequency`,
     `ring_correlation`, `half_bit`, `one_bit` float64 (rings,), `half_bit_limit`, `one_bit_limit`,
     `typical_phase_error`, `held_out`, and `amplitude_error`, `phase_error` float32 (H, W), as in
     `Quality`.

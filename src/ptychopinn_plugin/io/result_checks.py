@@ -29,6 +29,9 @@ def _shape_faults(result: Reconstruction) -> list[str]:
         faults.append(f"'object' {canvas} has no pixel")
     if result.coverage.shape != canvas:
         faults.append(f"'object' {canvas} and 'coverage' {result.coverage.shape} differ")
+    change = result.network_change
+    if change is not None and change.shape != canvas:
+        faults.append(f"'object' {canvas} and 'network_change' {change.shape} differ")
     if 0 in probe or probe[1] != probe[2]:
         faults.append(f"'probe' {probe} must be (modes, N, N)")
     if result.stages and len(result.stages) != len(result.residual):

@@ -34,6 +34,7 @@ from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
+from ptychopinn_plugin.scan.network_change import summarize_change
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.communicator import Communicator
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice
@@ -209,9 +210,12 @@ def _with_quality(
     if quality is None:
         return result
     quality = quality.masked(np.isfinite(result.object_canvas), 1 / probe_factor)
-    remarks = (*result.remarks, quality.summary(result.pixel_size_m))
+    result = dataclasses.replace(result, quality=quality)
+    change = summarize_change(result)
+    said = [] if change is None else [change.remark]
+    remarks = (*result.remarks, *said, quality.summary(result.pixel_size_m))
     warning = result.warning or held_out_advice(quality.held_out_unexplained)
-    return dataclasses.replace(result, quality=quality, remarks=remarks, warning=warning)
+    return dataclasses.replace(result, remarks=remarks, warning=warning)
 
 
 def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:
@@ -263,6 +267,8 @@ class _Run(Stateful):
     names: list[StageName] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     end: str = ''
+    # complex64 (H, W) on the whole canvas, in the scale of the solver's object.
+    network_change: npt.NDArray[np.complex64] | None = None
     early_stop: EarlyStop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -362,6 +368,10 @@ class _Run(Stateful):
         ops, factor = solver.problem.ops, np.array(gate.factor, np.float32)
         updated = partition.part(update)
         self._change_object(reached + ops.scale(updated - reached, ops.array(factor)), before)
+        # With its constraints; all processes take part.
+        change = partition.whole(solver.canvas_object - reached)
+        if self.names[-1] == 'network' and partition.is_first:
+            self.network_change = ops.numpy(change)
 
     def _change_object(self, changed: Array, before: float) -> None:
         """Take another object; revert it if the residual rises by more than noise.
@@ -437,6 +447,7 @@ class _Run(Stateful):
         probe = ops.numpy(self.solver.probe)
         at_start = problem.scan.probe
         scale, model = self.probe_factor(), self.model
+        change = self.network_change
         return Reconstruction(
             object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
             origin_px=origin_px,
@@ -455,6 +466,7 @@ class _Run(Stateful):
             remarks=tuple(self._remarks()),
             probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
             estimates=found_estimates(self.solver, scale),
+            network_change=None if change is None else _covered(change / scale, coverage),
             settings=settings_lines(self.inference),
             version=__version__,
         )

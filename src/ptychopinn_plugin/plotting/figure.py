@@ -9,6 +9,7 @@ from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan.network_change import change_in_deviations
 
 SUFFIXES = ('.png', '.pdf', '.svg', '.jpg')
 WARNING_WIDTH = 100  # characters of a line above the picture
@@ -22,7 +23,8 @@ def picture(
 ) -> None:
     """Draw object amplitude and phase, probe, coverage and residual curve into one file.
 
-    Where resolution and errors were estimated, they follow in a row of their own.
+    Where resolution and errors were estimated, they follow in a row of their own, with what a
+    network changed.
 
     Args:
         reconstruction: computed or read from a file; a scale bar is drawn where its pixel size is
@@ -58,11 +60,14 @@ def picture(
     panels.draw_coverage(second, reconstruction)
     panels.draw_residual(third, reconstruction)
     if quality is not None:
-        first, second, third = rows[2].subplots(1, 3)
+        deviations = change_in_deviations(reconstruction)
+        first, second, third, *others = rows[2].subplots(1, 3 if deviations is None else 4)
+        if deviations is not None:
+            panels.draw_network_change(others[0], deviations, view)
         panels.draw_error(first, quality.amplitude_error, view)
-        first.set_title('amplitude error\nstandard deviation by photon noise', fontsize='medium')
+        first.set_title('amplitude error\nby photon noise', fontsize='medium')
         panels.draw_error(second, quality.phase_error, view, 'rad')
-        second.set_title('phase error\nstandard deviation by photon noise', fontsize='medium')
+        second.set_title('phase error\nby photon noise', fontsize='medium')
         panels.draw_ring_correlation(third, quality)
     warning = f'Probably wrong: {reconstruction.warning}' if reconstruction.warning else ''
     lines = (title, heading(reconstruction), *textwrap.wrap(warning, WARNING_WIDTH))

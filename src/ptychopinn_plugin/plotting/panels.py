@@ -26,6 +26,8 @@ MODES_SHOWN = 4
 LONGEST_FORMULA = 200
 # Brightest colour of an error, relative to its median.
 ERROR_RANGE = 3.0
+# Brightest colour of what a network changed: beyond three standard deviations it is no noise.
+CHANGE_RANGE = 3.0
 _STAGE_COLOURS = {'network': '#d1495b', 'solver': '#2e6f95'}
 
 
@@ -149,6 +151,19 @@ def draw_error(
     # Errors grow without bound towards the border: the range is that of the well covered part.
     limit = float(np.nanmedian(part.filled(np.nan))) * ERROR_RANGE
     _draw_image(axes, part, 'magma', (0.0, limit or 1.0), view.extent, unit)
+
+
+def draw_network_change(axes: Axes, deviations: npt.NDArray[np.float32], view: ObjectView) -> None:
+    """Draw what a network changed in the object.
+
+    Args:
+        axes: where.
+        deviations: float32 (H, W), on the canvas of the object, standard deviations.
+        view: of the object, which is drawn on the same part of the canvas.
+    """
+    part = np.ma.masked_array(deviations[view.rows, view.columns], view.amplitude.mask)
+    _draw_image(axes, part, 'inferno', (0.0, CHANGE_RANGE), view.extent, 'sigma')
+    axes.set_title('changed by the network\nstandard deviations', fontsize='medium')
 
 
 def draw_ring_correlation(axes: Axes, quality: Quality) -> None:

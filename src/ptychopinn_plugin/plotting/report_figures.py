@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ptychopinn_plugin.plotting import panels
 from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view
 from ptychopinn_plugin.scan import Quality, Reconstruction
+from ptychopinn_plugin.scan.network_change import change_in_deviations
 
 MOST_MODES = 12
 MODES_IN_A_ROW = 4
@@ -52,9 +53,12 @@ def progress_figure(reconstruction: Reconstruction) -> Figure:
 
 
 def quality_figure(reconstruction: Reconstruction, quality: Quality) -> Figure:
-    """Draw errors of amplitude and phase, and the Fourier ring correlation."""
-    figure, (first, second, third) = _panels(3)
+    """Draw errors of amplitude and phase, the ring correlation, and what a network changed."""
+    deviations = change_in_deviations(reconstruction)
+    figure, (first, second, third, *others) = _panels(3 if deviations is None else 4)
     view = object_view(reconstruction)
+    if deviations is not None:
+        panels.draw_network_change(others[0], deviations, view)
     panels.draw_error(first, quality.amplitude_error, view)
     first.set_title('amplitude error', fontsize='medium')
     panels.draw_error(second, quality.phase_error, view, 'rad')

@@ -46,6 +46,9 @@ class Reconstruction:
         estimates: variation of the probe, flux, background, and the positions before they were
             refined; None for what was not estimated.
         quality: resolution and errors; None where they were not estimated.
+        network_change: complex64 (H, W), what a network changed in the object: without it the
+            object is `object_canvas` less this; NaN where no probe reached, None where no network
+            changed it.
         settings: those that the reconstruction was called with, `name = value`, one a string; ()
             where they are not known.
         version: of ptychopinn-plugin that computed it, '' where it is not known.
@@ -70,6 +73,7 @@ class Reconstruction:
     scan_index: npt.NDArray[np.int64] | None = None
     estimates: Estimates = field(default_factory=Estimates)
     quality: Quality | None = None
+    network_change: npt.NDArray[np.complex64] | None = None
     settings: tuple[str, ...] = ()
     version: str = ''
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ptychopinn_plugin.cli.console import echo
+from ptychopinn_plugin.cli.console import echo, echo_json
 from ptychopinn_plugin.cli.options import Check
 from ptychopinn_plugin.cli.paths import check_distinct, check_writable
 from ptychopinn_plugin.cli.scan_loading import files_beside, load
@@ -47,7 +47,7 @@ def run(flags: Check) -> None:
     if flags.write_mask is not None:
         _write_mask(flags.write_mask, as_in_file)
     if flags.as_json:
-        echo(report.model_dump_json(indent=2))
+        echo_json(report.model_dump_json(indent=2))
         return
     for line in report_lines(report):
         echo(line)

@@ -6,11 +6,12 @@ import sys
 
 from ptychopinn_plugin.api import Checkpointing
 from ptychopinn_plugin.backends.ranks import ProcessRank
-from ptychopinn_plugin.cli.console import CommandMonitor, echo
+from ptychopinn_plugin.cli.console import CommandMonitor, echo, echo_json
 from ptychopinn_plugin.cli.device_processes import run_in_processes, silent_beside
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
+from ptychopinn_plugin.cli.result_record import result_json
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.errors import Cancelled, OutputError, ProcessLostError
 from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model
@@ -75,6 +76,13 @@ def _run(
 
 
 def _print_summary(flags: Reconstruct, result: Reconstruction) -> None:
+    """Print what was computed, as sentences or as JSON."""
+    if flags.as_json:
+        files = {'object': str(flags.output)}
+        if flags.picture is not None:
+            files['picture'] = str(flags.picture)
+        echo_json(result_json(result, files))
+        return
     echo(f'object: {flags.output}')
     echo(heading(result).replace('  ·  ', ', '))
     for remark in result.remarks:

@@ -100,6 +100,7 @@ class Reconstruct(ReconstructionFlags):
       ptychopinn reconstruct scan.npz --output more.npz --continue-from object.npz
       ptychopinn reconstruct scan.npz --output object.h5 --checkpoint state
       ptychopinn reconstruct scan.npz --output object.h5 --checkpoint state --resume
+      ptychopinn reconstruct scan.npz --output object.h5 --json > quality.json
     """
 
     scan: CliPositionalArg[Path] = Field(description=SCAN)
@@ -113,6 +114,12 @@ class Reconstruct(ReconstructionFlags):
     )
     resume: bool = Field(
         False, description='Go on with the reconstruction that was interrupted, from --checkpoint'
+    )
+    as_json: bool = Field(
+        False,
+        alias='json',
+        description='Print resolution, errors, coverage and what was found as JSON, for other '
+        'programs',
     )
 
 
