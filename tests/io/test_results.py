@@ -52,7 +52,7 @@ def test_what_a_network_changed_comes_back_and_must_fit(tmp_path: Path) -> None:
     save_npz_reconstruction(path, dataclasses.replace(reconstruction, network_change=change))
     np.testing.assert_array_equal(load_result(path).network_change, change, strict=True)
     save_npz_reconstruction(path, dataclasses.replace(reconstruction, network_change=change[1:]))
-    with pytest.raises(ResultFileError, match="'network_change' .* differ"):
+    with pytest.raises(ResultFileError, match=r"'network_change' .* differ"):
         load_result(path)
 
 
