@@ -22,7 +22,8 @@ def changed(factor: float) -> Reconstruction:
         phase_error=(0.04 / np.abs(result.object_canvas)).astype(np.float32),
     )
     change = np.full(shape, 0.05 * factor * 1j, np.complex64)
-    return dataclasses.replace(result, quality=quality, network_change=change)
+    found: Reconstruction = dataclasses.replace(result, quality=quality, network_change=change)
+    return found
 
 
 def test_a_change_is_measured_against_amplitude_and_phase_errors_together() -> None:
@@ -37,7 +38,8 @@ def test_a_change_is_measured_against_amplitude_and_phase_errors_together() -> N
 def test_the_summary_counts_what_is_more_than_noise(factor: float, large: float) -> None:
     found = summarize_change(changed(factor))
     assert found is not None
-    assert (found.rms, found.large) == (pytest.approx(factor, rel=1e-5), large)
+    assert found.rms == pytest.approx(factor, rel=1e-5)
+    assert found.large == large
     assert f'{factor:.2g} standard deviations' in found.remark
     assert f'{large:.2%}' in found.remark
 
