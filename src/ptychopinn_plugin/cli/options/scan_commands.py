@@ -100,7 +100,7 @@ class Reconstruct(ReconstructionFlags):
       ptychopinn reconstruct scan.npz --output more.npz --continue-from object.npz
       ptychopinn reconstruct scan.npz --output object.h5 --checkpoint state
       ptychopinn reconstruct scan.npz --output object.h5 --checkpoint state --resume
-      ptychopinn reconstruct scan.npz --output object.h5 --json > quality.json
+      ptychopinn reconstruct scan.npz --output object.h5 --json
     """
 
     scan: CliPositionalArg[Path] = Field(description=SCAN)
