@@ -51,6 +51,7 @@ def known_quality(shape: tuple[int, ...]) -> Quality:
         one_bit_limit=0.35,
         typical_phase_error=0.02,
         held_out=1.04,
+        held_out_unexplained=0.01,
         amplitude_error=np.linspace(0, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape),
         phase_error=np.linspace(1, 2, int(np.prod(shape)), dtype=np.float32).reshape(shape),
     )
