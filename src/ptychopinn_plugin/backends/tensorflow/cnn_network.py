@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ptychopinn_plugin.backends.tensorflow.activations import silu
 from ptychopinn_plugin.backends.tensorflow.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.cnn.architecture import (
@@ -30,7 +31,7 @@ from ptychopinn_plugin.networks.weight_arrays import Weights, check_weights
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     'sigmoid': tf.sigmoid,
-    'swish': tf.nn.silu,
+    'swish': silu,
     'softplus': tf.nn.softplus,
     'relu': tf.nn.relu,
 }

@@ -32,6 +32,16 @@ class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         super().update_step(gradient, variable, learning_rate)
         self.epsilon = given
 
+    def _all_reduce_sum_gradients(
+        self, grads_and_vars: Sequence[tuple[tf.Tensor, tf.Variable]]
+    ) -> list[tuple[tf.Tensor, tf.Variable]]:
+        """Return the gradients that there are: a training runs on one device.
+
+        Keras' sum over devices has a gradient of its own, which TensorFlow registers for good, and
+        with it the graph of the training.
+        """
+        return list(grads_and_vars)
+
 
 def build_optimizer(
     execution: ExecutionConfig,

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ptychopinn_plugin.backends.tensorflow.activations import silu
 from ptychopinn_plugin.backends.tensorflow.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.networks.unrolled.features import INPUT_CHANNELS, OUTPUT_CHANNELS
@@ -51,7 +52,7 @@ class StageNetwork:
         below, right = -height % self.multiple, -width % self.multiple
         padded = tf.pad(features, ((0, 0), (0, below), (0, right), (0, 0)))
         x = self._level(0, self.convolutions['inlet'](pixels_to_channels(padded)))
-        x = self.convolutions['outlet'](tf.nn.silu(x))
+        x = self.convolutions['outlet'](silu(x))
         return channels_to_pixels(x)[:, :height, :width]
 
     def weights(self) -> Weights:
@@ -103,13 +104,13 @@ class StageNetwork:
         x = self._blocks(f'{prefix}before', x)
         if level + 1 == len(self.channels):
             return x
-        coarse = self._level(level + 1, self.convolutions[f'{prefix}down'](tf.nn.silu(x)))
-        x = x + self.convolutions[f'{prefix}up'](tf.nn.silu(coarse))
+        coarse = self._level(level + 1, self.convolutions[f'{prefix}down'](silu(x)))
+        x = x + self.convolutions[f'{prefix}up'](silu(coarse))
         return self._blocks(f'{prefix}after', x)
 
     def _blocks(self, prefix: str, x: tf.Tensor) -> tf.Tensor:
         for index in range(self.config.blocks):
-            x = x + self.convolutions[f'{prefix}.{index}.conv'](tf.nn.silu(x))
+            x = x + self.convolutions[f'{prefix}.{index}.conv'](silu(x))
         return x
 
 
