@@ -15,7 +15,7 @@ BACKENDS = Path(ptychopinn_plugin.backends.__file__).parent
 # Files that only one backend needs.
 EXTRA_FILES = {
     'pytorch': {'cpu_ops.py', 'lightning_module.py', 'loader_processes.py', 'process_group.py'},
-    'tensorflow': {'prefetch.py', 'quiet_import.py', 'signatures.py', 'xla.py'},
+    'tensorflow': {'activations.py', 'prefetch.py', 'quiet_import.py', 'signatures.py', 'xla.py'},
 }
 # Public names that only one backend needs, by file; Lightning does what the others do by hand.
 EXTRA_NAMES = {
