@@ -47,11 +47,12 @@ LOOKS = (4, 6, 9, 13)
 SETTLED_PX = 0.02
 # Least share of the misfit above noise that one number of the affine change must promise to be
 # changed; a first step of the scale needs as much as a start.
-AFFINE_STEP_SHARE = 0.001
+AFFINE_STEP_SHARE = 0.0005
 # Largest step in object pixels: so far the modulus is linear in a shift.
 LARGEST_STEP_PX = 0.5
-# Smooth errors, which the object follows, vanish slowly. Momentum of 0.7 overshoots.
-MOMENTUM, MOMENTUM_FROM = 0.5, 6
+# Smooth errors, which the object follows, vanish slowly. Momentum of 0.7 overshoots; from pass 6 on
+# it keeps errors of 0.5 px from settling.
+MOMENTUM, MOMENTUM_FROM = 0.5, 11
 # Largest element of the affine change: more is no error of a stage, but another fault.
 LARGEST_CHANGE = 0.1
 
