@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 from pathlib import Path
 
 _MEMINFO = Path('/proc/meminfo')
@@ -49,6 +51,17 @@ def _free_in_container() -> float:
     statistics = dict(line.split(maxsplit=1) for line in lines)
     # Pages of files are given back when memory is needed.
     return most - used + float(statistics.get('inactive_file', 0))
+
+
+def return_unused_memory() -> None:
+    """Return memory that was freed to the system, where the C library keeps it (glibc).
+
+    Arrays that come and go in two threads leave holes between those that stay: a pass over 4,000
+    frames of 128 x 128 in their file took 1.0 GiB, which was free for the most part.
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    if trim is not None:
+        trim(0)
 
 
 def gigabytes(nbytes: float) -> str:

@@ -10,11 +10,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.io.free_memory import return_unused_memory
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.frame_source import frames_in_file
 
 Frames: TypeAlias = npt.NDArray[np.int64]
+
+# Of frames that are read from their file: 50 MB come and go in as many of 128 x 128.
+BATCHES_BETWEEN_RETURNS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,9 @@ def read_ahead(
         return
     with ThreadPoolExecutor(1, 'frames') as reader:
         coming: tuple[FrameBatch, Future[npt.NDArray[np.float32]]] | None = None
-        for batch in batches:
+        for number, batch in enumerate(batches):
+            if number % BATCHES_BETWEEN_RETURNS == 0:
+                return_unused_memory()
             now, coming = coming, (batch, reader.submit(batch.read_amplitudes))
             if now is not None:
                 yield now[0], now[1].result()
