@@ -27,6 +27,7 @@ EXTRA_NAMES = {
         'checkpoint.py': {
             'CheckpointEveryEpoch',
             'CheckpointFiles',
+            'HISTORY',
             'find_checkpoint',
             'history_state',
             'restore_history',
