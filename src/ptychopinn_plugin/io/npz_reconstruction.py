@@ -83,6 +83,7 @@ _QUALITY = {
     'one_bit_limit': _StoredField('f', 0, np.float64, optional=True),
     'typical_phase_error': _StoredField('f', 0, np.float64, optional=True),
     'held_out': _StoredField('f', 0, np.float64, optional=True),
+    'held_out_unexplained': _StoredField('f', 0, np.float64, optional=True),
     'amplitude_error': _StoredField('f', 2, np.float32, optional=True),
     'phase_error': _StoredField('f', 2, np.float32, optional=True),
 }
