@@ -23,7 +23,7 @@ FIRST_FRAME_SHARE, FRAME_SHARE = 0.1, 0.055
 # 0.25 deg give 0.009 or more. Unfinished objects, damped noise, wrong modes and a probe that varies
 # look like a scale or an aspect: up to 0.046 with a chi-squared of 152, 0.022 with 284, 0.018 with
 # 390; a scale of 1.005 gives 0.04 with 600 as soon as the object is there.
-AFFINE_SHARE = np.array([0.03, 0.005, 0.02, 0.01])
+AFFINE_SHARE = np.array([0.025, 0.005, 0.02, 0.01])
 # Least chi-squared of a scale that is believed; of any number relative to the logarithm of the
 # number of frames, four times what the Bayesian information criterion asks for.
 SCALE_CLEAR, AFFINE_CLEAR = 400.0, 4.0
