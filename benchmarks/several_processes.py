@@ -24,8 +24,8 @@ from ptychopinn_plugin import InferenceConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.parts.scan_part import ScanPart
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.scan_part import ScanPart
 
 SIZE, STEP_PX = 64, 8.0
 

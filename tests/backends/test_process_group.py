@@ -20,7 +20,7 @@ from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.solver.communicator import Communicator
+from ptychopinn_plugin.solver.parts.communicator import Communicator
 from tests.helpers import make_known_scan
 from tests.solver.process_threads import in_threads
 from tests.solver.test_scan_parts import assert_equal

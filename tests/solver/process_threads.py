@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ptychopinn_plugin.solver.communicator import Communicator
+from ptychopinn_plugin.solver.parts.communicator import Communicator
 from tests.solver.scans import Values
 
 T = TypeVar('T')

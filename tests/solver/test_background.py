@@ -7,7 +7,7 @@ import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.background import mean_and_spread, updated_background
+from ptychopinn_plugin.solver.estimators.background import mean_and_spread, updated_background
 from tests.helpers import expected_counts, make_scan
 from tests.solver.scans import Values, known_scan, prepared
 

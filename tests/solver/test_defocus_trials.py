@@ -11,13 +11,13 @@ import pytest
 from ptychopinn_plugin.config.constants import EV_METRE
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
-from ptychopinn_plugin.solver.defocus_trials import (
+from ptychopinn_plugin.solver.trials.defocus_trials import (
     best_focus,
     focus_hint,
     propagated,
     short_fit,
 )
-from ptychopinn_plugin.solver.pupil import pupil
+from ptychopinn_plugin.solver.trials.pupil import pupil
 from tests.solver.scans import known_scan, with_probe
 
 PIXEL_M, ENERGY_EV = 5e-8, 9000.0

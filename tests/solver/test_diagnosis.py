@@ -27,7 +27,7 @@ from ptychopinn_plugin.solver.diagnosis import (
     root_error,
 )
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.probe_start import start_probe
+from ptychopinn_plugin.solver.trials.probe_start import start_probe
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.solver.scans import HARD_SCANS, Values, known_scan, with_probe
 

@@ -8,15 +8,15 @@ import pytest
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from ptychopinn_plugin.solver.drift import (
+from ptychopinn_plugin.solver.estimators.drift import (
     FIRST_PASS,
     FUNCTIONS,
     LOOK_PASS,
     DriftEstimator,
     free_variation,
 )
+from ptychopinn_plugin.solver.estimators.tilt import remove_tilt
 from ptychopinn_plugin.solver.sweeps import predict
-from ptychopinn_plugin.solver.tilt import remove_tilt
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, expected_counts, make_object, make_probe, make_scan
 from tests.physics.world import relative

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver.amplitude_start import PASSES_OF_FEW_FRAMES, AmplitudeStart
-from ptychopinn_plugin.solver.drift import DriftEstimator
+from ptychopinn_plugin.solver.estimators.drift import DriftEstimator
 from ptychopinn_plugin.solver.prepare import FRAMES_OF_A_SUBSET, prepare_solver
 from tests.solver.scans import core_score, known_scan, prepared
 

@@ -7,7 +7,7 @@ import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver import AcceleratedSolver
-from ptychopinn_plugin.solver.flux import FluxEstimator
+from ptychopinn_plugin.solver.estimators.flux import FluxEstimator
 from tests.helpers import KnownScan
 from tests.solver.scans import Values, known_scan, object_of, prepared, probe_of, with_counts
 

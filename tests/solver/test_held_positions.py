@@ -15,8 +15,8 @@ from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.held_positions import PositionFault, find_position_fault
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.trials.held_positions import PositionFault, find_position_fault
 from tests.solver.scans import known_scan, with_positions
 
 Values = npt.NDArray[Any]

@@ -9,9 +9,9 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.lattice import Harmonics, LatticeGauge
+from ptychopinn_plugin.solver.estimators.lattice import Harmonics, LatticeGauge
+from ptychopinn_plugin.solver.estimators.raster import Raster
 from ptychopinn_plugin.solver.problem import Problem
-from ptychopinn_plugin.solver.raster import Raster
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.solver.scans import (
     Values,

@@ -16,9 +16,14 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.solver.constraint_table import CONSTRAINTS, Constraints
-from ptychopinn_plugin.solver.gauges import ProbeCenter, ProbePower, probe_center, probe_power
-from ptychopinn_plugin.solver.grid_removal import notch_gains
-from ptychopinn_plugin.solver.raster import Raster
+from ptychopinn_plugin.solver.estimators.gauges import (
+    ProbeCenter,
+    ProbePower,
+    probe_center,
+    probe_power,
+)
+from ptychopinn_plugin.solver.estimators.grid_removal import notch_gains
+from ptychopinn_plugin.solver.estimators.raster import Raster
 from tests.solver.scans import (
     Values,
     core_score,

@@ -7,8 +7,8 @@ import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan.canvas import Canvas
-from ptychopinn_plugin.solver.object_prior import FIRST_PASS, ObjectPrior
-from ptychopinn_plugin.solver.partition import WholeScan
+from ptychopinn_plugin.solver.estimators.object_prior import FIRST_PASS, ObjectPrior
+from ptychopinn_plugin.solver.parts.partition import WholeScan
 from tests.helpers import make_object
 from tests.solver.scans import Values
 

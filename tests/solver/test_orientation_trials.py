@@ -7,7 +7,7 @@ import pytest
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
-from ptychopinn_plugin.solver.orientation_trials import (
+from ptychopinn_plugin.solver.trials.orientation_trials import (
     orientation_flags,
     orientation_hints,
     orientation_residuals,

@@ -15,10 +15,10 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.affine import AffineChange, look_affine, warp
-from ptychopinn_plugin.solver.position_columns import frame_sums, object_slopes
-from ptychopinn_plugin.solver.position_prior import posterior_errors, without_affine
-from ptychopinn_plugin.solver.position_refinement import PositionRefiner
+from ptychopinn_plugin.solver.estimators.affine import AffineChange, look_affine, warp
+from ptychopinn_plugin.solver.estimators.position_columns import frame_sums, object_slopes
+from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors, without_affine
+from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from tests.helpers import KnownScan
 from tests.solver.scans import known_scan, with_positions

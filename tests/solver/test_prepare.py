@@ -13,8 +13,8 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver
-from ptychopinn_plugin.solver.automatic import refines_probe
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.trials.automatic import refines_probe
 from tests.solver.scans import known_scan, object_of, probe_of
 
 

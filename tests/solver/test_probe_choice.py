@@ -15,8 +15,8 @@ from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.simulation import SimulatedScan, SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.probe_choice import choose_start
-from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
+from ptychopinn_plugin.solver.trials.probe_choice import choose_start
+from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
 from tests.helpers import make_scan
 from tests.solver.scans import known_scan, object_of, with_probe
 

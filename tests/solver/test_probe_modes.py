@@ -8,7 +8,7 @@ import pytest
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver import AcceleratedSolver
-from ptychopinn_plugin.solver.probe_modes import (
+from ptychopinn_plugin.solver.estimators.probe_modes import (
     FIRST_LOOK,
     LAST_LOOK,
     STARTING_SHARE,

@@ -12,7 +12,7 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.probe_start import Moments, probe_without_guess, start_probe
+from ptychopinn_plugin.solver.trials.probe_start import Moments, probe_without_guess, start_probe
 from tests.helpers import make_known_scan, make_scan
 from tests.solver.scans import core_score, with_probe
 
@@ -33,7 +33,7 @@ def no_check() -> None:
 
 def test_moments_are_those_of_all_good_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     scan = make_scan(side=4, bad_pixels=9)
-    monkeypatch.setattr('ptychopinn_plugin.solver.probe_start.CHUNK_VALUES', 3 * 32 * 32)
+    monkeypatch.setattr('ptychopinn_plugin.solver.trials.probe_start.CHUNK_VALUES', 3 * 32 * 32)
     found = Moments.of(scan)
     counts = np.fft.ifftshift(np.where(scan.mask, 0, scan.counts).astype(np.float64), axes=(1, 2))
     rest = counts - counts.mean(axis=0)

@@ -8,7 +8,7 @@ import pytest
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.probe_tilt import ProbeTilt, probe_tilt
+from ptychopinn_plugin.solver.estimators.probe_tilt import ProbeTilt, probe_tilt
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.solver.scans import known_scan, probe_of

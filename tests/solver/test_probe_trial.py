@@ -11,7 +11,7 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.probe_trial import refining_gains
+from ptychopinn_plugin.solver.trials.probe_trial import refining_gains
 from tests.solver.scans import defocused, known_scan, with_probe
 
 

@@ -10,8 +10,8 @@ import pytest
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.preflight import preflight
-from ptychopinn_plugin.solver.automatic import FEW_FRAMES, resolve_automatic
-from ptychopinn_plugin.solver.proposed_settings import proposed_settings
+from ptychopinn_plugin.solver.trials.automatic import FEW_FRAMES, resolve_automatic
+from ptychopinn_plugin.solver.trials.proposed_settings import proposed_settings
 from tests.helpers import make_scan
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import ScanData, orient
-from ptychopinn_plugin.solver.orientation_trials import trial_frames, trial_residual
-from ptychopinn_plugin.solver.rotation_trials import rotated, rotation_hint
+from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames, trial_residual
+from ptychopinn_plugin.solver.trials.rotation_trials import rotated, rotation_hint
 from tests.helpers import make_scan
 
 

@@ -19,10 +19,10 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
 from ptychopinn_plugin.solver.early_stop import EarlyStop
-from ptychopinn_plugin.solver.estimator import Estimator
-from ptychopinn_plugin.solver.position_refinement import PositionRefiner
+from ptychopinn_plugin.solver.estimators.estimator import Estimator
+from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.probe_start import StartOfProbe
+from ptychopinn_plugin.solver.trials.probe_start import StartOfProbe
 from tests.helpers import make_scan
 from tests.solver.scans import raster_scan
 

@@ -16,10 +16,10 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.solver import Problem
-from ptychopinn_plugin.solver.communicator import Communicator
+from ptychopinn_plugin.solver.parts.communicator import Communicator
+from ptychopinn_plugin.solver.parts.rectangles import Rectangle, divide_plane
+from ptychopinn_plugin.solver.parts.scan_part import ScanPart
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.rectangles import Rectangle, divide_plane
-from ptychopinn_plugin.solver.scan_part import ScanPart
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.solver.process_threads import in_threads
 from tests.solver.scans import Values, known_scan, place, raster_scan

@@ -16,7 +16,7 @@ WITH_FLAGS = (
     'config/legacy_names.py',
     'fixture/sidecar.py',
     'hosts/ptychodus',
-    'solver/orientation_trials.py',
+    'solver/trials/orientation_trials.py',
 )
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z-]+')
 # A whole command is right anywhere.

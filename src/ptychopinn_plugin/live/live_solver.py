@@ -20,10 +20,10 @@ from ptychopinn_plugin.physics.overlap_add import add_patches
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from ptychopinn_plugin.solver.automatic import refines_probe
 from ptychopinn_plugin.solver.constraint_table import Constraints
-from ptychopinn_plugin.solver.gauges import probe_power
+from ptychopinn_plugin.solver.estimators.gauges import probe_power
 from ptychopinn_plugin.solver.prepare import subset_count
+from ptychopinn_plugin.solver.trials.automatic import refines_probe
 from ptychopinn_plugin.solver.unknowns import State, Unknowns
 
 # Fewer frames leave too much of a probe open, and a wrong one spoils what is added later.

@@ -36,15 +36,15 @@ from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.scan.network_change import summarize_change
 from ptychopinn_plugin.solver import AcceleratedSolver
-from ptychopinn_plugin.solver.communicator import Communicator
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice
 from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
-from ptychopinn_plugin.solver.gauges import probe_power
-from ptychopinn_plugin.solver.held_positions import PositionFault, find_position_fault
+from ptychopinn_plugin.solver.estimators.gauges import probe_power
+from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.start import Start, find_start
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
+from ptychopinn_plugin.solver.trials.held_positions import PositionFault, find_position_fault
 
 logger = logging.getLogger(__name__)
 

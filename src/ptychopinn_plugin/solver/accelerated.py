@@ -26,10 +26,10 @@ from ptychopinn_plugin.physics.noise_models import NoiseModel
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.regularizers import Regularizer
 from ptychopinn_plugin.saved_state import SavedState, Stateful
-from ptychopinn_plugin.solver.background import background_remarks, updated_background
-from ptychopinn_plugin.solver.drift import VARIATION_SHARE, free_variation
-from ptychopinn_plugin.solver.estimator import Estimator
-from ptychopinn_plugin.solver.object_prior import ObjectPrior
+from ptychopinn_plugin.solver.estimators.background import background_remarks, updated_background
+from ptychopinn_plugin.solver.estimators.drift import VARIATION_SHARE, free_variation
+from ptychopinn_plugin.solver.estimators.estimator import Estimator
+from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.problem import Problem, Sweep
 from ptychopinn_plugin.solver.unknowns import (
     State,

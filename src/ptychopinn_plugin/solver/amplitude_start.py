@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ptychopinn_plugin.physics.noise_models import NoiseModel
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
 
 # A Poisson step divides by the expected counts. A probe that still has to be found expects nearly
 # none at pixels that hold many: two passes bring the expectation near enough. Few frames need more

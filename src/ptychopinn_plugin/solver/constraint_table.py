@@ -16,9 +16,9 @@ from ptychopinn_plugin.physics.constraints import (
     ProbeSupport,
 )
 from ptychopinn_plugin.physics.regularizers import Regularizer, Smoothness, TotalVariation
-from ptychopinn_plugin.solver.estimator import Estimator
-from ptychopinn_plugin.solver.gauges import ProbeCenter, ProbePower
-from ptychopinn_plugin.solver.grid_removal import GridRemoval
+from ptychopinn_plugin.solver.estimators.estimator import Estimator
+from ptychopinn_plugin.solver.estimators.gauges import ProbeCenter, ProbePower
+from ptychopinn_plugin.solver.estimators.grid_removal import GridRemoval
 
 Slot: TypeAlias = Literal['probe', 'object_', 'regularizers', 'probe_gauges', 'filters']
 

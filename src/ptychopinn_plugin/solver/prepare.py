@@ -14,23 +14,23 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
-from ptychopinn_plugin.solver.automatic import FEW_FRAMES, resolve_automatic
-from ptychopinn_plugin.solver.communicator import Communicator
 from ptychopinn_plugin.solver.constraint_table import Constraints
-from ptychopinn_plugin.solver.drift import DriftEstimator
-from ptychopinn_plugin.solver.estimator import Estimator
-from ptychopinn_plugin.solver.flux import FluxEstimator
-from ptychopinn_plugin.solver.gauges import probe_power
-from ptychopinn_plugin.solver.lattice import LatticeGauge
-from ptychopinn_plugin.solver.object_prior import ObjectPrior
-from ptychopinn_plugin.solver.position_refinement import MARGIN_PX, PositionRefiner
-from ptychopinn_plugin.solver.probe_modes import ModeOrder, ModeSelection, hermite_modes
-from ptychopinn_plugin.solver.probe_start import StartOfProbe
-from ptychopinn_plugin.solver.probe_tilt import ProbeTilt
+from ptychopinn_plugin.solver.estimators.drift import DriftEstimator
+from ptychopinn_plugin.solver.estimators.estimator import Estimator
+from ptychopinn_plugin.solver.estimators.flux import FluxEstimator
+from ptychopinn_plugin.solver.estimators.gauges import probe_power
+from ptychopinn_plugin.solver.estimators.lattice import LatticeGauge
+from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
+from ptychopinn_plugin.solver.estimators.position_refinement import MARGIN_PX, PositionRefiner
+from ptychopinn_plugin.solver.estimators.probe_modes import ModeOrder, ModeSelection, hermite_modes
+from ptychopinn_plugin.solver.estimators.probe_tilt import ProbeTilt
+from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.start import Start, find_start
 from ptychopinn_plugin.solver.starting_estimates import start_estimates
 from ptychopinn_plugin.solver.starting_object import starting_object
+from ptychopinn_plugin.solver.trials.automatic import FEW_FRAMES, resolve_automatic
+from ptychopinn_plugin.solver.trials.probe_start import StartOfProbe
 
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16

@@ -28,10 +28,10 @@ from ptychopinn_plugin.solver.batches import (
     split_evenly,
     split_frames,
 )
-from ptychopinn_plugin.solver.communicator import Communicator
-from ptychopinn_plugin.solver.partition import Partition, WholeScan
+from ptychopinn_plugin.solver.parts.communicator import Communicator
+from ptychopinn_plugin.solver.parts.partition import Partition, WholeScan
+from ptychopinn_plugin.solver.parts.scan_part import ScanPart
 from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
-from ptychopinn_plugin.solver.scan_part import ScanPart
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
     Sums,

@@ -15,12 +15,12 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.automatic import refines_probe
-from ptychopinn_plugin.solver.communicator import Communicator, OneProcess
-from ptychopinn_plugin.solver.probe_choice import choose_start
-from ptychopinn_plugin.solver.probe_start import with_probe_of_frames
-from ptychopinn_plugin.solver.probe_trial import refining_gains
+from ptychopinn_plugin.solver.parts.communicator import Communicator, OneProcess
 from ptychopinn_plugin.solver.starting_estimates import without_variation
+from ptychopinn_plugin.solver.trials.automatic import refines_probe
+from ptychopinn_plugin.solver.trials.probe_choice import choose_start
+from ptychopinn_plugin.solver.trials.probe_start import with_probe_of_frames
+from ptychopinn_plugin.solver.trials.probe_trial import refining_gains
 
 NO_PROBE = 'the scan has no probe: its start was estimated from the frames alone'
 

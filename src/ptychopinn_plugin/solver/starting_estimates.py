@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.scan import Estimates
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.drift import cosines
+from ptychopinn_plugin.solver.estimators.drift import cosines
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.unknowns import Unknowns
 

@@ -18,11 +18,14 @@ from ptychopinn_plugin.scan.bad_pixels import find_bad_pixels
 from ptychopinn_plugin.scan.preflight import preflight
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.scan.statistics import frame_statistics
-from ptychopinn_plugin.solver.defocus_trials import focus_hint
-from ptychopinn_plugin.solver.orientation_trials import orientation_hints, orientation_residuals
-from ptychopinn_plugin.solver.probe_start import with_probe_of_frames
-from ptychopinn_plugin.solver.proposed_settings import proposed_settings
-from ptychopinn_plugin.solver.rotation_trials import rotation_hint
+from ptychopinn_plugin.solver.trials.defocus_trials import focus_hint
+from ptychopinn_plugin.solver.trials.orientation_trials import (
+    orientation_hints,
+    orientation_residuals,
+)
+from ptychopinn_plugin.solver.trials.probe_start import with_probe_of_frames
+from ptychopinn_plugin.solver.trials.proposed_settings import proposed_settings
+from ptychopinn_plugin.solver.trials.rotation_trials import rotation_hint
 
 
 def run(flags: Check) -> None:

@@ -25,7 +25,7 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from ptychopinn_plugin.solver.object_prior import ObjectPrior
+from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.prepare import subset_count
 from ptychopinn_plugin.solver.sweeps import batch_expected
 from ptychopinn_plugin.solver.unknowns import Unknowns

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ambiguities import fourier_coordinates
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
-from ptychopinn_plugin.solver.tilt import remove_tilt
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.tilt import remove_tilt
 
 # Cosines along the scan: enough for a drift of a few turns.
 FUNCTIONS = 8

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.defocus_trials import Probe, best_focus, propagation, short_fit
-from ptychopinn_plugin.solver.orientation_trials import trial_frames
-from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
+from ptychopinn_plugin.solver.trials.defocus_trials import Probe, best_focus, propagation, short_fit
+from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
+from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
 
 # A start that leaves less of the differences between the frames unexplained, held in a short
 # reconstruction, is refined to the right probe.

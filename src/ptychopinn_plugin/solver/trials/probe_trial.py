@@ -12,8 +12,8 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.early_stop import misfit_spread
-from ptychopinn_plugin.solver.probe_start import TRIAL_FRAMES
 from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.trials.probe_start import TRIAL_FRAMES
 
 # One subset of eight is held out. So few passes fit no noise that the held frames would punish.
 SUBSETS, PASSES = 8, 8

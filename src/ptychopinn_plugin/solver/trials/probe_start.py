@@ -16,9 +16,9 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.estimator import Estimator
+from ptychopinn_plugin.solver.estimators.estimator import Estimator
 from ptychopinn_plugin.solver.problem import Problem, no_check
-from ptychopinn_plugin.solver.pupil import defocus_phase
+from ptychopinn_plugin.solver.trials.pupil import defocus_phase
 
 # Share of the guess's largest Fourier modulus below which its phase is left to a centred wave.
 PHASE_FLOOR = 1e-6

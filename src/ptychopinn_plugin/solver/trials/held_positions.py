@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.affine import AffineChange, look_affine, some_batches
-from ptychopinn_plugin.solver.position_columns import object_slopes
-from ptychopinn_plugin.solver.position_look import (
+from ptychopinn_plugin.solver.estimators.affine import AffineChange, look_affine, some_batches
+from ptychopinn_plugin.solver.estimators.position_columns import object_slopes
+from ptychopinn_plugin.solver.estimators.position_look import (
     FRAME_SHARE,
     HIDDEN_SCALE,
     FrameLook,
@@ -18,8 +18,8 @@ from ptychopinn_plugin.solver.position_look import (
     clear_shares,
     look_frames,
 )
-from ptychopinn_plugin.solver.position_prior import posterior_errors
-from ptychopinn_plugin.solver.position_refinement import PositionRefiner
+from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors
+from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
 
 # Errors by an affine change, root mean square, above which the object is said to be wrong: 0.25 px
 # raise the error of an object at 1e6 photons a frame fourfold. Errors of single frames blur it.

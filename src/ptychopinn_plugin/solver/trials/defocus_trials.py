@@ -20,10 +20,10 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import SQUARE_VARIANCE, Misfits, amplitude_misfits
-from ptychopinn_plugin.solver.orientation_trials import trial_frames
-from ptychopinn_plugin.solver.probe_start import start_probe, with_photons_of_frames
 from ptychopinn_plugin.solver.problem import Problem, no_check
-from ptychopinn_plugin.solver.pupil import defocus_phase, pupil
+from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
+from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
+from ptychopinn_plugin.solver.trials.pupil import defocus_phase, pupil
 
 # Distances that are tried, by how far they move light at the edge of the pupil, in shares of the
 # frame size, to either side.

@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array
-from ptychopinn_plugin.solver.affine import (
+from ptychopinn_plugin.solver.estimators.affine import (
     AffineChange,
     AffineLook,
     look_affine,
     some_batches,
     warp,
 )
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
-from ptychopinn_plugin.solver.position_columns import object_slopes
-from ptychopinn_plugin.solver.position_look import (
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.position_columns import object_slopes
+from ptychopinn_plugin.solver.estimators.position_look import (
     AFFINE_SHARE,
     FIRST_FRAME_SHARE,
     FRAME_SHARE,
@@ -35,7 +35,7 @@ from ptychopinn_plugin.solver.position_look import (
     clear_shares,
     look_frames,
 )
-from ptychopinn_plugin.solver.position_prior import posterior_errors, without_affine
+from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors, without_affine
 
 # Pixels around the patches where frames may move to.
 MARGIN_PX = 8

@@ -7,7 +7,7 @@ import math
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
-from ptychopinn_plugin.solver.automatic import (
+from ptychopinn_plugin.solver.trials.automatic import (
     AUTOMATIC,
     FEW_FRAMES,
     refines_probe,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.scan import ScanData, orient
-from ptychopinn_plugin.solver.orientation_trials import trial_frames, trial_residual
+from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames, trial_residual
 
 ANGLES_DEG = (-6.0, -3.0, 3.0, 6.0)
 # Simulated and measured scans that were turned by 5 degrees came to 0.23 to 0.82, others to 0.88

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
-from ptychopinn_plugin.solver.raster import Raster
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.raster import Raster
 
 # Of a notch, in cycles over the scanned field: what is this near to a frequency of the raster is as
 # good as periodic.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.solver.estimator import Solver
+from ptychopinn_plugin.solver.estimators.estimator import Solver
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Second-order terms y^2, y x, x^2 of the phase, by their powers of (y, x).

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 TINY = 1e-30

@@ -17,7 +17,7 @@ import scipy.fft
 
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.saved_state import SavedState, Stateful
-from ptychopinn_plugin.solver.partition import Partition
+from ptychopinn_plugin.solver.parts.partition import Partition
 
 # Passes before the first estimate: the object must be there before it has a spectrum.
 FIRST_PASS = 3

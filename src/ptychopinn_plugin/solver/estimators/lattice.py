@@ -15,8 +15,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
-from ptychopinn_plugin.solver.raster import Raster
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.raster import Raster
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Passes after which the object is freed: while the probe still changes much.

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.ops import Array, DType, Ops
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
-from ptychopinn_plugin.solver.communicator import Communicator
-from ptychopinn_plugin.solver.partition import Gains, Partition
-from ptychopinn_plugin.solver.rectangles import Frames, Rectangle, divide_plane
+from ptychopinn_plugin.solver.parts.communicator import Communicator
+from ptychopinn_plugin.solver.parts.partition import Gains, Partition
+from ptychopinn_plugin.solver.parts.rectangles import Frames, Rectangle, divide_plane
 
 T = TypeVar('T')
 NOTHING = Rectangle(0, 0, 0, 0)

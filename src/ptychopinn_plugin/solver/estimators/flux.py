@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.scan.frame_chunks import frame_numbers
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.unknowns import Unknowns
 

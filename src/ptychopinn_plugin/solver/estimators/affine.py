@@ -19,8 +19,8 @@ from scipy.ndimage import affine_transform
 from ptychopinn_plugin.physics.ops import Array, fourier_frequencies
 from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.solver.batches import FrameBatch, Frames
-from ptychopinn_plugin.solver.estimator import Solver
-from ptychopinn_plugin.solver.position_columns import Geometry, affine_columns
+from ptychopinn_plugin.solver.estimators.estimator import Solver
+from ptychopinn_plugin.solver.estimators.position_columns import Geometry, affine_columns
 from ptychopinn_plugin.solver.problem import Problem
 
 # Frames that are asked: four numbers need no more than a quarter of some hundred (measured), and

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # A ramp of less than a pixel of the detector leaks at the probe's border, which moves the centre a

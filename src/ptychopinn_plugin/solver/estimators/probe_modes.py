@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.unknowns import State, Unknowns
 
 # Share of the power that each further mode starts with: enough to leave zero, where its gradient

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array
-from ptychopinn_plugin.solver.affine import AffineLook
 from ptychopinn_plugin.solver.batches import FrameBatch
-from ptychopinn_plugin.solver.estimator import Solver
-from ptychopinn_plugin.solver.position_columns import FrameSums, frame_sums
+from ptychopinn_plugin.solver.estimators.affine import AffineLook
+from ptychopinn_plugin.solver.estimators.estimator import Solver
+from ptychopinn_plugin.solver.estimators.position_columns import FrameSums, frame_sums
 
 # Least share of the misfit above noise that moves of single frames must promise: at the first look,
 # the unfinished object of a small scan gives up to 0.084, errors of 0.5 px 0.199 or more; later,

@@ -1,0 +1,1 @@
+"""What is estimated beside object and probe, called after every pass."""

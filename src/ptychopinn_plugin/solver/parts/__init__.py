@@ -1,0 +1,1 @@
+"""A scan divided in space among several processes, and whole in one."""
