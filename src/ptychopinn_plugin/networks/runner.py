@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import logging
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias, cast
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin import __version__
 from ptychopinn_plugin.config import Backend, InferenceConfig
-from ptychopinn_plugin.config.used_settings import settings_lines
-from ptychopinn_plugin.errors import (
-    Cancelled,
-    CheckpointError,
-    ConfigError,
-    PtychoPINNError,
-    ReconstructionError,
-)
-from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
-from ptychopinn_plugin.io.reading_errors import describe
-from ptychopinn_plugin.monitor import Monitor, Progress, Resumption
+from ptychopinn_plugin.errors import Cancelled, ConfigError
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor, Resumption
+from ptychopinn_plugin.networks.run_result import probe_factor
 from ptychopinn_plugin.networks.stage import Stage
-from ptychopinn_plugin.networks.unrolled.scan_gate import measure_gate
-from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.saved_state import SavedState, Stateful
+from ptychopinn_plugin.networks.stage_run import StageName, StageRun, restore_state
+from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
-from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.scan.network_change import summarize_change
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice
-from ptychopinn_plugin.solver.early_stop import EarlyStop
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
-from ptychopinn_plugin.solver.estimators.gauges import probe_power
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.start import Start, find_start
-from ptychopinn_plugin.solver.starting_estimates import found_estimates
 from ptychopinn_plugin.solver.trials.held_positions import PositionFault, find_position_fault
-
-logger = logging.getLogger(__name__)
-
-StageName: TypeAlias = Literal['solver', 'network']
 
 
 def plan_stages(inference: InferenceConfig, *, with_stage: bool) -> list[StageName]:
@@ -57,12 +34,6 @@ def plan_stages(inference: InferenceConfig, *, with_stage: bool) -> list[StageNa
     if with_stage and inference.closing_stage and names:
         names.append('network')
     return names
-
-
-def _without_passes(names: list[StageName], most: int | None = None) -> list[StageName]:
-    """Return stages without the passes that they begin with, or as many of them at most."""
-    passes = len(list(itertools.takewhile(lambda name: name == 'solver', names)))
-    return names[passes if most is None else min(most, passes) :]
 
 
 def stop_check(monitor: Monitor) -> Callable[[], None]:
@@ -142,9 +113,9 @@ def run_reconstruction(
         check = stop_check(monitor)
         start = find_start(ops, scan, inference, check, from_network, communicator)
     else:
-        _restore(start, resumed.state.part('start'))
+        restore_state(start, resumed.state.part('start'))
     solver = build_solver(ops, scan, inference, monitor, communicator=communicator, start=start)
-    run = _Run(
+    run = StageRun(
         solver, scan.probe, inference, start, stage, gate_ops or ops, model, backend, started
     )
     if resumed is not None:
@@ -158,7 +129,7 @@ def run_reconstruction(
         result = _with_position_fault(result, find_position_fault(solver))
     if not inference.estimate_errors or diagnosis.verdict == 'failed':
         return result
-    result = _with_quality(result, solver, run.probe_factor())
+    result = _with_quality(result, solver, probe_factor(solver, scan.probe))
     return dataclasses.replace(result, seconds=run.seconds())
 
 
@@ -174,23 +145,6 @@ def _resumption(monitor: Monitor, communicator: Communicator | None) -> Resumpti
             'leave the checkpoint away'
         )
     return monitor.resumption()
-
-
-def _restore(restored: Stateful, state: SavedState) -> None:
-    """Go on from a state.
-
-    Raises:
-        CheckpointError: it is the state of something else.
-    """
-    try:
-        restored.restore(state)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        if isinstance(error, PtychoPINNError):
-            raise
-        raise CheckpointError(
-            f'the checkpoint is none of this reconstruction ({describe(error)}); leave resume '
-            'away to start anew'
-        ) from error
 
 
 def _with_quality(
@@ -234,262 +188,3 @@ def _with_position_fault(result: Reconstruction, fault: PositionFault | None) ->
         return dataclasses.replace(result, remarks=(*result.remarks, fault.sentence))
     warning = '; '.join(filter(None, (fault.sentence, result.warning)))
     return dataclasses.replace(result, warning=warning)
-
-
-@dataclass(eq=False)
-class _Run(Stateful):
-    """State of a reconstruction: the solver, what was given, and the residuals so far.
-
-    Attributes:
-        end: why passes were left out, '' as long as none were.
-    """
-
-    saved_fields: ClassVar = (
-        'solver',
-        'start',
-        'early_stop',
-        'residuals',
-        'names',
-        'reasons',
-        'end',
-    )
-
-    solver: AcceleratedSolver
-    given_probe: npt.NDArray[np.complex64]
-    inference: InferenceConfig
-    start: Start
-    stage: Stage | None
-    gate_ops: Ops
-    model: TrainedModel | None
-    backend: Backend
-    started: float
-    residuals: list[float] = field(default_factory=list)
-    names: list[StageName] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    end: str = ''
-    # complex64 (H, W) on the whole canvas, in the scale of the solver's object.
-    network_change: npt.NDArray[np.complex64] | None = None
-    early_stop: EarlyStop = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Look at residuals from the first pass on."""
-        self.early_stop = EarlyStop.for_solver(self.solver)
-
-    def saved_state(self) -> SavedState:
-        """Return the state after a pass."""
-        so_far = SavedState.of(seconds=self.seconds())
-        return SavedState.joined({'': super().saved_state(), 'so far': so_far})
-
-    def restore(self, state: SavedState) -> None:
-        """Go on from a state; seconds count from the first beginning."""
-        super().restore(state)
-        self.started -= state.part('so far').number('seconds')
-
-    def resume(self, resumed: Resumption) -> None:
-        """Go on from a saved state, perhaps with other settings.
-
-        Raises:
-            CheckpointError: it is the state of another reconstruction.
-        """
-        _restore(self, resumed.state)
-        if resumed.passes_differ:
-            self.solver.forget_misfits()
-        if not self.solver.config.stop_early:
-            self.end = ''
-        passes = self.solver.passes
-        if resumed.changes:
-            self.reasons.append(f'resumed after iteration {passes} with {resumed.changes}')
-        logger.info('Resumed after iteration %d', passes)
-
-    def start_at(self, initial_object: Array) -> None:
-        """Start from the object of a network; record its residual."""
-        self.solver.set_object(initial_object)
-        self._record('network', self.solver.residual())
-
-    def execute(self, names: list[StageName], monitor: Monitor) -> None:
-        """Run the stages; record the residual of each pass, and as the last one that of the result.
-
-        Passes that were done before the reconstruction was resumed are left out, and with
-        `stop_early` those that would gain nothing: fewer stages are planned.
-        """
-        number = self.solver.passes
-        rest = _without_passes(names, number)
-        rest = _without_passes(rest) if self.end else rest
-        while rest:
-            name, rest, number = rest[0], rest[1:], number + 1
-            if name == 'solver':
-                self._record(name, self.solver.one_pass())
-                rest = self._without_idle_passes(rest, names.count(name))
-                if monitor.wants_state(last=name not in rest):
-                    monitor.on_state(self.saved_state())
-            else:
-                self._apply_stage(cast('Stage', self.stage))
-            total = number + len(rest)
-            monitor.on_progress(
-                Progress(name, number, total, self.residuals[-1], None, self.seconds())
-            )
-            wanted = self.solver.problem.partition.on_first(monitor.wants_preview)
-            if rest and wanted:
-                monitor.on_preview(self.result())
-        # A pass measures the object before its updates; this is the residual of the last object.
-        if names and names[-1] == 'solver':
-            self.residuals[-1] = self.solver.finish()
-
-    def _without_idle_passes(self, rest: list[StageName], planned: int) -> list[StageName]:
-        """Return the stages that are left, without passes that would gain nothing.
-
-        Args:
-            rest: the stages after the pass just done.
-            planned: passes in all.
-        """
-        stop, solver = self.early_stop, self.solver
-        if not solver.config.stop_early or not stop.is_due(solver, self.residuals[-1]):
-            return rest
-        left = _without_passes(rest)
-        if len(left) < len(rest):
-            self.end = stop.reason(solver.passes, planned)
-        return left
-
-    def _apply_stage(self, stage: Stage) -> None:
-        """Change the object by as much of the network's update as held-out photons support."""
-        solver = self.solver
-        before = self.residuals[-1] = solver.finish()
-        partition, reached = solver.problem.partition, solver.canvas_object
-        # The network looks far around each pixel, so that it gets the whole canvas.
-        wholes = [partition.whole(one) for one in (reached, *solver.present_direction())]
-        update = stage(*wholes) if partition.is_first else None
-        if partition.on_first(lambda: update is wholes[0]):
-            self.reasons.append('the network was not used: it gains nothing at this dose')
-            return
-        gate = partition.on_first(lambda: measure_gate(self.gate_ops, solver, stage))
-        self.reasons.append(gate.remark)
-        if gate.factor == 0:
-            return
-        ops, factor = solver.problem.ops, np.array(gate.factor, np.float32)
-        updated = partition.part(update)
-        self._change_object(reached + ops.scale(updated - reached, ops.array(factor)), before)
-        # With its constraints; all processes take part.
-        change = partition.whole(solver.canvas_object - reached)
-        if self.names[-1] == 'network' and partition.is_first:
-            self.network_change = ops.numpy(change)
-
-    def _change_object(self, changed: Array, before: float) -> None:
-        """Take another object; revert it if the residual rises by more than noise.
-
-        Removing the noise that physics fitted raises the misfit by about that of one parameter for
-        each real number fitted, two a covered pixel; a larger rise is an error of the network.
-        """
-        solver, problem, state = self.solver, self.solver.problem, self.solver.state
-        solver.set_object(solver.constrained(changed))
-        after = solver.residual()
-        dose = problem.partition.whole(problem.dose(solver.probe))
-        covered = problem.partition.on_first(lambda: _covered_pixels(problem.ops.numpy(dose)))
-        allowed = (
-            problem.noise.misfit_per_parameter * 2 * covered / max(problem.total_counts, 1e-30)
-        )
-        if after <= before + allowed:
-            self._record('network', after)
-            return
-        solver.state = state
-        self.reasons[-1] = (
-            f'the network was not used: it would raise the residual from {before:.5f} to '
-            f'{after:.5f}, more than noise explains ({allowed:.5f})'
-        )
-        logger.warning('%s', self.reasons[-1])
-
-    def _remarks(self) -> Iterator[str]:
-        """Return what was found and decided, a sentence each."""
-        yield from left_out_decisions(self.solver.problem.scan)
-        yield from filter(None, [self.end])
-        yield from self.reasons
-        yield from self.solver.remarks()
-
-    def _record(self, name: StageName, residual: float) -> None:
-        """Append the residual of a stage."""
-        self.names.append(name)
-        self.residuals.append(residual)
-
-    def seconds(self) -> float:
-        """Return the seconds since the start."""
-        return time.perf_counter() - self.started
-
-    def probe_factor(self) -> float:
-        """Return what the probe is multiplied by, and the object divided by, in the result.
-
-        Frames determine only the product of both, and a probe that is refined starts with their
-        photons, not with those of the probe that was given. It gets these again, or the power that
-        a setting asks for, so that the object is near 1 where the sample is empty.
-        """
-        solver = self.solver
-        wanted = solver.config.probe_power if solver.refines_probe else 0.0
-        power = probe_power(solver.problem.ops.numpy(solver.probe))
-        return math.sqrt((wanted or probe_power(self.given_probe)) / power) if power > 0 else 1.0
-
-    def _images(
-        self,
-    ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32], tuple[int, int]]:
-        """Return object, dose and origin of the whole canvas, in other processes of their part."""
-        problem = self.solver.problem
-        partition, ops = problem.partition, problem.ops
-        parts = (self.solver.canvas_object, problem.dose(self.solver.probe))
-        whole = [partition.whole(one) for one in parts]
-        images, canvas = (
-            (whole, partition.whole_canvas) if partition.is_first else (parts, problem.canvas)
-        )
-        canvas_object, dose = (ops.numpy(image) for image in images)
-        return canvas_object, dose.astype(np.float32), canvas.origin_px
-
-    def result(self) -> Reconstruction:
-        """Return the present state; in other processes than the first one that of their part."""
-        ops, problem = self.solver.problem.ops, self.solver.problem
-        canvas_object, dose, origin_px = self._images()
-        coverage = dose / max(float(dose.max()), 1e-30)
-        probe = ops.numpy(self.solver.probe)
-        at_start = problem.scan.probe
-        scale, model = self.probe_factor(), self.model
-        change = self.network_change
-        return Reconstruction(
-            object_canvas=_covered((canvas_object / scale).astype(np.complex64), coverage),
-            origin_px=origin_px,
-            probe=(probe * scale).astype(np.complex64),
-            positions_px=problem.positions_px,
-            coverage=coverage,
-            residual=np.asarray(self.residuals, np.float64),
-            stages=tuple(self.names),
-            backend=self.backend,
-            seconds=self.seconds(),
-            pixel_size_m=problem.scan.metadata.pixel_size_m,
-            model_name='' if model is None else weights_fingerprint(model),
-            losses=() if model is None else _training_losses(model),
-            residual_name=problem.noise.residual_name,
-            scan_index=problem.scan.metadata.scan_index,
-            remarks=tuple(self._remarks()),
-            probe_refined=self.solver.refines_probe and not np.array_equal(probe, at_start),
-            estimates=found_estimates(self.solver, scale),
-            network_change=None if change is None else _covered(change / scale, coverage),
-            settings=settings_lines(self.inference),
-            version=__version__,
-        )
-
-
-def _covered_pixels(dose: npt.NDArray[np.float32]) -> int:
-    """Return how many pixels the probe illuminates."""
-    return int(np.count_nonzero(dose > LEAST_COVERAGE * dose.max()))
-
-
-def _covered(
-    canvas_object: npt.NDArray[np.complex64], coverage: npt.NDArray[np.float32]
-) -> npt.NDArray[np.complex64]:
-    """Return the object, NaN where no probe illuminates it."""
-    if not np.isfinite(canvas_object).all():
-        raise ReconstructionError(
-            'the reconstructed object is not finite; check the scan with `ptychopinn check`, '
-            'or lower object_step and probe_step'
-        )
-    return np.where(coverage > LEAST_COVERAGE, canvas_object, np.nan).astype(np.complex64)
-
-
-def _training_losses(model: TrainedModel) -> tuple[float, ...]:
-    """Return the model's training losses."""
-    losses = model.losses[:, 0] if model.losses.size else np.zeros(0)
-    return tuple(float(loss) for loss in losses if np.isfinite(loss))
