@@ -151,7 +151,7 @@ def test_a_training_refuses_settings_of_the_other_architecture() -> None:
 def test_a_training_has_the_epochs_of_its_architecture() -> None:
     cnn = pp.train(make_scan(), model=pp.ModelConfig(architecture='cnn'))
     assert cnn.manifest.training.epochs == len(cnn.losses) == 60
-    assert len(pp.train(make_scan()).losses) == 20
+    assert len(pp.train(make_scan()).losses) == 8
 
 
 @pytest.mark.usefixtures('asked')

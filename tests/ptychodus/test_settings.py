@@ -181,7 +181,7 @@ def test_epochs_are_those_of_the_architecture_unless_they_are_set(tmp_path: Path
     def epochs() -> list[int]:
         return [each._configs().training.epochs for each in (pinn, supervised)]
 
-    assert epochs() == [20, 60]
+    assert epochs() == [8, 60]
     library.settings.model.parameters['architecture'].set_value('cnn')
     assert epochs() == [60, 60]
     registry.save_settings(tmp_path / 'settings.ini')

@@ -46,7 +46,7 @@ def save_npz_counts(path: Path | str, scan: ScanData) -> None:
     Raises:
         OutputError: the file cannot be written there; nothing is left behind.
     """
-    arrays = _other_arrays(scan) | {'measurement_domain': np.asarray('counts')}
+    arrays = _other_arrays(scan, 'counts')
     if scan.metadata.probe_is_unknown:
         del arrays['probeGuess']
     with replacing(Path(path)) as file, zipfile.ZipFile(file, 'w', zipfile.ZIP_STORED) as archive:
@@ -73,12 +73,11 @@ def scan_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a canonical .npz by name, as `save_npz` writes them."""
     amplitude = np.where(scan.mask, np.float32(0), scan.counts)
     np.sqrt(amplitude, out=amplitude)
-    domain = np.asarray('amplitude')
-    return {'diffraction': amplitude, 'measurement_domain': domain} | _other_arrays(scan)
+    return {'diffraction': amplitude} | _other_arrays(scan, 'amplitude')
 
 
-def _other_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of an .npz beside the frames, by name."""
+def _other_arrays(scan: ScanData, domain: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an .npz beside the frames, by name; `domain` is that of the frames."""
     y, x = np.ascontiguousarray(scan.positions_px.T)
     arrays: dict[str, npt.NDArray[Any]] = {
         'xcoords': x,
@@ -86,6 +85,7 @@ def _other_arrays(scan: ScanData) -> dict[str, npt.NDArray[Any]]:
         'xcoords_start': x,
         'ycoords_start': y,
         'probeGuess': scan.probe[0] if scan.mode_count == 1 else scan.probe,
+        'measurement_domain': np.asarray(domain),
         'nphotons': np.asarray(mean_photons(scan)),
     }
     if scan.mask.any():
