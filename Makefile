@@ -1,5 +1,5 @@
-# make demo | make test | make lint | make test-slow | make test-oldest-host | make regression | make docs |
-# make packages | make clean. The environment is made once, in .venv.
+# make demo | make test | make lint | make test-slow | make test-long | make test-oldest-host |
+# make regression | make docs | make packages | make clean. The environment is made once, in .venv.
 # make demo BACKEND=tensorflow runs the demonstration with TensorFlow.
 PYTHON ?=
 BACKEND ?= pytorch
@@ -12,7 +12,7 @@ PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile -o faulthandler_time
 BOTH := PTYCHOPINN_REQUIRE=tensorflow,pytorch
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint test-slow test-oldest-host regression docs packages clean
+.PHONY: demo test lint test-slow test-long test-oldest-host regression docs packages clean
 
 ifeq ($(filter $(BACKEND),pytorch tensorflow),)
 $(error BACKEND is '$(BACKEND)'; it must be pytorch or tensorflow)
@@ -32,7 +32,11 @@ lint: $(VENV)/.test
 
 # Whole programs with their workers, and every way of installing.
 test-slow: $(VENV)/.test
-	$(BOTH) $(PYTEST) -m slow
+	$(BOTH) $(PYTEST) -m 'slow and not long'
+
+# What test-slow does with PyTorch, with TensorFlow.
+test-long: $(VENV)/.test
+	$(BOTH) $(PYTEST) -m long
 
 # Train, save, load, reconstruct as two programs, every backend and architecture, with durations.
 regression: $(VENV)/.test

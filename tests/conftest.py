@@ -55,6 +55,21 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault(name, value)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests of whole programs and trainings that TensorFlow shares with PyTorch as long.
+
+    They take minutes in all; continuous integration runs them with PyTorch, `make test-long` with
+    TensorFlow.
+    """
+    names = {item.nodeid for item in items}
+    for item in items:
+        twin = item.nodeid.replace('tensorflow', 'pytorch')
+        numerics = item.path.parent.name in ('solver', 'networks')
+        shared = twin != item.nodeid and twin in names and not numerics
+        if shared and item.get_closest_marker('slow'):
+            item.add_marker(pytest.mark.long)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for backend in BACKENDS:
         if item.get_closest_marker(backend) is not None:

@@ -105,4 +105,5 @@ def test_quiet_is_quiet_to_the_last_library(folder: Path, backend: Backend) -> N
         cwd=folder,
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, 'model: m.safetensors\n', '')
+    said = 'model: m.safetensors\npicture: m-training.png\n'
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, '')

@@ -39,9 +39,9 @@ def test_it_takes_its_time_and_no_more(
 def test_it_leaves_a_model_an_object_and_a_picture(way: Way) -> None:
     training = f'{Path(MODEL).stem}-training'
     names = {path.name for path in way.folder.iterdir()}
-    assert names == {MODEL, training, way.output, PICTURE}
+    assert names == {MODEL, training, f'{training}.png', way.output, PICTURE}
     train, reconstruct = way.programs
-    assert train.out == f'model: {MODEL}\n'
+    assert train.out == f'model: {MODEL}\npicture: {training}.png\n'
     first, about, *found, last = reconstruct.out.splitlines()
     assert (first, last) == (f'object: {way.output}', f'picture: {PICTURE}')
     assert about.lower().startswith(way.backend)
