@@ -43,7 +43,7 @@ class FrameBuffer:
     _store: FrameStore | None = None
 
     def close(self) -> None:
-        """Wake up and end whoever waits for pairs."""
+        """End every wait for pairs."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()

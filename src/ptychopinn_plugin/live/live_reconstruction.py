@@ -27,9 +27,9 @@ from ptychopinn_plugin.live.growing_canvas import patch_bounds, slices_of
 from ptychopinn_plugin.live.live_loop import LiveLoop
 from ptychopinn_plugin.live.live_solver import LiveState
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.run_result import covered
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.builder import ScanBuilder
-from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.scan.data import BoolArray
 from ptychopinn_plugin.scan.value_checks import probe_value_faults
 
@@ -284,9 +284,8 @@ class LiveReconstruction:
         place = slices_of(needed, state.canvas)
         dose = state.dose[place]
         coverage = (dose / max(float(dose.max()), 1e-30)).astype(np.float32)
-        covered = np.where(coverage > LEAST_COVERAGE, state.canvas_object[place], np.nan)
         return Reconstruction(
-            object_canvas=covered.astype(np.complex64),
+            object_canvas=covered(state.canvas_object[place], coverage),
             origin_px=needed.origin_px,
             probe=state.probe,
             positions_px=positions_px,

@@ -8,6 +8,7 @@ from pathlib import Path
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.errors import printable
+from ptychopinn_plugin.plotting.new_figure import new_figure
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.network_change import change_in_deviations
 
@@ -35,10 +36,6 @@ def picture(
     Raises:
         OutputError: the file cannot be written there.
     """
-    # Not pyplot, which keeps every figure and a backend in global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     from ptychopinn_plugin.plotting import panels
     from ptychopinn_plugin.plotting.display import object_view
 
@@ -47,8 +44,7 @@ def picture(
     view = object_view(reconstruction)
     quality = reconstruction.quality
     heights = (1.5, 1) if quality is None else (1.5, 1, 1)
-    figure = Figure(figsize=(11, 3.6 * sum(heights)), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 3.6 * sum(heights))
     rows = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     left, right = rows[0].subplots(1, 2)
     panels.draw_amplitude(left, view)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ptychopinn_plugin.plotting import panels
 from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view
+from ptychopinn_plugin.plotting.new_figure import new_figure
 from ptychopinn_plugin.scan import Quality, Reconstruction
 from ptychopinn_plugin.scan.network_change import change_in_deviations
 
@@ -34,8 +34,7 @@ def probe_figure(reconstruction: Reconstruction) -> Figure:
     power = np.sum(np.abs(reconstruction.probe) ** 2, axis=(1, 2))
     order = np.argsort(power)[::-1][:MOST_MODES]
     rows = -(-len(order) // MODES_IN_A_ROW)
-    figure = Figure(figsize=(3 * INCHES, 0.95 * INCHES * rows), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(3 * INCHES, 0.95 * INCHES * rows)
     for place, mode in enumerate(order, start=1):
         axes = figure.add_subplot(rows, MODES_IN_A_ROW, place)
         axes.imshow(hue_and_brightness(reconstruction.probe[mode]), interpolation='nearest')
@@ -113,7 +112,5 @@ def _label_pixels(axes: Axes, title: str) -> None:
 
 def _panels(count: int, *, height: float = INCHES) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels beside each other."""
-    # Not pyplot, which keeps every figure and a backend in global state.
-    figure = Figure(figsize=(3 * INCHES, height), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(3 * INCHES, height)
     return figure, list(figure.subplots(1, count, squeeze=False)[0])

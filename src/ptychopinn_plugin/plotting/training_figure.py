@@ -15,6 +15,7 @@ from ptychopinn_plugin.networks.unrolled.dose_gate import DOSE_BINS, GATE_NAME
 from ptychopinn_plugin.physics.ambiguities import aligned
 from ptychopinn_plugin.plotting.display import COVERED, WELL_COVERED, robust_range
 from ptychopinn_plugin.plotting.figure import SUFFIXES
+from ptychopinn_plugin.plotting.new_figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,16 +47,11 @@ def training_picture(model: TrainedModel, path: str | Path, *, title: str = '') 
     Raises:
         OutputError: the file cannot be written there.
     """
-    # Not pyplot, which keeps every figure and a backend in global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     path = Path(path)
     check_output(path, SUFFIXES)
     example, gate = model.example, model.weights.get(GATE_NAME)
     rows = 1 if example is None else 2
-    figure = Figure(figsize=(3 * INCHES, rows * INCHES), layout='constrained')
-    FigureCanvasAgg(figure)
+    figure = new_figure(3 * INCHES, rows * INCHES)
     parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
     upper = parts[0].subplots(1, 1 if gate is None else 2, squeeze=False)[0]
     _draw_losses(upper[0], model.losses)

@@ -21,7 +21,7 @@ from ptychopinn_plugin.networks.unrolled.episodes import (
 # epoch, and of the order in which an epoch uses its episodes.
 TRAINING_STREAM, VALIDATION_STREAM, ORDER_STREAM = 0, 1, 2
 # Share of the episodes that each epoch replaces. To reconstruct one costs as much as three visits,
-# so that few are replaced; none at all would let a long training learn their noise by heart.
+# so that few are replaced; with none at all a long training would fit their noise.
 FRESH_SHARE = 0.1
 
 

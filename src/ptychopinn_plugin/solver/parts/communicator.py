@@ -1,4 +1,4 @@
-"""What processes that share one reconstruction tell each other."""
+"""Messages between the processes that share one reconstruction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of a scan that a process holds, as the solver sees it."""
+"""The part of a scan that a process holds: the interface that the solver uses."""
 
 from __future__ import annotations
 
