@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import expected_counts, make_known_scan, make_object, make_probe, make_scan
 from tests.solver.scans import Values, known_scan, make_solver, object_of, place, with_positions
@@ -256,3 +258,26 @@ def test_a_stop_is_obeyed_before_the_next_batch(work: str) -> None:
     with pytest.raises(Cancelled):
         works[work]()
     assert asked == 3
+
+
+@pytest.mark.parametrize('fixed_probe', [True, False])
+def test_a_batch_that_is_gone_leaves_nothing_to_a_later_one(ops: Ops, fixed_probe: bool) -> None:
+    """Processes of a divided scan make batches for one look; a later one may take their address."""
+    known = known_scan(side=4)
+    problem = Problem.for_scan(ops, known.scan, 2, fixed_probe=fixed_probe)
+    unknowns = place(ops, known.ground_truth, known.scan.probe)
+    (batch,) = problem.subsets[0]
+    frames = np.arange(len(batch.frames))
+    for number in range(50):
+        some = np.roll(frames, number)[: 1 + number % 7]
+        passing = FrameBatch(
+            batch.frames[some],
+            partial(np.take, batch.amplitudes, some, axis=0),
+            batch.corners[some],
+            batch.shifts_px[some],
+        )
+        ((_, placed),) = problem.placed([passing], unknowns)
+        np.testing.assert_array_equal(ops.numpy(placed.corners), passing.corners)
+        if placed.probes is not None:
+            assert len(placed.probes) == len(some)
+        del passing, placed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -131,10 +132,12 @@ class Problem(Stateful):
     merges: int = 0
     partition: Partition = field(init=False)
     _whole_batches: list[list[Frames]] | None = None
-    _probes: dict[int, Array] = field(default_factory=dict)
-    _placements: dict[int, tuple[int | None, tuple[Array, Array, Array | None]]] = field(
-        default_factory=dict
-    )
+    # By the batches themselves, not their addresses: a later batch may have the address of one that
+    # is gone, and would be given its places.
+    _probes: WeakKeyDictionary[FrameBatch, Array] = field(default_factory=WeakKeyDictionary)
+    _placements: WeakKeyDictionary[
+        FrameBatch, tuple[int | None, tuple[Array, Array, Array | None]]
+    ] = field(default_factory=WeakKeyDictionary)
     _doses: dict[int, Array] = field(default_factory=dict)
     _shifts: ProbeShifts = field(init=False)
     _spectra: tuple[Array, Array | None, tuple[Array, Array | None]] | None = None
@@ -388,23 +391,23 @@ class Problem(Stateful):
     ) -> tuple[Array, Array, Array | None]:
         """Return corners, shifts and their weights on the device, kept until the frames move."""
         array, degree = self.ops.array, self._shifts.degree if with_weights else None
-        kept = self._placements.get(id(batch))
+        kept = self._placements.get(batch)
         if kept is None or kept[0] != degree:
             shifts = batch.shifts_px
             weights = array(self._shifts.weights(shifts)) if with_weights else None
             kept = (degree, (array(batch.corners), array(shifts), weights))
-            self._placements[id(batch)] = kept
+            self._placements[batch] = kept
         return kept[1]
 
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
         """Return a batch's shifted probes over N, kept where the probe is fixed."""
-        kept = self._probes.get(id(batch))
+        kept = self._probes.get(batch)
         if kept is not None:
             return kept
         shifts, compiled = self.ops.array(batch.shifts_px), self.ops.compiled
         probes, _ = compiled(batch_probes)(compiled(mode_spectra)(probe, None), shifts, None)
         if self._keeps_probes():
-            self._probes[id(batch)] = probes
+            self._probes[batch] = probes
         return probes
 
     def _mode_spectra(
@@ -470,7 +473,8 @@ class Problem(Stateful):
             ]
             for subset in self.subsets
         ]
-        self._probes, self._doses, self._placements = {}, {}, {}
+        self._probes, self._placements = WeakKeyDictionary(), WeakKeyDictionary()
+        self._doses = {}
 
     def merge_subsets(self) -> None:
         """Join subsets in pairs, so that an update uses twice as many frames."""
