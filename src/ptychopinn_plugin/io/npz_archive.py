@@ -155,9 +155,9 @@ class NpzArchive:
                         ],
                         str(self.path),
                     )
-                # Before the array is allocated: a damaged header may promise any size.
+                # Before the array is allocated: a damaged header may state any size.
                 if info.file_size < header.nbytes:
-                    raise ValueError(f'{header.nbytes} bytes were promised, {info.file_size} held')
+                    raise ValueError(f'{header.nbytes} bytes were stated, {info.file_size} held')
                 yield stream, header
 
 

@@ -14,24 +14,24 @@ from ptychopinn_plugin.solver.estimators.affine import AffineLook
 from ptychopinn_plugin.solver.estimators.estimator import Solver
 from ptychopinn_plugin.solver.estimators.position_columns import FrameSums, frame_sums
 
-# Least share of the misfit above noise that moves of single frames must promise: at the first look,
+# Least share of the misfit above noise that moves of single frames must explain: at the first look,
 # the unfinished object of a small scan gives up to 0.084, errors of 0.5 px 0.199 or more; later,
 # 0.1 px gives 0.077, 0.5 px beside wrong modes and flux 0.057, other faults give 0.042 or less.
 FIRST_FRAME_SHARE, FRAME_SHARE = 0.1, 0.055
-# Least share of the misfit above noise that scale, rotation, aspect and shear must promise before
-# they are believed: at most passes, other faults give up to 0.002 for rotation and shear, of which
+# Least share of the misfit above noise that scale, rotation, aspect and shear must explain to
+# be significant: at most passes, other faults give up to 0.002 for rotation and shear, of which
 # 0.25 deg give 0.009 or more. Unfinished objects, damped noise, wrong modes and a probe that varies
 # look like a scale or an aspect: up to 0.046 with a chi-squared of 152, 0.022 with 284, 0.018 with
 # 390; a scale of 1.005 gives 0.04 with 600 as soon as the object is there.
 AFFINE_SHARE = np.array([0.025, 0.005, 0.02, 0.01])
-# Least chi-squared of a scale that is believed; of any number relative to the logarithm of the
-# number of frames, four times what the Bayesian information criterion asks for.
+# Least chi-squared of a scale that is significant; of any number relative to the logarithm of the
+# number of frames, four times that of the Bayesian information criterion.
 SCALE_CLEAR, AFFINE_CLEAR = 400.0, 4.0
 # Least gain of the moves beyond chance, relative to what chance gives: an unfinished object of 64
 # frames gives up to 2.3, errors of 0.1 px 8.8 or more. Where residuals vary no more than noise,
 # by 1/4, nothing else is unfinished: errors in dim scans give 1.7 or more.
 CLEAR, QUIET_CLEAR, QUIET_VARIANCE = 3.0, 1.5, 0.3
-# Half of a scale hides in an object and probe that adapted to it: measured at all passes.
+# Half of a scale is hidden in an object and probe that adapted to it: measured at all passes.
 HIDDEN_SCALE = 2.0
 # Relative to a frame's information: a frame without structure along an axis has none there.
 RIDGE = 1e-3
@@ -49,7 +49,7 @@ class FrameLook(NamedTuple):
     Attributes:
         score: float64 (n, 2).
         information: float64 (n, 2, 2).
-        variance: of a residual where it tells of positions; 1/4 if there is only noise.
+        variance: of a residual where it depends on positions; 1/4 if there is only noise.
         misfit: of amplitudes, over all frames.
         noise: the misfit that noise alone would leave.
     """
@@ -70,11 +70,11 @@ class FrameLook(NamedTuple):
         return max(self.misfit - self.noise, LEAST_EXCESS * self.misfit)
 
     def share(self) -> float:
-        """Return the share of the misfit above noise that moves of the frames promise."""
+        """Return the share of the misfit above noise that moves of the frames explain."""
         return self.gain() / max(self.excess(), TINY)
 
     def is_clear(self) -> bool:
-        """Return whether the moves promise more than chance and an unfinished object do."""
+        """Return whether the moves explain more than chance and an unfinished object do."""
         least = QUIET_CLEAR if self.variance < QUIET_VARIANCE else CLEAR
         return self.gain() > least * 2 * self.variance * len(self.score)
 
@@ -84,7 +84,7 @@ class FrameLook(NamedTuple):
 
 
 def clear_shares(affine: AffineLook, look: FrameLook, frames: int) -> Floats:
-    """Return the share of the misfit above noise that each affine number promises, (4,).
+    """Return the share of the misfit above noise that each affine number explains, (4,).
 
     0 where it is not clear of chance.
 
@@ -97,7 +97,7 @@ def clear_shares(affine: AffineLook, look: FrameLook, frames: int) -> Floats:
     return np.where(clear, affine.gain / max(look.excess(), TINY), 0.0)
 
 
-def believed(affine: AffineLook, shares: Floats) -> Bools:
+def significant(affine: AffineLook, shares: Floats) -> Bools:
     """Return which affine numbers are wrong, and not mimicked by another fault, (4,).
 
     Args:

@@ -31,9 +31,9 @@ from ptychopinn_plugin.solver.estimators.position_look import (
     FRAME_SHARE,
     HIDDEN_SCALE,
     FrameLook,
-    believed,
     clear_shares,
     look_frames,
+    significant,
 )
 from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors, without_affine
 
@@ -41,11 +41,11 @@ from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors,
 MARGIN_PX = 8
 # Passes before the first look: the object must be there and the probe must have moved.
 FIRST_PASS = 4
-# Looks of `auto`, as long as it is not convinced; other passes cost nothing.
+# Looks of `auto`, as long as nothing is significant; other passes cost nothing.
 LOOKS = (4, 6, 9, 13)
 # Change, root mean square, below which frames are looked at after every second pass only.
 SETTLED_PX = 0.02
-# Least share of the misfit above noise that one number of the affine change must promise to be
+# Least share of the misfit above noise that one number of the affine change must explain to be
 # changed; a first step of the scale needs as much as a start.
 AFFINE_STEP_SHARE = 0.0005
 # Largest step in object pixels: so far the modulus is linear in a shift.
@@ -71,8 +71,8 @@ class PositionRefiner(Estimator):
         reason: why, or why not, in a sentence.
         sigma_px: width of the errors of single frames, both axes together, object pixels.
         affine: the common change of all positions.
-        frame_share: share of the misfit above noise that moves promised at the last look.
-        affine_share: share of the misfit that one affine number promised at the last look.
+        frame_share: share of the misfit above noise that moves explained at the last look.
+        affine_share: share of the misfit that one affine number explained at the last look.
     """
 
     saved_fields: ClassVar = (
@@ -133,7 +133,7 @@ class PositionRefiner(Estimator):
     def _look_at_all(self, affine: AffineLook, look: FrameLook) -> None:
         """Record what the frames show of an affine change."""
         shares = clear_shares(affine, look, len(look.score))
-        found = believed(affine, shares)
+        found = significant(affine, shares)
         self.affine_share = float(np.max(shares))
         self._affine_seen |= bool(found.any())
 
@@ -179,7 +179,7 @@ class PositionRefiner(Estimator):
         shares = clear_shares(affine, look, len(look.score))
         starts = not self._scale_moves
         kept = shares > AFFINE_STEP_SHARE
-        kept[0] &= believed(affine, shares)[0] or not starts
+        kept[0] &= significant(affine, shares)[0] or not starts
         self._scale_moves |= bool(kept[0])
         step = np.where(kept, affine.step, 0.0)
         if starts:

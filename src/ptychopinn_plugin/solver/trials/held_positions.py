@@ -14,9 +14,9 @@ from ptychopinn_plugin.solver.estimators.position_look import (
     FRAME_SHARE,
     HIDDEN_SCALE,
     FrameLook,
-    believed,
     clear_shares,
     look_frames,
+    significant,
 )
 from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors
 from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
@@ -58,7 +58,7 @@ def find_position_fault(solver: AcceleratedSolver) -> PositionFault | None:
     chosen, asked = some_batches(problem, solver.passes)
     look = look_frames(solver, slopes, chosen)
     affine = look_affine(solver, slopes, chosen, asked)
-    found = believed(affine, clear_shares(affine, look, problem.scan.frame_count))
+    found = significant(affine, clear_shares(affine, look, problem.scan.frame_count))
     common = _affine_fault(solver, np.where(found, affine.step, 0.0)) if found.any() else None
     if common is not None and common.is_wrong:
         return common
@@ -85,7 +85,7 @@ def _affine_fault(solver: AcceleratedSolver, step: Floats) -> PositionFault:
 
     Args:
         solver: with the result.
-        step: float64 (4,), from `AffineLook`, 0 where a number is not believed.
+        step: float64 (4,), from `AffineLook`, 0 where a number is not significant.
     """
     step[0] *= HIDDEN_SCALE
     change = AffineChange()
