@@ -36,6 +36,11 @@ CASES: dict[str, tuple[dict[str, Any], TrainingConfig]] = {
         TrainingConfig(batch_size=3, nll_weight=0, mae_weight=1),
     ),
     'whole': ({'pad_object': False, 'amp_activation': 'swish'}, LOSSES),
+    'real and imaginary part': ({'gridsize': 2, 'output_form': 'real_imag'}, LOSSES),
+    'real part, dark border': (
+        {'output_form': 'real_imag', 'probe_big': False, 'probe_scale': 1.5},
+        TrainingConfig(batch_size=3),
+    ),
     'dark border': (
         {'probe_big': False, 'amp_activation': 'softplus', 'intensity_scale_trainable': False},
         LOSSES,

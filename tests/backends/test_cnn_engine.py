@@ -93,6 +93,25 @@ def test_a_saved_model_reconstructs_the_same(
     assert found.losses == tuple(model.losses[:, 0])
 
 
+@pytest.mark.parametrize('fields', [{}, {'output_form': 'real_imag', 'probe_big': False}])
+def test_bfloat16_changes_the_object_by_its_rounding_only(
+    backend: Backend, scan: ScanData, model: TrainedModel, fields: dict[str, Any]
+) -> None:
+    if fields:
+        model = made(backend).fit([scan], cnn(**fields), training(), Monitor())
+    wanted, found = (
+        made(backend, inference_precision=precision).reconstruct(
+            scan, InferenceConfig(estimate_errors=False), model, Monitor()
+        )
+        for precision in ('float32', 'bfloat16')
+    )
+    lit = np.isfinite(wanted.object_canvas)
+    difference = np.linalg.norm((found.object_canvas - wanted.object_canvas)[lit])
+    # 2^-9 is the rounding of one number.
+    assert 1e-5 < difference / np.linalg.norm(wanted.object_canvas[lit] - 1) < 2e-2
+    assert found.residual[0] == pytest.approx(wanted.residual[0], rel=2e-2)
+
+
 def test_the_network_reports_progress_and_physics_may_follow(
     engine: Engine, scan: ScanData, model: TrainedModel
 ) -> None:
@@ -197,6 +216,7 @@ MODEL_FIELDS: list[dict[str, Any]] = [
     {'probe_scale': 4.0},
     {'gaussian_smoothing_sigma': 1.0},
     {'amp_activation': 'softplus'},
+    {'output_form': 'real_imag'},
     {'pad_object': False},
     {'probe_big': False},
     {'gridsize': 2},

@@ -64,7 +64,10 @@ def test_a_group_gives_a_patch_a_frame_or_its_own(fields: dict[str, Any], patche
     assert found.dtype == np.complex64
 
 
-@pytest.mark.parametrize('fields', [{}, {'pad_object': False}, {'amp_activation': 'swish'}])
+@pytest.mark.parametrize(
+    'fields',
+    [{}, {'pad_object': False}, {'amp_activation': 'swish'}, {'output_form': 'real_imag'}],
+)
 def test_objects_start_near_one(fields: dict[str, Any]) -> None:
     found = predict(cnn(**fields))
     assert np.abs(found - 1).mean() < 0.3
@@ -112,6 +115,15 @@ def test_probe_scale_is_the_unit_of_the_amplitude() -> None:
     two, four = (np.abs(predict(cnn(probe_scale=scale), factor=1e3)).max() for scale in (2.0, 4.0))
     assert two == pytest.approx(2, rel=1e-3)
     assert four == pytest.approx(4, rel=1e-3)
+
+
+def test_real_and_imaginary_part_have_no_bounds_and_the_unit_of_the_amplitude() -> None:
+    one, two = (
+        predict(cnn(output_form='real_imag', probe_scale=scale), factor=200) for scale in (1.0, 2.0)
+    )
+    assert np.abs(one).max() > 10
+    # An empty sample, 1, whatever the unit, and changes from it in that unit.
+    assert np.allclose(two - 1, 2 * (one - 1), atol=1e-4)
 
 
 def test_phases_reach_all_around_and_no_further() -> None:

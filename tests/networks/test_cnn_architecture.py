@@ -53,7 +53,7 @@ def test_channels_follow_from_block_to_block() -> None:
     shapes = weight_shapes(cnn(gridsize=2), 64, 1)
     assert shapes['encoder.0.0.weight'] == (32, 4, 3, 3)
     assert shapes['encoder.2.1.weight'] == (128, 128, 3, 3)
-    for decoder in DECODERS:
+    for decoder in DECODERS['amplitude_phase']:
         assert shapes[f'{decoder}.0.0.weight'] == (64, 128, 3, 3)
         assert shapes[f'{decoder}.1.1.weight'] == (32, 32, 3, 3)
         assert shapes[f'{decoder}.head.weight'] == (4, 28, 3, 3)
@@ -130,3 +130,12 @@ def test_amplitudes_start_at_one_and_phases_at_zero(activation: str, scale: floa
 def test_a_sigmoid_that_cannot_reach_one_starts_short_of_its_end() -> None:
     weights = initial_weights(cnn(probe_scale=0.5), 64, make_probe(64), 0)
     assert np.isfinite(weights['decoder.amplitude.head.bias']).all()
+
+
+def test_real_and_imaginary_part_start_at_the_object_of_an_empty_sample() -> None:
+    model = cnn(gridsize=2, output_form='real_imag', probe_scale=4.0)
+    weights = initial_weights(model, 64, make_probe(64), 0)
+    for part in ('head', 'border'):
+        assert weights[f'decoder.real.{part}.bias'] == pytest.approx(np.full(4, 0.25))
+        assert not weights[f'decoder.imag.{part}.bias'].any()
+    assert not any('amplitude' in name or 'phase' in name for name in weights)

@@ -36,13 +36,14 @@ REFUSED: list[tuple[str, Any, str]] = [
     ('checkpoint_monitor_metric', 'accuracy', "'val_loss' or 'train_loss', got 'accuracy'"),
     ('early_stop_patience', 0, 'early_stop_patience: input should be greater'),
     ('inference_batch_size', -1, 'inference_batch_size: input should be greater'),
+    ('inference_precision', 'int8', "'float32' or 'bfloat16', got 'int8'"),
     ('logger', 'wandb', "'csv', 'tensorboard', 'mlflow' or 'none', got 'wandb'"),
 ]
 
 
 @pytest.mark.parametrize(('name', 'value', 'sentence'), REFUSED)
 def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: Any, sentence: str) -> None:
-    is_for_training = name != 'inference_batch_size'
+    is_for_training = not name.startswith('inference_')
     create: Any = create_training_config if is_for_training else create_inference_config
     architecture = 'unrolled' if is_for_training else 'cnn'
     with pytest.raises(ConfigError, match=sentence) as caught:

@@ -1,11 +1,13 @@
 """Settings of device, optimiser and logging."""
 
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import model_validator
 
 from ptychopinn_plugin.config.backend_names import Backend
 from ptychopinn_plugin.config.base import Config, setting
+
+Precision: TypeAlias = Literal['float32', 'bfloat16']
 
 
 class ExecutionConfig(Config):
@@ -150,6 +152,16 @@ class ExecutionConfig(Config):
         label='Groups per batch',
         group='Reconstruction',
         zero='automatic',
+        job='reconstruction',
+    )
+    inference_precision: Precision = setting(
+        'float32',
+        "Numbers of the network's convolutions: bfloat16, of 8 significant bits, is faster where "
+        'the processor or the GPU has instructions for it; all else stays float32',
+        architecture='cnn',
+        advanced=True,
+        label='Precision of the network',
+        group='Reconstruction',
         job='reconstruction',
     )
     logger: Literal['csv', 'tensorboard', 'mlflow', 'none'] = setting(

@@ -69,9 +69,16 @@ class ModelConfig(Config):
         le=8,
         label='Factor of the channels',
     )
+    output_form: Literal['amplitude_phase', 'real_imag'] = setting(
+        'amplitude_phase',
+        "The decoders' output: amplitude and phase, as published, or real and imaginary part, "
+        'without a greatest amplitude and a jump of the phase, both in units of probe_scale',
+        architecture='cnn',
+        label='Output of the decoders',
+    )
     amp_activation: Literal['sigmoid', 'swish', 'softplus', 'relu'] = setting(
         'sigmoid',
-        "Last function of the object's amplitude",
+        "Last function of the object's amplitude, with output_form amplitude_phase",
         architecture='cnn',
         advanced=True,
         label='Amplitude activation',

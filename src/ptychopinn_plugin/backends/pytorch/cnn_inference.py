@@ -47,7 +47,7 @@ class CnnInference:
         Args:
             scan: frames of the model's size.
             inference: groups and passes.
-            execution: groups a batch.
+            execution: groups a batch, and the precision of the convolutions.
             monitor: gets the progress after every batch and pass.
 
         Raises:
@@ -55,6 +55,7 @@ class CnnInference:
             PatchError: groups cannot be filled.
             Cancelled: the monitor asked for a stop.
         """
+        self._network.precision = execution.inference_precision
         return reconstruct_with_network(
             self._ops,
             with_model_probe(scan, self.model),

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from ptychopinn_plugin.backends.pytorch.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.config.execution import Precision
 from ptychopinn_plugin.networks.cnn.architecture import (
     BORDER_CHANNELS,
     DECODERS,
@@ -41,7 +42,12 @@ class PatchNetwork(nn.Module):
     """Maps the diffraction amplitudes of groups to patches of the object.
 
     Its parameters have the names and shapes of `weight_shapes`.
+
+    Attributes:
+        precision: of the convolutions but the last ones, whose rounding would be the object's.
     """
+
+    precision: Precision = 'float32'
 
     def __init__(self, model: ModelConfig, frame_size: int, modes: int, weights: Weights) -> None:
         """Build the network.
@@ -64,8 +70,9 @@ class PatchNetwork(nn.Module):
             for k in range(len(encoder_filters(model, frame_size)))
         )
         blocks = len(decoder_filters(model, frame_size))
+        decoders = DECODERS[model.output_form]
         self.decoder = nn.ModuleDict(
-            {name.split('.')[1]: _decoder(self.shapes, name, blocks, model) for name in DECODERS}
+            {name.split('.')[1]: _decoder(self.shapes, name, blocks, model) for name in decoders}
         )
         self.intensity = _values(self.shapes, INTENSITY)
         self.probe = _values(self.shapes, PROBE_REAL, PROBE_IMAG)
@@ -87,14 +94,8 @@ class PatchNetwork(nn.Module):
         """
         x = inputs.contiguous(memory_format=torch.channels_last)
         for block in self.encoder:
-            x = functional.max_pool2d(_run(block, x, peaks), 2)
-        activation = ACTIVATIONS[self.model.amp_activation]
-        # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
-        # empty sample.
-        amplitude = self._decode('amplitude', x, peaks, activation) * self.model.probe_scale
-        # Phases in (-pi, pi), as published.
-        phase = self._decode('phase', x, peaks, torch.tanh) * math.pi
-        patches = torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
+            x = functional.max_pool2d(self._run(block, x, peaks), 2)
+        patches = self._complex_patches(x, peaks)
         return patches.contiguous().flatten(0, 1)
 
     def current_probe(self, given: torch.Tensor) -> torch.Tensor:
@@ -119,6 +120,20 @@ class PatchNetwork(nn.Module):
         """
         import_weights(self, check_weights(weights, self.shapes))
 
+    def _complex_patches(self, x: torch.Tensor, peaks: list[torch.Tensor] | None) -> torch.Tensor:
+        """Run both decoders; return complex64 (b, C or 1, N, N)."""
+        # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
+        # empty sample.
+        scale = self.model.probe_scale
+        if self.model.output_form == 'real_imag':
+            real, imag = (self._decode(part, x, peaks, nn.Identity()) for part in self.decoder)
+            return torch.complex(real * scale, imag * scale)
+        activation = ACTIVATIONS[self.model.amp_activation]
+        amplitude = self._decode('amplitude', x, peaks, activation) * scale
+        # Phases in (-pi, pi), as published.
+        phase = self._decode('phase', x, peaks, torch.tanh) * math.pi
+        return torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
+
     def _decode(
         self,
         part: str,
@@ -132,7 +147,8 @@ class PatchNetwork(nn.Module):
         # Convolutions first, so that the coarsest ones see the whole frame; the side doubles
         # afterwards.
         for block in blocks.values():
-            x = _upsample(_run(block, x, peaks))
+            x = _upsample(self._run(block, x, peaks))
+        x = x.float()
         if not self.model.pad_object:
             return activation(head(x))
         q = self.quarter
@@ -144,6 +160,18 @@ class PatchNetwork(nn.Module):
         inner = slice(q, whole.shape[-1] - q)
         whole[:, :, inner, inner] = head(x[:, :-BORDER_CHANNELS])
         return activation(whole)
+
+    def _run(
+        self, block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None
+    ) -> torch.Tensor:
+        """Run two convolutions; append the peaks of their channels if a list is given."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == 'bfloat16'):
+            for conv in cast('nn.ModuleList', block):
+                x = functional.relu(conv(x), inplace=True)
+                if peaks is not None:
+                    # A channel that stays at 0 is dead, which indicates a collapse.
+                    peaks.append(x.amax((0, 2, 3)))
+        return x
 
 
 def _conv(shapes: Shapes, name: str) -> nn.Conv2d:
@@ -173,16 +201,6 @@ def _decoder(shapes: Shapes, name: str, blocks: int, model: ModelConfig) -> nn.M
     parts = {str(k): _block(shapes, f'{name}.{k}') for k in range(blocks)}
     ends = ('head', 'border') if has_border(model) else ('head',)
     return nn.ModuleDict({**parts, **{end: _conv(shapes, f'{name}.{end}') for end in ends}})
-
-
-def _run(block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None) -> torch.Tensor:
-    """Run two convolutions; append the peaks of their channels if a list is given."""
-    for conv in cast('nn.ModuleList', block):
-        x = functional.relu(conv(x), inplace=True)
-        if peaks is not None:
-            # A channel that stays at 0 is dead, which indicates a collapse.
-            peaks.append(x.amax((0, 2, 3)))
-    return x
 
 
 def _upsample(x: torch.Tensor) -> torch.Tensor:

@@ -54,7 +54,8 @@ class CnnInference:
         Args:
             scan: frames of the model's size.
             inference: groups and passes.
-            execution: groups a batch.
+            execution: groups a batch, and the precision of the convolutions, which stays that of
+                the first call.
             monitor: gets the progress after every batch and pass.
 
         Raises:
@@ -62,6 +63,8 @@ class CnnInference:
             PatchError: groups cannot be filled.
             Cancelled: the monitor asked for a stop.
         """
+        if self._compiled is None:
+            self._network.set_precision(execution.inference_precision)
         return reconstruct_with_network(
             self._solver_ops,
             with_model_probe(scan, self.model),

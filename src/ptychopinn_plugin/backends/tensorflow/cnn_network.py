@@ -17,6 +17,7 @@ import tensorflow as tf
 from ptychopinn_plugin.backends.tensorflow.activations import silu
 from ptychopinn_plugin.backends.tensorflow.weights import export_weights, import_weights
 from ptychopinn_plugin.config import ModelConfig
+from ptychopinn_plugin.config.execution import Precision
 from ptychopinn_plugin.networks.cnn.architecture import (
     BORDER_CHANNELS,
     DECODERS,
@@ -25,6 +26,7 @@ from ptychopinn_plugin.networks.cnn.architecture import (
     PROBE_REAL,
     decoder_filters,
     encoder_filters,
+    is_last_convolution,
     weight_shapes,
 )
 from ptychopinn_plugin.networks.weight_arrays import Weights, check_weights
@@ -85,15 +87,7 @@ class PatchNetwork:
         x = tf.transpose(inputs, (0, 2, 3, 1))
         for block in range(len(encoder_filters(self.model, self.frame_size))):
             x = tf.nn.max_pool2d(self._block(f'encoder.{block}', x, peaks), 2, 2, 'VALID')
-        # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
-        # empty sample.
-        scale = self.model.probe_scale
-        amplitude = self._decode(
-            DECODERS[0], x, peaks, lambda y: scale * ACTIVATIONS[self.model.amp_activation](y)
-        )
-        # Phases in (-pi, pi), as published.
-        phase = self._decode(DECODERS[1], x, peaks, lambda y: math.pi * tf.tanh(y))
-        patches = tf.complex(amplitude * tf.cos(phase), amplitude * tf.sin(phase))
+        patches = self._complex_patches(x, peaks)
         return tf.reshape(tf.transpose(patches, (0, 3, 1, 2)), (-1, *patches.shape[1:3]))
 
     def current_probe(self, given: tf.Tensor) -> tf.Tensor:
@@ -123,6 +117,14 @@ class PatchNetwork:
         for name, variable in self.others.items():
             variable.assign(weights[name])
 
+    def set_precision(self, precision: Precision) -> None:
+        """Set the precision of the convolutions but the last ones, before the first trace."""
+        policy = 'mixed_bfloat16' if precision == 'bfloat16' else 'float32'
+        for name, layer in self.convolutions.items():
+            # Rounding of the last ones would be the object's.
+            if not is_last_convolution(name):
+                layer.dtype_policy = keras.DTypePolicy(policy)
+
     def variables(self) -> list[Any]:
         """Return Keras' variables, in the order of the layers."""
         convolutions = [one for layer in self.convolutions.values() for one in layer.weights]
@@ -145,6 +147,21 @@ class PatchNetwork:
                 # A channel that stays at 0 is dead, which indicates a collapse.
                 peaks.append(tf.reduce_max(x, (0, 1, 2)))
         return x
+
+    def _complex_patches(self, x: tf.Tensor, peaks: list[tf.Tensor] | None) -> tf.Tensor:
+        """Run both decoders; return complex64 (b, N, N, C or 1)."""
+        # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
+        # empty sample.
+        scale = self.model.probe_scale
+        first, second = DECODERS[self.model.output_form]
+        if self.model.output_form == 'real_imag':
+            real, imag = (self._decode(part, x, peaks, tf.identity) for part in (first, second))
+            return tf.complex(scale * real, scale * imag)
+        activation = ACTIVATIONS[self.model.amp_activation]
+        amplitude = scale * self._decode(first, x, peaks, activation)
+        # Phases in (-pi, pi), as published.
+        phase = math.pi * self._decode(second, x, peaks, tf.tanh)
+        return tf.complex(amplitude * tf.cos(phase), amplitude * tf.sin(phase))
 
     def _decode(
         self,

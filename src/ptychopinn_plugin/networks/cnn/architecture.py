@@ -24,7 +24,11 @@ FILTERS = {
     128: (16, 32, 64, 128),
     256: (8, 16, 32, 64, 128),
 }
-DECODERS = ('decoder.amplitude', 'decoder.phase')
+# The two decoders by the form of the output.
+DECODERS = {
+    'amplitude_phase': ('decoder.amplitude', 'decoder.phase'),
+    'real_imag': ('decoder.real', 'decoder.imag'),
+}
 KERNEL = 3
 # Channels of a decoder's last block that give the border around the centre that the others give.
 BORDER_CHANNELS = 4
@@ -99,7 +103,7 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
         zip((input_channels(model), *filters), filters, strict=False)
     ):
         shapes |= _block(f'encoder.{block}', before, after)
-    for decoder in DECODERS:
+    for decoder in DECODERS[model.output_form]:
         shapes |= _decoder(decoder, filters[-1], model, frame_size)
     if model.intensity_scale_trainable:
         shapes[INTENSITY] = (1,)
@@ -127,13 +131,14 @@ def initial_weights(
     """
     random = np.random.RandomState([seed, WEIGHTS_STREAM])
     weights: Weights = {}
+    first, _ = DECODERS[model.output_form]
     for name, shape in weight_shapes(model, frame_size, len(probe)).items():
-        is_last = '.head.' in name or '.border.' in name
+        is_last = is_last_convolution(name)
         if name.endswith('.weight'):
             bound = math.sqrt(6 / math.prod(shape[1:])) * (HEAD_FACTOR if is_last else 1)
             weights[name] = random.uniform(-bound, bound, shape).astype(np.float32)
         else:
-            start = amplitude_bias(model) if is_last and name.startswith(DECODERS[0]) else 0.0
+            start = amplitude_bias(model) if is_last and name.startswith(first) else 0.0
             weights[name] = np.full(shape, start, np.float32)
     if model.probe_trainable:
         weights[PROBE_REAL] = np.ascontiguousarray(probe.real, np.float32)
@@ -141,9 +146,16 @@ def initial_weights(
     return weights
 
 
+def is_last_convolution(name: str) -> bool:
+    """Return whether weights of this name, or their layer, are of a decoder's last convolutions."""
+    return 'head' in name.split('.') or 'border' in name.split('.')
+
+
 def amplitude_bias(model: ModelConfig) -> float:
-    """Return the bias that the activation maps to 1 / probe_scale: an amplitude of 1."""
+    """Return the bias of the first decoder that gives an amplitude of 1 after `probe_scale`."""
     target = 1 / model.probe_scale
+    if model.output_form == 'real_imag':
+        return target
     if model.amp_activation == 'sigmoid':
         target = min(target, GREATEST_SIGMOID)
         return math.log(target / (1 - target))

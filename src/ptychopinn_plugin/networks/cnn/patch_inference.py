@@ -31,8 +31,9 @@ from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.canvas import Canvas
 
 Patches: TypeAlias = npt.NDArray[np.complex64]
-# Pixels of one channel in a batch where the user gives no batch size; bounds the memory.
-BATCH_PIXELS = 2**18
+# Pixels of one channel in a batch where the user gives no batch size. Larger batches
+# leave the cache of a processor core.
+BATCH_PIXELS = 2**16
 
 
 class Prediction(NamedTuple):
