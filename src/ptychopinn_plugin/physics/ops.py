@@ -33,6 +33,9 @@ class Ops(Protocol):
     def array(self, values: npt.NDArray[Any]) -> Array:
         """Bring a NumPy array to the device, its dtype kept."""
 
+    def free_bytes(self) -> float:
+        """Return how much is free of the device's own memory; 0 where it has none of its own."""
+
     def numpy(self, x: Array) -> npt.NDArray[Any]:
         """Bring an array back to NumPy."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -20,15 +19,16 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.frame_source import frames_in_file
 from ptychopinn_plugin.solver.batches import (
+    BatchReader,
     FrameBatch,
     Frames,
     frames_of_batches,
     make_batch,
     place_frames,
-    read_ahead,
     split_evenly,
     split_frames,
 )
+from ptychopinn_plugin.solver.kept_frames import KeptFrames
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.parts.partition import Partition, WholeScan
 from ptychopinn_plugin.solver.parts.scan_part import ScanPart
@@ -85,7 +85,7 @@ def no_check() -> None:
 
 @dataclass(eq=False)
 class Problem(Stateful):
-    """A scan prepared for sweeps; frames stay on the host and visit the device in batches.
+    """A scan prepared for sweeps; frames that do not fit on the device visit it in batches.
 
     Attributes:
         ops: the framework.
@@ -139,6 +139,8 @@ class Problem(Stateful):
         FrameBatch, tuple[int | None, tuple[Array, Array, Array | None]]
     ] = field(default_factory=WeakKeyDictionary)
     _doses: dict[int, Array] = field(default_factory=dict)
+    _reader: BatchReader = field(init=False)
+    _kept: KeptFrames = field(init=False)
     _shifts: ProbeShifts = field(init=False)
     _spectra: tuple[Array, Array | None, tuple[Array, Array | None]] | None = None
 
@@ -146,6 +148,8 @@ class Problem(Stateful):
         """Start at the scan's positions and equal flux."""
         self.partition = WholeScan(self.canvas)
         self._shifts = ProbeShifts(self.ops)
+        self._reader = BatchReader(in_thread=frames_in_file(self.scan.counts) is not None)
+        self._kept = KeptFrames(self.ops)
         self.positions_px = self.scan.positions_px.copy()
         self.photon_ratios = np.ones(self.scan.frame_count, np.float32)
 
@@ -183,12 +187,12 @@ class Problem(Stateful):
         good = ~np.fft.ifftshift(scan.mask)
         if not good.all():
             problem.good = ops.array(good.astype(np.float32))
-        # Frames in a file are read for it, which may take as long as a pass does.
-        visit = problem.visits if problem.reads_file else partial(read_ahead, in_thread=False)
-        own_counts = sum(
-            float(np.einsum('nyx,nyx,yx->', amplitudes, amplitudes, good))
-            for _, amplitudes in visit(problem.batches())
-        )
+        # Frames in a file are read for it, which may take as long as a pass does, and be stopped.
+        check = no_check if frames_in_file(scan.counts) is None else problem.check
+        own_counts = 0.0
+        for _, amplitudes in problem._reader.read(problem.batches(), FrameBatch.read_now):
+            check()
+            own_counts += float(np.einsum('nyx,nyx,yx->', amplitudes, amplitudes, good))
         problem.total_counts = problem.partition.total(own_counts)
         return problem
 
@@ -233,24 +237,28 @@ class Problem(Stateful):
         """Return the batches of all subsets, one after the other."""
         return (batch for subset in self.subsets for batch in subset)
 
-    @property
-    def reads_file(self) -> bool:
-        """Whether the frames stay in their file."""
-        return frames_in_file(self.scan.counts) is not None
-
     def visits(
         self, batches: Iterable[FrameBatch]
     ) -> Iterator[tuple[FrameBatch, npt.NDArray[np.float32]]]:
         """Return each batch with its amplitudes; frames in a file are read one batch ahead."""
-        for batch, amplitudes in read_ahead(batches, in_thread=self.reads_file):
+        for batch, amplitudes in self._reader.read(batches, FrameBatch.read_now):
             self.check()
             yield batch, amplitudes
 
     def placed(
         self, batches: Iterable[FrameBatch], unknowns: Unknowns
     ) -> Iterator[tuple[FrameBatch, DeviceBatch]]:
-        """Return each batch and what of it is on the device, see `visits`."""
-        for batch, amplitudes in self.visits(batches):
+        """Return each batch and what of it is on the device, see `visits`.
+
+        Frames that are kept on the device are neither read nor sent again.
+        """
+        batches, with_weights = list(batches), self._shift_images(unknowns) is not None
+        # Before the work on any batch: small arrays that stay, each made between large ones that
+        # go, would leave holes in the heap that nothing fits into.
+        for batch in batches:
+            self._placement(batch, with_weights=with_weights)
+        for batch, amplitudes in self._reader.read(batches, self._kept.amplitudes):
+            self.check()
             yield batch, self.to_device(batch, unknowns, amplitudes)
 
     def sweep(self, unknowns: Unknowns, index: int, *, with_probe: bool) -> Sweep:
@@ -357,14 +365,14 @@ class Problem(Stateful):
         self,
         batch: FrameBatch,
         unknowns: Unknowns,
-        amplitudes: npt.NDArray[np.float32] | None = None,
+        amplitudes: Array | None = None,
     ) -> DeviceBatch:
         """Bring a batch to the device, with what is known of its frames.
 
         Args:
             batch: the batch.
             unknowns: what the frames are compared with.
-            amplitudes: of the batch, where they were read already.
+            amplitudes: from `KeptFrames.amplitudes`, where they were asked for already.
         """
         array = self.ops.array
         kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
@@ -374,7 +382,7 @@ class Problem(Stateful):
         basis = None if unknowns.variation is None else self.basis
         trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
-            array(batch.amplitudes if amplitudes is None else amplitudes),
+            self._kept.on_device(batch, amplitudes),
             corners,
             shifts,
             kept,

@@ -45,6 +45,14 @@ class TorchOps:
             values = values.copy()
         return torch.from_numpy(values).to(self.device, non_blocking=True)
 
+    def free_bytes(self) -> float:
+        """Return the free memory of a GPU, what PyTorch holds for later included; else 0."""
+        if self.device.type != 'cuda':
+            return 0.0
+        free, _ = torch.cuda.mem_get_info(self.device)
+        held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return float(free + held)
+
     def numpy(self, x: torch.Tensor) -> npt.NDArray[Any]:
         """Bring a tensor back to NumPy."""
         values: npt.NDArray[Any] = x.detach().cpu().resolve_conj().numpy()

@@ -57,6 +57,10 @@ class TensorFlowOps:
         """Bring a NumPy array to the device."""
         return tf.convert_to_tensor(values)
 
+    def free_bytes(self) -> float:
+        """Return 0: TensorFlow does not report how much memory of a GPU it leaves."""
+        return 0.0
+
     def numpy(self, x: tf.Tensor) -> npt.NDArray[Any]:
         """Bring a tensor back to NumPy."""
         values: npt.NDArray[Any] = x.numpy()
