@@ -53,6 +53,7 @@ def load(
         true_patches=true_patches,
         frames_in_memory=flags.frames_in_memory,
         frames=flags.frames,
+        external_files=flags.external_files,
         diffraction_type=flags.diffraction_type,
         positions=flags.positions_of(path),
         crop=flags.crop,
@@ -75,7 +76,7 @@ def scan_file(path: Path, flags: ScanFlags) -> ScanFile:
     instrument = InstrumentOptions(
         diffraction_type=flags.diffraction_type, crop=flags.crop, beam_center=flags.beam_pixel()
     )
-    return ScanFile(path, ScanOptions(instrument=instrument))
+    return ScanFile(path, ScanOptions(instrument=instrument, external_files=flags.external_files))
 
 
 def files_beside(path: Path, flags: ScanFlags) -> list[Path]:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from ptychopinn_plugin.cli.options import POSITIONAL
 from ptychopinn_plugin.config.validation_messages import fault_field, fault_sentence
 
-# How sentences of the package name a way to read a scan: load_scan(dc='corner').
-_WAY_TO_READ = re.compile(r"load_scan\((\w+)=(?:'(\w+)'|\.\.\.)\)")
+# How sentences of the package name a way to read a scan: load_scan(dc='corner'), =True, =...
+_WAY_TO_READ = re.compile(r"load_scan\((\w+)=(?:'(\w+)'|\.\.\.|True)\)")
 
 
 def with_flags(sentence: str) -> str:

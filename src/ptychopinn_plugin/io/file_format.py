@@ -62,6 +62,7 @@ class ScanOptions:
             N//2.
         frames_in_memory: whether the frames are read into memory, see `load_scan`.
         frames: file of the frames, where they lie in one of their own, see `load_scan`.
+        external_files: whether links of HDF5 files may lead to any file, see `load_scan`.
         instrument: of files of an instrument, and the geometry of any scan.
     """
 
@@ -76,6 +77,7 @@ class ScanOptions:
     mask: BoolArray | None = None
     frames_in_memory: FramesInMemory = 'auto'
     frames: str | None = None
+    external_files: bool = False
     instrument: InstrumentOptions = field(default_factory=InstrumentOptions)
 
 
@@ -108,8 +110,8 @@ class FileFormat:
             None where files of the format are no results.
         read_comments: reads how a reconstruction was made, a text; None where such files do not
             say; raises ResultFileError.
-        read_probe: reads the probe of such a file, complex64 (modes, N, N); None where the reader
-            of scans takes the path itself.
+        read_probe: reads the probe of such a file, complex64 (modes, N, N), for a path and how it
+            is to be read; None where the reader of scans takes the path itself.
         scan_files: returns the files that reading a scan opens, from its path and the product that
             is named beside it; None where it is the path alone.
         holds_scan: returns whether a file or folder is a scan, from names and headers only; True
@@ -125,7 +127,7 @@ class FileFormat:
     read_reconstruction: Callable[[Path], Reconstruction] | None = None
     write_reconstruction: Callable[[Path, Reconstruction, ScanData, str], None] | None = None
     read_comments: Callable[[Path], str] | None = None
-    read_probe: Callable[[Path], ComplexArray] | None = None
+    read_probe: Callable[[Path, ScanOptions], ComplexArray] | None = None
     scan_files: Callable[[Path, Path | None], tuple[Path, ...]] | None = None
     holds_scan: Callable[[Path], bool] | None = None
     is_folder: bool = False

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 
 from ptychopinn_plugin.io.free_memory import memory_fault
-from ptychopinn_plugin.io.regular_file import why_not_a_file
+from ptychopinn_plugin.io.hdf5_links import ForeignStorageError, linked_file, raw_bytes
 
 # Links on the way to a dataset, those to other files included.
 MOST_LINKS = 20
@@ -41,25 +41,27 @@ class StoredDataset:
     nbytes: int
 
 
-class ForeignStorageError(Exception):
-    """A dataset leads to another file, or is not what its header claims."""
-
-
 def hdf5_faults(
-    path: Path, arrays: Sequence[str], lists: Sequence[str], left_in_file: Sequence[str] = ()
+    path: Path,
+    arrays: Sequence[str],
+    lists: Sequence[str],
+    left_in_file: Sequence[str] = (),
+    *,
+    external_files: bool = False,
 ) -> list[str]:
     """Return why datasets of an HDF5 file must not be read, one sentence each.
 
-    Taken as they are: external links to a file in the same folder, by its bare name, as the
-    master files of detectors have them. Refused are other links to files, external storage,
-    datasets whose values were never stored, references and values of variable length, and what
-    does not fit into memory. A dataset that is missing is left to the reader.
+    Taken as they are: external links to a file in the same folder, as the master files of
+    detectors have them. Refused are, unless asked for, other links to files and external storage;
+    and always datasets whose values were never stored, references and values of variable length,
+    and what does not fit into memory. A dataset that is missing is left to the reader.
 
     Args:
         path: the file.
         arrays: names of datasets that are as large as they need to be.
         lists: names of datasets with one value a frame or a step.
         left_in_file: names of those of them that are not read into memory.
+        external_files: whether links may lead to any file, see `load_scan`.
 
     Raises:
         OSError: HDF5 cannot open the file.
@@ -68,7 +70,7 @@ def hdf5_faults(
     found: dict[str, StoredDataset] = {}
     for name in (*arrays, *lists):
         try:
-            stored = find_dataset(path, name)
+            stored = find_dataset(path, name, external_files=external_files)
         except ForeignStorageError as error:
             faults.append(f'{path}: {error}')
             continue
@@ -89,13 +91,16 @@ def hdf5_faults(
     return faults
 
 
-def find_dataset(path: Path, name: str, links: int = MOST_LINKS) -> StoredDataset | None:
+def find_dataset(
+    path: Path, name: str, links: int = MOST_LINKS, *, external_files: bool = False
+) -> StoredDataset | None:
     """Return the header of a dataset, following its links; None where there is none.
 
     Args:
         path: the file.
         name: of the dataset, a path in the file.
         links: that may still be followed.
+        external_files: whether they may lead to any file, see `load_scan`.
 
     Raises:
         ForeignStorageError: it must not be read, see `hdf5_faults`.
@@ -116,61 +121,60 @@ def find_dataset(path: Path, name: str, links: int = MOST_LINKS) -> StoredDatase
             if not links:
                 raise ForeignStorageError(f'{name!r} leads through too many links')
             if isinstance(link, h5py.ExternalLink):
-                target = _neighbour(path, link.filename, name)
-                return find_dataset(target, '/'.join([link.path, *parts]), links - 1)
-            start = '' if link.path.startswith('/') else group.name
-            return find_dataset(path, '/'.join([start, link.path, *parts]), links - 1)
-        return _describe(path, name, group, links)
+                file_of_link = linked_file(
+                    path, link.filename, name, 'HDF5_EXT_PREFIX', external_files=external_files
+                )
+                target, start = file_of_link, ''
+            else:
+                target, start = path, '' if link.path.startswith('/') else group.name
+            rest = '/'.join([start, link.path, *parts])
+            return find_dataset(target, rest, links - 1, external_files=external_files)
+        return _describe(path, name, group, links, external_files=external_files)
 
 
 def _parts(name: str) -> list[str]:
     return [part for part in name.split('/') if part not in ('', '.')]
 
 
-def _neighbour(path: Path, filename: str, name: str) -> Path:
-    """Return the file of the same folder that is linked to."""
-    if Path(filename).name != filename:
-        raise ForeignStorageError(
-            f'{name!r} is a link to the file {filename!r}; only files of the same folder may be '
-            'linked to. Copy the data into one file with h5repack or h5copy'
-        )
-    linked = path.with_name(filename)
-    if not linked.is_file() or why_not_a_file(linked):
-        raise ForeignStorageError(f'{name!r} is a link to {filename!r}, which is not in its folder')
-    return linked
-
-
-def _describe(path: Path, name: str, dataset: object, links: int) -> StoredDataset | None:
+def _describe(
+    path: Path, name: str, dataset: object, links: int, *, external_files: bool
+) -> StoredDataset | None:
     """Return what a dataset is, or refuse it."""
     if not isinstance(dataset, h5py.Dataset):
         return None
     dtype, shape = dataset.dtype, tuple(dataset.shape or ())
     if dtype.kind not in 'biufc':
         raise ForeignStorageError(f'{name!r} holds {dtype}, where numbers are needed')
-    return StoredDataset(name, shape, dtype, stored_bytes(path, name, dataset, links))
+    nbytes = stored_bytes(path, name, dataset, links, external_files=external_files)
+    return StoredDataset(name, shape, dtype, nbytes)
 
 
-def stored_bytes(path: Path, name: str, dataset: h5py.Dataset, links: int = MOST_LINKS) -> int:
-    """Return the bytes of an array whose values are in its file.
+def stored_bytes(
+    path: Path,
+    name: str,
+    dataset: h5py.Dataset,
+    links: int = MOST_LINKS,
+    *,
+    external_files: bool = False,
+) -> int:
+    """Return the bytes of an array whose values are stored.
 
     Args:
         path: the file.
         name: of the dataset, for messages.
         dataset: an open one of h5py.
         links: that may still be followed.
+        external_files: whether they may be in any file, see `load_scan`.
 
     Raises:
-        ForeignStorageError: they are in another file, or were never stored.
+        ForeignStorageError: they are in a file that may not be read, or were never stored.
     """
     shape = tuple(dataset.shape or ())
-    if dataset.external:
-        raise ForeignStorageError(
-            f'{name!r} lies in the file {dataset.external[0][0]!r} outside of this one, which is '
-            'not read. Copy the data into one file with h5repack'
-        )
     nbytes: int = math.prod(shape) * dataset.dtype.itemsize
-    if dataset.is_virtual:
-        stored = _source_bytes(path, name, dataset, links)
+    if dataset.external:
+        stored = raw_bytes(path, name, dataset, external_files=external_files)
+    elif dataset.is_virtual:
+        stored = _source_bytes(path, name, dataset, links, external_files=external_files)
     else:
         stored = MOST_EXPANSION * dataset.id.get_storage_size()
     if nbytes > max(SMALL_BYTES, stored):
@@ -181,13 +185,19 @@ def stored_bytes(path: Path, name: str, dataset: h5py.Dataset, links: int = MOST
     return nbytes
 
 
-def _source_bytes(path: Path, name: str, dataset: h5py.Dataset, links: int) -> int:
+def _source_bytes(
+    path: Path, name: str, dataset: h5py.Dataset, links: int, *, external_files: bool
+) -> int:
     """Return how many bytes of its sources a virtual dataset can show."""
     if not links:
         raise ForeignStorageError(f'{name!r} leads through too many virtual datasets')
     nbytes = 0
     for source in dataset.virtual_sources():
-        file = path if source.file_name == '.' else _neighbour(path, source.file_name, name)
-        stored = find_dataset(file, source.dset_name, links - 1)
+        file = path
+        if source.file_name != '.':
+            file = linked_file(
+                path, source.file_name, name, 'HDF5_VDS_PREFIX', external_files=external_files
+            )
+        stored = find_dataset(file, source.dset_name, links - 1, external_files=external_files)
         nbytes += stored.nbytes if stored else 0
     return nbytes

@@ -10,8 +10,14 @@ from pathlib import Path
 import h5py
 
 from ptychopinn_plugin.io.free_memory import memory_fault
-from ptychopinn_plugin.io.hdf5_checks import ForeignStorageError, stored_bytes
-from ptychopinn_plugin.io.regular_file import why_not_a_file
+from ptychopinn_plugin.io.hdf5_checks import stored_bytes
+from ptychopinn_plugin.io.hdf5_links import (
+    READ_THEM,
+    ForeignStorageError,
+    Prefix,
+    first_file,
+    is_beside,
+)
 
 # Objects that a reader comes by, those of several names counted as often; master files of
 # detectors have some thousands.
@@ -21,13 +27,17 @@ MOST_FILES = 20_000
 STACK_AXES = 3
 
 
-def tree_faults(path: Path) -> list[str]:
+def tree_faults(path: Path, *, external_files: bool = False) -> list[str]:
     """Return why an HDF5 file must not be given to a reader that walks through it.
 
-    Refused are groups that contain themselves, links to files outside of its folder and the
-    folders below, external storage, datasets whose values were never stored, and tables that do
-    not fit into memory. Linked files are looked through as well; one that is missing is left to
-    the reader.
+    Refused are, unless asked for, links to files outside of its folder and the folders below, and
+    external storage; and always groups that contain themselves, datasets whose values were never
+    stored, and tables that do not fit into memory. Linked files are looked through as well; one
+    that is missing is left to the reader.
+
+    Args:
+        path: the file.
+        external_files: whether links may lead to any file, see `load_scan`.
 
     Raises:
         OSError: HDF5 cannot open the file.
@@ -35,7 +45,7 @@ def tree_faults(path: Path) -> list[str]:
     try:
         files, seen = [path], {path.resolve()}
         while files:
-            linked = _check_file(files.pop())
+            linked = _check_file(files.pop(), external_files=external_files)
             new = [one for one in linked if one.resolve() not in seen]
             seen.update(one.resolve() for one in new)
             files += new
@@ -46,7 +56,7 @@ def tree_faults(path: Path) -> list[str]:
     return []
 
 
-def _check_file(path: Path) -> list[Path]:
+def _check_file(path: Path, *, external_files: bool) -> list[Path]:
     """Check what a file contains; return the files that it links to."""
     linked: list[Path] = []
     table_bytes, visited = 0, 0
@@ -59,12 +69,19 @@ def _check_file(path: Path) -> list[Path]:
                 visited += 1
                 link = group.get(name, getlink=True)
                 if isinstance(link, h5py.ExternalLink):
-                    linked += _linked_file(path, link.filename, f'{group.name}/{name}')
+                    where = f'{group.name}/{name}'
+                    linked += _linked_file(
+                        path,
+                        link.filename,
+                        where,
+                        'HDF5_EXT_PREFIX',
+                        external_files=external_files,
+                    )
                 if not isinstance(link, h5py.HardLink):
                     continue
                 item = group[name]
                 if isinstance(item, h5py.Dataset):
-                    table_bytes += _check_dataset(path, item)
+                    table_bytes += _check_dataset(path, item, external_files=external_files)
                 elif isinstance(item, h5py.Group):
                     if _address(item) in above or visited > MOST_OBJECTS:
                         raise ForeignStorageError(
@@ -82,27 +99,31 @@ def _address(group: h5py.Group) -> int:
     return int(h5py.h5o.get_info(group.id).addr)
 
 
-def _check_dataset(path: Path, dataset: h5py.Dataset) -> int:
+def _check_dataset(path: Path, dataset: h5py.Dataset, *, external_files: bool) -> int:
     """Refuse a dataset that is not stored there; return the bytes of one that is no stack."""
     name = str(dataset.name)
     if dataset.is_virtual:
         for source in dataset.virtual_sources():
             if source.file_name != '.':
-                _linked_file(path, source.file_name, name)
-    nbytes = stored_bytes(path, name, dataset)
+                _linked_file(
+                    path, source.file_name, name, 'HDF5_VDS_PREFIX', external_files=external_files
+                )
+    nbytes = stored_bytes(path, name, dataset, external_files=external_files)
     return nbytes if len(dataset.shape or ()) < STACK_AXES else 0
 
 
-def _linked_file(path: Path, filename: str, name: str) -> list[Path]:
+def _linked_file(
+    path: Path, filename: str, name: str, prefix: Prefix, *, external_files: bool
+) -> list[Path]:
     """Return the file of a link, none where it is missing."""
-    target = Path(filename)
-    if target.is_absolute() or '..' in target.parts:
+    found = first_file(path, filename, prefix)
+    # A name that may not be linked to is refused even where no such file is there.
+    place = found or Path(filename)
+    is_within = is_beside(path, place if found else path.parent / place, below=True)
+    if not (external_files or is_within):
         raise ForeignStorageError(
             f'{name!r} is a link to the file {filename!r}; only files in the folder of '
-            f'{path.name} and below may be linked to. Put them there'
+            f'{path.name} and below may be linked to. Put them there; {READ_THEM}'
         )
-    linked = path.parent / target
-    if fault := why_not_a_file(linked):
-        raise ForeignStorageError(fault)
     # Files that are no HDF5 are left to the reader, which may not need them.
-    return [linked] if linked.is_file() and h5py.is_hdf5(linked) else []
+    return [found] if found and h5py.is_hdf5(found) else []

@@ -35,8 +35,8 @@ def frame_shape(path: Path, options: ScanOptions) -> tuple[int, ...]:
     return instrument_frame_shape(path, options)
 
 
-def read_probe(path: Path) -> ComplexArray:
-    """Read a probe.
+def read_probe(path: Path, options: ScanOptions) -> ComplexArray:
+    """Read a probe; of the options only `external_files` is used.
 
     Raises:
         ScanDataError: no reader takes the file.
@@ -44,7 +44,7 @@ def read_probe(path: Path) -> ComplexArray:
     """
     from ptychopinn_plugin.io.ptychodus.instrument_scan import load_instrument_probe
 
-    return load_instrument_probe(path)
+    return load_instrument_probe(path, options)
 
 
 def scan_files(path: Path, product: Path | None) -> tuple[Path, ...]:

@@ -37,6 +37,7 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         mask=options.mask,
         frames_in_memory=options.frames_in_memory,
         frames=options.frames,
+        external_files=options.external_files,
         instrument=options.instrument,
     )
 

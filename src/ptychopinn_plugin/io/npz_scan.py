@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,7 @@ def load_npz(
     mask: BoolArray | None = None,
     frames_in_memory: FramesInMemory = 'auto',
     frames: str | None = None,
+    external_files: bool = False,
     instrument: InstrumentOptions | None = None,
 ) -> ScanData:
     """Read a scan from an .npz file; nothing is ever unpickled.
@@ -83,6 +86,7 @@ def load_npz(
             N//2.
         frames_in_memory: see `load_scan`.
         frames: see `load_scan`.
+        external_files: see `load_scan`.
         instrument: the geometry, where the file does not have it.
 
     Returns:
@@ -100,7 +104,12 @@ def load_npz(
         _read_positions_probe_object(builder, archive, probe, unknown=unknown)
         declared = builder.attempt(npz_scalars.read_declared_domain, archive)
         nphotons = builder.attempt(npz_scalars.read_nphotons, archive)
-        stored = _read_frames(builder, archive, axis_order, frames_in_memory, frames)
+        separate = None
+        if frames is not None:
+            separate = partial(
+                read_separate_frames, frames, frames_in_memory, external_files=external_files
+            )
+        stored = _read_frames(builder, archive, axis_order, frames_in_memory, separate)
         if stored is None:
             return builder.build()
         # In the order that the file has its frames in.
@@ -160,16 +169,24 @@ def _read_frames(
     archive: NpzArchive,
     axis_order: AxisOrder | None,
     frames_in_memory: FramesInMemory,
-    frames: str | None,
+    separate: Callable[[list[str]], StoredFrames] | None,
 ) -> StoredFrames | None:
-    """Read frames and mask; return the frames as stored, None where they could not be read."""
+    """Read frames and mask; return the frames as stored, None where they could not be read.
+
+    Args:
+        builder: gets frames and mask.
+        archive: the file.
+        axis_order: see `load_npz`.
+        frames_in_memory: see `load_npz`.
+        separate: reads frames that lie in a file of their own.
+    """
     positions = None if builder.positions_px is None else len(builder.positions_px)
-    if frames is None:
+    if separate is None:
         stored = builder.attempt(
             read_frames, archive, positions, axis_order, builder.decisions, frames_in_memory
         )
     else:
-        stored = builder.attempt(read_separate_frames, frames, frames_in_memory, builder.decisions)
+        stored = builder.attempt(separate, builder.decisions)
     if stored is not None:
         builder.counts = stored.values
         shape = (stored.values.shape[1], stored.values.shape[2])

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.hdf5_checks import ForeignStorageError, find_dataset, hdf5_faults
+from ptychopinn_plugin.io.hdf5_checks import find_dataset, hdf5_faults
+from ptychopinn_plugin.io.hdf5_links import ForeignStorageError
 from ptychopinn_plugin.io.npy_stream import read_npy
 from ptychopinn_plugin.io.reading_errors import describe
 from ptychopinn_plugin.io.regular_file import why_not_a_file
@@ -35,9 +37,11 @@ class NumberedFiles:
 
     Attributes:
         folder: it need not be there yet.
+        external_files: whether links of HDF5 files may lead to any file, see `load_scan`.
     """
 
     folder: Path
+    external_files: bool = False
     _read: set[str] = field(default_factory=set)
     _unfinished: dict[str, str] = field(default_factory=dict)
 
@@ -55,7 +59,7 @@ class NumberedFiles:
             if fault := why_not_a_file(path):
                 raise ScanDataError([fault])
             try:
-                frames = READERS[path.suffix.lower()](path, datasets)
+                frames = READERS[path.suffix.lower()](path, datasets, self.external_files)
             except _UnfinishedError as error:
                 self._unfinished[name] = str(error)
                 continue
@@ -94,7 +98,7 @@ class NumberedFiles:
                 yield int(numbers[-1]), name
 
 
-def _npy_frames(path: Path, _datasets: Sequence[str]) -> Stack:
+def _npy_frames(path: Path, _datasets: Sequence[str], _external_files: bool) -> Stack:
     """Return the array of an .npy file.
 
     Raises:
@@ -106,7 +110,7 @@ def _npy_frames(path: Path, _datasets: Sequence[str]) -> Stack:
         raise _UnfinishedError(describe(error)) from error
 
 
-def _hdf5_frames(path: Path, datasets: Sequence[str]) -> Stack:
+def _hdf5_frames(path: Path, datasets: Sequence[str], external_files: bool) -> Stack:
     """Return the frames of an HDF5 file.
 
     Raises:
@@ -114,10 +118,11 @@ def _hdf5_frames(path: Path, datasets: Sequence[str]) -> Stack:
         ScanDataError: they lie in another file.
     """
     try:
-        found = [name for name in datasets if find_dataset(path, name) is not None][:1]
+        find = partial(find_dataset, path, external_files=external_files)
+        found = [name for name in datasets if find(name) is not None][:1]
         if not found:
             raise _UnfinishedError(f'it has no dataset {", ".join(datasets)}')
-        if faults := hdf5_faults(path, found, ()):
+        if faults := hdf5_faults(path, found, (), external_files=external_files):
             raise ScanDataError(faults)
         with h5py.File(path, 'r') as file:
             return np.asarray(file[found[0]][()])
@@ -140,7 +145,7 @@ def _stacked(path: Path, frames: Stack) -> Stack:
     return stack
 
 
-READERS: dict[str, Callable[[Path, Sequence[str]], Stack]] = {
+READERS: dict[str, Callable[[Path, Sequence[str], bool], Stack]] = {
     '.npy': _npy_frames,
     '.h5': _hdf5_frames,
     '.hdf5': _hdf5_frames,

@@ -37,13 +37,14 @@ def read_scan(path: Path, options: ScanOptions) -> ScanData:
         probe=options.probe,
         mask=options.mask,
         frames_in_memory=options.frames_in_memory,
+        external_files=options.external_files,
     )
 
 
 def frame_shape(path: Path, options: ScanOptions) -> tuple[int, ...]:
     """Return the shape of the probe, or of the frames, from the headers of either file.
 
-    The options are not used.
+    Of the options only `external_files` is used.
 
     Raises:
         ScanDataError: a file cannot be read, or there is neither probe nor frames.
@@ -54,7 +55,8 @@ def frame_shape(path: Path, options: ScanOptions) -> tuple[int, ...]:
     for one in filter(Path.exists, paths):
         with reading(lambda text: ScanDataError([text]), f'{one} cannot be read'):
             for name in SIZED_DATASETS:
-                if (found := find_dataset(one, name)) is not None:
+                found = find_dataset(one, name, external_files=options.external_files)
+                if found is not None:
                     return found.shape
     raise ScanDataError([f'there is no probe in {" or ".join(map(str, paths))}'])
 
@@ -102,8 +104,10 @@ def write_reconstruction(
     save_product(path, reconstruction, scan, name=path.stem, comments=comments)
 
 
-def read_probe(path: Path) -> ComplexArray:
+def read_probe(path: Path, options: ScanOptions) -> ComplexArray:
     """Return the main probe of a product, complex64 (modes, N, N).
+
+    Of the options only `external_files` is used.
 
     Raises:
         ScanDataError: there is no such product.
@@ -111,7 +115,7 @@ def read_probe(path: Path) -> ComplexArray:
     """
     from ptychopinn_plugin.io.ptychodus.read_scan import load_product_probe
 
-    return load_product_probe(path)
+    return load_product_probe(path, external_files=options.external_files)
 
 
 def find_pair(path: Path, product: Path | None = None) -> tuple[Path, Path]:

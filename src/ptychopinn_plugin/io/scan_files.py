@@ -34,6 +34,7 @@ def load_scan(
     true_patches: bool = True,
     frames_in_memory: FramesInMemory = 'auto',
     frames: str | None = None,
+    external_files: bool = False,
     diffraction_type: str | None = None,
     positions: str | None = None,
     crop: int | None = None,
@@ -69,6 +70,9 @@ def load_scan(
         frames: .npz only: the frames where they lie in a file of their own, an .npy or an HDF5
             file, with the name of the dataset behind a colon where it is not that of CXI, NeXus or
             Ptychodus: 'frames.h5:/entry/data/data'.
+        external_files: whether external links, virtual datasets and external storage of HDF5 files
+            may lead to any file. False reads those of the same folder only, so that a file from
+            elsewhere cannot show what else lies on this computer.
         diffraction_type: Ptychodus' name for the type of an instrument's file, such as 'CXI' or
             'APS_Velociprobe'; None to find it from the file.
         positions: of an instrument: the positions, where they lie in a file of their own, with a
@@ -98,12 +102,13 @@ def load_scan(
         axis_order=axis_order,
         dc=dc,
         photons=photons,
-        probe=None if probe is None else load_probe(probe),
+        probe=None if probe is None else load_probe(probe, external_files=external_files),
         needs_probe=needs_probe,
         true_patches=true_patches,
         mask=None if mask is None else read_mask_file(Path(mask)),
         frames_in_memory=frames_in_memory,
         frames=frames,
+        external_files=external_files,
         instrument=InstrumentOptions(
             diffraction_type=diffraction_type,
             positions=positions,
@@ -128,11 +133,12 @@ def _with_background(scan: ScanData, path: Path) -> ScanData:
     return dataclasses.replace(scan, estimates=estimates, decisions=(*scan.decisions, decision))
 
 
-def load_probe(probe: Path | ComplexArray) -> Path | ComplexArray:
+def load_probe(probe: Path | ComplexArray, *, external_files: bool = False) -> Path | ComplexArray:
     """Return the probe of a file whose format reads it, any other as it was given.
 
     Args:
         probe: a file, or complex (modes, N, N).
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: the file holds no probe.
@@ -144,5 +150,5 @@ def load_probe(probe: Path | ComplexArray) -> Path | ComplexArray:
         is_array = Path(probe).suffix.lower() == '.npy'
         if row is not None and row.read_probe is not None and not is_array:
             with reading(lambda text: ScanDataError([text]), f'{probe} cannot be read as a probe'):
-                return row.read_probe(Path(probe))
+                return row.read_probe(Path(probe), ScanOptions(external_files=external_files))
     return probe

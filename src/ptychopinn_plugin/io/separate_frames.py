@@ -29,7 +29,11 @@ USUAL_DATASETS = ('/entry_1/data_1/data', '/entry/data/data', '/patterns')
 
 
 def read_separate_frames(
-    given: str, frames_in_memory: FramesInMemory, decisions: list[str]
+    given: str,
+    frames_in_memory: FramesInMemory,
+    decisions: list[str],
+    *,
+    external_files: bool = False,
 ) -> StoredFrames:
     """Return the frames (n, H, W) of a file of their own.
 
@@ -37,6 +41,7 @@ def read_separate_frames(
         given: an .npy; an HDF5 file; or such a file, a colon and the name of a dataset.
         frames_in_memory: see `load_scan`.
         decisions: how the frames are read is added here.
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: there is no such file or dataset, or it holds no frames.
@@ -46,7 +51,10 @@ def read_separate_frames(
     if fault:
         raise ScanDataError([fault])
     with reading(lambda text: ScanDataError([text]), f'the frames of {path} cannot be read'):
-        frames, is_copy = _npy_frames(path) if path.suffix == '.npy' else _hdf5_frames(path, name)
+        if path.suffix == '.npy':
+            frames, is_copy = _npy_frames(path)
+        else:
+            frames, is_copy = _hdf5_frames(path, name, external_files=external_files)
         what = path.name if path.suffix == '.npy' else f'{path.name}, {name!r}'
         stored = stored_in_file(frames, given, 'nhw')
         if reads_into_memory(frames_in_memory, frames.shape):
@@ -98,15 +106,17 @@ def _fortran_blocks(
         first += len(block)
 
 
-def _hdf5_frames(path: Path, name: str) -> tuple[FrameSource, bool]:
+def _hdf5_frames(path: Path, name: str, *, external_files: bool) -> tuple[FrameSource, bool]:
     names = [name] if name else list(USUAL_DATASETS)
-    found = [one for one in names if find_dataset(path, one) is not None]
+    found = [
+        one for one in names if find_dataset(path, one, external_files=external_files) is not None
+    ]
     if not found:
         sought = ', '.join(names)
         raise ScanDataError(
             [f'{path} has no dataset {sought}; name that of the frames, as in {path}:/entry/data']
         )
-    faults = hdf5_faults(path, found[:1], (), found[:1])
+    faults = hdf5_faults(path, found[:1], (), found[:1], external_files=external_files)
     if faults:
         raise ScanDataError(faults)
     return open_hdf5_frames(path, found[0])

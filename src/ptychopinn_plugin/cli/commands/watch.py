@@ -48,7 +48,7 @@ def run(flags: Watch) -> None:
     size = flags.pixel_size_m
     geometry = ScanMetadata(pixel_size_m=None if size is None else (size, size))
     mask = None if flags.mask is None else read_mask_file(flags.mask)
-    probe = given_probe(load_probe(flags.probe), [])
+    probe = given_probe(load_probe(flags.probe, external_files=flags.external_files), [])
     start = starting_scan(probe, geometry, mask)
     settings = watch_run(flags, start, model)
     live = LiveReconstruction(
@@ -206,5 +206,5 @@ def _frames(flags: Watch) -> GrowingFrames:
     names = USUAL_DATASETS if flags.dataset is None else (flags.dataset,)
     if flags.scan.suffix.lower() in HDF5_ENDINGS and not flags.scan.is_dir():
         return FramesOfDataset(GrowingDataset(flags.scan, names))
-    files = NumberedFiles(flags.scan)
+    files = NumberedFiles(flags.scan, flags.external_files)
     return FramesOfFolder(files, flags.frames_per_file, flags.first_number, names)

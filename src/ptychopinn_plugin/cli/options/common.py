@@ -78,6 +78,11 @@ class ScanFlags(Command, OrientationConfig):
         description='The frames, where they lie in a file of their own: an .npy, or an HDF5 file '
         '(CXI, NeXus), with :/name/of/dataset behind it where it is not the usual one',
     )
+    external_files: bool = Field(
+        False,
+        description='Follow links of HDF5 files to files of any folder; otherwise to those of the '
+        'same folder only',
+    )
     frames_in_memory: Literal['auto', 'yes', 'no'] = Field(
         'auto',
         description='Read the frames into memory, or leave them in their file and read batches; '

@@ -39,6 +39,11 @@ class Watch(Command, ConfigFileFlags, InferenceConfig, OrientationConfig):
     dataset: str | None = Field(
         None, description='Dataset of the frames in HDF5 files, where it is not the usual one'
     )
+    external_files: bool = Field(
+        False,
+        description='Follow links of the HDF5 files of a folder, and of the probe, to files of any '
+        'folder; otherwise to those of the same folder only',
+    )
     mask: Path | None = Field(None, description='Mask of bad pixels (.npz, .npy), true where bad')
     unit: Unit = Field('px', description='Unit of the positions, px for object pixels')
     pixel_size_m: float | None = Field(

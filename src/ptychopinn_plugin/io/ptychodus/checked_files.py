@@ -19,6 +19,7 @@ from ptychopinn_plugin.errors import PtychoPINNError
 from ptychopinn_plugin.io.frame_files import FramesInMemory, left_in_file, reads_into_memory
 from ptychopinn_plugin.io.hdf5_checks import find_dataset, hdf5_faults
 from ptychopinn_plugin.io.hdf5_frames import open_hdf5_frames
+from ptychopinn_plugin.io.hdf5_links import ForeignStorageError
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan.data import BoolArray
 from ptychopinn_plugin.scan.frame_source import FrameSource
@@ -56,31 +57,37 @@ class FramesOfFile:
     decision: str
 
 
-def load_diffraction_file(path: Path, error: MakeError) -> AssembledDiffractionData:
+def load_diffraction_file(
+    path: Path, error: MakeError, *, external_files: bool = False
+) -> AssembledDiffractionData:
     """Return the content of a diffraction file.
 
     Args:
         path: the file.
         error: makes the error of a sentence, raised for whatever is wrong with the file.
+        external_files: see `load_scan`.
     """
-    with _checked(path, 'diffraction file', DIFFRACTION_ARRAYS, DIFFRACTION_LISTS, error):
+    names = (DIFFRACTION_ARRAYS, DIFFRACTION_LISTS)
+    with _checked(path, 'diffraction file', names, error, external_files=external_files):
         return load_diffraction_data(path)
 
 
 def open_diffraction_file(
-    path: Path, error: MakeError
+    path: Path, error: MakeError, *, external_files: bool = False
 ) -> tuple[AssembledDiffractionData, FramesOfFile]:
     """Return the content of a diffraction file, with numbers in place of its frames.
 
     Args:
         path: the file.
         error: makes the error of a sentence, raised for whatever is wrong with the file.
+        external_files: see `load_scan`.
 
     Returns:
         Data whose patterns, (n, 1, 1), are the numbers of the frames in the file, and the frames.
     """
+    names = (DIFFRACTION_ARRAYS, DIFFRACTION_LISTS)
     with _checked(
-        path, 'diffraction file', DIFFRACTION_ARRAYS, DIFFRACTION_LISTS, error, (PATTERNS,)
+        path, 'diffraction file', names, error, (PATTERNS,), external_files=external_files
     ):
         frames, is_copy = open_hdf5_frames(path, PATTERNS)
         with h5py.File(path, 'r') as file:
@@ -96,23 +103,35 @@ def open_diffraction_file(
         return data, FramesOfFile(frames, bad_pixels, said)
 
 
-def frames_fit(path: Path, frames_in_memory: FramesInMemory, error: MakeError) -> bool:
+def frames_fit(
+    path: Path,
+    frames_in_memory: FramesInMemory,
+    error: MakeError,
+    *,
+    external_files: bool = False,
+) -> bool:
     """Return whether the frames of a diffraction file are read into memory."""
     if frames_in_memory == 'yes' or not path.is_file():
         return True
     with reading(error, f'{path} cannot be read as a diffraction file of Ptychodus'):
-        stored = find_dataset(path, PATTERNS)
+        try:
+            stored = find_dataset(path, PATTERNS, external_files=external_files)
+        except ForeignStorageError:
+            # Named with all that is wrong with the file when it is loaded.
+            return True
     return stored is None or reads_into_memory(frames_in_memory, stored.shape)
 
 
-def load_product_file(path: Path, error: MakeError) -> Product:
+def load_product_file(path: Path, error: MakeError, *, external_files: bool = False) -> Product:
     """Return the content of a product.
 
     Args:
         path: the file.
         error: makes the error of a sentence, raised for whatever is wrong with the file.
+        external_files: see `load_scan`.
     """
-    with _checked(path, 'product', PRODUCT_ARRAYS, PRODUCT_LISTS, error):
+    names = (PRODUCT_ARRAYS, PRODUCT_LISTS)
+    with _checked(path, 'product', names, error, external_files=external_files):
         return load_product(path)
 
 
@@ -120,17 +139,18 @@ def load_product_file(path: Path, error: MakeError) -> Product:
 def _checked(
     path: Path,
     what: str,
-    arrays: Sequence[str],
-    lists: Sequence[str],
+    names: tuple[Sequence[str], Sequence[str]],
     error: MakeError,
     not_read: Sequence[str] = (),
+    *,
+    external_files: bool,
 ) -> Iterator[None]:
     """Check the headers of a file; raise whatever its reader raises as `error`."""
     if not path.is_file():
         raise error(f'there is no {what} {path}')
     sentence = f'{path} cannot be read as a {what} of Ptychodus'
     with reading(error, sentence, '; save it again there'):
-        faults = hdf5_faults(path, arrays, lists, not_read)
+        faults = hdf5_faults(path, *names, not_read, external_files=external_files)
         if faults:
             raise error('; '.join(faults))
         yield

@@ -75,6 +75,8 @@ def read_detector_frames(
     crop: int | None,
     beam_center: tuple[int, int] | None,
     frames_in_memory: FramesInMemory,
+    *,
+    external_files: bool = False,
 ) -> DetectorFrames:
     """Read the frames of a dataset.
 
@@ -86,6 +88,7 @@ def read_detector_frames(
         beam_center: (row, column) of the zero frequency; None for the file's own, and where it has
             none, for the centre of mass of the mean frame.
         frames_in_memory: see `load_scan`.
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: no frames, frames that do not fit on the detector or into memory.
@@ -98,7 +101,7 @@ def read_detector_frames(
     dtype = np.dtype(dataset.get_metadata().pattern_dtype)
     if dtype.kind not in 'uif' or not shape[0]:
         raise ScanDataError([f'{what} holds {shape[0]} frames of {dtype}; real numbers are needed'])
-    _check_stored(arrays)
+    _check_stored(arrays, external_files=external_files)
     blocks = _blocks(arrays, [len(some) for some in indexes], region, dtype)
     values: npt.NDArray[Any] | FrameSource
     if reads_into_memory(frames_in_memory, shape):
@@ -233,11 +236,12 @@ def _place(array: DiffractionArray) -> tuple[Path, str] | None:
     return (Path(path), str(name)) if path is not None and name is not None else None
 
 
-def _check_stored(arrays: list[DiffractionArray]) -> None:
+def _check_stored(arrays: list[DiffractionArray], *, external_files: bool) -> None:
     """Refuse arrays whose files claim more than they hold."""
     faults: list[str] = []
     for place in filter(None, map(_place, arrays)):
-        faults += hdf5_faults(place[0], [place[1]], (), [place[1]])
+        name = [place[1]]
+        faults += hdf5_faults(place[0], name, (), name, external_files=external_files)
     if faults:
         raise ScanDataError(faults)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,12 @@ def load_instrument_scan(path: Path, options: ScanOptions) -> ScanData:
     builder = ScanBuilder(str(path), decisions=[f'{path.name} is read as {type_name}'])
     parts = _read_parts(path, type_name, options)
     frames = read_detector_frames(
-        dataset, path.name, given.crop, given.beam_center, options.frames_in_memory
+        dataset,
+        path.name,
+        given.crop,
+        given.beam_center,
+        options.frames_in_memory,
+        external_files=options.external_files,
     )
     builder.decisions += [*frames.decisions, *parts.decisions]
     geometry = find_geometry(
@@ -113,37 +119,46 @@ def instrument_frame_shape(path: Path, options: ScanOptions) -> tuple[int, int]:
     return region.height_px, region.width_px
 
 
-def load_instrument_probe(path: Path) -> ComplexArray:
+def load_instrument_probe(path: Path, options: ScanOptions) -> ComplexArray:
     """Return the probe of a file with one of Ptychodus' readers, complex64 (modes, N, N).
+
+    Of the options only `external_files` is used.
 
     Raises:
         ScanDataError: no reader takes the file.
     """
-    probes: ProbeSequence = read_file('probe', path).content
+    probes: ProbeSequence = read_file('probe', path, external_files=options.external_files).content
     array: ComplexArray = probes.get_probe_no_opr().get_array().astype(np.complex64)
     return array
 
 
 def _read_dataset(path: Path, options: ScanOptions) -> tuple[str, DiffractionDataset]:
-    found = read_file('diffraction', path, options.instrument.diffraction_type)
+    found = read_file(
+        'diffraction',
+        path,
+        options.instrument.diffraction_type,
+        external_files=options.external_files,
+    )
     return found.type_name, found.content
 
 
 def _read_parts(path: Path, type_name: str, options: ScanOptions) -> _Parts:
     """Return positions and product, from the files that are named, else from that of the frames."""
     product, decisions = _read_product(path, type_name, options)
+    read = partial(read_file, external_files=options.external_files)
     named = options.instrument.positions
     if named is not None:
         file, asked = split_name(named)
-        found = read_file('positions', file, asked or None, related=type_name)
+        found = read('positions', file, asked or None, related=type_name)
         decisions.append(f'positions come from {file.name}, read as {found.type_name}')
         return _Parts(found.content, product, decisions)
     if product is not None:
         return _Parts(product.probe_positions, product, decisions)
     if type_name == CXI:
-        return _Parts(read_cxi_positions(path), None, decisions)
+        found_positions = read_cxi_positions(path, external_files=options.external_files)
+        return _Parts(found_positions, None, decisions)
     if any(one.name == type_name for one in readers_of('positions', path)):
-        return _Parts(read_file('positions', path, type_name).content, None, decisions)
+        return _Parts(read('positions', path, type_name).content, None, decisions)
     raise ScanDataError(
         [
             f'{path} has frames and no positions; name a file of them with '
@@ -156,13 +171,14 @@ def _read_parts(path: Path, type_name: str, options: ScanOptions) -> _Parts:
 def _read_product(
     path: Path, type_name: str, options: ScanOptions
 ) -> tuple[Product | None, list[str]]:
+    read = partial(read_file, 'product', external_files=options.external_files)
     if options.product is not None:
-        found = read_file('product', options.product, related=type_name)
+        found = read(options.product, related=type_name)
         return found.content, [f'{options.product.name} is read as a product, {found.type_name}']
     if not any(one.name == type_name for one in readers('product')):
         return None, []
     try:
-        return read_file('product', path, type_name).content, []
+        return read(path, type_name).content, []
     except ScanDataError:
         # Files of such a type may have the frames alone.
         return None, []
@@ -227,7 +243,8 @@ def _add_probe(
             product.probes, len(product.probe_positions), builder.decisions
         )
         return
-    builder.probe = read_cxi_probe(path, size) if type_name == CXI else None
+    if type_name == CXI:
+        builder.probe = read_cxi_probe(path, size, external_files=options.external_files)
     if builder.probe is not None:
         return
     if options.needs_probe:

@@ -71,6 +71,7 @@ def load_ptychodus(
     orientation: OrientationConfig | None = None,
     mask: BoolArray | None = None,
     frames_in_memory: FramesInMemory = 'auto',
+    external_files: bool = False,
 ) -> ScanData:
     """Read a scan from Ptychodus' diffraction file and product.
 
@@ -85,6 +86,7 @@ def load_ptychodus(
         orientation: as for `scan_from_input`.
         mask: as for `scan_from_input`.
         frames_in_memory: see `load_scan`.
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: with every fault of both files.
@@ -93,11 +95,17 @@ def load_ptychodus(
     builder = ScanBuilder(source)
     frames: FramesOfFile | None = None
     data: AssembledDiffractionData | None = None
-    if frames_fit(diffraction_h5, frames_in_memory, _refusal):
-        data = builder.attempt(load_diffraction_file, diffraction_h5, _refusal)
-    elif opened := builder.attempt(open_diffraction_file, diffraction_h5, _refusal):
+    if frames_fit(diffraction_h5, frames_in_memory, _refusal, external_files=external_files):
+        data = builder.attempt(
+            load_diffraction_file, diffraction_h5, _refusal, external_files=external_files
+        )
+    elif opened := builder.attempt(
+        open_diffraction_file, diffraction_h5, _refusal, external_files=external_files
+    ):
         data, frames = opened
-    product = builder.attempt(load_product_file, product_h5, _refusal)
+    product = builder.attempt(
+        load_product_file, product_h5, _refusal, external_files=external_files
+    )
     if data is None or product is None:
         raise ScanDataError(builder.faults, source)
     with reading(_refusal, f'{source}: frames and positions do not pair'):
@@ -108,13 +116,17 @@ def load_ptychodus(
         return scan_from_input(parameters, source, decisions, probe, orientation, mask, frames)
 
 
-def load_product_probe(product_h5: Path) -> ComplexArray:
+def load_product_probe(product_h5: Path, *, external_files: bool = False) -> ComplexArray:
     """Return the main probe of a product, complex64 (modes, N, N).
+
+    Args:
+        product_h5: the product.
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: there is no such product.
     """
-    product = load_product_file(product_h5, _refusal)
+    product = load_product_file(product_h5, _refusal, external_files=external_files)
     with reading(_refusal, f'{product_h5} cannot be read'):
         array: ComplexArray = product.probes.get_probe_no_opr().get_array().astype(np.complex64)
         return array

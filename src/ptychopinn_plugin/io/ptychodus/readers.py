@@ -116,7 +116,12 @@ def readers(kind: Kind) -> list[FileReader]:
 
 
 def read_file(
-    kind: Kind, path: Path, type_name: str | None = None, *, related: str = ''
+    kind: Kind,
+    path: Path,
+    type_name: str | None = None,
+    *,
+    related: str = '',
+    external_files: bool = False,
 ) -> ReadFile:
     """Read a file with the reader of its type.
 
@@ -127,11 +132,12 @@ def read_file(
             the type whose reader takes the file, if it is the only one.
         related: type of the scan's frames, whose instrument a type is taken from where several
             readers take the file.
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: there is no such type, no reader takes the file, or several do.
     """
-    check_file(path)
+    check_file(path, external_files=external_files)
     if type_name is not None:
         return _read_as(kind, path, type_name)
     candidates = readers_of(kind, path)
@@ -167,15 +173,19 @@ def type_names(kind: Kind) -> str:
     return ', '.join(reader.name for reader in readers(kind))
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, *, external_files: bool = False) -> None:
     """Refuse a file that is not there, or that no reader may walk through.
+
+    Args:
+        path: the file.
+        external_files: see `load_scan`.
 
     Raises:
         ScanDataError: with the reasons.
     """
     if not path.is_file():
         raise _refusal(f'there is no file {path}')
-    if h5py.is_hdf5(path) and (faults := tree_faults(path)):
+    if h5py.is_hdf5(path) and (faults := tree_faults(path, external_files=external_files)):
         raise ScanDataError(faults)
 
 
