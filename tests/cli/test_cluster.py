@@ -95,6 +95,13 @@ def test_a_worker_that_is_lost_is_one_scan_that_failed(
     assert (scans / 'r/b.npz').exists()
 
 
+@pytest.mark.usefixtures('fake_engine')
+def test_defaults_reach_the_workers(run: Run, scans: Path) -> None:
+    shown = run('batch', 'a.npz', '--output', 'r', '--parsl', 'site.py')
+    assert shown.code == 0, shown.err
+    assert (scans / 'r/a.h5').exists()
+
+
 @pytest.mark.parametrize(
     ('content', 'said'),
     [

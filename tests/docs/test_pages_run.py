@@ -1,124 +1,170 @@
-"""The commands and the Python of the tutorials and how-to pages run, in the order of each page."""
+"""The commands and the Python of all pages run, in the order of each page."""
 
 from __future__ import annotations
 
 import re
-import shlex
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from ptychopinn_plugin.cli.commands import demo
 from ptychopinn_plugin.cli.main import main
-from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
+from tests.docs.given_files import (
+    Given,
+    Names,
+    beamline_files,
+    list_of_scans,
+    model,
+    one_file,
+    ptychodus_folder,
+    recorded,
+    scans,
+    separate_frames,
+    settings,
+)
+from tests.docs.page_blocks import FILES, ROOT, RUN, blocks, pages_with_code
+from tests.docs.page_commands import (
+    IN_FILES,
+    IN_PYTHON,
+    cheap,
+    lines_of,
+    reason_left_out,
+    replaced,
+    run_block,
+)
 
-DOCS = Path(__file__).parents[2] / 'docs'
-# Pages, each with the files that it takes for given.
-PAGES: dict[str, tuple[str, ...]] = {
+
+def result(folder: Path) -> Names:
+    assert main(cheap(['reconstruct', 'scan.npz', '--output', 'object.npz'])) == 0
+    (folder / 'object.h5').unlink(missing_ok=True)
+    assert main(cheap(['reconstruct', 'scan.npz', '--output', 'object.h5'])) == 0
+    return {}
+
+
+scan = scans('scan.npz')
+# Pages, each with what writes the files that it takes for given.
+PAGES: dict[str, tuple[Given, ...]] = {
+    'README': (scans('scan.npz', 'monday.npz', 'tuesday.npz', 'wednesday.npz'),),
+    'beamline-files': (beamline_files,),
+    'cli': (
+        scan,
+        one_file,
+        model,
+        settings,
+        list_of_scans,
+        recorded,
+        result,
+    ),
+    'configuration': (scan,),
+    'data-contract': (scan,),
+    'devices': (scan,),
+    'differences-to-ptychopinn': (scan,),
+    'first-in-ptychodus': (),
     'first-reconstruction': (),
+    'from-ptychopinn': (),
+    'index': (),
+    'large-scans': (scan, separate_frames),
+    'live': (recorded,),
+    'many-scans': (scans('a.npz', 'b.npz'), model, list_of_scans),
+    'positions': (scan,),
+    'probe': (scan,),
+    'ptychodus': (scans('star.npz'), ptychodus_folder),
+    'published-network': (scan,),
+    'real-scans': (scan,),
+    'results': (scan, result),
+    'scripts': (scan,),
+    'several-processes': (scan,),
+    'simulate-scans': (),
     'train-and-reuse': (),
     'wrong-scan': (),
-    'from-ptychopinn': (),
-    'positions': ('scan.npz',),
-    'probe': ('scan.npz',),
-    'published-network': ('scan.npz',),
-    'results': ('scan.npz', 'object.npz'),
-    'devices': ('scan.npz',),
-    'scripts': ('scan.npz',),
-    'simulate-scans': (),
 }
-# Set up a machine, or open a window.
-LEFT_OUT = ('python -m venv', '.', 'pip', 'ptychodus')
-# The pages show what users need; here each command only has to work.
-CHEAP = {
-    'simulate': ['--rows', '8', '--columns', '8'],
-    'train': ['--epochs', '1', '--early-stop-patience', '1'],
-    'reconstruct': ['--refine-iterations', '3'],
-    'batch': ['--refine-iterations', '3'],
+# Run by a test of their own.
+ELSEWHERE = {
+    'own-reconstructor': ('test_docs.py', 'test_the_reconstructor_shown_keeps_its_promises'),
 }
-CHEAP_UNROLLED = ['--steps-per-epoch', '1', '--crop-frames', '25', '--validation-episodes', '1']
-CHEAP_CNN = ['--batch-size', '32', '--gridsize', '1']
-# Results that the page compares.
-AS_IT_IS = {'first.npz', 'second.npz'}
-CNN_FLAGS = {'--train_data_file', '--architecture', '--nepochs'}
+# What libraries of Parsl warn of is none of this package.
+WARNS = {'many-scans': [pytest.mark.filterwarnings('default')]}
 
 
-def blocks(page: str) -> list[tuple[str, str]]:
-    """Return language and text of each block of code, in order."""
-    text = (DOCS / f'{page}.md').read_text()
-    return re.findall(r'^```(\w+)\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
-
-
-def cheap(words: list[str]) -> list[str]:
-    """Return a command with settings that take no time in place of the page's."""
-    added = list(CHEAP.get(words[0], []))
-    if words[0] == 'reconstruct' and AS_IT_IS & set(words):
-        return words
-    if words[0] == 'train':
-        resumes = '--resume' in words
-        own = CNN_FLAGS & set(words) or '--config' in words
-        added += CHEAP_CNN if own else CHEAP_UNROLLED
-        added[1] = '2' if resumes else '1'
-    if 'cnn.safetensors' in words and words[0] == 'reconstruct':
-        added = ['--cnn-refine-iterations', '2'] if '--cnn-refine-iterations' in words else []
-    if '--config' in words and words[0] == 'reconstruct':
-        added = []
-    names = {flag for flag in added if flag.startswith('--')}
-    replaced = names | ({'--nepochs'} if '--epochs' in names else set())
-    kept, skip = [], False
-    for word in words:
-        if not skip and word not in replaced:
-            kept.append(word)
-        skip = not skip and word in replaced
-    return kept + added
-
-
-def run_shell(text: str) -> None:
-    for line in text.splitlines():
-        words = shlex.split(line, comments=True)
-        if not words or line.startswith(LEFT_OUT):
-            continue
-        assert words[0] == 'ptychopinn', line
-        assert main(cheap(words[1:])) == 0, line
+@pytest.fixture
+def _small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, 'SCAN', demo.SCAN.model_copy(update={'rows': 6, 'columns': 6}))
+    few = {'epochs': 1, 'steps_per_epoch': 1, 'crop_frames': 25, 'validation_episodes': 1}
+    monkeypatch.setattr(demo, 'TRAINING', demo.TRAINING.model_copy(update=few))
 
 
 @pytest.mark.slow
 @pytest.mark.pytorch
 @pytest.mark.integration
-@pytest.mark.parametrize('page', PAGES)
+@pytest.mark.usefixtures('_small_demo')
+@pytest.mark.parametrize('page', [pytest.param(page, marks=WARNS.get(page, [])) for page in PAGES])
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # The faster one for calls of a second.
     monkeypatch.setattr(
         'ptychopinn_plugin.backends.registry._is_installed', lambda name: name == 'pytorch'
     )
-    given = PAGES[page]
-    if 'scan.npz' in given:
-        save_simulated(tmp_path / 'scan.npz', simulate(SimulationConfig(rows=8, columns=8)))
-    if 'object.npz' in given:
-        run_shell('ptychopinn reconstruct scan.npz --output object.npz')
-    names: dict[str, Any] = {'__name__': 'page'}
-    found = blocks(page)
-    assert found
-    for language, text in found:
-        if language == 'sh':
-            run_shell(text)
-        elif language == 'python':
-            exec(compile(text, f'{page}.md', 'exec'), names)
-        else:
-            # The file that its first line names, for the commands after it.
-            name = re.fullmatch(r'# ([\w.]+)', text.splitlines()[0])
-            assert name, text
-            (tmp_path / name[1]).write_text(text)
+    names: Names = {'__name__': 'page'}
+    for write in PAGES[page]:
+        names |= write(tmp_path)
+    for block in blocks(page):
+        if block.reason:
+            continue
+        if block.language in ('sh', 'bash'):
+            run_block(block.text)
+        elif block.language == 'python':
+            exec(compile(replaced(block.text, IN_PYTHON), f'{page}.md', 'exec'), names)
+        elif block.language in FILES:
+            # The file that its first line names, for what comes after it.
+            name = re.match(r'# ([\w./]+)', block.text)
+            assert name, block.text
+            (tmp_path / name[1]).write_text(replaced(block.text, IN_FILES))
 
 
-def test_every_tutorial_is_run() -> None:
-    nav = yaml.safe_load((DOCS.parent / 'mkdocs.yml').read_text())['nav']
-    (tutorials,) = [part['Tutorials'] for part in nav if 'Tutorials' in part]
-    shown = {Path(entry).stem for entry in tutorials if isinstance(entry, str)}
-    # Needs a window; tests/ptychodus/test_window.py does the same.
-    assert shown - {'first-in-ptychodus'} <= set(PAGES)
+def test_every_page_with_code_is_run() -> None:
+    assert {*PAGES, *ELSEWHERE} == set(pages_with_code())
+    assert not set(PAGES) & set(ELSEWHERE)
+    for file, test in ELSEWHERE.values():
+        assert f'def {test}(' in (ROOT / 'tests' / 'docs' / file).read_text()
+
+
+def test_what_is_not_run_says_why() -> None:
+    marked = {
+        (page, block.reason) for page in pages_with_code() for block in blocks(page) if block.reason
+    }
+    assert marked == set()
+    lines = [
+        line
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == 'sh' and not block.text.startswith('#!')
+        for line in lines_of(block.text)
+    ]
+    assert all(
+        block.language in (*RUN, *FILES, 'text', 'mermaid')
+        for page in PAGES
+        for block in blocks(page)
+    )
+    left_out = {line.split('#')[0].strip() for line in lines if reason_left_out(line)}
+    assert left_out == {
+        *('python -m venv ptychography', '. ptychography/bin/activate'),
+        *(
+            f"pip install 'ptychopinn-plugin[{extra}]'"
+            for extra in ('pytorch', 'pytorch,gui', 'cluster')
+        ),
+        *('ptychodus', 'ptychopinn ptychodus'),
+        'torchrun --standalone --nproc-per-node 4 -m ptychopinn_plugin reconstruct scan.npz '
+        '--output object.h5 --backend pytorch',
+    }
+
+
+def test_the_extras_that_pages_install_are_there() -> None:
+    extras = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+    for page in pages_with_code():
+        for block in blocks(page):
+            for named in re.findall(r'ptychopinn-plugin\[([\w,]+)\]', block.text):
+                assert set(named.split(',')) <= set(extras['optional-dependencies'])
 
 
 def test_what_is_replaced_in_a_command() -> None:
@@ -128,3 +174,17 @@ def test_what_is_replaced_in_a_command() -> None:
     assert made.count('--epochs') == 1
     assert made[made.index('--epochs') + 1] == '2'
     assert cheap(['inspect', 'm.safetensors']) == ['inspect', 'm.safetensors']
+    assert cheap(['batch', 'a', '--jobs', '4'])[-2:] == ['--jobs', '1']
+
+
+def test_a_block_is_found_with_the_reason_why_it_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('tests.docs.page_blocks.DOCS', tmp_path)
+    (tmp_path / 'page.md').write_text(
+        'A.\n\n<!-- not run: no machine -->\n```sh\nsbatch a\n```\n\n```python\nb\n```\n'
+    )
+    assert [(block.text, block.reason) for block in blocks('page')] == [
+        ('sbatch a\n', 'no machine'),
+        ('b\n', ''),
+    ]

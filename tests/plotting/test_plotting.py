@@ -1,6 +1,7 @@
 """Pictures show the covered object without what ptychography cannot know."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from ptychopinn_plugin.plotting.display import (
     robust_range,
 )
 from ptychopinn_plugin.plotting.figure import heading
+from ptychopinn_plugin.plotting.new_figure import new_figure
 from ptychopinn_plugin.plotting.panels import (
     draw_coverage,
     draw_error,
@@ -244,3 +246,54 @@ def test_positions_that_stayed_have_no_arrows(known: bool) -> None:
     nominal = reconstruction.positions_px + 0.25 if known else None
     estimates = Estimates(nominal_positions_px=nominal)
     assert position_moves(dataclasses.replace(reconstruction, estimates=estimates)) is None
+
+
+@pytest.mark.parametrize(
+    'residual',
+    [
+        np.geomspace(0.0588, 0.0436, 24),
+        0.0436 + np.geomspace(1e-4, 1e-6, 24),
+        np.geomspace(0.03, 0.004, 24),
+        np.geomspace(0.9, 0.02, 100),
+        np.geomspace(1, 1e-7, 300),
+        np.geomspace(5e5, 2e5, 12),
+        np.array([0.05]),
+        np.full(24, 0.0436),
+    ],
+)
+def test_labels_of_a_residual_do_not_overlap(residual: np.ndarray) -> None:
+    _, made = known_reconstruction()
+    figure = new_figure(3.7, 3.7)
+    axes = figure.subplots()
+    changed = dataclasses.replace(made, residual=residual, stages=('solver',) * len(residual))
+    draw_residual(axes, changed)
+    figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    for axis, limits in ((axes.yaxis, (low, high)), (axes.xaxis, axes.get_xlim())):
+        # A tick beyond the axis has a label too, which is not drawn.
+        ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        boxes = [
+            tick.label1.get_window_extent()
+            for tick in ticks
+            if tick.label1.get_text() and limits[0] <= tick.get_loc() <= limits[1]
+        ]
+        assert len(boxes) > (axis is axes.yaxis and len(residual) > 1)
+        for one, other in itertools.pairwise(sorted(boxes, key=lambda box: (box.y0, box.x0))):
+            assert not one.overlaps(other)
+
+
+def test_the_legend_of_the_ring_correlation_covers_no_curve() -> None:
+    _, made = known_reconstruction()
+    figure = new_figure(2.75, 3.6)
+    axes = figure.subplots()
+    draw_ring_correlation(axes, known_quality(made.object_canvas.shape))
+    figure.draw_without_rendering()
+    legend = axes.get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    assert not box.overlaps(axes.get_window_extent())
+    label = axes.xaxis.label.get_window_extent()
+    assert not box.overlaps(label)
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.bbox.x1

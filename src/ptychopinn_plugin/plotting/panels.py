@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib_scalebar.scalebar import ScaleBar
 
 from ptychopinn_plugin.errors import printable_line
+from ptychopinn_plugin.plotting.axes_style import label_log_axis, legend_below
 from ptychopinn_plugin.plotting.display import (
     COVERED,
     MaskedImage,
@@ -113,6 +114,7 @@ def draw_residual(axes: Axes, reconstruction: Reconstruction) -> None:
         axes.semilogy(steps[chosen], residual[chosen], '.', color=colour, label=_label(stage))
     axes.set_xlabel('step', fontsize='small')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    label_log_axis(axes)
     axes.tick_params(which='both', labelsize='small')
     axes.legend(frameon=False, fontsize='small')
     axes.grid(visible=True, which='both', color='#e4e4e4', linewidth=0.6)
@@ -176,7 +178,7 @@ def draw_ring_correlation(axes: Axes, quality: Quality) -> None:
     axes.set_ylim(min(0.0, float(quality.ring_correlation.min())), 1.02)
     axes.set_xlabel('cycles a pixel', fontsize='small')
     axes.tick_params(labelsize='small')
-    axes.legend(frameon=False, fontsize='small', loc='lower left')
+    legend_below(axes)
     axes.grid(visible=True, color='#e4e4e4', linewidth=0.6)
     resolution = f'{quality.resolution_px:.2g} px'
     axes.set_title(

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ptychopinn_plugin.plotting import panels
+from ptychopinn_plugin.plotting.axes_style import label_log_axis, legend_below
 from ptychopinn_plugin.plotting.display import hue_and_brightness, object_view
 from ptychopinn_plugin.plotting.new_figure import new_figure
 from ptychopinn_plugin.scan import Quality, Reconstruction
@@ -77,8 +78,8 @@ def positions_figure(reconstruction: Reconstruction, nominal_px: npt.NDArray[np.
     refined = reconstruction.positions_px
     left.plot(nominal_px[:, 1], nominal_px[:, 0], 'o', mfc='none', mec='#7a7a7a', label='before')
     left.plot(refined[:, 1], refined[:, 0], '.', color=panels.ARROWS, label='after')
-    left.legend(frameon=False, fontsize='small', loc='upper right')
     _label_pixels(left, 'positions')
+    legend_below(left)
     change = refined - nominal_px
     change = change - change.mean(axis=0)
     right.plot(change[:, 1], change[:, 0], '.', color=panels.ARROWS)
@@ -95,6 +96,7 @@ def losses_figure(reconstruction: Reconstruction) -> Figure:
     # A loss below 0 is possible and has no place on a logarithmic axis.
     if losses.min() > 0:
         axes.set_yscale('log')
+        label_log_axis(axes)
     axes.set_xlabel('epoch', fontsize='small')
     axes.set_ylabel('training loss', fontsize='small')
     axes.tick_params(labelsize='small')

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import runpy
 import sys
@@ -116,8 +117,10 @@ def load_config(path: Path) -> Config:
 @functools.lru_cache(maxsize=1)
 def _worker(process: int, flags: str, settings: str) -> ScanWorker:
     """Return the worker of a process, made for its first scan and kept for the others."""
+    # Not `model_validate_json`: it refuses the defaults that are paths.
     return ScanWorker(
-        Batch.model_validate_json(flags), ExecutionConfig.model_validate_json(settings)
+        Batch.model_validate(json.loads(flags)),
+        ExecutionConfig.model_validate(json.loads(settings)),
     )
 
 
