@@ -11,7 +11,7 @@ import pytest
 
 import ptychopinn_plugin as pp
 from ptychopinn_plugin.backends import registry
-from tests.cli.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 from tests.helpers import make_scan
 
 

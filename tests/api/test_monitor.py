@@ -8,8 +8,9 @@ import pytest
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import ModelMismatchError
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
+from tests.fake_engine import fake_model
 from tests.worker.helpers import Recorder, quiet_scan, scan_that
-from tests.worker.toy import ToyEngine, toy_model
+from tests.worker.toy import ToyEngine
 
 EXECUTION = ExecutionConfig(backend='pytorch')
 
@@ -34,7 +35,7 @@ def test_a_failed_training_leaves_its_best_model_with_all_losses() -> None:
 
 def test_steps_within_an_epoch_have_no_losses_to_keep() -> None:
     best = BestModelMonitor(Monitor())
-    best.on_better_model(model := toy_model(quiet_scan(), [(1.0, 2.0)]))
+    best.on_better_model(model := fake_model(quiet_scan(), [(1.0, 2.0)]))
     best.on_progress(Progress('train', 1, 8, 0.5))
     assert best.best_model is model
 
@@ -44,7 +45,7 @@ def test_every_call_is_forwarded() -> None:
     best = BestModelMonitor(recorder)
     assert not best.should_stop()
     best.on_progress(progress := Progress('train', 1, 8, 0.5))
-    best.on_better_model(model := toy_model(quiet_scan(), [(1.0, 2.0)]))
+    best.on_better_model(model := fake_model(quiet_scan(), [(1.0, 2.0)]))
     assert best.should_stop()
     assert best.wants_preview()
     assert best.wants_models()
@@ -58,6 +59,6 @@ def test_models_are_forwarded_only_where_they_are_wanted() -> None:
 
     recorder = Uninterested()
     best = BestModelMonitor(recorder)
-    best.on_better_model(model := toy_model(quiet_scan(), [(1.0, 2.0)]))
+    best.on_better_model(model := fake_model(quiet_scan(), [(1.0, 2.0)]))
     assert best.best_model is model
     assert recorder.models == []

@@ -12,7 +12,7 @@ import pytest
 
 from ptychopinn_plugin.cli.main import main
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
-from tests.cli.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.quality import MAPS, RINGS, Quality
 from tests.cli.conftest import Outcome, Run
-from tests.cli.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 
 NPZ = ('--file-type', 'npz', '--refine-iterations', 2)
 

@@ -24,7 +24,7 @@ from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor, Progress
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 from tests.cli.conftest import Run
-from tests.cli.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.usefixtures('fake_engine')
 

@@ -9,7 +9,7 @@ from ptychopinn_plugin.errors import BackendUnavailableError
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, in_process_engine
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.worker.client import RemoteEngine
-from tests.cli.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 from tests.helpers import make_scan
 from tests.worker.toy import ToyEngine
 
@@ -18,28 +18,13 @@ OTHER = ExecutionConfig(backend='pytorch', threads=2)
 TENSORFLOW = ExecutionConfig(backend='tensorflow')
 
 
-class WatchedEngine(FakeEngine):
-    """Keeps what it was configured with and whether it was closed."""
-
-    def __init__(self, execution: ExecutionConfig) -> None:
-        super().__init__(execution)
-        self.configs: list[ExecutionConfig] = []
-        self.closed = False
-
-    def configure(self, execution: ExecutionConfig) -> None:
-        self.configs.append(execution)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def watched(engine: Engine) -> WatchedEngine:
-    assert isinstance(engine, WatchedEngine)
+def watched(engine: Engine) -> FakeEngine:
+    assert isinstance(engine, FakeEngine)
     return engine
 
 
 def test_an_engine_is_configured_anew_and_stays_warm() -> None:
-    cache = EngineCache(WatchedEngine)
+    cache = EngineCache(FakeEngine)
     first = cache.get(PYTORCH)
     assert cache.get(PYTORCH) is first
     assert watched(first).configs == []
@@ -49,7 +34,7 @@ def test_an_engine_is_configured_anew_and_stays_warm() -> None:
 
 
 def test_another_backend_needs_another_engine() -> None:
-    cache = EngineCache(WatchedEngine)
+    cache = EngineCache(FakeEngine)
     first = cache.get(PYTORCH)
     second = cache.get(TENSORFLOW)
     assert second is not first
@@ -58,7 +43,7 @@ def test_another_backend_needs_another_engine() -> None:
 
 
 def test_a_closed_cache_makes_another_engine() -> None:
-    cache = EngineCache(WatchedEngine)
+    cache = EngineCache(FakeEngine)
     cache.close()
     first = cache.get(PYTORCH)
     cache.close()

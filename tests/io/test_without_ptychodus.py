@@ -34,7 +34,7 @@ def test_a_scan_is_read_reconstructed_saved_and_drawn(tmp_path: Path) -> None:
     code = """
 from pathlib import Path
 import ptychopinn_plugin as pp
-from tests.cli.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine
 
 folder = Path(sys.argv[1])
 scan = pp.load_scan(folder / 'scan.npz')

@@ -14,11 +14,11 @@ from ptychopinn_plugin.monitor import Progress
 from ptychopinn_plugin.scan import Reconstruction, ScanMetadata
 from ptychopinn_plugin.worker import codec
 from ptychopinn_plugin.worker.error_codec import pack_error, unpack_error
+from tests.fake_engine import fake_model
 from tests.helpers import make_scan
 from tests.io.result_examples import known_quality
 from tests.scan.test_estimates import estimates_of
 from tests.worker.helpers import same_bits
-from tests.worker.toy import toy_model
 
 SCAN = make_scan(frame_size=16, side=3, modes=2, bad_pixels=3)
 
@@ -50,7 +50,7 @@ def test_scans() -> None:
 
 
 def test_models() -> None:
-    model = toy_model(SCAN, [(1.0, 2.0), (0.1 + 0.2, float('nan'))])
+    model = fake_model(SCAN, [(1.0, 2.0), (0.1 + 0.2, float('nan'))])
     crop = SCAN.probe[0]
     example = TrainingExample(crop, 2 * crop, 3 * crop, np.abs(crop))
     for each in (model, dataclasses.replace(model, example=example)):

@@ -19,6 +19,7 @@ from ptychopinn_plugin.hosts.jobs import Event, run_job
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
+from tests.fake_engine import fake_model
 from tests.helpers import make_scan
 from tests.worker.helpers import (
     INFERENCE,
@@ -29,7 +30,7 @@ from tests.worker.helpers import (
     same_bits,
     scan_that,
 )
-from tests.worker.toy import ToyEngine, toy_model
+from tests.worker.toy import ToyEngine
 
 TRAINING = TrainingConfig(epochs=6)
 
@@ -41,7 +42,7 @@ def without_stages(reconstruction: Reconstruction) -> Reconstruction:
 def test_a_reconstruction_is_the_same(remote: RemoteEngine) -> None:
     near: Engine = ToyEngine(ExecutionConfig(backend='pytorch'))
     far: Engine = remote
-    model = toy_model(quiet_scan(), [(1.0, 2.0)])
+    model = fake_model(quiet_scan(), [(1.0, 2.0)])
     for used in (None, model):
         near_monitor, far_monitor = Recorder(), Recorder()
         one = near.reconstruct(quiet_scan(), INFERENCE, used, near_monitor)
@@ -147,7 +148,7 @@ def test_shared_memory_is_given_back_after_each_job(remote: RemoteEngine) -> Non
 def test_the_process_its_engine_and_its_model_stay(remote: RemoteEngine) -> None:
     def stages(gain: float, execution: ExecutionConfig | None = None) -> tuple[str, ...]:
         remote.configure(execution or ExecutionConfig(backend='pytorch'))
-        model = toy_model(quiet_scan(), [(gain, 2.0)])
+        model = fake_model(quiet_scan(), [(gain, 2.0)])
         return remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor()).stages
 
     first = stages(1.0)
@@ -163,7 +164,7 @@ def test_the_process_its_engine_and_its_model_stay(remote: RemoteEngine) -> None
 
 
 def test_a_model_reaches_a_fresh_worker_too(remote: RemoteEngine) -> None:
-    model = toy_model(quiet_scan(), [(1.0, 2.0)])
+    model = fake_model(quiet_scan(), [(1.0, 2.0)])
     before = remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor())
     remote.close()
     after = remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor())
@@ -172,7 +173,7 @@ def test_a_model_reaches_a_fresh_worker_too(remote: RemoteEngine) -> None:
 
 
 def test_a_model_that_met_an_error_is_not_taken_for_another(remote: RemoteEngine) -> None:
-    one, other = (toy_model(quiet_scan(), [(loss, 2.0)]) for loss in (1.0, 2.0))
+    one, other = (fake_model(quiet_scan(), [(loss, 2.0)]) for loss in (1.0, 2.0))
     remote.reconstruct(quiet_scan(), INFERENCE, one, Monitor())
     with pytest.raises(ModelMismatchError):
         remote.reconstruct(scan_that('refuse'), INFERENCE, other, Monitor())
@@ -274,7 +275,7 @@ def test_arrays_go_through_the_pipe_where_memory_cannot_be_shared(
 ) -> None:
     monkeypatch.setattr('ptychopinn_plugin.worker.shared_memory.SharedMemory.create', lambda: None)
     remote.close()
-    model = toy_model(quiet_scan(), [(1.0, 2.0)])
+    model = fake_model(quiet_scan(), [(1.0, 2.0)])
     result = remote.reconstruct(quiet_scan(), INFERENCE, model, Monitor())
     remote.close()
     assert result.probe.tobytes() == quiet_scan().probe.tobytes()

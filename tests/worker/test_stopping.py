@@ -18,8 +18,8 @@ from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
+from tests.fake_engine import fake_model
 from tests.worker.helpers import INFERENCE, Recorder, exists, quiet_scan, same_bits, scan_that
-from tests.worker.toy import toy_model
 
 LONG = InferenceConfig(refine_iterations=10_000)
 TRAINING = TrainingConfig(epochs=6)
@@ -132,7 +132,7 @@ def test_a_stop_while_arrays_are_copied_leaves_the_worker_and_its_model(
     remote: RemoteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     works_again(remote)
-    pid, model = remote.worker_pid, toy_model(quiet_scan(), [(1.0, 2.0)])
+    pid, model = remote.worker_pid, fake_model(quiet_scan(), [(1.0, 2.0)])
     with monkeypatch.context() as few_bytes:
         few_bytes.setattr('ptychopinn_plugin.worker.shared_memory.BYTES_BETWEEN_CHECKS', 100)
         with pytest.raises(Cancelled, match='before the worker began'):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import logging
 import os
 import subprocess
@@ -15,67 +16,63 @@ from pathlib import Path
 import numpy as np
 
 from ptychopinn_plugin.config import (
-    Backend,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
     TrainingConfig,
 )
 from ptychopinn_plugin.errors import Cancelled, ModelMismatchError, ScanDataError
-from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, weights_fingerprint
-from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from tests.fake_engine import FakeEngine
 
 OPTIONS = ('--engine', 'tests.worker.toy:ToyEngine')
 logger = logging.getLogger('ptychopinn_plugin.toy')
 
 
-class ToyEngine:
+class ToyEngine(FakeEngine):
     """Returns what it received; the number of engines made so far is in the result's stages."""
 
-    backend: Backend = 'pytorch'
     made = 0
 
     def __init__(self, execution: ExecutionConfig) -> None:
+        super().__init__(execution)
         type(self).made += 1
         self.backend = execution.backend
+        self.trains = False
 
     def configure(self, execution: ExecutionConfig) -> None:
+        super().configure(execution)
         self.backend = execution.backend
 
-    def close(self) -> None:
-        """Do nothing."""
+    def called(self, **arguments: object) -> None:
+        self.trains = 'scans' in arguments
 
-    def reconstruct(
-        self,
-        scan: ScanData,
-        inference: InferenceConfig,
-        model: TrainedModel | None,
-        monitor: Monitor,
+    def seconds(self, step: int) -> float:
+        return step / 8
+
+    def after_step(self, number: int, scan: ScanData, monitor: Monitor) -> None:
+        # In a training there is a model then, and no better one comes.
+        if not self.trains or number == 5:
+            behave(scan, monitor)
+
+    def losses(self, epoch: int) -> tuple[float, float]:
+        """Return losses that are worse again after the third epoch."""
+        return 1 / epoch, 1 + abs(epoch - 3)
+
+    def result(
+        self, scan: ScanData, inference: InferenceConfig, model: TrainedModel | None, step: int
     ) -> Reconstruction:
-        steps = inference.refine_iterations
-        result = Reconstruction(
+        return dataclasses.replace(
+            super().result(scan, inference, model, step),
             object_canvas=scan.counts[0].astype(np.complex64),
             origin_px=(-3, 7),
-            probe=scan.probe,
-            positions_px=scan.positions_px,
             coverage=scan.counts.sum(axis=0),
             residual=scan.positions_px[:, 0],
             stages=(f'engine {self.made}', f'process {os.getpid()}', f'model {id(model)}'),
-            backend=self.backend,
             seconds=0.25,
-            pixel_size_m=scan.metadata.pixel_size_m,
-            model_name=weights_fingerprint(model) if model else '',
-            losses=() if model is None else tuple(float(loss) for loss in model.losses[:, 0]),
         )
-        for step in range(1, steps + 1):
-            if monitor.should_stop():
-                raise Cancelled('stopped as asked')
-            monitor.on_progress(Progress('solver', step, steps, 1 / step, seconds=step / 8))
-            if step < steps and monitor.wants_preview():
-                monitor.on_preview(result)
-            behave(scan, monitor)
-        return result
 
     def fit(
         self,
@@ -87,48 +84,15 @@ class ToyEngine:
         folder: Path | None = None,
         resume: bool = False,
     ) -> TrainedModel:
-        trained = None
         if scans[0].source == 'cycle':
             # Its objects refer to each other, as those of a framework's training do.
             cycle: list[object] = [scans]
             cycle.append(cycle)
-        losses: list[tuple[float, float]] = []
-        # Worse again after the third epoch.
-        for epoch in range(1, training.epochs + 1):
-            losses.append((1 / epoch, 1 + abs(epoch - 3)))
-            monitor.on_progress(Progress('train', epoch, training.epochs, *losses[-1]))
-            if epoch <= 3:
-                trained = toy_model(scans[0], losses, model, training, self.backend)
-                if monitor.wants_models():
-                    monitor.on_better_model(trained)
-            if epoch == 5:
-                behave(scans[-1], monitor)
-            if monitor.should_stop():
-                break
-        assert trained is not None
+        return super().fit(scans, model, training, monitor, folder=folder, resume=resume)
+
+    def leave_checkpoint(self, folder: Path | None, *, resume: bool) -> None:
         if folder is not None:
             (folder / 'trained').write_text(f'resume {resume}')
-        return toy_model(scans[0], losses, model, training, self.backend, trained.weights['gain'])
-
-
-def toy_model(
-    scan: ScanData,
-    losses: Sequence[tuple[float, float]],
-    model: ModelConfig | None = None,
-    training: TrainingConfig | None = None,
-    backend: Backend = 'pytorch',
-    gain: np.ndarray | None = None,
-) -> TrainedModel:
-    manifest = Manifest(
-        package_version='0',
-        backend=backend,
-        model=model or ModelConfig(),
-        training=training or TrainingConfig(),
-        frame_size=scan.frame_size,
-        photons_per_frame=(1e5,),
-    )
-    weight = np.array([len(losses)], np.float32) if gain is None else gain
-    return TrainedModel({'gain': weight}, scan.probe, np.array(losses, np.float64), manifest)
 
 
 def behave(scan: ScanData, monitor: Monitor) -> None:

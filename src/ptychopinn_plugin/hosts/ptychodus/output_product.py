@@ -48,8 +48,9 @@ def build_output_product(
     )
     # Of a reconstruction that continues another, only the last one is described.
     earlier = [line for line in given.metadata.comments.splitlines() if not line.startswith(_OURS)]
-    comments = product_comments(reconstruction, scan, '\n'.join(earlier))
-    comments = '\n'.join([comments, *used])
+    # The lines on what was used name the settings, those of the orientation included.
+    described = dataclasses.replace(reconstruction, settings=()) if used else reconstruction
+    comments = '\n'.join([product_comments(described, scan, '\n'.join(earlier)), *used])
     refined = not np.array_equal(reconstruction.positions_px, scan.positions_px)
     # Frames without light: a product has a position and a probe for each frame that was used.
     fewer = scan.frame_count != len(given.probe_positions)
