@@ -74,6 +74,7 @@ class AcceleratedSolver(Stateful):
         object_constraints: applied after each update of the object and at the end, in this order.
         estimators: what is estimated beside object and probe, after each pass in this order.
         prior: of the object, applied after each of its updates; None without.
+        passes_before_probe: passes in which a probe that is refined is held at first.
         state: the unknowns; starts at an empty object and the scan's probe.
         passes: passes done.
         resets: how often momentum was dropped.
@@ -98,6 +99,7 @@ class AcceleratedSolver(Stateful):
     object_constraints: tuple[ObjectConstraint, ...] = ()
     estimators: tuple[Estimator, ...] = ()
     prior: ObjectPrior | None = None
+    passes_before_probe: int = 0
     state: State = field(init=False)
     passes: int = 0
     resets: int = 0
@@ -146,7 +148,7 @@ class AcceleratedSolver(Stateful):
         Raises:
             ReconstructionError: the numbers are not finite and no earlier pass was.
         """
-        with_probe = self.refines_probe
+        with_probe = self.refines_probe and self.passes >= self.passes_before_probe
         entry, ops, shape = self.state, self.problem.ops, self.problem.canvas.shape
         self._pass_sums = (ops.zeros(shape, 'complex64'), ops.zeros(shape, 'float32'))
         misfits = [

@@ -24,6 +24,7 @@ from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.estimators.position_refinement import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.estimators.probe_modes import ModeOrder, ModeSelection, hermite_modes
 from ptychopinn_plugin.solver.estimators.probe_tilt import ProbeTilt
+from ptychopinn_plugin.solver.masked_light import passes_before_probe
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.start import Start, find_start
@@ -96,6 +97,7 @@ def prepare_solver(
         object_constraints=tuple(constraints.object_),
         estimators=(*said, *starts, *estimators, *gauges, *constraints.filters),
         prior=ObjectPrior() if inference.object_prior else None,
+        passes_before_probe=passes_before_probe(scan, inference) if is_guess else 0,
     )
     start_estimates(solver, inference)
     if inference.initial == 'product':

@@ -15,6 +15,7 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.solver.masked_light import hides_nearly_all, remark
 from ptychopinn_plugin.solver.parts.communicator import Communicator, OneProcess
 from ptychopinn_plugin.solver.starting_estimates import without_variation
 from ptychopinn_plugin.solver.trials.automatic import refines_probe
@@ -93,6 +94,9 @@ def _found(
     start = Start(_refines(ops, scan, inference, check))
     # A probe that was refined before is better than a start from the moments of the frames.
     is_guess = start.refines and not scan.metadata.probe_is_refined
+    if hides_nearly_all(scan):
+        asked = inference.update_probe != 'auto'
+        start.remarks.append(remark(scan, refines=start.refines, asked=asked))
     if scan.metadata.probe_is_unknown:
         scan = with_probe_of_frames(ops, scan, check)
         start.probe = scan.probe
@@ -109,7 +113,8 @@ def _refines(
 ) -> bool:
     """Return whether the probe is refined."""
     refines = refines_probe(inference, scan)
-    if inference.update_probe == 'auto' and scan.metadata.probe_is_refined:
+    doubtful = scan.metadata.probe_is_refined or hides_nearly_all(scan)
+    if inference.update_probe == 'auto' and doubtful:
         refines = refining_gains(ops, scan, check)
     if scan.metadata.probe_is_unknown and not refines:
         raise ScanDataError(

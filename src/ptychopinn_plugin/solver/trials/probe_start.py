@@ -17,6 +17,7 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.estimators.estimator import Estimator
+from ptychopinn_plugin.solver.masked_light import good_photons
 from ptychopinn_plugin.solver.problem import Problem, no_check
 from ptychopinn_plugin.solver.trials.pupil import defocus_phase
 
@@ -88,7 +89,8 @@ def start_probe(scan: ScanData) -> Probe:
     """Return the start of a probe that is refined.
 
     Its modulus at the detector is that of the frames' unscattered wave, with the photons of the
-    mean frame; phases and shares of the modes are those of the guess. Bad pixels keep the guess.
+    mean frame, see `good_photons`; phases and shares of the modes are those of the guess. Bad
+    pixels keep the guess.
 
     Args:
         scan: frames and guess.
@@ -106,10 +108,14 @@ def start_probe(scan: ScanData) -> Probe:
 
 
 def with_photons_of_frames(scan: ScanData) -> Probe:
-    """Return a scan's probe with the photons of its mean frame, complex64 (modes, N, N)."""
+    """Return a scan's probe with the photons of its mean frame, complex64 (modes, N, N).
+
+    Where most of its light is masked, with its own, see `good_photons`.
+    """
     spectrum = np.fft.fftshift(_spectrum(scan.probe), axes=(-2, -1))
     expected = float(np.sum(np.abs(spectrum[:, ~scan.mask]) ** 2))
     photons = sum(float(chunk.sum()) for chunk in _chunks(scan)) / scan.frame_count
+    photons = good_photons(scan, photons)
     return np.asarray(scan.probe * math.sqrt(photons / max(expected, TINY)), np.complex64)
 
 
@@ -188,13 +194,13 @@ def _defocused(modulus: Image, radius_px: float) -> Probe:
 
 
 def _scaled_modulus(scan: ScanData) -> Image:
-    """Return the unscattered modulus with the photons of the mean frame, 0 at bad pixels."""
+    """Return the unscattered modulus with the photons to start from, 0 at bad pixels."""
     moments = Moments.of(scan)
     modulus = moments.unscattered_modulus()
     photons, power = float(moments.mean.sum()), float(np.sum(modulus**2))
     if power <= 0:  # Too few photons to tell the scattered wave from the other.
-        return np.sqrt(moments.mean)
-    return np.asarray(modulus * math.sqrt(photons / power))
+        modulus, power = np.sqrt(moments.mean), photons
+    return np.asarray(modulus * math.sqrt(good_photons(scan, photons) / max(power, TINY)))
 
 
 def _chunks(scan: ScanData) -> Iterator[Image]:
