@@ -66,6 +66,35 @@ def test_zero_frequency_in_the_corner(scan: ScanData) -> None:
     assert "load_scan(dc='corner')" in advice(corner)
 
 
+@pytest.mark.parametrize(('axis', 'place'), [(1, 'top edge'), (2, 'left edge')])
+def test_frames_that_were_shifted_along_one_axis_only(
+    scan: ScanData, axis: int, place: str
+) -> None:
+    shifted = with_counts(scan, np.fft.ifftshift(scan.counts, axes=axis))
+    assert preflight(shifted).zero_frequency == place
+    found = advice(shifted)
+    assert f'half a frame along axis {axis} of the stack' in found
+    assert 'explains the mean frame badly' not in found
+    # A mask says nothing of where the light is.
+    middle = np.abs(np.arange(scan.frame_size) - scan.frame_size // 2) < scan.frame_size // 6
+    hidden = dataclasses.replace(scan, mask=np.logical_and.outer(middle, middle))
+    assert preflight(hidden).zero_frequency == 'unclear'
+
+
+def test_frames_that_repeat_an_earlier_one_are_named(scan: ScanData) -> None:
+    assert preflight(scan).repeated_frames == ()
+    counts = scan.counts.copy()
+    counts[[4, 5, 9]] = counts[3]
+    stalled = with_counts(scan, counts)
+    assert preflight(stalled).repeated_frames == (4, 5, 9)
+    assert '3 frames of other positions with the values of an earlier frame' in advice(stalled)
+    # Faint frames may be alike by chance, and those of one position without noise are.
+    assert preflight(with_counts(scan, counts * 0 + 1e-3)).repeated_frames == ()
+    positions = scan.positions_px.copy()
+    positions[[4, 5, 9]] = positions[3]
+    assert preflight(dataclasses.replace(stalled, positions_px=positions)).repeated_frames == ()
+
+
 def test_normalised_and_dim_frames(scan: ScanData) -> None:
     assert 'load_scan(photons=...)' in advice(with_counts(scan, scan.counts * 1e-5))
     assert 'are few' in advice(with_counts(scan, scan.counts * 1e-3))

@@ -6,6 +6,7 @@ it as its flag.
 
 from __future__ import annotations
 
+from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.scan.frame_outliers import list_numbers
 from ptychopinn_plugin.scan.photon_scale import RESCALED
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
@@ -25,6 +26,8 @@ HIDDEN_LIGHT = 0.9
 LOW_COVERAGE = 0.1
 # The reason of frames that are taken for amplitudes because nothing tells.
 UNDECIDED = 'nothing in the file says otherwise'
+# Axis of the stack along which an `fftshift` brings the zero frequency to the middle.
+EDGE_AXES = {'top edge': 1, 'left edge': 2}
 # PtychoPINN divides its frames to a mean power of (N/2)^2, in float32.
 NORMALISATION_TOLERANCE = 1e-3
 
@@ -45,6 +48,12 @@ def _light_warnings(report: PreflightReport) -> list[str]:
         found.append(
             'the photons lie in the corners of the frames, not in the middle: read them with '
             "load_scan(dc='corner')"
+        )
+    elif report.zero_frequency in EDGE_AXES:
+        found.append(
+            f'the photons lie in the middle of the {report.zero_frequency} of the frames: shift '
+            f'them by half a frame along axis {EDGE_AXES[report.zero_frequency]} of the stack, '
+            'with numpy.fft.fftshift'
         )
     mean = report.photons_per_frame.mean
     power = (report.frame_size / 2) ** 2
@@ -67,6 +76,12 @@ def _light_warnings(report: PreflightReport) -> list[str]:
         )
     if report.empty_frames:
         found.append(f'{report.empty_frames} frames hold no photon: was the shutter closed?')
+    if report.repeated_frames:
+        found.append(
+            f'{counted(len(report.repeated_frames), "frame")} of other positions with the values '
+            f'of an earlier frame, to the last photon: {list_numbers(report.repeated_frames)}; '
+            'leave them out if the detector or its file stalled'
+        )
     if report.unlike_frames:
         found.append(
             f'{len(report.unlike_frames)} frames are more than five times brighter or darker than '
@@ -157,7 +172,8 @@ def _scan_notes(report: PreflightReport) -> list[str]:
 
 def _probe_notes(report: PreflightReport) -> list[str]:
     found = []
-    if report.zero_frequency != 'corner' and report.probe_correlation < LOW_CORRELATION:
+    is_shifted = report.zero_frequency in ('corner', *EDGE_AXES)
+    if not is_shifted and report.probe_correlation < LOW_CORRELATION:
         found.append(
             f'the starting probe explains the mean frame badly (correlation '
             f'{report.probe_correlation:.2f}): check it, or refine it with update_probe = on'

@@ -33,11 +33,13 @@ class PreflightReport(BaseModel):
         whole_counts: whether the photons of all frames are whole numbers.
         empty_frames: frames without any photon.
         unlike_frames: numbers of the frames that are far brighter or darker than those around them.
+        repeated_frames: numbers of the frames that hold the values of an earlier one, which was
+            taken at another position.
         masked_fraction: of the detector pixels.
         masked_light: share of the probe's light that falls on masked pixels.
         dark_regions: dead pixels, beamstops and gaps that are not masked, a few words each.
         hot_pixels: (row, column) of pixels far brighter than all around them.
-        zero_frequency: 'center', 'corner' or 'unclear'.
+        zero_frequency: 'center', 'corner', 'top edge', 'left edge' or 'unclear'.
         scan_extent_px: (height, width) spanned by the positions, object pixels.
         canvas_shape: (H, W) of the object canvas.
         canvas_origin_px: (row, column) coordinate of its first pixel.
@@ -80,6 +82,7 @@ class PreflightReport(BaseModel):
     whole_counts: bool
     empty_frames: int
     unlike_frames: tuple[int, ...]
+    repeated_frames: tuple[int, ...]
     masked_fraction: float
     masked_light: float
     dark_regions: tuple[str, ...]

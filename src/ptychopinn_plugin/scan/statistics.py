@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,12 +16,16 @@ from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.scan.photons import frame_photons
 
 Image: TypeAlias = npt.NDArray[np.float64]
-ZeroFrequencyPlace: TypeAlias = Literal['center', 'corner', 'unclear']
+ZeroFrequencyPlace: TypeAlias = Literal['center', 'corner', 'top edge', 'left edge', 'unclear']
 
 HOT_FACTOR = 20.0
 FAR_FACTOR = 10.0
 # Points at which the coverage is looked at: a share of 1 % comes out to a tenth of itself.
 COVERAGE_POINTS = 10_000
+# Fewer photons in a frame may fall on the same pixels in another one by chance.
+DISTINCT_PHOTONS = 100.0
+# Share of the pixels around a place that must not be masked to tell how bright it is.
+LEAST_SEEN = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,15 @@ class FrameStatistics:
         mean_frame: float64 (N, N), zero under the mask.
         peak: the highest count of any pixel.
         at_peak: how many pixels of all frames hold that count.
+        repeated: int64, the frames that have the values of an earlier one at another position,
+            ascending.
     """
 
     totals: npt.NDArray[np.float64]
     mean_frame: Image
     peak: float
     at_peak: int
+    repeated: npt.NDArray[np.int64]
 
 
 def frame_statistics(scan: ScanData) -> FrameStatistics:
@@ -46,25 +54,65 @@ def frame_statistics(scan: ScanData) -> FrameStatistics:
     totals = np.empty(scan.frame_count)
     summed = np.zeros(scan.mask.shape)
     peak, at_peak = -1.0, 0
+    first_of: dict[bytes, int] = {}
+    repeated: list[int] = []
     for start, frames in frame_chunks(scan.counts):
         # The masked pixels may hold anything, NaN too.
         clean = np.where(good, frames, 0)
         totals[start : start + len(frames)] = frame_photons(clean)
+        repeated += _repeated(clean, start, scan.positions_px, first_of)
         summed += clean.sum(axis=0, dtype=np.float64)
         highest = float(clean.max())
         if highest > peak:
             peak, at_peak = highest, 0
         if highest == peak:
             at_peak += int(np.count_nonzero(clean == highest))
-    return FrameStatistics(totals, summed / scan.frame_count, peak, at_peak)
+    mean = summed / scan.frame_count
+    return FrameStatistics(totals, mean, peak, at_peak, np.asarray(repeated, np.int64))
 
 
-def zero_frequency_place(mean_frame: Image) -> ZeroFrequencyPlace:
-    """Return where the photons lie: around pixel N//2, around pixel 0 (the corners), or unclear."""
+def _repeated(
+    frames: npt.NDArray[np.float32],
+    start: int,
+    positions: PositionArray,
+    first_of: dict[bytes, int],
+) -> list[int]:
+    """Return those of some frames that repeat one at another position; remember the others."""
+    found = []
+    for number, frame in enumerate(frames, start):
+        if float(frame.sum(dtype=np.float64)) < DISTINCT_PHOTONS:
+            continue
+        digest = hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
+        first = first_of.setdefault(digest, number)
+        if not np.array_equal(positions[first], positions[number]):
+            found.append(number)
+    return found
+
+
+def zero_frequency_place(mean_frame: Image, mask: BoolArray) -> ZeroFrequencyPlace:
+    """Return where the photons lie: around pixel N//2, around pixel 0, or unclear.
+
+    Around pixel 0 of both axes are the corners; of one axis, after an `fftshift` along the other
+    one only, the middle of the top or of the left edge.
+
+    Args:
+        mean_frame: float64 (N, N).
+        mask: bool (N, N), True where bad. A place that is masked may be bright or dark.
+    """
     size = mean_frame.shape[0]
     near = np.abs(np.arange(size) - size // 2) <= max(1, size // 8)
-    center = float(mean_frame[np.ix_(near, near)].sum())
-    corner = float(np.fft.fftshift(mean_frame)[np.ix_(near, near)].sum())
+    place = np.ix_(near, near)
+
+    def brightness(*axes: int) -> float:
+        good = np.fft.fftshift(~mask, axes=axes)[place]
+        seen = np.fft.fftshift(mean_frame, axes=axes)[place][good]
+        return float(seen.mean()) if good.mean() > LEAST_SEEN else np.nan
+
+    center, corner, top, left = (brightness(*axes) for axes in ((), (0, 1), (0,), (1,)))
+    if top > 2 * max(center, corner, left):
+        return 'top edge'
+    if left > 2 * max(center, corner, top):
+        return 'left edge'
     if corner > 2 * center:
         return 'corner'
     return 'center' if center > 1.5 * corner else 'unclear'
