@@ -47,6 +47,7 @@ from ptychopinn_plugin.hosts.ptychodus.page_fields import PageField, page_fields
 from ptychopinn_plugin.hosts.ptychodus.parameters import AUTOMATIC
 from ptychopinn_plugin.hosts.ptychodus.processing_core import find_libraries
 from ptychopinn_plugin.io.model_file import load_model
+from tests.fake_engine import fake_model
 from tests.helpers import KnownScan
 from tests.ptychodus.fake_engines import SlowEngine, failure
 
@@ -510,15 +511,14 @@ def test_the_page_shows_the_fields_that_have_an_effect(window: Window) -> None:
 
 @pytest.mark.parametrize('architecture', ['cnn', 'unrolled'])
 def test_one_field_says_the_physics_iterations_of_a_loaded_model(
-    window: Window, known: KnownScan, engine_type: type[SlowEngine], architecture: str
+    window: Window, known: KnownScan, architecture: str
 ) -> None:
     names = 'Reconstruction.refine_iterations', 'Reconstruction.cnn_refine_iterations'
     assert [window.is_shown(name) for name in names] == [True, False]
     assert window.is_shown('Reconstruction.closing_stage')
     assert window.is_shown('Reconstruction.object_prior')
     network = ModelConfig.model_validate({'architecture': architecture})
-    engine = engine_type(ExecutionConfig())
-    model = engine._model(known.scan, network, TrainingConfig(), [(1.0, 1.0)] * 3)
+    model = fake_model(known.scan, [(1.0, 1.0)] * 3, network)
     setting = threading.Thread(
         target=window.reconstructor.loaded_model.set, args=(model, Path('/data/star.safetensors'))
     )
