@@ -225,6 +225,15 @@ def test_a_manifest_with_unknown_fields_is_refused(path: Path) -> None:
         load_model(path)
 
 
+def test_a_model_from_before_outputs_could_be_chosen_has_the_published_one(path: Path) -> None:
+    save_model(path, small_model())
+    manifest = load_model(path).manifest.model_dump(mode='json')
+    del manifest['model']['output_form']
+    text = json.dumps(manifest)
+    rewrite(path, manifest=text, checksum=checksum(load_file(path), text))
+    assert load_model(path).manifest.model.output_form == 'amplitude_phase'
+
+
 def test_weights_that_the_manifest_does_not_speak_of_are_refused(path: Path) -> None:
     save_model(path, small_model())
     manifest = load_model(path).manifest.model_copy(update={'weights_fingerprint': 'f' * 64})
