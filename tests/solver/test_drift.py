@@ -9,6 +9,8 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.estimators.drift import (
+    EARLY_CONTRAST,
+    EARLY_PASS,
     FIRST_PASS,
     FUNCTIONS,
     LOOK_PASS,
@@ -17,6 +19,7 @@ from ptychopinn_plugin.solver.estimators.drift import (
 )
 from ptychopinn_plugin.solver.estimators.tilt import remove_tilt
 from ptychopinn_plugin.solver.sweeps import predict
+from ptychopinn_plugin.solver.trials.automatic import DRIFT_FRAMES
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, expected_counts, make_object, make_probe, make_scan
 from tests.physics.world import relative
@@ -184,6 +187,34 @@ def test_a_variation_that_fades_later_is_given_up() -> None:
     assert solver.passes > LOOK_PASS
     assert not estimator.active
     assert solver.state.now.variation is None
+
+
+@pytest.mark.parametrize('contrast', [0.8 * EARLY_CONTRAST, 1.2 * EARLY_CONTRAST])
+def test_a_variation_that_does_not_stand_out_is_given_up_early(contrast: float) -> None:
+    solver = make_solver(NumpyOps(), make_scan(side=4), update_probe=True)
+    estimator = DriftEstimator(1, selects=True)
+    solver.passes = FIRST_PASS - 1
+    estimator.after_pass(solver)
+    # Images of disjoint columns are orthogonal: their singular values are those that are set.
+    columns = np.eye(FUNCTIONS, solver.probe.shape[-1])[:, None]
+    sizes = np.concatenate([[contrast], np.ones(FUNCTIONS - 1)])[:, None, None]
+    for passes in range(FIRST_PASS, EARLY_PASS + 1):
+        assert estimator.active
+        set_variation(solver, columns * sizes * np.ones_like(solver.probe))
+        solver.passes = passes
+        estimator.after_pass(solver)
+    assert estimator.contrast == pytest.approx(contrast, rel=1e-3)
+    assert estimator.active == (contrast > EARLY_CONTRAST)
+
+
+def test_auto_follows_a_drifting_probe_of_64_frames(ops: Ops) -> None:
+    known = drifting(known_scan(side=8))
+    assert known.scan.frame_count == DRIFT_FRAMES
+    held, followed = (
+        prepared(ops, known.scan, 15, auto=auto, update_probe='on') for auto in (False, True)
+    )
+    assert followed.residual() < 0.5 * held.residual()
+    assert core_score(followed, known).nrmse < 0.8 * core_score(held, known).nrmse
 
 
 def test_a_steady_probe_is_left_alone(ops: Ops) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.preflight import preflight
-from ptychopinn_plugin.solver.trials.automatic import FEW_FRAMES, resolve_automatic
+from ptychopinn_plugin.solver.trials.automatic import DRIFT_FRAMES, resolve_automatic
 from ptychopinn_plugin.solver.trials.proposed_settings import proposed_settings
 from tests.helpers import make_scan
 
@@ -33,7 +33,7 @@ def test_each_setting_has_the_value_that_auto_takes(side: int) -> None:
         assert value == str(getattr(chosen, name)).lower()
         assert len(reason) > 20
     few = 'too few to determine how the probe drifts' in found['opr_modes']
-    assert few == (scan.frame_count < FEW_FRAMES)
+    assert few == (scan.frame_count < DRIFT_FRAMES)
 
 
 def test_a_probe_of_an_earlier_reconstruction_is_held() -> None:

@@ -25,10 +25,13 @@ FUNCTIONS = 8
 FIRST_PASS = 2
 # Step of the variation relative to the probe's: the functions overlap, a full step overshoots.
 VARIATION_SHARE = 0.5
-# Passes after which a variation that does not stand out of the noise is given up.
-LOOK_PASS = 8
-# Ratio of the first singular value to the first one left out that a real drift has: a probe that is
-# still far from right gives up to 2.7, a drift 4.3.
+# Passes after which a variation that does not stand out of the noise is given up: what holds back
+# the positions of a small scan as soon as it is clear, the rest where a weak one shows.
+EARLY_PASS, LOOK_PASS = 4, 8
+# Ratio of the first singular value to the first one left out, after EARLY_PASS: other faults give
+# up to 1.9, a drift by 0.2 waves 2.4.
+EARLY_CONTRAST = 2.0
+# The same after LOOK_PASS: a probe that is still far from right gives up to 2.7, a drift 3.7.
 LEAST_CONTRAST = 3.0
 # Strength that a real drift keeps since its first pass: what other faults give fades as they mend.
 # The same at each pass after that: it takes errors of the positions longer to mend. Such errors of
@@ -74,6 +77,8 @@ class DriftEstimator(Estimator):
         kept = strength / max(self._first_strength, TINY)
         if passes > LOOK_PASS:
             return kept > LEAST_LASTING
+        if passes == EARLY_PASS:
+            return self.contrast > EARLY_CONTRAST
         return passes < LOOK_PASS or (kept > LEAST_KEPT and self.contrast > LEAST_CONTRAST)
 
     def remarks(self) -> tuple[str, ...]:

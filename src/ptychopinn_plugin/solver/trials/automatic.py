@@ -21,8 +21,10 @@ AUTOMATIC: dict[str, Any] = {
 }
 # What a fixed probe leaves nothing to be estimated of.
 OF_THE_PROBE = ('probe_modes', 'opr_modes')
-# Fewer frames do not determine how the probe varies from one to the next.
+# Fewer frames leave a refined probe undecided for longer.
 FEW_FRAMES = 200
+# Fewer frames do not determine how the probe varies from one to the next: 64 do.
+DRIFT_FRAMES = 64
 
 
 def resolve_automatic(
@@ -45,7 +47,7 @@ def resolve_automatic(
         for name, value in AUTOMATIC.items()
         if getattr(inference, name) == fields[name].default
         and (probe_refined or name not in OF_THE_PROBE)
-        and (frames >= FEW_FRAMES or name != 'opr_modes')
+        and (frames >= DRIFT_FRAMES or name != 'opr_modes')
     }
     return inference.model_copy(update=chosen)
 

@@ -9,7 +9,7 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
 from ptychopinn_plugin.solver.trials.automatic import (
     AUTOMATIC,
-    FEW_FRAMES,
+    DRIFT_FRAMES,
     refines_probe,
     resolve_automatic,
 )
@@ -55,9 +55,9 @@ def _reasons(report: PreflightReport, *, refined: bool) -> dict[str, str]:
         'determine positions',
         'opr_modes': of_the_probe
         if not refined
-        else f'{frames} frames, enough to determine how the probe drifts (from {FEW_FRAMES} on)'
-        if frames >= FEW_FRAMES
-        else f'{frames} frames are too few to determine how the probe drifts ({FEW_FRAMES} are '
+        else f'{frames} frames, enough to determine how the probe drifts (from {DRIFT_FRAMES} on)'
+        if frames >= DRIFT_FRAMES
+        else f'{frames} frames are too few to determine how the probe drifts ({DRIFT_FRAMES} are '
         'needed)',
         'stop_early': 'passes end once they gain no more than noise explains, within '
         f'refine_iterations = {InferenceConfig().refine_iterations}',
