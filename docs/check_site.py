@@ -1,7 +1,7 @@
 """Check the built site: python docs/check_site.py [SITE].
 
 It must open from a folder without a network: no page may load anything from elsewhere, every
-equation must be drawn, and the search index must be a script. Where Chromium or Chrome is
+equation and graph must be drawn, and the search index must be a script. Where Chromium or Chrome is
 installed, it also searches for a word in a page opened from the folder.
 """
 
@@ -24,12 +24,13 @@ FOUND = re.compile(r'md-search-result__meta">\s*(\d+) matching')
 
 
 class _Page(HTMLParser):
-    """What a page loads, and the text that it shows outside of code."""
+    """What a page loads, its code, and the text that it shows outside of it."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.loaded: list[str] = []
         self.shown: list[str] = []
+        self.code: list[str] = []
         self._in_code = 0
         self.feed(text)
 
@@ -44,8 +45,7 @@ class _Page(HTMLParser):
         self._in_code -= tag in ('code', 'script')
 
     def handle_data(self, data: str) -> None:
-        if not self._in_code:
-            self.shown.append(data)
+        (self.code if self._in_code else self.shown).append(data)
 
 
 def faults(site: Path) -> Iterator[str]:
@@ -61,6 +61,8 @@ def faults(site: Path) -> Iterator[str]:
                 yield f'{path} loads {target}'
         if re.search(r'\\[(\[]|\$\$', ''.join(page.shown)):
             yield f'{path} has an equation that is not drawn'
+        if 'graph TD' in ''.join(page.code):
+            yield f'{path} has a graph that is not drawn'
     if not (site / 'search' / 'search_index.js').is_file():
         yield f'{site} has no search index that a page in a folder can load'
     if not any('class="equation"' in path.read_text(encoding='utf-8') for path in pages):

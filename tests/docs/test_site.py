@@ -70,19 +70,22 @@ def test_a_site_that_loads_or_lacks_something_is_refused(tmp_path: Path) -> None
     for number in range(10):
         (tmp_path / f'{number}.html').write_text(good)
     (tmp_path / '3.html').write_text('<script src="https://a.b/c.js"></script><p>\\(x\\)</p>')
+    (tmp_path / '5.html').write_text('<pre><code>graph TD\n  a --> b</code></pre>')
     (tmp_path / '4.html').write_text('<link rel="stylesheet" href="//a.b/c.css">')
     found = '\n'.join(check['faults'](tmp_path))
     for fault in (
         '3.html loads https://a.b/c.js',
         '3.html has an equation that is not drawn',
+        '5.html has a graph that is not drawn',
         '4.html loads //a.b/c.css',
         'no search index',
         'no equation',
     ):
         assert fault in found
-    assert len(found.splitlines()) == 5
+    assert len(found.splitlines()) == 6
     (tmp_path / '3.html').write_text(good + '<span class="equation"></span>')
     (tmp_path / '4.html').write_text(good)
+    (tmp_path / '5.html').write_text(good)
     (tmp_path / 'search').mkdir()
     (tmp_path / 'search' / 'search_index.js').write_text('var __index = {}')
     assert not list(check['faults'](tmp_path))
