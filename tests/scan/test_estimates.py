@@ -88,7 +88,8 @@ def test_a_result_of_more_frames_hands_on_those_of_the_scan() -> None:
     kept = np.delete(numbers, 4)
     few = scan.subset(kept)
     metadata = dataclasses.replace(few.metadata, scan_index=kept)
-    few = dataclasses.replace(few, metadata=metadata, decisions=(f'1 of 25 frames {LEFT_OUT}: 4',))
+    said = f'1 of 25 frames without light {LEFT_OUT} 4'
+    few = dataclasses.replace(few, metadata=metadata, decisions=(said,))
     more = continue_from(few, result)
     assert known.flux is not None
     assert more.estimates.flux is not None

@@ -9,6 +9,7 @@ from ptychopinn_plugin.io import instrument_format, npz_format, ptychodus_format
 from ptychopinn_plugin.io.file_format import FileFormat, ScanOptions
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.regular_file import why_not_a_file
+from ptychopinn_plugin.io.written_part import ReadableFiles
 
 NPZ = FileFormat(
     endings=('.npz',),
@@ -129,9 +130,13 @@ def read_frame_size(path: Path, options: ScanOptions | None = None) -> int:
     """
     check_scan_files(path)
     options = options or ScanOptions()
-    row = find_scan_format(path, options.instrument.diffraction_type)
-    with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
-        shape = row.frame_shape(path, options)
+    with (
+        ReadableFiles(with_frames=False) as files,
+        reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'),
+    ):
+        file = files.readable(path)
+        row = find_scan_format(file, options.instrument.diffraction_type)
+        shape = row.frame_shape(file, options)
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         return shape[-1]
     # Frames or modes on the last axis.

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.fill_values import rows_with_values
+from ptychopinn_plugin.io.hdf5_frames import register_filters
 from ptychopinn_plugin.io.reading_errors import describe
 from ptychopinn_plugin.io.regular_file import why_not_a_file
+from ptychopinn_plugin.io.writer_state import WriterState, writer_state
 
-WriterState: TypeAlias = Literal['writing', 'closed', 'unknown']
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
 
 # Rows without values that are read again at a time.
 RETRIED_ROWS = 64
-# Of the superblock, HDF5 file format specification, section II.A: its version, and flags of a file
-# that is open for writing, which files of version 3 have.
-SIGNATURE = b'\x89HDF\r\n\x1a\n'
-VERSION_BYTE, FLAGS_BYTE = 8, 11
-WRITING_FLAGS = 0b101
 
 
 @dataclass(eq=False)
@@ -107,14 +101,7 @@ class GrowingDataset:
 
         A writer that was killed leaves the file marked as being written.
         """
-        try:
-            with self.path.open('rb') as file:
-                head = file.read(FLAGS_BYTE + 1)
-        except OSError:
-            return 'unknown'
-        if len(head) <= FLAGS_BYTE or not head.startswith(SIGNATURE) or head[VERSION_BYTE] != 3:
-            return 'unknown'
-        return 'writing' if head[FLAGS_BYTE] & WRITING_FLAGS else 'closed'
+        return writer_state(self.path)
 
     def is_gone(self) -> bool:
         """Return whether the file that was read is no longer in its place."""
@@ -138,9 +125,7 @@ class GrowingDataset:
         if not self.path.is_file():
             self.waiting_for = f'there is no file {self.path}'
             return False
-        # Registers the filters of detectors, such as bitshuffle, where it is installed.
-        with contextlib.suppress(ImportError):
-            importlib.import_module('hdf5plugin')
+        register_filters()
         try:
             self._file = h5py.File(self.path, 'r', libver='latest', swmr=True)
         except (OSError, RuntimeError) as error:
@@ -204,7 +189,9 @@ class GrowingDataset:
         self, late: tuple[Integers, Values], fresh: tuple[Integers, Values]
     ) -> tuple[Integers, Values] | None:
         """Return the rows that are written; remember those that are not."""
-        came, kept = self._is_written(late[1]), self._is_written(fresh[1])
+        came, kept = (
+            rows_with_values(rows, self._dataset.fillvalue) for rows in (late[1], fresh[1])
+        )
         # Those that were looked at go to the end of the line.
         self._late = self._late[len(late[0]) :] + late[0][~came].tolist()
         last = int(np.flatnonzero(kept)[-1]) + 1 if kept.any() else 0
@@ -215,12 +202,3 @@ class GrowingDataset:
         numbers = np.concatenate([late[0][came], fresh[0][:last][kept]])
         values = np.concatenate([late[1][came], fresh[1][:last][kept]])
         return (numbers, values) if len(numbers) else None
-
-    def _has_no_fill_number(self) -> bool:
-        return self._dataset.dtype.kind == 'f' and bool(np.isnan(self._dataset.fillvalue))
-
-    def _is_written(self, values: Values) -> npt.NDArray[np.bool_]:
-        """Return which rows hold something else than the fill value, bool (b,)."""
-        flat = values.reshape(len(values), math.prod(values.shape[1:]))
-        empty = np.isnan(flat) if self._has_no_fill_number() else flat == self._dataset.fillvalue
-        return ~np.asarray(empty.all(axis=1), np.bool_)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.growing_dataset import GrowingDataset, WriterState
+from ptychopinn_plugin.io.growing_dataset import GrowingDataset
 from ptychopinn_plugin.io.numbered_files import NumberedFiles
 from ptychopinn_plugin.io.separate_frames import USUAL_DATASETS
+from ptychopinn_plugin.io.writer_state import WriterState
 
 
 class NewFrames(NamedTuple):

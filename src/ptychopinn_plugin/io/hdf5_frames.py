@@ -114,10 +114,14 @@ def open_with_filters(path: Path) -> h5py.File:
     Raises:
         OSError: HDF5 cannot open it.
     """
-    # Registers filters such as bitshuffle.
+    register_filters()
+    return h5py.File(path, 'r')
+
+
+def register_filters() -> None:
+    """Let HDF5 know the filters of detectors, such as bitshuffle, where they are installed."""
     with contextlib.suppress(ImportError):
         importlib.import_module('hdf5plugin')
-    return h5py.File(path, 'r')
 
 
 def check_filters(dataset: h5py.Dataset, what: str) -> None:

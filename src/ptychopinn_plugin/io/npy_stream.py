@@ -70,7 +70,10 @@ def read_npy(path: Path) -> Array:
         if header.dtype.hasobject:
             raise ValueError('it holds Python objects, which only pickle could read')
         if header.nbytes > path.stat().st_size:
-            raise ValueError(f'it is shorter than the {header.nbytes} bytes of its array')
+            raise ValueError(
+                f'it is shorter than the {header.nbytes} bytes of its array: it is cut short or '
+                'still being written'
+            )
         blocks = list(read_blocks(stream, header))
     stored = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
     return stored.T if header.fortran_order else stored

@@ -174,5 +174,8 @@ def _why_not_a_zip(path: Path, error: Exception) -> str:
     if head == b'\x93NUMPY':
         return f'{path} is a single array (.npy); an .npz file with named arrays is needed'
     if head[:4] == b'PK\x03\x04':
-        return f'{path} is an .npz file that is damaged or cut short ({reason}); copy it again'
+        return (
+            f'{path} is an .npz file that is damaged, cut short or still being written '
+            f'({reason}); copy it again, or wait until it is complete'
+        )
     return f'{path} is not an .npz file ({reason})'

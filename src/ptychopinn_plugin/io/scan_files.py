@@ -15,6 +15,7 @@ from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.npz_estimates import read_background_file
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.separate_frames import split_name
+from ptychopinn_plugin.io.written_part import ReadableFiles
 from ptychopinn_plugin.scan import ScanData, orient
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -96,35 +97,56 @@ def load_scan(
     named = (product, probe, background, mask, positions and split_name(positions)[0])
     check_scan_files(path, *(Path(one) for one in named if isinstance(one, str | Path) and one))
     axes = OrientationConfig(**orientation)
-    options = ScanOptions(
-        product=product,
-        domain=domain,
-        axis_order=axis_order,
-        dc=dc,
-        photons=photons,
-        probe=None if probe is None else load_probe(probe, external_files=external_files),
-        needs_probe=needs_probe,
-        true_patches=true_patches,
-        mask=None if mask is None else read_mask_file(Path(mask)),
-        frames_in_memory=frames_in_memory,
-        frames=frames,
-        external_files=external_files,
-        instrument=InstrumentOptions(
-            diffraction_type=diffraction_type,
-            positions=positions,
-            crop=crop,
-            beam_center=beam_center,
-            detector_distance_m=detector_distance_m,
-            photon_energy_ev=photon_energy_ev,
-            detector_pixel_size_m=detector_pixel_size_m,
-            pixel_size_m=pixel_size_m,
-        ),
+    with ReadableFiles() as files:
+        options = ScanOptions(
+            product=None if product is None else files.readable(product),
+            domain=domain,
+            axis_order=axis_order,
+            dc=dc,
+            photons=photons,
+            probe=None if probe is None else load_probe(probe, external_files=external_files),
+            needs_probe=needs_probe,
+            true_patches=true_patches,
+            mask=None if mask is None else read_mask_file(Path(mask)),
+            frames_in_memory=frames_in_memory,
+            frames=_readable_part(files, frames),
+            external_files=external_files,
+            instrument=InstrumentOptions(
+                diffraction_type=diffraction_type,
+                positions=_readable_part(files, positions),
+                crop=crop,
+                beam_center=beam_center,
+                detector_distance_m=detector_distance_m,
+                photon_energy_ev=photon_energy_ev,
+                detector_pixel_size_m=detector_pixel_size_m,
+                pixel_size_m=pixel_size_m,
+            ),
+        )
+        with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
+            file = files.readable(path)
+            scan = find_scan_format(file, diffraction_type).read_scan(file, options)
+            if files.decisions:
+                scan = _of_copies(scan, files)
+            if background is not None:
+                scan = _with_background(scan, background)
+            return orient(scan, axes)
+
+
+def _readable_part(files: ReadableFiles, given: str | None) -> str | None:
+    """Return a file with what is named behind its colon, in a file that can be read."""
+    if given is None:
+        return None
+    path, name = split_name(given)
+    file = files.readable(path)
+    return given if file == path else ':'.join(filter(None, (str(file), name)))
+
+
+def _of_copies(scan: ScanData, files: ReadableFiles) -> ScanData:
+    """Return a scan that was read from copies, with the names of the files themselves."""
+    decisions = (*files.decisions, *map(files.with_given_names, scan.decisions))
+    return dataclasses.replace(
+        scan, source=files.with_given_names(scan.source), decisions=decisions
     )
-    with reading(lambda text: ScanDataError([text]), f'{path} cannot be read as a scan'):
-        scan = find_scan_format(path, diffraction_type).read_scan(path, options)
-        if background is not None:
-            scan = _with_background(scan, background)
-        return orient(scan, axes)
 
 
 def _with_background(scan: ScanData, path: Path) -> ScanData:

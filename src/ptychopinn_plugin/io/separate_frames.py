@@ -86,7 +86,10 @@ def _npy_frames(path: Path) -> tuple[FrameSource, bool]:
                 ]
             )
         if stream.tell() + header.nbytes > path.stat().st_size:
-            raise ValueError(f'it is shorter than the {header.nbytes} bytes of its array')
+            raise ValueError(
+                f'it is shorter than the {header.nbytes} bytes of its array: it is cut short or '
+                'still being written'
+            )
         count, height, width = header.shape
         shape = (count, height, width)
         if not header.fortran_order:

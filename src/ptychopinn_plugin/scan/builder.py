@@ -135,19 +135,29 @@ class ScanBuilder:
     def _leave_out_frames(self, totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Leave out frames without light; return the photons of those that are left."""
         dark = frames_without_light(totals)
-        number = len(dark)
+        return totals[~dark] if self.leave_out(dark, 'without light') else totals
+
+    def leave_out(self, chosen: BoolArray, which: str) -> bool:
+        """Leave out frames and what belongs to them; return whether any were.
+
+        Arrays that do not belong together are left as they are, and reported as such.
+
+        Args:
+            chosen: bool (n,), True for frames that are left out.
+            which: of the frames, for the decision: 'without light'.
+        """
+        number = len(chosen)
         positions, patches = self.positions_px, self.true_patches
-        # Arrays that do not belong together are reported as they are.
         estimates = self.estimates
         of_frames = (positions, patches, estimates.flux, estimates.opr_weights)
         lengths = {len(array) for array in of_frames if array is not None}
-        if not dark.any() or lengths - {number}:
-            return totals
-        kept = np.flatnonzero(~dark)
+        if not chosen.any() or lengths - {number}:
+            return False
+        kept = np.flatnonzero(~chosen)
         known = self.metadata.scan_index
         index = np.arange(number, dtype=np.int64) if known is None else known
         if len(index) != number:
-            return totals
+            return False
         assert self.counts is not None
         self.counts = (
             _first_frames(self.counts, kept)
@@ -159,9 +169,10 @@ class ScanBuilder:
         self.metadata = dataclasses.replace(self.metadata, scan_index=index[kept])
         self.estimates = estimates.subset(kept)
         self.decisions.append(
-            f'{number - len(kept)} of {number} frames {LEFT_OUT}: {list_numbers(index[dark])}'
+            f'{number - len(kept)} of {number} frames {which} {LEFT_OUT} '
+            f'{list_numbers(index[chosen])}'
         )
-        return totals[kept]
+        return True
 
     def _checked_scan(self, mask: BoolArray) -> ScanData:
         assert self.counts is not None

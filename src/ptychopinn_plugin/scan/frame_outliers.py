@@ -26,7 +26,7 @@ CLEAR_DEVIATIONS = 6.0
 QUARTILES = 1.349
 # Runs of numbers that a sentence lists.
 SHOWN_RUNS = 8
-LEFT_OUT = 'without light were left out'
+LEFT_OUT = 'were left out:'
 
 
 def frames_without_light(totals: Totals) -> npt.NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from ptychodus.api.diffraction import BeamCenter, CropRegion, DiffractionArray, 
 from ptychodus.api.geometry import ImageExtent
 
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io.fill_values import frames_without_values
 from ptychopinn_plugin.io.frame_files import (
     FramesInMemory,
     left_in_file,
@@ -52,6 +53,7 @@ class DetectorFrames:
         bad_pixels: bool (N, N), True where bad.
         extent: (height, width) of the detector.
         region: rows and columns of the detector.
+        empty: bool (n,), True for frames that were never written.
         decisions: how they were cut out and are read, a sentence each.
     """
 
@@ -61,6 +63,7 @@ class DetectorFrames:
     bad_pixels: BoolArray
     extent: tuple[int, int]
     region: tuple[slice, slice]
+    empty: BoolArray
     decisions: tuple[str, ...]
 
     @property
@@ -125,6 +128,7 @@ def read_detector_frames(
         bad,
         extent,
         (region.y_slice, region.x_slice),
+        frames_without_values(values, _fill_value(arrays[0])),
         tuple(decisions),
     )
 
@@ -234,6 +238,16 @@ def _place(array: DiffractionArray) -> tuple[Path, str] | None:
     # Ptychodus reads all frames of a dataset at once; here they are read in parts.
     path, name = (getattr(array, key, None) for key in ('_file_path', '_data_path'))
     return (Path(path), str(name)) if path is not None and name is not None else None
+
+
+def _fill_value(array: DiffractionArray) -> float:
+    """Return what stands for values that were never written; 0 where it is not known."""
+    place = _place(array)
+    if place is None:
+        return 0
+    with open_with_filters(place[0]) as file:
+        fill_value: float = file[place[1]].fillvalue
+        return fill_value
 
 
 def _check_stored(arrays: list[DiffractionArray], *, external_files: bool) -> None:

@@ -298,6 +298,12 @@ def _add_frames(
         stored = stored_in_file(frames.values, name, 'nhw')
         stored = dataclasses.replace(stored, values=select_frames(stored.values, kept))
     builder.counts, builder.mask = stored.values, frames.bad_pixels
+    # Before their values are looked at: those of frames without data may be anything.
+    builder.leave_out(frames.empty[kept], 'without data')
+    assert builder.positions_px is not None
+    has_no_position = np.isnan(builder.positions_px.sum(axis=1))
+    builder.leave_out(has_no_position, 'without a position')
+    stored = dataclasses.replace(stored, values=builder.counts)
     builder.add_mask(_cut_mask(options.mask, frames))
     scale_counts(builder, stored, (None, options.domain, False), options.photons, None)
 
