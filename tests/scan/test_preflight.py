@@ -66,6 +66,18 @@ def test_zero_frequency_in_the_corner(scan: ScanData) -> None:
     assert "load_scan(dc='corner')" in advice(corner)
 
 
+def test_a_mask_over_nearly_all_light_is_named_and_the_probe_not_blamed(scan: ScanData) -> None:
+    size = scan.frame_size
+    mask = np.hypot(*(np.indices((size, size)) - size // 2)) < size / 4
+    hidden = dataclasses.replace(scan, mask=mask)
+    report = preflight(hidden)
+    assert report.masked_light > 0.9
+    assert report.probe_correlation < 0.5
+    found = advice(hidden)
+    assert f'the mask hides {report.masked_light:.1%} of the light' in found
+    assert 'explains the mean frame badly' not in found
+
+
 @pytest.mark.parametrize(('axis', 'place'), [(1, 'top edge'), (2, 'left edge')])
 def test_frames_that_were_shifted_along_one_axis_only(
     scan: ScanData, axis: int, place: str

@@ -109,8 +109,9 @@ def _pixel_warnings(report: PreflightReport) -> list[str]:
         )
     if report.masked_light > HIDDEN_LIGHT:
         found.append(
-            f'the mask hides {report.masked_light:.0%} of the light of the probe, so the frames do '
-            'not tell the probe there: if it is known, keep it with update_probe = off'
+            f'the mask hides {report.masked_light:.1%} of the light of the probe, so the frames '
+            'hardly determine the probe and the mean of the object: if the probe is known, keep it '
+            'with update_probe = off'
         )
     if report.pixels_at_peak >= SATURATED_PIXELS and report.peak_count > 100:
         found.append(
@@ -172,8 +173,10 @@ def _scan_notes(report: PreflightReport) -> list[str]:
 
 def _probe_notes(report: PreflightReport) -> list[str]:
     found = []
+    # Frames that are shifted, or show scattered light only, do not look like the probe's.
     is_shifted = report.zero_frequency in ('corner', *EDGE_AXES)
-    if not is_shifted and report.probe_correlation < LOW_CORRELATION:
+    is_hidden = report.masked_light > HIDDEN_LIGHT
+    if not (is_shifted or is_hidden) and report.probe_correlation < LOW_CORRELATION:
         found.append(
             f'the starting probe explains the mean frame badly (correlation '
             f'{report.probe_correlation:.2f}): check it, or refine it with update_probe = on'
