@@ -158,16 +158,15 @@ class PoissonNoise:
         """
         counts = amplitudes * amplitudes
         difference = counts - expected
-        divisor = expected + COUNT_FLOOR
+        if good is not None:
+            difference *= good
         # In place where the framework can: these arrays are what a pass moves through memory.
         counts += COUNT_FLOOR
-        deviance = ops.log(counts / divisor)
-        deviance *= counts
-        deviance -= difference
+        divisor = expected + COUNT_FLOOR
+        ratio = ops.log(counts / divisor)
         if good is not None:
-            deviance *= good
-            difference *= good
-        misfit = 0.5 * ops.sum(deviance)
+            ratio *= good
+        misfit = 0.5 * (ops.inner(counts, ratio) - ops.sum(difference))
         divisor += DIVISOR_FLOOR - COUNT_FLOOR
         divisor *= 2
         difference /= divisor
