@@ -23,7 +23,7 @@ from ptychopinn_plugin.cli.batch.processes import run_in_processes, share_of_thr
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch
 from ptychopinn_plugin.config import Backend, ExecutionConfig, InferenceConfig
-from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.errors import OutputError, ReconstructionError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.monitor import Monitor
@@ -380,3 +380,33 @@ def wait_for(condition: object, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, 'waited in vain'
         time.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs /dev/full of Linux')
+def test_a_log_on_a_full_disk_costs_no_result(
+    run: Run, folder: Path, counting: type[CountingEngine]
+) -> None:
+    (folder / 'out').mkdir()
+    (folder / 'out' / 'scan.log').symlink_to('/dev/full')
+    shown = run('batch', 'scan.npz', '--output', 'out', *NPZ)
+    assert (shown.code, counting.runs) == (0, 1)
+    assert 'No space left' not in shown.err
+    assert 'Traceback' not in shown.err
+
+
+def test_a_log_that_cannot_be_opened_is_a_plain_error(
+    run: Run, folder: Path, counting: type[CountingEngine]
+) -> None:
+    (folder / 'out' / 'scan.log').mkdir(parents=True)
+    shown = run('batch', 'scan.npz', '--output', 'out', *NPZ)
+    assert (shown.code, counting.runs) == (1, 0)
+    assert shown.err.splitlines()[-1].endswith('out/scan.log cannot be written: Is a directory')
+
+
+@pytest.mark.slow
+def test_files_that_a_process_cannot_write_are_a_plain_error(folder: Path) -> None:
+    (folder / 'a.log').mkdir()
+    batch = Batch.model_validate({'scan': ['scan.npz'], 'output': folder})
+    tasks = [ScanTask('a', folder / 'scan.npz', folder, 'npz')]
+    with pytest.raises(OutputError, match=r'a\.log cannot be written: Is a directory'):
+        dict(run_in_processes(tasks, 1, batch, ExecutionConfig(), lambda: False))

@@ -16,6 +16,7 @@ from ptychopinn_plugin.cli.batch.scan_worker import ScanWorker
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch
 from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.parent_process import end_with_parent
 
@@ -100,18 +101,24 @@ class _Place:
             self._connection.send(task)
 
     def take_record(self) -> tuple[ScanTask, ScanRecord]:
-        """Return the scan and what came of it, once `answers` is ready."""
+        """Return the scan and what came of it, once `answers` is ready.
+
+        Raises:
+            OutputError: its record or log cannot be written.
+        """
         task, self.task = self.task, None
         assert task is not None  # only busy places are waited for
         try:
-            record: ScanRecord = self._connection.recv()
+            answer: ScanRecord | OutputError = self._connection.recv()
         except (EOFError, OSError):
             self._process.join()
-            record = ScanRecord.failed(
+            answer = ScanRecord.failed(
                 task.name, task.scan, task.origin(self._batch), self._why_it_ended()
             )
-            record.save(task.record)
-        return task, record
+            answer.save(task.record)
+        if isinstance(answer, OutputError):
+            raise answer
+        return task, answer
 
     def end(self) -> None:
         """End the process: at once if it has a scan."""
@@ -145,7 +152,7 @@ def serve(tasks: Connection, batch: Batch, execution: ExecutionConfig, parent: i
     """Reconstruct the scans that come through a pipe, until it is closed.
 
     Args:
-        tasks: gives `ScanTask` and takes `ScanRecord`.
+        tasks: gives `ScanTask` and takes `ScanRecord`, or the error of one that cannot be written.
         batch: the flags.
         execution: of the engine.
         parent: number of the process that started this one.
@@ -156,4 +163,9 @@ def serve(tasks: Connection, batch: Batch, execution: ExecutionConfig, parent: i
     worker = ScanWorker(batch, execution)
     with contextlib.suppress(EOFError):
         while True:
-            tasks.send(worker.run(tasks.recv(), Monitor()))
+            task: ScanTask = tasks.recv()
+            try:
+                answer: ScanRecord | OutputError = worker.run(task, Monitor())
+            except OutputError as error:
+                answer = error
+            tasks.send(answer)

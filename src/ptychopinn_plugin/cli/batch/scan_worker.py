@@ -14,7 +14,7 @@ from ptychopinn_plugin.cli.options import Batch, Reconstruct
 from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
 from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import ExecutionConfig
-from ptychopinn_plugin.errors import Cancelled, printable
+from ptychopinn_plugin.errors import Cancelled, OutputError, printable
 from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import Reconstruction
@@ -78,6 +78,18 @@ class ScanWorker:
         return reconstruct_files(flags, self._model, self._engine, monitor, plan)
 
 
+class _LogFile(logging.FileHandler):
+    """Writes a log; lines for which the disk has no room are left out, not printed."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (name of logging)
+        """Leave a line out."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 class _LogFormatter(logging.Formatter):
     """Formats lines that are safe to print."""
 
@@ -88,8 +100,15 @@ class _LogFormatter(logging.Formatter):
 
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Write what the package logs into a file only, which is emptied before."""
-    handler = logging.FileHandler(path, mode='w', encoding='utf-8', errors='backslashreplace')
+    """Write what the package logs into a file only, which is emptied before.
+
+    Raises:
+        OutputError: the file cannot be opened.
+    """
+    try:
+        handler = _LogFile(path, mode='w', encoding='utf-8', errors='backslashreplace')
+    except OSError as error:
+        raise OutputError(f'{path} cannot be written: {error.strerror}') from error
     handler.setFormatter(_LogFormatter('%(levelname)s: %(message)s'))
     before = package_logger.handlers, package_logger.level, package_logger.propagate
     package_logger.handlers, package_logger.propagate = [handler], False
