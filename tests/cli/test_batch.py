@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -20,6 +21,7 @@ import pytest
 
 from ptychopinn_plugin.cli.batch import scan_list
 from ptychopinn_plugin.cli.batch.processes import run_in_processes, share_of_threads
+from ptychopinn_plugin.cli.batch.scan_worker import LogFile
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch
 from ptychopinn_plugin.config import Backend, ExecutionConfig, InferenceConfig
@@ -383,15 +385,22 @@ def wait_for(condition: object, seconds: float = 60) -> None:
 
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs /dev/full of Linux')
-def test_a_log_on_a_full_disk_costs_no_result(
-    run: Run, folder: Path, counting: type[CountingEngine]
+def test_lines_of_a_log_on_a_full_disk_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = LogFile('/dev/full', mode='w')
+    handler.emit(logging.LogRecord('a', logging.INFO, '', 0, 'a line', None, None))
+    handler.close()
+    assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize('name', ['scan.log', 'scan.json', 'table.csv'])
+def test_a_named_pipe_among_the_files_of_a_batch_is_a_plain_error(
+    run: Run, folder: Path, counting: type[CountingEngine], name: str
 ) -> None:
     (folder / 'out').mkdir()
-    (folder / 'out' / 'scan.log').symlink_to('/dev/full')
+    os.mkfifo(folder / 'out' / name)
     shown = run('batch', 'scan.npz', '--output', 'out', *NPZ)
-    assert (shown.code, counting.runs) == (0, 1)
-    assert 'No space left' not in shown.err
-    assert 'Traceback' not in shown.err
+    assert shown.code == 1
+    assert f'out/{name} cannot be written: it is a named pipe' in shown.err.splitlines()[-1]
 
 
 def test_a_log_that_cannot_be_opened_is_a_plain_error(

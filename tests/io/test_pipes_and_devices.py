@@ -125,3 +125,23 @@ def test_no_command_waits_for_a_pipe(
         code = end.code if isinstance(end.code, int) else -1
     assert code in (1, 2)
     assert 'is a named pipe' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'name'),
+    [
+        (['convert', str(FIXTURE), '{folder}'], 'diffraction.h5'),
+        (['convert', str(FIXTURE), '{folder}/scan.npz'], 'scan.npz'),
+        (['simulate', '{folder}/star.h5'], 'star.h5'),
+        (['check', str(FIXTURE), '--no-trials', '--write-mask', '{folder}/mask.npy'], 'mask.npy'),
+        (['reconstruct', str(FIXTURE), '--output', '{folder}/object.h5'], 'object.h5'),
+        (['train', str(FIXTURE), '--model', '{folder}/m.safetensors'], 'm.safetensors'),
+    ],
+)
+def test_no_command_waits_for_or_replaces_a_pipe_that_it_would_write(
+    arguments: list[str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = pipe(tmp_path / name)
+    assert main([part.format(folder=tmp_path) for part in arguments]) in (1, 2)
+    assert f'{name} cannot be written: it is a named pipe' in capsys.readouterr().err
+    assert path.is_fifo()

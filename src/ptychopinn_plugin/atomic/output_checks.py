@@ -17,8 +17,8 @@ def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
         suffixes: the endings that say what kind of file it may be, such as `('.h5', '.npz')`.
 
     Raises:
-        OutputError: another ending, a folder of that name, a name that is too long, or no folder
-            to write into.
+        OutputError: another ending, a folder, named pipe or device of that name, a name that is too
+            long, or no folder to write into.
     """
     path = Path(path)
     if path.suffix.lower() not in suffixes:
@@ -31,9 +31,23 @@ def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
         raise OutputError(f'{path} cannot be written: {error.strerror}') from error
     if is_folder:
         raise OutputError(f'{path} is a folder; give the name of a file')
+    refuse_special(path)
     if not folder.is_dir():
         raise OutputError(f'there is no folder {folder} to write {path.name} into; make it')
     _try_writing(folder)
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse a path that is there and no file: it would wait for a reader, or be replaced.
+
+    Raises:
+        OutputError: it is a named pipe, a socket or a device.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OutputError(
+            f'{path} cannot be written: it is a named pipe, a socket or a device; give the name of '
+            'a file'
+        )
 
 
 def check_output_folder(path: Path) -> None:

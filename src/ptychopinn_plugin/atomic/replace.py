@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from ptychopinn_plugin.atomic.output_checks import refuse_special
 from ptychopinn_plugin.atomic.output_file import OutputFile
 from ptychopinn_plugin.atomic.temporary_files import lock, remove_abandoned, temporary_name
 from ptychopinn_plugin.errors import OutputError
@@ -42,6 +43,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         OutputError: the file cannot be written there; nothing is left behind.
     """
     named, path = path, Path(os.path.realpath(path))
+    refuse_special(path)
     remove_abandoned(path.parent)
     temporary = temporary_name(path)
     with _output_errors(named):

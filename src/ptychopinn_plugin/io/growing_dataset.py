@@ -21,6 +21,8 @@ from ptychopinn_plugin.io.writer_state import WriterState, writer_state
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
 
+# What h5py raises for a file that is cut, damaged or being written.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 # Rows without values that are read again at a time.
 RETRIED_ROWS = 64
 
@@ -75,7 +77,9 @@ class GrowingDataset:
                 )
             late = self._read(np.asarray(self._late[:RETRIED_ROWS], np.int64))
             fresh = self._read(np.arange(self._next, min(length, self._next + most)))
-        except (OSError, RuntimeError) as error:
+        except ScanDataError:
+            raise
+        except DAMAGE as error:
             # A chunk may be in the making; a damaged file stays so until no more is waited for.
             self.waiting_for = f'{self.path} cannot be read ({describe(error)})'
             return None
@@ -128,10 +132,17 @@ class GrowingDataset:
         register_filters()
         try:
             self._file = h5py.File(self.path, 'r', libver='latest', swmr=True)
-        except (OSError, RuntimeError) as error:
+        except DAMAGE as error:
             self.waiting_for = f'{self.path} cannot be opened ({describe(error)})'
             return False
-        self._dataset = self._find()
+        try:
+            self._dataset = self._find()
+        except ScanDataError:
+            raise
+        except DAMAGE as error:
+            self.close()
+            self.waiting_for = f'{self.path} cannot be read ({describe(error)})'
+            return False
         if self._dataset is None:
             self.close()
             self.waiting_for = f'{self.path} has no dataset {", ".join(self.names)}'

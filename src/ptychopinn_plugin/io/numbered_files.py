@@ -23,6 +23,8 @@ from ptychopinn_plugin.io.regular_file import why_not_a_file
 
 Stack = npt.NDArray[Any]
 SHOWN_FILES = 3
+# What NumPy and h5py raise for files that are cut or damaged.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError)
 
 
 class _UnfinishedError(Exception):
@@ -106,7 +108,7 @@ def _npy_frames(path: Path, _datasets: Sequence[str], _external_files: bool) -> 
     """
     try:
         return read_npy(path)
-    except (OSError, ValueError, EOFError) as error:
+    except DAMAGE as error:
         raise _UnfinishedError(describe(error)) from error
 
 
@@ -126,9 +128,11 @@ def _hdf5_frames(path: Path, datasets: Sequence[str], external_files: bool) -> S
             raise ScanDataError(faults)
         with h5py.File(path, 'r') as file:
             return np.asarray(file[found[0]][()])
+    except ScanDataError:
+        raise
     except ForeignStorageError as error:
         raise ScanDataError([f'{path}: {error}']) from error
-    except (OSError, RuntimeError, KeyError) as error:
+    except DAMAGE as error:
         raise _UnfinishedError(describe(error)) from error
 
 

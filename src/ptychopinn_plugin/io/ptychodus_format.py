@@ -10,6 +10,7 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.hdf5_checks import find_dataset
 from ptychopinn_plugin.io.reading_errors import reading
+from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.data import ComplexArray
 
@@ -53,7 +54,7 @@ def frame_shape(path: Path, options: ScanOptions) -> tuple[int, ...]:
     if path.is_dir():
         paths = [path / PRODUCT, path / DIFFRACTION]
     for one in filter(Path.exists, paths):
-        with reading(lambda text: ScanDataError([text]), f'{one} cannot be read'):
+        with reading(_refusal, f'{one} cannot be read'):
             for name in SIZED_DATASETS:
                 found = find_dataset(one, name, external_files=options.external_files)
                 if found is not None:
@@ -137,12 +138,8 @@ def is_own_layout(path: Path) -> bool:
 
     Other files are those of instruments, training data of Ptychodus among them.
     """
-    if path.name in (DIFFRACTION, PRODUCT):
-        return True
-    try:
-        with h5py.File(path, 'r') as file:
-            names = set(file)
-    except (OSError, RuntimeError, ValueError):
+    names = _names(path)
+    if path.name in (DIFFRACTION, PRODUCT) or names is None:
         return True
     if {'patterns', 'indexes'} <= names:
         return True
@@ -150,13 +147,26 @@ def is_own_layout(path: Path) -> bool:
 
 
 def _is_product(path: Path) -> bool:
-    try:
-        with h5py.File(path, 'r') as file:
-            # Not `in file`, which follows links.
-            names = list(file)
-    except (OSError, RuntimeError, ValueError):
+    names = _names(path)
+    if names is None:
         return path.name == PRODUCT
     return 'probe' in names and 'patterns' not in names
+
+
+def _names(path: Path) -> set[str] | None:
+    """Return the names in an HDF5 file; None where it is none, or cannot be opened."""
+    # Opening a named pipe waits for a writer.
+    if why_not_a_file(path):
+        return None
+    try:
+        with reading(_refusal, f'{path} cannot be read'), h5py.File(path, 'r') as file:
+            return set(file)
+    except ScanDataError:
+        return None
+
+
+def _refusal(text: str) -> ScanDataError:
+    return ScanDataError([text])
 
 
 def _check_options(path: Path, options: ScanOptions) -> None:

@@ -201,6 +201,8 @@ def _parse_yaml(path: Path, text: str) -> Mapping[str, object]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return 'binary data'
     try:
         return repr(value)[:40]
     except ValueError:  # integers of very many digits

@@ -118,7 +118,7 @@ class ScanRecord(BaseModel):
 def load_record(path: Path) -> ScanRecord | None:
     """Return a record, None where there is none or it cannot be read."""
     try:
-        if path.stat().st_size > LARGEST_RECORD:
+        if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
             return None
         return ScanRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ptychopinn_plugin.api import Checkpointing, Engine, make_engine
+from ptychopinn_plugin.atomic import refuse_special
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch, Reconstruct
@@ -78,7 +79,7 @@ class ScanWorker:
         return reconstruct_files(flags, self._model, self._engine, monitor, plan)
 
 
-class _LogFile(logging.FileHandler):
+class LogFile(logging.FileHandler):
     """Writes a log; lines for which the disk has no room are left out, not printed."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (name of logging)
@@ -105,8 +106,9 @@ def _logging_to(path: Path) -> Iterator[None]:
     Raises:
         OutputError: the file cannot be opened.
     """
+    refuse_special(path)
     try:
-        handler = _LogFile(path, mode='w', encoding='utf-8', errors='backslashreplace')
+        handler = LogFile(path, mode='w', encoding='utf-8', errors='backslashreplace')
     except OSError as error:
         raise OutputError(f'{path} cannot be written: {error.strerror}') from error
     handler.setFormatter(_LogFormatter('%(levelname)s: %(message)s'))
