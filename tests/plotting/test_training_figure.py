@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from ptychopinn_plugin.config import ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, TrainingExample, packaged_model
+from ptychopinn_plugin.plotting.new_figure import new_figure, save_figure
 from ptychopinn_plugin.plotting.training_figure import training_picture, training_picture_path
 
 SIDE = 40
@@ -78,3 +79,12 @@ def test_the_gate_has_a_panel_of_its_own(tmp_path: Path) -> None:
 def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         training_picture(model(None, [(1.0, 0.9)]), tmp_path / 'm.txt')
+
+
+def test_a_figure_that_is_written_is_emptied(tmp_path: Path) -> None:
+    figure = new_figure(2, 2)
+    figure.subplots(1, 2)
+    with (tmp_path / 'a.png').open('wb') as file:
+        save_figure(figure, file, 'png', 50)
+    assert (tmp_path / 'a.png').stat().st_size > 100
+    assert figure.get_children() == [figure.patch]

@@ -8,7 +8,7 @@ from pathlib import Path
 from ptychopinn_plugin.atomic import check_output, replacing
 from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.errors import printable
-from ptychopinn_plugin.plotting.new_figure import new_figure
+from ptychopinn_plugin.plotting.new_figure import new_figure, save_figure
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.network_change import change_in_deviations
 
@@ -72,7 +72,7 @@ def picture(
     text = printable('\n'.join(filter(None, lines)))
     figure.suptitle(text, color=colour, parse_math=False)
     with replacing(path) as file:
-        figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
+        save_figure(figure, file, path.suffix[1:].lower(), 120)
 
 
 def heading(reconstruction: Reconstruction) -> str:

@@ -18,6 +18,7 @@ from ptychopinn_plugin.config.used_settings import changed_settings
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.plotting.figure import heading
+from ptychopinn_plugin.plotting.new_figure import save_figure
 from ptychopinn_plugin.scan import Reconstruction
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _settings(reconstruction: Reconstruction) -> Iterator[str]:
 def _figure(caption: str, figure: Figure) -> str:
     """Return a figure as a picture inside the page."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=DPI)
+    save_figure(figure, buffer, 'png', DPI)
     data = base64.b64encode(buffer.getvalue()).decode('ascii')
     image = f'<img alt="{_text(caption)}" src="data:image/png;base64,{data}">'
     return f'<figure>{image}{_element("figcaption", caption)}</figure>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,3 +23,19 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout='constrained')
     FigureCanvasAgg(figure)
     return figure
+
+
+def save_figure(figure: Figure, file: IO[bytes], kind: str, dpi: float) -> None:
+    """Write a figure and empty it.
+
+    Its parts refer to each other, so that otherwise they stay in memory until Python looks for
+    such circles, which in a program that is open for days is seldom.
+
+    Args:
+        figure: of `new_figure`.
+        file: a binary file.
+        kind: of the picture, such as 'png'.
+        dpi: pixels an inch.
+    """
+    figure.savefig(file, format=kind, dpi=dpi)
+    figure.clear()

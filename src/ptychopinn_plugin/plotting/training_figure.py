@@ -15,7 +15,7 @@ from ptychopinn_plugin.networks.unrolled.dose_gate import DOSE_BINS, GATE_NAME
 from ptychopinn_plugin.physics.ambiguities import aligned
 from ptychopinn_plugin.plotting.display import COVERED, WELL_COVERED, robust_range
 from ptychopinn_plugin.plotting.figure import SUFFIXES
-from ptychopinn_plugin.plotting.new_figure import new_figure
+from ptychopinn_plugin.plotting.new_figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def training_picture(model: TrainedModel, path: str | Path, *, title: str = '') 
     # A file name may hold dollars, which would begin a formula.
     figure.suptitle(printable(title), parse_math=False)
     with replacing(path) as file:
-        figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
+        save_figure(figure, file, path.suffix[1:].lower(), 120)
 
 
 def _draw_losses(axes: Axes, losses: npt.NDArray[np.float64]) -> None:

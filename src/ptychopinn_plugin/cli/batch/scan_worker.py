@@ -82,8 +82,11 @@ class ScanWorker:
 class LogFile(logging.FileHandler):
     """Writes a log; lines for which the disk has no room are left out, not printed."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (name of logging)
-        """Leave a line out."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or leave it out."""
+        with contextlib.suppress(OSError):
+            self.stream.write(f'{self.format(record)}{self.terminator}')
+            self.flush()
 
     def close(self) -> None:
         """Close the file."""
