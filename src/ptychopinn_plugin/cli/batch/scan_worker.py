@@ -84,6 +84,8 @@ class LogFile(logging.FileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or leave it out."""
+        if self.stream is None:
+            return
         with contextlib.suppress(OSError):
             self.stream.write(f'{self.format(record)}{self.terminator}')
             self.flush()
