@@ -14,9 +14,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
+from ptychopinn_plugin.io import numbered_files
 from ptychopinn_plugin.io.growing_dataset import GrowingDataset
 from ptychopinn_plugin.io.growing_frames import FramesOfDataset, FramesOfFolder, GrowingFrames
 from ptychopinn_plugin.io.growing_positions import open_positions
@@ -104,6 +106,57 @@ def positions(tmp_path: Path) -> Path:
 def save(folder: Path, number: int, values: npt.NDArray[Any] | None = None) -> None:
     folder.mkdir(exist_ok=True)
     np.save(folder / f'run7_{number}.npy', frames(number)[0] if values is None else values)
+
+
+def test_tiff_files_hold_a_frame_or_a_stack(
+    tmp_path: Path, positions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered_files, 'SETTLED_S', 0.05)
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    # The position of frame 3 is there, its file comes first, and file 1 has fewer than the rest.
+    tifffile.imwrite(folder / 'det_00001.tif', frames(3)[0])
+    path = folder / 'det_00000.tiff'
+    tifffile.imwrite(path, frames(0, 1, 2), compression='zlib', photometric='minisblack')
+    taker = Taker()
+    watch(taker, folder_frames(folder, frames_per_file=3), positions)
+    taker.check([0, 1, 2, 3], points(0, 1, 2, 3))
+
+
+def test_tiff_files_that_are_being_written_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbered_files, 'SETTLED_S', 0.0)
+    path = tmp_path / 'det_0.tif'
+    tifffile.imwrite(path, np.arange(4000, dtype=np.uint16).reshape(1, 40, 100) % 7)
+    whole, files = path.read_bytes(), NumberedFiles(tmp_path)
+    for size in (0, 5, 300, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert not list(files.read_new(()))
+        assert 'det_0.tif' in files.left_out()[0]
+    path.write_bytes(whole)
+    ((_, number, stack),) = files.read_new(())
+    assert (number, stack.shape) == (0, (1, 40, 100))
+    # Pages may be appended to a file that is complete.
+    monkeypatch.setattr(numbered_files, 'SETTLED_S', 60.0)
+    tifffile.imwrite(tmp_path / 'det_1.tif', frames(1))
+    assert not list(files.read_new(()))
+    assert 'changed a moment ago' in files.left_out()[0]
+
+
+@pytest.mark.parametrize('colours', [True, False])
+def test_tiff_files_that_hold_no_frames_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, colours: bool
+) -> None:
+    monkeypatch.setattr(numbered_files, 'SETTLED_S', 0.0)
+    with tifffile.TiffWriter(tmp_path / 'det_0.tif') as file:
+        if colours:
+            file.write(np.zeros((SIZE, SIZE, 3), np.uint8), photometric='rgb')
+        else:
+            file.write(frames(0)[0])
+            file.write(np.zeros((SIZE + 1, SIZE), np.uint16))
+    with pytest.raises(ScanDataError, match='one shape and one value a pixel'):
+        list(NumberedFiles(tmp_path).read_new(()))
 
 
 def test_a_folder_gives_each_file_the_index_of_its_name(tmp_path: Path, positions: Path) -> None:

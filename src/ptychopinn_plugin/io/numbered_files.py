@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,11 +22,15 @@ from ptychopinn_plugin.io.hdf5_links import ForeignStorageError
 from ptychopinn_plugin.io.npy_stream import read_npy
 from ptychopinn_plugin.io.reading_errors import describe
 from ptychopinn_plugin.io.regular_file import why_not_a_file
+from ptychopinn_plugin.io.tiff_frames import read_tiff
 
 Stack = npt.NDArray[Any]
 SHOWN_FILES = 3
 # What NumPy and h5py raise for files that are cut or damaged.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError)
+# Of files that may get more frames while they look complete: seconds without a change.
+SETTLED_S = 0.5
+APPENDED_ENDINGS = ('.tif', '.tiff')
 
 
 class _UnfinishedError(Exception):
@@ -46,6 +52,7 @@ class NumberedFiles:
     external_files: bool = False
     _read: set[str] = field(default_factory=set)
     _unfinished: dict[str, str] = field(default_factory=dict)
+    _looks: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
 
     def read_new(self, datasets: Sequence[str]) -> Iterator[tuple[Path, int, Stack]]:
         """Yield path, number and frames (n, H, W) of files that were not read so far.
@@ -60,6 +67,9 @@ class NumberedFiles:
             path = self.folder / name
             if fault := why_not_a_file(path):
                 raise ScanDataError([fault])
+            if not self._has_settled(path):
+                self._unfinished[name] = 'it was changed a moment ago'
+                continue
             try:
                 frames = READERS[path.suffix.lower()](path, datasets, self.external_files)
             except _UnfinishedError as error:
@@ -86,6 +96,22 @@ class NumberedFiles:
         rest = f' and {more} more' if more else ''
         return [f'of {self.folder} could not be read: {", ".join(shown)}{rest}']
 
+    def _has_settled(self, path: Path) -> bool:
+        """Return whether a file that pages may be appended to stayed as it is for a moment."""
+        if path.suffix.lower() not in APPENDED_ENDINGS:
+            return True
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        # Not the age of the file: clocks of other machines differ.
+        now, found = time.monotonic(), (status.st_size, status.st_mtime_ns)
+        last, since = self._looks.get(path.name, (None, now))
+        if last != found:
+            since = now
+        self._looks[path.name] = (found, since)
+        return now - since >= SETTLED_S
+
     def _waiting_names(self) -> Iterator[tuple[int, str]]:
         """Yield number and name of the files that were not read."""
         try:
@@ -109,6 +135,21 @@ def _npy_frames(path: Path, _datasets: Sequence[str], _external_files: bool) -> 
     try:
         return read_npy(path)
     except DAMAGE as error:
+        raise _UnfinishedError(describe(error)) from error
+
+
+def _tiff_frames(path: Path, _datasets: Sequence[str], _external_files: bool) -> Stack:
+    """Return the frames of a TIFF file.
+
+    Raises:
+        _UnfinishedError: it is not complete, or no TIFF.
+        ScanDataError: it holds no frames of one shape.
+    """
+    try:
+        return read_tiff(path)
+    except ScanDataError:
+        raise
+    except (OSError, ValueError, IndexError, KeyError, TypeError, struct.error) as error:
         raise _UnfinishedError(describe(error)) from error
 
 
@@ -155,5 +196,7 @@ READERS: dict[str, Callable[[Path, Sequence[str], bool], Stack]] = {
     '.hdf5': _hdf5_frames,
     '.nxs': _hdf5_frames,
     '.cxi': _hdf5_frames,
+    '.tif': _tiff_frames,
+    '.tiff': _tiff_frames,
 }
 """The endings of files with frames, and what reads one; a new kind is one row."""
