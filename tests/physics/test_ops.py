@@ -122,7 +122,6 @@ ELEMENTWISE: dict[str, Callable[[Ops, Array], Array]] = {
     'sum_abs2': lambda ops, x: ops.sum_abs2(x),
     'inner': lambda ops, x: ops.inner(ops.real(x), ops.imag(x)),
     'inner_each': lambda ops, x: ops.inner_each(ops.real(x), ops.imag(x)),
-    'real_inner_each': lambda ops, x: ops.real_inner_each(x, x * x),
     'mean': lambda ops, x: ops.mean(x),
     'max': lambda ops, x: ops.max(ops.real(x)),
 }
@@ -144,7 +143,6 @@ FORMULAS: dict[str, Callable[[Values], Values]] = {
     'sum_abs2': lambda x: np.einsum('abc,abc->bc', x, x.conj()).real,
     'inner': lambda x: np.einsum('abc,abc->', x.real, x.imag),
     'inner_each': lambda x: np.einsum('abc,abc->a', x.real, x.imag),
-    'real_inner_each': lambda x: np.einsum('abc,abc->a', x.conj(), x * x).real,
     'mean': lambda x: np.einsum('abc->', x) / x.size,
     'max': lambda x: np.sort(x.real.ravel())[-1],
 }

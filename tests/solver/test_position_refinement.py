@@ -16,12 +16,10 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.estimators.affine import AffineChange, look_affine, warp
-from ptychopinn_plugin.solver.estimators.position_columns import frame_sums
-from ptychopinn_plugin.solver.estimators.position_look import look_frames
+from ptychopinn_plugin.solver.estimators.position_columns import frame_sums, object_slopes
 from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors, without_affine
 from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.sweeps import object_slopes
 from tests.helpers import KnownScan
 from tests.solver.scans import known_scan, with_positions
 
@@ -82,20 +80,6 @@ def test_steps_point_to_the_true_positions(ops: Ops) -> None:
         steps = np.linalg.solve(information, np.stack([y, x], 1)[..., None])[..., 0]
         rest = steps + offsets[batch.frames]
         assert np.std(rest) < 0.7 * np.std(offsets)
-
-
-def test_a_sweep_gives_the_scores_of_a_look(ops: Ops) -> None:
-    known = known_scan(side=6, modes=2, noise=True, bad_pixels=20)
-    moved = with_positions(known.scan, lambda at: at + _offsets(known.scan.frame_count, 0.2))
-    solver = _at_truth(ops, dataclasses.replace(known, scan=moved), noise_model='poisson')
-    problem, now = solver.problem, solver.state.now
-    slopes = ops.compiled(object_slopes)(now.canvas_object)
-    wanted = look_frames(solver, slopes, problem.batches()).score
-    problem.wants_position_scores = True
-    for index in range(len(problem.subsets)):
-        problem.sweep(now, index, with_probe=False)
-    # They differ by the floors of the divisors only.
-    assert np.linalg.norm(problem.position_scores - wanted) < 0.01 * np.linalg.norm(wanted)
 
 
 def test_noise_is_what_the_true_model_leaves(ops: Ops) -> None:

@@ -41,18 +41,7 @@ EVERYTHING = {
 # One noise model, for which a framework compiles half as much.
 COMPILED = EVERYTHING | {'noise_model': 'amplitude'}
 # Computed from the scan, the arguments and the state when they are needed.
-NO_STATE = (
-    'ops',
-    'scan',
-    'subsets',
-    'found',
-    'factors',
-    'position_scores',
-    '_bins',
-    '_harmonics',
-    '_gains',
-    '_terms',
-)
+NO_STATE = ('ops', 'scan', 'subsets', 'found', 'factors', '_bins', '_harmonics', '_gains', '_terms')
 # Without a state: nothing of them changes, or changes what is saved elsewhere.
 CONSTANT = {AmplitudeStart, StartOfProbe}
 

@@ -158,15 +158,16 @@ class PoissonNoise:
         """
         counts = amplitudes * amplitudes
         difference = counts - expected
-        if good is not None:
-            difference *= good
+        divisor = expected + COUNT_FLOOR
         # In place where the framework can: these arrays are what a pass moves through memory.
         counts += COUNT_FLOOR
-        divisor = expected + COUNT_FLOOR
-        ratio = ops.log(counts / divisor)
+        deviance = ops.log(counts / divisor)
+        deviance *= counts
+        deviance -= difference
         if good is not None:
-            ratio *= good
-        misfit = 0.5 * (ops.inner(counts, ratio) - ops.sum(difference))
+            deviance *= good
+            difference *= good
+        misfit = 0.5 * ops.sum(deviance)
         divisor += DIVISOR_FLOOR - COUNT_FLOOR
         divisor *= 2
         difference /= divisor

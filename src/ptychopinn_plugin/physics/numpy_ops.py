@@ -123,12 +123,6 @@ class NumpyOps:
         """Sum of x * y over all but the first axis."""
         return np.einsum('bi,bi->b', x.reshape(len(x), -1), y.reshape(len(y), -1))
 
-    def real_inner_each(self, x: Array, y: Array) -> Array:
-        """Real part of the sum of conj(x) * y over all but the first axis."""
-        # As real numbers: half of the products of complex ones are not wanted.
-        parts = (np.ascontiguousarray(one).view(x.real.dtype) for one in (x, y))
-        return self.inner_each(*parts)
-
     def mean(self, x: Array) -> Array:
         """Mean over all."""
         return np.mean(x)

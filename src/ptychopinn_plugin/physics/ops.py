@@ -108,9 +108,6 @@ class Ops(Protocol):
     def inner_each(self, x: Array, y: Array) -> Array:
         """Sum of x * y over all but the first axis, real arrays of one shape."""
 
-    def real_inner_each(self, x: Array, y: Array) -> Array:
-        """Real part of the sum of conj(x) * y over all but the first axis, complex arrays."""
-
     def mean(self, x: Array) -> Array:
         """Mean over all."""
 

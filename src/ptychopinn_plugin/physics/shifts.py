@@ -59,23 +59,20 @@ def shift_terms(size: int, degree: int) -> ShiftTerms:
     return ShiftTerms(factors.astype(np.complex64), orders)
 
 
-def least_degree(
-    power: npt.NDArray[np.floating], tolerance: float, lowest: int = LOWEST_DEGREE
-) -> int:
+def least_degree(power: npt.NDArray[np.floating], tolerance: float) -> int:
     """Return the degree from which on shifted probes are off by less than a tolerance.
 
     Args:
         power: (N, N), of the probe at each spatial frequency, zero frequency at index 0.
         tolerance: root mean square of the error relative to the probe.
-        lowest: degree that is returned at least.
     """
+    size = len(power)
     total = max(float(power.sum(dtype=np.float64)), 1e-30)
-    squares = _squared_terms(len(power))
-    weights = squares @ power.astype(np.float64) @ squares.T
-    for degree in range(lowest, HIGHEST_DEGREE):
+    squares = np.abs(_terms_along(size, HIGHEST_DEGREE + 1)) ** 2
+    for degree in range(LOWEST_DEGREE, HIGHEST_DEGREE):
         # Of the terms left out those of the next degree are the largest; a square of a Chebyshev
         # polynomial is 1/2 on average.
-        left = sum(float(weights[a, degree + 1 - a]) for a in range(degree + 2))
+        left = sum(float(squares[a] @ power @ squares[degree + 1 - a]) for a in range(degree + 2))
         if left / 2 < tolerance**2 * total:
             return degree
     return HIGHEST_DEGREE
@@ -109,9 +106,3 @@ def _terms_along(size: int, degree: int) -> npt.NDArray[np.complex128]:
     frequencies = fourier_frequencies(size).astype(np.float64)
     order = np.arange(degree + 1)[:, None]
     return np.asarray(np.where(order == 0, 1, 2) * (-1j) ** order * jv(order, np.pi * frequencies))
-
-
-@functools.lru_cache(maxsize=16)
-def _squared_terms(size: int) -> npt.NDArray[np.float64]:
-    """Return the squared moduli of the terms along one axis, one degree above the highest too."""
-    return np.asarray(np.abs(_terms_along(size, HIGHEST_DEGREE + 1)) ** 2)

@@ -86,9 +86,6 @@ def prepare_solver(
         margin_px=MARGIN_PX if moves else 0,
         communicator=communicator,
     )
-    # From the first pass on where they will be used, so that a pass is compiled once.
-    single_errors = inference.position_constraint != 'affine'
-    problem.wants_position_scores = inference.update_positions == 'on' and single_errors
     constraints = Constraints.of(inference)
     gauges = constraints.probe_gauges if refines else []
     estimators = _estimators(inference, given, scan.estimates)

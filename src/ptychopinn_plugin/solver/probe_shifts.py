@@ -9,14 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.physics.shifts import (
-    HIGHEST_DEGREE,
-    LOWEST_DEGREE,
-    ShiftTerms,
-    least_degree,
-    shift_terms,
-    shifted_images,
-)
+from ptychopinn_plugin.physics.shifts import ShiftTerms, least_degree, shift_terms, shifted_images
 from ptychopinn_plugin.saved_state import Stateful
 
 # Error of shifted probes relative to the probe, rms: its square, as a residual, lies far below that
@@ -77,11 +70,9 @@ class ProbeShifts(Stateful):
 
     def _find_terms(self, probe: Array) -> None:
         """Take more terms where the light of a probe has spread on the detector; never fewer."""
-        degree = HIGHEST_DEGREE
-        if self._degree < HIGHEST_DEGREE:
-            spectra = self.ops.numpy(self.ops.fft2(probe))
-            power = np.sum(spectra.real**2 + spectra.imag**2, axis=0)
-            degree = least_degree(power, TOLERANCE, max(self._degree, LOWEST_DEGREE))
+        spectra = np.fft.fft2(self.ops.numpy(probe))
+        power = np.sum(np.abs(spectra) ** 2, axis=0)
+        degree = max(self._degree, least_degree(power, TOLERANCE))
         if degree != self._degree or (degree and self._terms is None):
             self._degree, self._terms = degree, shift_terms(probe.shape[-1], degree)
             self.factors = self.ops.array(self._terms.factors)

@@ -35,14 +35,12 @@ from ptychopinn_plugin.solver.parts.scan_part import ScanPart
 from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
 from ptychopinn_plugin.solver.sweeps import (
     DeviceBatch,
-    FrameValues,
     Sums,
     add_batch,
     add_dose,
     batch_misfit,
     batch_probes,
     mode_spectra,
-    object_slopes,
 )
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
@@ -104,9 +102,6 @@ class Problem(Stateful):
         flux: float32 (n,), relative photons of each frame, where it is known; None otherwise.
         photon_ratios: float32 (n,), measured over predicted photons when last visited.
         basis: float32 (n, functions), of the probe's variation along the scan; None without.
-        wants_position_scores: whether sweeps compute the scores of the positions.
-        position_scores: float64 (n, 2), see `FrameValues`, when last visited, of the frames of this
-            process, 0 of others.
         merges: how often subsets were joined.
         partition: which frames and which part of the canvas this process has.
     """
@@ -116,7 +111,6 @@ class Problem(Stateful):
         'flux_trust',
         'photon_ratios',
         'basis',
-        'wants_position_scores',
         'merges',
         '_shifts',
     )
@@ -135,8 +129,6 @@ class Problem(Stateful):
     flux: Floats | None = None
     photon_ratios: Floats = field(init=False)
     basis: Floats | None = None
-    wants_position_scores: bool = False
-    position_scores: npt.NDArray[np.float64] = field(init=False)
     merges: int = 0
     partition: Partition = field(init=False)
     _whole_batches: list[list[Frames]] | None = None
@@ -160,7 +152,6 @@ class Problem(Stateful):
         self._kept = KeptFrames(self.ops)
         self.positions_px = self.scan.positions_px.copy()
         self.photon_ratios = np.ones(self.scan.frame_count, np.float32)
-        self.position_scores = np.zeros((self.scan.frame_count, 2))
 
     @classmethod
     def for_scan(
@@ -281,31 +272,19 @@ class Problem(Stateful):
         ops = self.ops
         kept_dose = self._doses.get(index) if self.fixed_probe else None
         sums = self._empty_sums(unknowns, with_dose=kept_dose is None, with_probe=with_probe)
-        slopes = None
-        if self.wants_position_scores:
-            slopes = ops.compiled(object_slopes)(unknowns.canvas_object)
-        values: list[tuple[FrameBatch, FrameValues]] = []
+        ratios: list[tuple[FrameBatch, Array]] = []
         for batch, placed in self.placed(self.subsets[index], unknowns):
-            sums, found = ops.compiled(add_batch)(
-                self.noise, sums, unknowns, placed, self.good, slopes
-            )
-            values.append((batch, found))
-        for batch, found in values:
-            self._keep_values(batch.frames, found)
+            sums, found = ops.compiled(add_batch)(self.noise, sums, unknowns, placed, self.good)
+            if found is not None:
+                ratios.append((batch, found))
+        for batch, found in ratios:
+            self.photon_ratios[batch.frames] = ops.numpy(found)
         dose = kept_dose
         if sums.dose is not None:
             dose = self.partition.add_overlaps(sums.dose * float(self.scan.frame_size**2))
         if self.fixed_probe:
             self._doses[index] = dose
         return self._summed(sums, dose)
-
-    def _keep_values(self, frames: Frames, found: FrameValues) -> None:
-        """Keep what a sweep found of some frames."""
-        if found.ratios is not None:
-            self.photon_ratios[frames] = self.ops.numpy(found.ratios)
-        if found.position_scores is not None:
-            for axis, scores in enumerate(found.position_scores):
-                self.position_scores[frames, axis] = self.ops.numpy(scores)
 
     def share_ratios(self) -> None:
         """Let every process know the photon ratios of all frames."""

@@ -80,19 +80,6 @@ class Sums(NamedTuple):
     background_score: Array | None = None
 
 
-class FrameValues(NamedTuple):
-    """What a sweep finds of each frame of a batch; None for what is not wanted.
-
-    Attributes:
-        ratios: float32 (b,), measured over predicted photons.
-        position_scores: two of float32 (b,), half the derivative of the log-likelihood by the
-            position along rows and columns, a pixel of the object.
-    """
-
-    ratios: Array | None
-    position_scores: tuple[Array, Array] | None
-
-
 class Prediction(NamedTuple):
     """What the unknowns predict for a batch.
 
@@ -221,24 +208,6 @@ def add_dose(ops: Ops, dose: Array, corners: Array, probes: Array) -> Array:
     return ops.add(dose, illumination(ops, probes), corners)
 
 
-def object_slopes(ops: Ops, canvas_object: Array) -> tuple[Array, Array]:
-    """Return the central differences of an object along rows and columns, complex64 (H, W)."""
-    first, second = (
-        ops.roll(canvas_object, before) - ops.roll(canvas_object, behind)
-        for before, behind in (((-1, 0), (1, 0)), ((0, -1), (0, 1)))
-    )
-    return first * 0.5, second * 0.5
-
-
-def patches_of_slopes(
-    ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch
-) -> tuple[Array, Array]:
-    """Return the gradient of the object under each frame, two of complex64 (b, N, N)."""
-    size = batch.amplitudes.shape[-1]
-    row, column = (ops.cut(slope, batch.corners, size) for slope in slopes)
-    return row, column
-
-
 def add_batch(
     ops: Ops,
     noise: NoiseModel,
@@ -246,8 +215,7 @@ def add_batch(
     unknowns: Unknowns,
     batch: DeviceBatch,
     good: Array | None,
-    slopes: tuple[Array, Array] | None = None,
-) -> tuple[Sums, FrameValues]:
+) -> tuple[Sums, Array | None]:
     """Add a batch to the sums of a sweep.
 
     Args:
@@ -257,23 +225,15 @@ def add_batch(
         unknowns: where the sums are taken.
         batch: the frames.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
-        slopes: from `object_slopes`, where scores of the positions are wanted.
 
     Returns:
-        The sums, and values of each frame.
+        The sums, and measured over predicted photons of each frame, float32 (b,) or None.
     """
     found = predict(ops, unknowns, batch, good)
     misfit, factor = noise.misfit_and_factor(ops, found.counts, batch.amplitudes, good)
     # The factor of the waves is real: cheaper to scale than the residual that they give.
     residual = exit_residual(ops, found.waves, _with_flux(factor, found.flux))
     direction = object_direction(ops, found.probes, residual)
-    scores = None
-    if slopes is not None:
-        # The wave at the detector changes by the transform of probe * slope; its product with the
-        # change that the counts ask for is the same in real space.
-        patches = patches_of_slopes(ops, slopes, batch)
-        row, column = (ops.real_inner_each(direction, patch) for patch in patches)
-        scores = (row, column)
     sums = sums._replace(
         misfit=sums.misfit + misfit, direction=ops.add(sums.direction, direction, batch.corners)
     )
@@ -285,7 +245,7 @@ def add_batch(
     if sums.background_score is not None:
         score = _background_score(ops, found.counts, batch.amplitudes)
         sums = sums._replace(background_score=sums.background_score + score)
-    return sums, FrameValues(found.ratios, scores)
+    return sums, found.ratios
 
 
 def _with_flux(images: Array, flux: Array | None) -> Array:

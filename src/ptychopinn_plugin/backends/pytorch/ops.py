@@ -150,10 +150,6 @@ class TorchOps:
         """Sum of x * y over all but the first axis."""
         return (x * y).flatten(1).sum(1)
 
-    def real_inner_each(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Real part of the sum of conj(x) * y over all but the first axis."""
-        return self.inner_each(x.real, y.real) + self.inner_each(x.imag, y.imag)
-
     def mean(self, x: torch.Tensor) -> torch.Tensor:
         """Mean over all."""
         return x.mean()

@@ -158,11 +158,6 @@ class TensorFlowOps:
         """Sum of x * y over all but the first axis."""
         return self.sum(x * y, tuple(range(1, len(x.shape))))
 
-    def real_inner_each(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        """Real part of the sum of conj(x) * y over all but the first axis."""
-        real, imag = (self.inner_each(part(x), part(y)) for part in (tf.math.real, tf.math.imag))
-        return real + imag
-
     def mean(self, x: tf.Tensor) -> tf.Tensor:
         """Mean over all."""
         return tf.reduce_mean(x)

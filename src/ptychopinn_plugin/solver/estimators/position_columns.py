@@ -13,12 +13,7 @@ from typing import NamedTuple
 
 from ptychopinn_plugin.physics.forward import frame_waves, over_modes
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.solver.sweeps import (
-    DeviceBatch,
-    Prediction,
-    patches_of_slopes,
-    predict,
-)
+from ptychopinn_plugin.solver.sweeps import DeviceBatch, Prediction, predict
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Counts added to E in the divisors: one photon where hardly any is expected weighs no more than a
@@ -84,6 +79,15 @@ class _View(NamedTuple):
     residual: Array
 
 
+def object_slopes(ops: Ops, canvas_object: Array) -> tuple[Array, Array]:
+    """Return the central differences of an object along rows and columns, complex64 (H, W)."""
+    first, second = (
+        ops.roll(canvas_object, before) - ops.roll(canvas_object, behind)
+        for before, behind in (((-1, 0), (1, 0)), ((0, -1), (0, 1)))
+    )
+    return first * 0.5, second * 0.5
+
+
 def frame_sums(
     ops: Ops,
     unknowns: Unknowns,
@@ -101,7 +105,7 @@ def frame_sums(
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
     """
     view = _view(ops, unknowns, batch, good)
-    row, column = (_column(ops, view, patches) for patches in patches_of_slopes(ops, slopes, batch))
+    row, column = (_column(ops, view, patches) for patches in _patches(ops, slopes, batch))
     noise = 0.25 * view.found.counts / (view.root * view.root)
     if good is not None:
         noise = noise * good
@@ -146,7 +150,7 @@ def affine_columns(
         float32 (b, N, N).
     """
     view = _view(ops, unknowns, batch, good)
-    row, column = patches_of_slopes(ops, slopes, batch)
+    row, column = _patches(ops, slopes, batch)
     y = geometry.rows - batch.shifts_px[:, 0][:, None, None]
     x = geometry.columns - batch.shifts_px[:, 1][:, None, None]
     yy, xx, yx, xy = (
@@ -175,6 +179,13 @@ def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) 
     if good is not None:
         weight, residual = weight * good, residual * good
     return _View(found, ops.conj(found.waves), weight, root, residual)
+
+
+def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple[Array, Array]:
+    """Return the gradient of the object under each frame, two of complex64 (b, N, N)."""
+    size = batch.amplitudes.shape[-1]
+    row, column = (ops.cut(slope, batch.corners, size) for slope in slopes)
+    return row, column
 
 
 def _column(ops: Ops, view: _View, patches: Array, probes: Array | None = None) -> Array:

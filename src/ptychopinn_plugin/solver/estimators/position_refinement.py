@@ -24,6 +24,7 @@ from ptychopinn_plugin.solver.estimators.affine import (
     warp,
 )
 from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
+from ptychopinn_plugin.solver.estimators.position_columns import object_slopes
 from ptychopinn_plugin.solver.estimators.position_look import (
     AFFINE_SHARE,
     FIRST_FRAME_SHARE,
@@ -35,7 +36,6 @@ from ptychopinn_plugin.solver.estimators.position_look import (
     significant,
 )
 from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors, without_affine
-from ptychopinn_plugin.solver.sweeps import object_slopes
 
 # Pixels around the patches where frames may move to.
 MARGIN_PX = 8
@@ -43,9 +43,6 @@ MARGIN_PX = 8
 FIRST_PASS = 4
 # Looks of `auto`, as long as nothing is significant; other passes cost nothing.
 LOOKS = (4, 6, 9, 13)
-# Passes between looks at positions that are refined, other than those above: the scores of all
-# passes between them are taken from their sweeps, with the information of the last look.
-LOOKS_AGAIN = 8
 # Change, root mean square, below which frames are looked at after every second pass only.
 SETTLED_PX = 0.02
 # Least share of the misfit above noise that one number of the affine change must explain to be
@@ -91,8 +88,6 @@ class PositionRefiner(Estimator):
         '_affine_seen',
         '_scale_moves',
         '_affine_moves',
-        '_information',
-        '_variance',
     )
 
     mode: Literal['auto', 'on'] = 'auto'
@@ -109,16 +104,10 @@ class PositionRefiner(Estimator):
     _affine_seen: bool = False
     _scale_moves: bool = False
     _affine_moves: bool = False
-    _information: Floats | None = None
-    _variance: float = 0.0
 
     def after_pass(self, solver: Solver) -> None:
         """Look at the frames and move them."""
         if not self._is_due(solver.passes):
-            return
-        if self._takes_scores(solver.passes):
-            self._move_each(solver, self._scored(solver))
-            self._place(solver)
             return
         slopes = solver.problem.ops.compiled(object_slopes)(solver.canvas_object)
         look = look_frames(solver, slopes, solver.problem.batches())
@@ -136,31 +125,10 @@ class PositionRefiner(Estimator):
             self._move_all(solver, affine, look)
         if self.constraint != 'affine':
             self._move_each(solver, look)
-        self._information, self._variance = look.information, look.variance
-        self._place(solver)
-
-    def _place(self, solver: Solver) -> None:
-        """Let the frames lie where they are estimated to be, and plan the next look."""
         before, now = solver.problem.positions_px, self._positions(solver)
         change = float(np.sqrt(np.mean(np.sum((now - before) ** 2, axis=1))))
         self._next_pass = solver.passes + (1 if change > SETTLED_PX else 2)
         solver.move_frames(now)
-        # From now on, also in passes that do not use them: a framework that compiles would compile
-        # a pass anew each time.
-        solver.problem.wants_position_scores = self.constraint != 'affine'
-
-    def _takes_scores(self, passes: int) -> bool:
-        """Return whether the scores from the sweeps of a pass, which cost little, are enough."""
-        if self._information is None or self.constraint == 'affine' or passes < self._next_pass:
-            return False
-        return not self._affine_moves and passes not in LOOKS and passes % LOOKS_AGAIN != 0
-
-    def _scored(self, solver: Solver) -> FrameLook:
-        """Return the scores from the sweeps of a pass with the information of the last look."""
-        problem = solver.problem
-        assert self._information is not None
-        score = problem.partition.total_values(problem.position_scores)
-        return FrameLook(score, self._information, self._variance, 0.0, 0.0)
 
     def _look_at_all(self, affine: AffineLook, look: FrameLook) -> None:
         """Record what the frames show of an affine change."""

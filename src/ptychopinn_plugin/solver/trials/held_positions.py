@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.estimators.affine import AffineChange, look_affine, some_batches
+from ptychopinn_plugin.solver.estimators.position_columns import object_slopes
 from ptychopinn_plugin.solver.estimators.position_look import (
     FRAME_SHARE,
     HIDDEN_SCALE,
@@ -19,7 +20,6 @@ from ptychopinn_plugin.solver.estimators.position_look import (
 )
 from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors
 from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
-from ptychopinn_plugin.solver.sweeps import object_slopes
 
 # Errors by an affine change, root mean square, above which the object is said to be wrong: 0.25 px
 # raise the error of an object at 1e6 photons a frame fourfold. Errors of single frames blur it.
