@@ -20,6 +20,7 @@ from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import (
     Misfits,
+    _advice,
     _verdict,
     amplitude_misfits,
     diagnose,
@@ -29,7 +30,7 @@ from ptychopinn_plugin.solver.diagnosis import (
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.trials.probe_start import start_probe
 from ptychopinn_plugin.solver.unknowns import Unknowns
-from tests.solver.scans import HARD_SCANS, Values, known_scan, with_probe
+from tests.solver.scans import HARD_SCANS, Values, known_scan, with_positions, with_probe
 
 
 def solver_of(
@@ -112,6 +113,21 @@ def test_a_probe_that_is_too_wrong_for_a_weak_object_is_not_good() -> None:
     diagnosis = diagnose(solver)
     assert diagnosis.verdict == 'poor'
     assert 0.15 < diagnosis.unexplained < 0.7
+
+
+@pytest.mark.parametrize('change', [lambda p: p[::-1, [1, 0]], lambda p: p * (1, -1) + (0, 200)])
+def test_positions_of_another_order_or_axis_are_among_the_advice(
+    change: Callable[[Values], Values],
+) -> None:
+    scan = with_positions(known_scan(side=8, noise=True, photons=1e5).scan, change)
+    config = InferenceConfig(refine_iterations=8, estimate_errors=False, auto=True)
+    result = run_reconstruction(NumpyOps(), scan, config, Monitor(), backend='pytorch')
+    assert '`ptychopinn check`' in result.warning
+
+
+@pytest.mark.parametrize(('share', 'named'), [(0.2, False), (0.4, True), (0.65, True)])
+def test_a_large_share_suggests_to_check_the_scan(share: float, named: bool) -> None:
+    assert ('order and axes of the positions' in _advice('poor', share)) == named
 
 
 @pytest.mark.parametrize('photons', [1.0, 1e5])

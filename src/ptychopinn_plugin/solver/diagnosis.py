@@ -21,6 +21,9 @@ Verdict = Literal['good', 'poor', 'failed', 'unknown']
 # objects of all kinds: right reconstructions stayed below 0.13, objects with twice to five times
 # the error that their photons allow came to 0.15 to 0.4, failures lay above 0.2, most above 0.6.
 POOR, FAILED = 0.15, 0.7
+# From here on the scan itself may be wrong: a bad row gave 0.32, positions twice as far apart 0.34,
+# a second sample 0.56, positions in another order or mirrored 0.60 to 0.67, all being refined.
+LARGE_SHARE = 0.3
 # Standard deviations of the noise that the frames have to differ by to tell anything.
 LEAST_SIGNAL = 3.0
 # Variance of the squared error of the root of a Poisson count: 2 (1/4)^2.
@@ -253,9 +256,15 @@ def _advice(verdict: Verdict, share: float) -> str:
     if verdict == 'good':
         return f'the object explains the frames ({left} left, photon noise aside)'
     if verdict == 'poor':
-        return (
+        found = (
             f'{left} are left unexplained: something beside object and probe differs from the '
             'model, such as positions, flux, background or further probe modes; refine them'
+        )
+        if share < LARGE_SHARE:
+            return found
+        return (
+            f'{found}, or where they are refined already, look with `ptychopinn check` whether '
+            'order and axes of the positions, the pixel size or the mask are wrong'
         )
     found = f'{left} are left unexplained, hardly better than an empty object'
     if share >= 1:
