@@ -11,6 +11,7 @@ from ptychodus.api.settings import SettingsRegistry
 
 from ptychopinn_plugin.config import (
     Config,
+    DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
@@ -28,6 +29,7 @@ CONFIGS: list[type[Config]] = [
     InferenceConfig,
     ExecutionConfig,
     OrientationConfig,
+    DetectorConfig,
 ]
 
 
@@ -41,6 +43,8 @@ def changed(config: type[Config], name: str) -> Any:
         return not field.default
     if isinstance(field.default, int):
         return field.default + 1
+    if isinstance(field.default, str):
+        return 'dark.npy'
     return field.default / 2
 
 

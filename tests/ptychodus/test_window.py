@@ -24,6 +24,7 @@ from PyQt5.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QFileDialog,
     QGroupBox,
     QLabel,
     QLineEdit,
@@ -34,6 +35,7 @@ from PyQt5.QtWidgets import (
 
 import ptychopinn_plugin
 from ptychopinn_plugin.config import (
+    DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
@@ -59,7 +61,14 @@ pytestmark = [
 ]
 
 PINN = 'ptychopinn-plugin_pinn'
-CONFIGS = (ModelConfig, TrainingConfig, InferenceConfig, ExecutionConfig, OrientationConfig)
+CONFIGS = (
+    ModelConfig,
+    TrainingConfig,
+    InferenceConfig,
+    ExecutionConfig,
+    OrientationConfig,
+    DetectorConfig,
+)
 
 
 class Window:
@@ -569,3 +578,14 @@ def test_supervised_has_a_page_of_its_own_and_reports_what_it_lacks(
     window.press(window.train_button)
     window.finish()
     window.until(lambda: 'objectGuess is flat' in window.pane())
+
+
+def test_a_file_is_chosen_by_its_button(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    button = window.field('Detector.background_file').findChild(QPushButton)
+    line = window.field('Detector.background_file').findChild(QLineEdit)
+    chosen = iter([('/data/dark.npy', ''), ('', '')])
+    monkeypatch.setattr(QFileDialog, 'getOpenFileName', lambda *_: next(chosen))
+    for _ in range(2):  # the second dialog is left without a choice
+        button.click()
+        assert line.text() == '/data/dark.npy'
+        assert fields(window)['Detector.background_file'].parameter.get_value() == '/data/dark.npy'

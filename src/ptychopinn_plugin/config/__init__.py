@@ -3,6 +3,7 @@
 from ptychopinn_plugin.config.architectures import Architecture
 from ptychopinn_plugin.config.backend_names import Backend
 from ptychopinn_plugin.config.base import Config
+from ptychopinn_plugin.config.detector import DetectorConfig
 from ptychopinn_plugin.config.execution import ExecutionConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.config.inference import InferenceConfig
@@ -14,6 +15,7 @@ __all__ = [
     'Architecture',
     'Backend',
     'Config',
+    'DetectorConfig',
     'ExecutionConfig',
     'GroupingConfig',
     'InferenceConfig',

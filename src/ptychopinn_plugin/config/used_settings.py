@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from ptychopinn_plugin.config.base import Config
+from ptychopinn_plugin.config.detector import DetectorConfig
 from ptychopinn_plugin.config.inference import InferenceConfig
 from ptychopinn_plugin.config.orientation import OrientationConfig
 
@@ -25,5 +26,6 @@ def changed_settings(lines: Sequence[str]) -> str:
     Args:
         lines: of `settings_lines`, of one or several configs.
     """
-    defaults = {*settings_lines(InferenceConfig()), *settings_lines(OrientationConfig())}
+    configs = (InferenceConfig(), OrientationConfig(), DetectorConfig())
+    defaults = {line for config in configs for line in settings_lines(config)}
     return ', '.join(line for line in lines if line not in defaults) or DEFAULTS

@@ -128,7 +128,7 @@ def load_scan(
             if files.decisions:
                 scan = _of_copies(scan, files)
             if background is not None:
-                scan = _with_background(scan, background)
+                scan = with_background(scan, Path(background))
             return orient(scan, axes)
 
 
@@ -149,8 +149,17 @@ def _of_copies(scan: ScanData, files: ReadableFiles) -> ScanData:
     )
 
 
-def _with_background(scan: ScanData, path: Path) -> ScanData:
-    estimates = dataclasses.replace(scan.estimates, background=read_background_file(Path(path)))
+def with_background(scan: ScanData, path: Path) -> ScanData:
+    """Return a scan with the background of a file.
+
+    Args:
+        scan: its own background is replaced.
+        path: an .npy image or an .npz with `background`, counts a pixel, (N, N).
+
+    Raises:
+        ScanDataError: the file cannot be read, or its image does not fit the frames.
+    """
+    estimates = dataclasses.replace(scan.estimates, background=read_background_file(path))
     decision = f'the background was taken from {path}'
     return dataclasses.replace(scan, estimates=estimates, decisions=(*scan.decisions, decision))
 

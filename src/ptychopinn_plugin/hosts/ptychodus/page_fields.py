@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from ptychopinn_plugin.config import (
     Config,
+    DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
@@ -29,6 +30,7 @@ HEADINGS: dict[type[Config], str] = {
     ModelConfig: 'Model',
     ExecutionConfig: 'Execution',
     OrientationConfig: 'Orientation',
+    DetectorConfig: 'Detector',
 }
 
 

@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from ptychopinn_plugin.backends.registry import installed_backends
 from ptychopinn_plugin.config import (
     Config,
+    DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
@@ -53,6 +54,7 @@ class RunConfigs:
         inference: how a scan is reconstructed.
         execution: backend, device, threads.
         orientation: orientation of the scan axes.
+        detector: files on the detector.
     """
 
     model: ModelConfig
@@ -60,6 +62,7 @@ class RunConfigs:
     inference: InferenceConfig
     execution: ExecutionConfig
     orientation: OrientationConfig = field(default_factory=OrientationConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
 
 
 class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
@@ -128,7 +131,7 @@ class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
                     written,
                     value,
                 )
-        elif isinstance(value, str):
+        elif isinstance(value, str) and field.annotation is not str:
             return next((c for c in field_choices(field) if str(c) == value), value or None)
         return value
 
@@ -160,6 +163,7 @@ class PluginSettings:
         inference: how a scan is reconstructed.
         execution: backend, device, threads; starts on an installed backend.
         orientation: orientation of the scan axes.
+        detector: files on the detector.
     """
 
     def __init__(self, registry: SettingsRegistry) -> None:
@@ -170,10 +174,20 @@ class PluginSettings:
         defaults = {'backend': installed[0]} if installed else {}
         self.execution = ConfigSettings(registry, ExecutionConfig, defaults)
         self.orientation = ConfigSettings(registry, OrientationConfig)
+        self.detector = ConfigSettings(registry, DetectorConfig)
 
     def __iter__(self) -> Iterator[ConfigSettings[Any]]:
         """Return the groups in the order in which a user meets them."""
-        return iter((self.inference, self.training, self.model, self.execution, self.orientation))
+        return iter(
+            (
+                self.inference,
+                self.training,
+                self.model,
+                self.execution,
+                self.orientation,
+                self.detector,
+            )
+        )
 
     def read(self) -> RunConfigs:
         """Return the current settings.
@@ -187,6 +201,7 @@ class PluginSettings:
             inference=self.inference.read(),
             execution=self.execution.read(),
             orientation=self.orientation.read(),
+            detector=self.detector.read(),
         )
 
 

@@ -17,6 +17,7 @@ from ptychodus.api.reconstruct import (
 from ptychopinn_plugin.backends.registry import with_backend
 from ptychopinn_plugin.config import (
     Backend,
+    DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
     ModelConfig,
@@ -51,6 +52,7 @@ from ptychopinn_plugin.hosts.ptychodus.training_data import (
 from ptychopinn_plugin.hosts.ptychodus.training_run import TrainingRun
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
+from ptychopinn_plugin.io.scan_files import with_background
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.preflight_log import log_preflight
 from ptychopinn_plugin.worker.client import RemoteEngine
@@ -84,7 +86,8 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         inference: iterations, probe update.
         execution: device and threads.
         orientation: rotation and flips of a scan's positions; its product has the changed ones.
-        read_configs: in place of the six before; called at the start of every run.
+        detector: file of a known background.
+        read_configs: in place of the seven before; called at the start of every run.
         engine_factory: makes the engine of an execution config; by default one that computes in a
             worker process. An `EngineCache` is shared with other reconstructors.
         preview_seconds: least time between two outputs before the last one; None for the last one
@@ -103,6 +106,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         inference: InferenceConfig | None = None,
         execution: ExecutionConfig | None = None,
         orientation: OrientationConfig | None = None,
+        detector: DetectorConfig | None = None,
         read_configs: ReadConfigs | None = None,
         engine_factory: EngineFactory | EngineCache = RemoteEngine,
         preview_seconds: float | None = PREVIEW_SECONDS,
@@ -116,6 +120,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 inference or InferenceConfig(),
                 with_backend(execution or ExecutionConfig(), backend),
                 orientation or OrientationConfig(),
+                detector or DetectorConfig(),
             )
         )
         self._engines = (
@@ -287,6 +292,8 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
     def _read_scan(self, parameters: ReconstructInput, configs: RunConfigs) -> ScanData:
         source = chosen_product(parameters.product.metadata.name)
         scan = scan_from_input(parameters, source, orientation=configs.orientation)
+        if configs.detector.background_file:
+            scan = with_background(scan, Path(configs.detector.background_file).expanduser())
         for decision in scan.decisions:
             package_logger.warning('%s: %s', scan.source, decision)
         return scan

@@ -53,7 +53,8 @@ class UsedModel:
 
 def describe_settings(configs: RunConfigs) -> str:
     """Return the settings of a reconstruction that differ from their defaults."""
-    lines = (*settings_lines(configs.inference), *settings_lines(configs.orientation))
+    parts = (configs.inference, configs.orientation, configs.detector)
+    lines = tuple(line for part in parts for line in settings_lines(part))
     return changed_settings(lines)
 
 

@@ -35,12 +35,14 @@ from ptychopinn_plugin.hosts.ptychodus.supervised import FIXED_SETTINGS
 from ptychopinn_plugin.hosts.ptychodus.widgets import (
     BackendViewController,
     ChangeObserver,
+    FileViewController,
     FoldedWidget,
     LoadedModelBox,
     WheelIgnorer,
 )
 
 LABEL_CHARACTERS = 22
+ARRAY_FILTER = 'NumPy arrays (*.npy *.npz)'
 # The algorithm says it: Supervised is one of its own.
 NEVER_SHOWN = ('model_type',)
 
@@ -208,6 +210,8 @@ def _controller(field: PageField) -> ParameterViewController:
     if isinstance(parameter, IntegerParameter | RealParameter):
         return NumberViewController(parameter, field.limits)
     assert isinstance(parameter, StringParameter)
+    if field.name.endswith('_file'):
+        return FileViewController(parameter, field.label.rstrip(':'), ARRAY_FILTER)
     return LineEditParameterViewController(parameter)
 
 

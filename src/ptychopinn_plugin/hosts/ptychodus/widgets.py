@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ptychodus.api.observer import Observable, Observer
-from ptychodus.api.parameters import Parameter
-from ptychodus.controller.parameters import ParameterViewController
+from ptychodus.api.parameters import Parameter, StringParameter
+from ptychodus.controller.parameters import (
+    LineEditParameterViewController,
+    ParameterViewController,
+)
 from PyQt5.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
+    QFileDialog,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -57,6 +61,41 @@ class BackendViewController(ParameterViewController, Observer):
     def _update(self, observable: Observable) -> None:
         if observable is self._parameter:
             self._show()
+
+
+class FileViewController(ParameterViewController):
+    """A line for the name of a file, with a button that opens a dialog.
+
+    Args:
+        parameter: holds the name, '' for no file.
+        title: of the dialog.
+        name_filter: of the dialog.
+    """
+
+    def __init__(self, parameter: StringParameter, title: str, name_filter: str) -> None:
+        super().__init__()
+        self._parameter = parameter
+        self._title, self._name_filter = title, name_filter
+        self._line = LineEditParameterViewController(parameter)
+        button = QPushButton('Browse')
+        button.clicked.connect(self._browse)
+        layout = QHBoxLayout()
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._line.get_widget(), 1)
+        layout.addWidget(button)
+        self._widget = QWidget()
+        self._widget.setLayout(layout)
+
+    def get_widget(self) -> QWidget:
+        """Return line and button."""
+        return self._widget
+
+    def _browse(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self._widget, self._title, self._parameter.get_value(), self._name_filter
+        )
+        if name:
+            self._parameter.set_value(name)
 
 
 class FoldedWidget(QWidget):
