@@ -40,8 +40,11 @@ EVERYTHING = {
 }
 # One noise model, for which a framework compiles half as much.
 COMPILED = EVERYTHING | {'noise_model': 'amplitude'}
-# Computed from the scan, the arguments and the state when they are needed.
-NO_STATE = ('ops', 'scan', 'subsets', 'found', 'factors', '_bins', '_harmonics', '_gains', '_terms')
+# Computed from the scan, the arguments, the state and the device when they are needed.
+NO_STATE = (
+    'ops', 'scan', 'subsets', 'found', 'factors',
+    '_bins', '_harmonics', '_gains', '_terms', '_room',
+)  # fmt: skip
 # Without a state: nothing of them changes, or changes what is saved elsewhere.
 CONSTANT = {AmplitudeStart, StartOfProbe}
 
