@@ -31,6 +31,8 @@ from tests.helpers import make_scan
 PASSES = InferenceConfig(refine_iterations=2, subsets=1)
 UNROLLED = ModelConfig(width=4, levels=1, blocks=1)
 CNN = ModelConfig(architecture='cnn', gridsize=1, n_filters_scale=1)
+# Frames of a batch that the pretended memory holds: fewer than the engines take at once.
+FITTING_FRAMES = 10
 TRAINING = TrainingConfig(
     epochs=2,
     steps_per_epoch=2,
@@ -156,14 +158,14 @@ def test_a_network_predicts_again_with_halved_batches(
 
     def limited(self: object, batch: GroupBatch) -> Any:
         sizes.append(len(batch.positions_px))
-        if sizes[-1] > 20:
+        if sizes[-1] > FITTING_FRAMES:
             run_out_of_memory(engine.backend)
         return predict(self, batch)
 
     monkeypatch.setattr(network, 'predict', limited)
     engine.reconstruct(scan, PASSES, model, Monitor())
-    assert sizes[0] == scan.frame_count == 49
-    assert sum(size for size in sizes if size <= 20) == scan.frame_count
+    assert sizes[0] > FITTING_FRAMES
+    assert sum(size for size in sizes if size <= FITTING_FRAMES) == scan.frame_count
 
 
 @pytest.mark.slow
