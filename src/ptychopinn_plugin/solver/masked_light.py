@@ -65,8 +65,8 @@ def remark(scan: ScanData, *, refines: bool, asked: bool) -> str:
     )
     if refines:
         return (
-            f'{found}: this trades with the light of the probe beside the mask; if the probe is '
-            'known, keep it with update_probe = off'
+            f'{found}, which cannot be separated from the light of the probe beside the mask; if '
+            'the probe is known, keep it with update_probe = off'
         )
     if asked:
         return found
