@@ -24,8 +24,8 @@ def frames_without_values(
 ) -> npt.NDArray[np.bool_]:
     """Return which frames (n, H, W) were never written, bool (n,).
 
-    None where the fill value is 0, so that frames need not be read for it: those without any count
-    are left out by their light.
+    With a fill value of 0 no frame is reported and none is read: frames without any count are left
+    out by their light.
 
     Args:
         frames: as stored; a source is read through once.

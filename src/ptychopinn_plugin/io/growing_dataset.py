@@ -14,15 +14,13 @@ import numpy.typing as npt
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.fill_values import rows_with_values
 from ptychopinn_plugin.io.hdf5_frames import register_filters
-from ptychopinn_plugin.io.reading_errors import describe
+from ptychopinn_plugin.io.reading_errors import DAMAGE, describe
 from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.io.writer_state import WriterState, writer_state
 
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
 
-# What h5py raises for a file that is cut, damaged or being written.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 # Rows without values that are read again at a time.
 RETRIED_ROWS = 64
 

@@ -20,14 +20,12 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.hdf5_checks import find_dataset, hdf5_faults
 from ptychopinn_plugin.io.hdf5_links import ForeignStorageError
 from ptychopinn_plugin.io.npy_stream import read_npy
-from ptychopinn_plugin.io.reading_errors import describe
+from ptychopinn_plugin.io.reading_errors import DAMAGE, describe
 from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.io.tiff_frames import read_tiff
 
 Stack = npt.NDArray[Any]
 SHOWN_FILES = 3
-# What NumPy and h5py raise for files that are cut or damaged.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError)
 # Of files that may get more frames while they look complete: seconds without a change.
 SETTLED_S = 0.5
 APPENDED_ENDINGS = ('.tif', '.tiff')
@@ -149,7 +147,7 @@ def _tiff_frames(path: Path, _datasets: Sequence[str], _external_files: bool) ->
         return read_tiff(path)
     except ScanDataError:
         raise
-    except (OSError, ValueError, IndexError, KeyError, TypeError, struct.error) as error:
+    except (*DAMAGE, IndexError, struct.error) as error:
         raise _UnfinishedError(describe(error)) from error
 
 

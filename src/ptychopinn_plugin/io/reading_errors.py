@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from ptychopinn_plugin.errors import PtychoPINNError, printable_line
 
 LONGEST_REASON = 200
+# What NumPy and h5py raise for files that are cut, damaged or being written.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError)
 _OF_PROGRAMS = (
     ArithmeticError,
     AssertionError,

@@ -19,7 +19,7 @@ from ptychopinn_plugin.io.frame_files import room_for_copies
 from ptychopinn_plugin.io.free_memory import gigabytes, memory_fault
 from ptychopinn_plugin.io.hdf5_frames import BLOCK_BYTES, check_filters, register_filters
 from ptychopinn_plugin.io.hdf5_tree import MOST_OBJECTS, STACK_AXES
-from ptychopinn_plugin.io.reading_errors import describe
+from ptychopinn_plugin.io.reading_errors import describe, reading
 from ptychopinn_plugin.io.writer_state import SIGNATURE, writer_state
 
 
@@ -71,14 +71,9 @@ class ReadableFiles:
             tempfile.TemporaryDirectory(prefix='ptychopinn-', ignore_cleanup_errors=True)
         )
         copy = self._copies[path] = Path(folder) / path.name
-        try:
+        what = f'{path} is being written and cannot be read so far'
+        with reading(lambda text: ScanDataError([text]), what):
             said = _Copying(path, with_frames=self.with_frames).to(copy)
-        except ScanDataError:
-            raise
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise ScanDataError(
-                [f'{path} is being written and cannot be read so far ({describe(error)})']
-            ) from error
         self.decisions.append(
             f'{path.name} is still being written, or its writer ended without closing it; what it '
             f'holds so far was copied and is read: {said}'
