@@ -19,6 +19,7 @@ from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.scan.nearest_frames import nearest_frames
+from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Misfits, amplitude_misfits
 from ptychopinn_plugin.solver.prepare import prepare_solver
@@ -91,7 +92,7 @@ def thinned(counts: npt.NDArray[np.float32], seed: int) -> Iterator[npt.NDArray[
 
     Args:
         counts: float32 of any shape, not negative where finite; the rest, which a mask must
-            cover, becomes 0. Counts that are not whole are rounded at random for the split.
+            cover, becomes 0.
         seed: of the random numbers.
     """
     for which in (0, 1):
@@ -99,21 +100,8 @@ def thinned(counts: npt.NDArray[np.float32], seed: int) -> Iterator[npt.NDArray[
         rng = np.random.default_rng(seed)
         half = np.empty_like(counts)
         for index, frame in enumerate(counts):
-            known = np.where(np.isfinite(frame) & (frame > 0), frame, np.float32(0))
-            first = known * _random_shares(known, rng)
-            half[index] = first if which == 0 else known - first
+            half[index] = split_photons(frame, 0.5, rng)[which]
         yield half
-
-
-def _random_shares(
-    counts: npt.NDArray[np.float32], rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    """Return the share of each count that falls into the first half, float32."""
-    whole = np.floor(counts + rng.random(counts.shape, np.float32)).astype(np.int64)
-    shares = np.full(counts.shape, 0.5, np.float32)
-    some = whole > 0
-    shares[some] = rng.binomial(whole[some], 0.5) / whole[some]
-    return shares
 
 
 def _as_reconstructed(solver: AcceleratedSolver) -> ScanData:

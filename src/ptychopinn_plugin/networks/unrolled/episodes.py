@@ -24,6 +24,7 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
 from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.photons import mean_photons
+from ptychopinn_plugin.scan.thinning import split_photons, whole_photons
 
 # Photons a frame that thinning goes down to, and the shares of photons it may keep: at most half,
 # so that as many are held out.
@@ -178,12 +179,12 @@ def _episode(
     good = ~scan.scan.mask
     for _ in range(TRIES):
         chosen = _neighbours(scan.scan, frames, crop_frames, rng)
-        photons = _whole_photons(scan.scan.counts[chosen], rng)
-        seen = rng.binomial(photons, kept_photons)
+        photons = whole_photons(scan.scan.counts[chosen], rng).astype(np.float32)
+        seen, rest = split_photons(photons, kept_photons, rng)
         count = len(chosen)
         used = _draw(count, max(FEWEST_FRAMES, round(count * kept_frames)), rng)
         held_out = _draw(count, max(FEWEST_FRAMES, round(count * HELD_OUT_SHARE)), rng)
-        if seen[used][:, good].any() and (photons - seen)[held_out][:, good].any():
+        if seen[used][:, good].any() and rest[held_out][:, good].any():
             break
         # Where photons are few, an empty part tells nothing: more of them are kept next time.
         kept_photons = min(2 * kept_photons, MOST_KEPT)
@@ -192,23 +193,10 @@ def _episode(
     placed, reference = _placed(scan, chosen)
     return Episode(
         crop=_part(placed, seen, used, kept_photons),
-        held_out_scan=_part(placed, photons - seen, held_out, 1 - kept_photons),
+        held_out_scan=_part(placed, rest, held_out, 1 - kept_photons),
         reference=reference,
         passes=tuple(int(rng.integers(least, most + 1)) for least, most in PASSES),
     )
-
-
-def _whole_photons(
-    counts: npt.NDArray[np.float32], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Return counts as whole photons; those that are none are rounded up or down by chance.
-
-    Rounded to the nearest, faint frames that are not whole numbers would lose all their light.
-    """
-    whole = np.floor(counts)
-    if not np.array_equal(whole, counts):
-        whole = np.floor(counts + rng.random(counts.shape))
-    return whole.astype(np.int64)
 
 
 def _too_faint(scan: ScanData, frames: int) -> ScanDataError:
@@ -260,14 +248,14 @@ def _placed(
 
 def _part(
     placed: ScanData,
-    photons: npt.NDArray[np.int64],
+    photons: npt.NDArray[np.float32],
     frames: npt.NDArray[np.int64],
     share: float,
 ) -> ScanData:
     """Return the scan of some frames with a share of the photons, the probe scaled to it."""
     return dataclasses.replace(
         placed,
-        counts=photons[frames].astype(np.float32),
+        counts=photons[frames],
         positions_px=placed.positions_px[frames],
         probe=(placed.probe * math.sqrt(share)).astype(np.complex64),
         metadata=dataclasses.replace(placed.metadata, scan_index=None),

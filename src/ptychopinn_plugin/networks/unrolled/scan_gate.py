@@ -24,6 +24,7 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.scan.nearest_frames import nearest_frames
+from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.prepare import subset_count
@@ -127,7 +128,8 @@ def measure_gate(ops: Ops, solver: AcceleratedSolver, stage: Stage) -> GateMeasu
         Cancelled: the solver's check asked for a stop.
     """
     crop = _central_crop(solver)
-    kept, held_out = _split_photons(solver.problem.scan.counts[crop.frames])
+    counts = solver.problem.scan.counts[crop.frames]
+    kept, held_out = split_photons(counts, KEPT_PHOTONS, np.random.default_rng(SEED))
     second = _second_solver(ops, solver, crop, kept, KEPT_PHOTONS)
     for _ in range(min(solver.passes, MOST_PASSES)):
         second.one_pass()
@@ -153,15 +155,6 @@ def _central_crop(solver: AcceleratedSolver) -> Crop:
     first = corners.min(axis=0)
     height, width = (int(side) for side in corners.max(axis=0) + size - first)
     return Crop(frames, first, (height, width))
-
-
-def _split_photons(counts: Floats) -> tuple[Floats, Floats]:
-    """Return the photons that are kept and those that are held out, float32 (n, N, N) each."""
-    photons = np.rint(counts).astype(np.int64)
-    lit = photons > 0
-    kept = np.zeros_like(photons)
-    kept[lit] = np.random.default_rng(SEED).binomial(photons[lit], KEPT_PHOTONS)
-    return kept.astype(np.float32), (photons - kept).astype(np.float32)
 
 
 def _second_solver(
