@@ -58,6 +58,7 @@ class FieldTraits:
         job: the only job that uses the field, None if both do.
         defaults: of architectures with another default than the field's.
         instead: the field that stands in place of this one for `unused_by`.
+        file: whether the value is the path of a file, for which a graphical page has a dialog.
     """
 
     unit: str = ''
@@ -71,6 +72,7 @@ class FieldTraits:
     job: Job | None = None
     defaults: Mapping[Architecture, object] = field(default_factory=dict)
     instead: str = ''
+    file: bool = False
 
 
 def setting(
@@ -88,6 +90,7 @@ def setting(
     job: Job | None = None,
     defaults: Mapping[Architecture, int | float | str] | None = None,
     instead: str = '',
+    file: bool = False,
     **constraints: Any,
 ) -> Any:
     """Declare a field once: default, range, unit and help.
@@ -108,6 +111,7 @@ def setting(
         job: the only job that uses the field, None if both do.
         defaults: of architectures with another default.
         instead: the field that stands in place of this one for `unused_by`.
+        file: True where the value is the path of a file.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
     traits: JsonDict = {
@@ -122,6 +126,7 @@ def setting(
         'job': job,
         'defaults': {str(name): value for name, value in (defaults or {}).items()},
         'instead': instead,
+        'file': file,
     }
     return Field(default, description=description, json_schema_extra=traits, **constraints)
 
@@ -141,6 +146,7 @@ def field_traits(info: FieldInfo) -> FieldTraits:
         job=cast('Job | None', extra.get('job')),
         defaults=cast('Mapping[Architecture, object]', extra.get('defaults') or {}),
         instead=str(extra.get('instead', '')),
+        file=bool(extra.get('file')),
     )
 
 

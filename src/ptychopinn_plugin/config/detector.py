@@ -12,4 +12,5 @@ class DetectorConfig(Config):
         'background; empty for none',
         advanced=True,
         label='Background file',
+        file=True,
     )

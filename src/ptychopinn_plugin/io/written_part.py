@@ -61,7 +61,7 @@ class ReadableFiles:
 
         Raises:
             ScanDataError: a program is writing the file and does not let others read it (SWMR), or
-                the copy finds no room.
+                the copy does not fit.
         """
         if path in self._copies:
             return self._copies[path]
@@ -125,7 +125,7 @@ class _Copying:
 
     def __init__(self, path: Path, *, with_frames: bool) -> None:
         self._path, self._with_frames = path, with_frames
-        self._room = float(room_for_copies())
+        self._free_bytes = float(room_for_copies())
         # Names in the copy, by the addresses of objects, which may have several names.
         self._names: dict[int, str] = {}
         self._stacks: list[h5py.Dataset] = []
@@ -189,7 +189,7 @@ class _Copying:
         frame = stack.shape[1:]
         stored = _stored_rows(stack) if self._with_frames else min(1, stack.shape[0])
         frame_bytes = max(1, stack.dtype.itemsize * int(np.prod(frame)))
-        self._take_room(stack.name, float(stored) * frame_bytes)
+        self._reserve(stack.name, float(stored) * frame_bytes)
         target = copy.create_dataset(
             stack.name,
             (0, *frame),
@@ -243,20 +243,21 @@ class _Copying:
         nbytes = float(table.dtype.itemsize) * float(table.size or 0)
         if fault := memory_fault(f'{self._path}, {table.name!r}', 2.0 * nbytes):
             raise ScanDataError([fault])
-        self._take_room(table.name, nbytes)
+        self._reserve(table.name, nbytes)
         values: npt.NDArray[Any] = h5py.Empty(table.dtype) if table.shape is None else table[()]
         return values
 
-    def _take_room(self, name: str, nbytes: float) -> None:
-        if nbytes > self._room:
+    def _reserve(self, name: str, nbytes: float) -> None:
+        if nbytes > self._free_bytes:
             raise ScanDataError(
                 [
                     f'{self._path} is being written and is copied for that; {name!r} needs '
                     f'{gigabytes(nbytes)} of {tempfile.gettempdir()}, where '
-                    f'{gigabytes(max(self._room, 0.0))} are left; set TMPDIR to a folder with more'
+                    f'{gigabytes(max(self._free_bytes, 0.0))} are left; set TMPDIR to a folder '
+                    'with more'
                 ]
             )
-        self._room -= nbytes
+        self._free_bytes -= nbytes
 
 
 def _lists_frames(table: h5py.Dataset, lengths: set[int], frames: set[tuple[int, ...]]) -> bool:

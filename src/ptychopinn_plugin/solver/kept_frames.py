@@ -25,7 +25,7 @@ class KeptFrames:
     """
 
     ops: Ops
-    _room: float | None = None
+    _free_bytes: float | None = None
     # By what reads the amplitudes, which a batch keeps when its frames move.
     _kept: WeakKeyDictionary[Callable[[], npt.NDArray[np.float32]], Array] = field(
         default_factory=WeakKeyDictionary
@@ -53,10 +53,10 @@ class KeptFrames:
         return placed
 
     def _takes(self, nbytes: int) -> bool:
-        """Return whether there is room for some more bytes, and count them."""
-        if self._room is None:
-            self._room = SHARE_FOR_FRAMES * self.ops.free_bytes()
-        if nbytes > self._room:
+        """Return whether some more bytes fit, and count them."""
+        if self._free_bytes is None:
+            self._free_bytes = SHARE_FOR_FRAMES * self.ops.free_bytes()
+        if nbytes > self._free_bytes:
             return False
-        self._room -= nbytes
+        self._free_bytes -= nbytes
         return True

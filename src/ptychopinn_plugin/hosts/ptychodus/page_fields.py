@@ -85,6 +85,11 @@ class PageField:
         return field_traits(self.field).advanced
 
     @property
+    def is_file(self) -> bool:
+        """Whether the value is the path of a file."""
+        return field_traits(self.field).file
+
+    @property
     def limits(self) -> NumberRange:
         """The range of a number."""
         limits = NumberRange.of_field(self.field)

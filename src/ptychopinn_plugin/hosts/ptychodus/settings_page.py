@@ -210,7 +210,7 @@ def _controller(field: PageField) -> ParameterViewController:
     if isinstance(parameter, IntegerParameter | RealParameter):
         return NumberViewController(parameter, field.limits)
     assert isinstance(parameter, StringParameter)
-    if field.name.endswith('_file'):
+    if field.is_file:
         return FileViewController(parameter, field.label.rstrip(':'), ARRAY_FILTER)
     return LineEditParameterViewController(parameter)
 
