@@ -161,7 +161,7 @@ def test_cached_probes_and_doses_give_the_same_numbers(
     for _ in range(8):
         cached.one_pass()
     assert len(cached.problem.subsets) == 1, 'doses were not merged'
-    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', 0)
+    monkeypatch.setattr('ptychopinn_plugin.solver.device_arrays.PROBE_CACHE_BYTES', 0)
     uncached = make_solver(ops, scan, subsets=4)
     uncached.problem.fixed_probe = False
     for _ in range(8):
@@ -189,9 +189,9 @@ def test_the_shifted_probes_are_made_once_where_they_fit(monkeypatch: pytest.Mon
 
     cached = transforms()
     needed = 8 * 16 * 2 * 32**2
-    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', needed - 1)
+    monkeypatch.setattr('ptychopinn_plugin.solver.device_arrays.PROBE_CACHE_BYTES', needed - 1)
     assert transforms() > 1.5 * cached
-    monkeypatch.setattr('ptychopinn_plugin.solver.problem.PROBE_CACHE_BYTES', needed)
+    monkeypatch.setattr('ptychopinn_plugin.solver.device_arrays.PROBE_CACHE_BYTES', needed)
     assert transforms() == cached
 
 

@@ -45,6 +45,22 @@ class Canvas:
         height, width = (int(side) for side in end - start)
         return cls((int(start[0]), int(start[1])), (height, width))
 
+    def with_margin(self, scan: ScanData, margin_px: int) -> Canvas:
+        """Return a canvas that also holds a margin around every patch, itself without a margin.
+
+        Args:
+            scan: whose patches it holds.
+            margin_px: pixels on each side of a patch.
+        """
+        if not margin_px:
+            return self
+        corners, _ = patch_placement(scan.positions_px, scan.frame_size)
+        start = np.asarray(self.origin_px)
+        first = np.minimum(start, corners.min(axis=0) - margin_px)
+        last = np.maximum(start + self.shape, corners.max(axis=0) + scan.frame_size + margin_px)
+        height, width = (int(side) for side in last - first)
+        return Canvas((int(first[0]), int(first[1])), (height, width))
+
 
 def patch_placement(
     positions_px: npt.NDArray[np.float64], size: int

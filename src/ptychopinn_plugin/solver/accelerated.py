@@ -30,7 +30,8 @@ from ptychopinn_plugin.solver.estimators.background import background_remarks, u
 from ptychopinn_plugin.solver.estimators.drift import VARIATION_SHARE, free_variation
 from ptychopinn_plugin.solver.estimators.estimator import Estimator
 from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
-from ptychopinn_plugin.solver.problem import Problem, Sweep
+from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.subset_sums import Sweep
 from ptychopinn_plugin.solver.unknowns import (
     State,
     Unknowns,

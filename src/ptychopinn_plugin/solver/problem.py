@@ -6,17 +6,15 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NOISE_MODELS, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
-from ptychopinn_plugin.physics.shifts import unshifted_sum
 from ptychopinn_plugin.saved_state import SavedState, Stateful
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.scan.canvas import Canvas, patch_placement
+from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.frame_source import frames_in_file
 from ptychopinn_plugin.solver.batches import (
     BatchReader,
@@ -28,55 +26,21 @@ from ptychopinn_plugin.solver.batches import (
     split_evenly,
     split_frames,
 )
+from ptychopinn_plugin.solver.device_arrays import DeviceArrays
 from ptychopinn_plugin.solver.kept_frames import KeptFrames
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.parts.partition import Partition, WholeScan
 from ptychopinn_plugin.solver.parts.scan_part import ScanPart
 from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
-from ptychopinn_plugin.solver.sweeps import (
-    DeviceBatch,
-    Sums,
-    add_batch,
-    add_dose,
-    batch_misfit,
-    batch_probes,
-    mode_spectra,
-)
+from ptychopinn_plugin.solver.subset_sums import Sweep, empty_sums, gradient_images
+from ptychopinn_plugin.solver.sweeps import DeviceBatch, add_batch, add_dose, batch_misfit
 from ptychopinn_plugin.solver.unknowns import Unknowns
-
-# Shifted probes of a fixed probe are kept between sweeps up to this many bytes.
-PROBE_CACHE_BYTES = 2**27
 
 # Of the mean flux: a frame without any photon has one too.
 LEAST_FLUX = 1e-3
 
 Floats = npt.NDArray[np.float32]
 Item = TypeVar('Item')
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """The sums of one sweep over a subset; None for what was not wanted.
-
-    Attributes:
-        misfit: of the noise model, over the subset's good pixels.
-        direction: complex64 (H, W), gradient image of the object, not yet preconditioned.
-        dose: float32 (H, W), summed |probe|^2.
-        probe_direction: complex64 (modes, N, N), gradient image of the probe.
-        object_power: float32 (N, N), |patch|^2 summed over frames.
-        variation_direction: complex64 (functions, N, N), gradient image of the variation.
-        background_score: float32 (3, N, N), see `Sums`.
-        largest_dose: float32 scalar, over all processes; None where that of `dose` is it.
-    """
-
-    misfit: float
-    direction: Array
-    dose: Array
-    probe_direction: Array | None = None
-    object_power: Array | None = None
-    variation_direction: Array | None = None
-    background_score: Array | None = None
-    largest_dose: Array | None = None
 
 
 def no_check() -> None:
@@ -132,22 +96,17 @@ class Problem(Stateful):
     merges: int = 0
     partition: Partition = field(init=False)
     _whole_batches: list[list[Frames]] | None = None
-    # By the batches themselves, not their addresses: a later batch may have the address of one that
-    # is gone, and would be given its places.
-    _probes: WeakKeyDictionary[FrameBatch, Array] = field(default_factory=WeakKeyDictionary)
-    _placements: WeakKeyDictionary[
-        FrameBatch, tuple[int | None, tuple[Array, Array, Array | None]]
-    ] = field(default_factory=WeakKeyDictionary)
     _doses: dict[int, Array] = field(default_factory=dict)
     _reader: BatchReader = field(init=False)
     _kept: KeptFrames = field(init=False)
     _shifts: ProbeShifts = field(init=False)
-    _spectra: tuple[Array, Array | None, tuple[Array, Array | None]] | None = None
+    _device: DeviceArrays = field(init=False)
 
     def __post_init__(self) -> None:
         """Start at the scan's positions and equal flux."""
         self.partition = WholeScan(self.canvas)
         self._shifts = ProbeShifts(self.ops)
+        self._device = DeviceArrays(self.ops, self.scan, self._shifts, self.fixed_probe)
         self._reader = BatchReader(in_thread=frames_in_file(self.scan.counts) is not None)
         self._kept = KeptFrames(self.ops)
         self.positions_px = self.scan.positions_px.copy()
@@ -178,7 +137,7 @@ class Problem(Stateful):
             margin_px: pixels that the canvas holds around every patch, for positions that move.
             communicator: of the processes that the scan is divided among; None for this one alone.
         """
-        canvas = _with_margin(Canvas.for_scan(scan), scan, margin_px)
+        canvas = Canvas.for_scan(scan).with_margin(scan, margin_px)
         problem = cls(ops, scan, [], canvas, fixed_probe, check, noise)
         if communicator is None or communicator.size == 1:
             problem.subsets = split_frames(scan, canvas, subsets, ops.batch_pixels)
@@ -256,7 +215,7 @@ class Problem(Stateful):
         # Before the work on any batch: small arrays that stay, each made between large ones that
         # go, would leave holes in the heap that nothing fits into.
         for batch in batches:
-            self._placement(batch, with_weights=with_weights)
+            self._device.placement(batch, with_weights=with_weights)
         for batch, amplitudes in self._reader.read(batches, self._kept.amplitudes):
             self.check()
             yield batch, self.to_device(batch, unknowns, amplitudes)
@@ -271,7 +230,14 @@ class Problem(Stateful):
         """
         ops = self.ops
         kept_dose = self._doses.get(index) if self.fixed_probe else None
-        sums = self._empty_sums(unknowns, with_dose=kept_dose is None, with_probe=with_probe)
+        sums = empty_sums(
+            ops,
+            self.canvas.shape,
+            unknowns,
+            self._shift_images(unknowns),
+            with_dose=kept_dose is None,
+            with_probe=with_probe,
+        )
         ratios: list[tuple[FrameBatch, Array]] = []
         for batch, placed in self.placed(self.subsets[index], unknowns):
             sums, found = ops.compiled(add_batch)(self.noise, sums, unknowns, placed, self.good)
@@ -284,7 +250,7 @@ class Problem(Stateful):
             dose = self.partition.add_overlaps(sums.dose * float(self.scan.frame_size**2))
         if self.fixed_probe:
             self._doses[index] = dose
-        return self._summed(sums, dose)
+        return gradient_images(ops, self.partition, sums, dose, self._shifts.factors)
 
     def share_ratios(self) -> None:
         """Let every process know the photon ratios of all frames."""
@@ -294,51 +260,6 @@ class Problem(Stateful):
         own = np.zeros(self.scan.frame_count)
         own[frames] = self.photon_ratios[frames]
         self.photon_ratios = self.partition.total_values(own).astype(np.float32)
-
-    def _summed(self, sums: Sums, dose: Array) -> Sweep:
-        """Return the sums as gradient images."""
-        ops, partition, size = self.ops, self.partition, self.scan.frame_size
-        spectrum, varied, shifted = (
-            partition.sum(one)
-            for one in (sums.probe_spectrum, sums.variation_spectrum, sums.shift_sums)
-        )
-        direction = None if spectrum is None else ops.ifft2(spectrum) * size**-2.0
-        if shifted is not None:
-            rest = ops.compiled(unshifted_sum)(shifted, self._shifts.factors) / size
-            direction = rest if direction is None else ops.join(direction, rest, axis=0)
-        return Sweep(
-            partition.total(ops.number(sums.misfit)),
-            partition.add_overlaps(sums.direction),
-            dose,
-            direction,
-            partition.sum(sums.object_power),
-            None if varied is None else ops.ifft2(varied) * size**-2.0,
-            partition.sum(sums.background_score),
-            partition.largest(dose),
-        )
-
-    def _empty_sums(self, unknowns: Unknowns, *, with_dose: bool, with_probe: bool) -> Sums:
-        """Return the sums before the first batch."""
-        zeros, shape, size = self.ops.zeros, self.canvas.shape, self.scan.frame_size
-        variation = unknowns.variation if with_probe else None
-        images = self._shift_images(unknowns) if with_probe else None
-        modes = unknowns.probe.shape[0] - (0 if images is None else images.shape[1])
-        return Sums(
-            misfit=zeros((), 'float32'),
-            direction=zeros(shape, 'complex64'),
-            dose=zeros(shape, 'float32') if with_dose else None,
-            probe_spectrum=(
-                zeros((modes, size, size), 'complex64') if with_probe and modes else None
-            ),
-            shift_sums=None if images is None else zeros(tuple(images.shape), 'complex64'),
-            object_power=zeros((size, size), 'float32') if with_probe else None,
-            variation_spectrum=(
-                None if variation is None else zeros(tuple(variation.shape), 'complex64')
-            ),
-            background_score=(
-                None if unknowns.background is None else zeros((3, size, size), 'float32')
-            ),
-        )
 
     def _shift_images(self, unknowns: Unknowns) -> Array | None:
         """Return the images that shifted probes are sums of; None where transforms cost less."""
@@ -375,10 +296,11 @@ class Problem(Stateful):
             amplitudes: from `KeptFrames.amplitudes`, where they were asked for already.
         """
         array = self.ops.array
-        kept = self.shifted(batch, unknowns.probe) if self._keeps_probes() else None
+        device, probe = self._device, unknowns.probe
+        kept = device.shifted(batch, probe) if device.keeps_probes else None
         images = self._shift_images(unknowns)
-        corners, shifts, weights = self._placement(batch, with_weights=images is not None)
-        spectra = None if kept is not None else self._mode_spectra(unknowns, images)
+        corners, shifts, weights = device.placement(batch, with_weights=images is not None)
+        spectra = None if kept is not None else device.spectra(probe, unknowns.variation, images)
         basis = None if unknowns.variation is None else self.basis
         trust, flux = self.flux_trust, self.flux
         return DeviceBatch(
@@ -394,49 +316,9 @@ class Problem(Stateful):
             None if flux is None else array(flux[batch.frames]),
         )
 
-    def _placement(
-        self, batch: FrameBatch, *, with_weights: bool
-    ) -> tuple[Array, Array, Array | None]:
-        """Return corners, shifts and their weights on the device, kept until the frames move."""
-        array, degree = self.ops.array, self._shifts.degree if with_weights else None
-        kept = self._placements.get(batch)
-        if kept is None or kept[0] != degree:
-            shifts = batch.shifts_px
-            weights = array(self._shifts.weights(shifts)) if with_weights else None
-            kept = (degree, (array(batch.corners), array(shifts), weights))
-            self._placements[batch] = kept
-        return kept[1]
-
     def shifted(self, batch: FrameBatch, probe: Array) -> Array:
         """Return a batch's shifted probes over N, kept where the probe is fixed."""
-        kept = self._probes.get(batch)
-        if kept is not None:
-            return kept
-        shifts, compiled = self.ops.array(batch.shifts_px), self.ops.compiled
-        probes, _ = compiled(batch_probes)(compiled(mode_spectra)(probe, None), shifts, None)
-        if self._keeps_probes():
-            self._probes[batch] = probes
-        return probes
-
-    def _mode_spectra(
-        self, unknowns: Unknowns, images: Array | None
-    ) -> tuple[Array, Array | None] | None:
-        """Return the transforms of the modes without shift images, the same for all batches."""
-        modes = unknowns.probe.shape[0] - (0 if images is None else images.shape[1])
-        if not modes:
-            return None
-        probe, variation = unknowns.probe, unknowns.variation
-        last = self._spectra
-        if last is None or last[0] is not probe or last[1] is not variation:
-            found = self.ops.compiled(mode_spectra)(probe[:modes], variation)
-            last = self._spectra = (probe, variation, found)
-        return last[2]
-
-    def _keeps_probes(self) -> bool:
-        """Return whether the probe is fixed and its shifts for all frames small enough to keep."""
-        scan = self.scan
-        size = 8 * scan.frame_count * scan.mode_count * scan.frame_size**2
-        return self.fixed_probe and size <= PROBE_CACHE_BYTES
+        return self._device.shifted(batch, probe)
 
     def relative_flux(self) -> npt.NDArray[np.float64] | None:
         """Return the photons of each frame over their mean, (n,); None where all are alike."""
@@ -481,7 +363,7 @@ class Problem(Stateful):
             ]
             for subset in self.subsets
         ]
-        self._probes, self._placements = WeakKeyDictionary(), WeakKeyDictionary()
+        self._device.forget_positions()
         self._doses = {}
 
     def merge_subsets(self) -> None:
@@ -520,7 +402,7 @@ class Problem(Stateful):
         total = ops.zeros(self.canvas.shape, 'float32')
         for batch in self.batches():
             self.check()
-            probes = self.shifted(batch, probe)
+            probes = self._device.shifted(batch, probe)
             total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
         return self.partition.add_overlaps(total * float(self.scan.frame_size**2))
 
@@ -528,16 +410,3 @@ class Problem(Stateful):
 def _joined(lists: list[list[Item]], groups: Iterable[Iterable[int]]) -> list[list[Item]]:
     """Return one list for each group of lists."""
     return [[item for member in group for item in lists[member]] for group in groups]
-
-
-def _with_margin(canvas: Canvas, scan: ScanData, margin_px: int) -> Canvas:
-    """Return a canvas that also holds a margin around every patch."""
-    if not margin_px:
-        return canvas
-    corners, _ = patch_placement(scan.positions_px, scan.frame_size)
-    start = np.asarray(canvas.origin_px)
-    end = start + np.asarray(canvas.shape)
-    first = np.minimum(start, corners.min(axis=0) - margin_px)
-    last = np.maximum(end, corners.max(axis=0) + scan.frame_size + margin_px)
-    height, width = (int(side) for side in last - first)
-    return Canvas((int(first[0]), int(first[1])), (height, width))
