@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -22,10 +22,13 @@ class SavedState:
     Attributes:
         arrays: of any shape and dtype but object.
         values: what JSON can hold; None also for an array that is not there.
+        images: arrays (H, W) on the whole canvas of a scan. Of several processes that share the
+            scan the first one alone has them.
     """
 
     arrays: Mapping[str, Array] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
+    images: Mapping[str, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, **entries: Array | Value) -> SavedState:
@@ -39,11 +42,13 @@ class SavedState:
         """Return one state of several parts; the part named '' keeps its names."""
         arrays: dict[str, Array] = {}
         values: dict[str, Value] = {}
+        images: dict[str, Array] = {}
         for part, state in parts.items():
             prefix = part + SEPARATOR if part else ''
             arrays |= {prefix + name: array for name, array in state.arrays.items()}
             values |= {prefix + name: value for name, value in state.values.items()}
-        return cls(arrays, values)
+            images |= {prefix + name: image for name, image in state.images.items()}
+        return cls(arrays, values, images)
 
     def part(self, name: str) -> SavedState:
         """Return a part, empty where there is none of this name."""
@@ -51,11 +56,22 @@ class SavedState:
         return SavedState(
             {n.removeprefix(prefix): a for n, a in self.arrays.items() if n.startswith(prefix)},
             {n.removeprefix(prefix): v for n, v in self.values.items() if n.startswith(prefix)},
+            {n.removeprefix(prefix): i for n, i in self.images.items() if n.startswith(prefix)},
         )
+
+    def with_images(self, names: Collection[str]) -> SavedState:
+        """Return the state with some of its arrays as images."""
+        images = {name: array for name, array in self.arrays.items() if name in names}
+        rest = {name: array for name, array in self.arrays.items() if name not in names}
+        return SavedState(rest, self.values, {**self.images, **images})
+
+    def without_images(self) -> SavedState:
+        """Return the state of a process that is not the first one: None for every image."""
+        return SavedState(self.arrays, {**self.values, **dict.fromkeys(self.images)})
 
     def __bool__(self) -> bool:
         """Return whether there is anything in it."""
-        return bool(self.arrays or self.values)
+        return bool(self.arrays or self.values or self.images)
 
     def __getitem__(self, name: str) -> Array | Value:
         """Return an array or a list, as a copy that may be changed, or another value.
@@ -63,7 +79,10 @@ class SavedState:
         Raises:
             KeyError: there is none of this name.
         """
-        return copy(self.arrays[name] if name in self.arrays else self.values[name])
+        for arrays in (self.arrays, self.images):
+            if name in arrays:
+                return copy(arrays[name])
+        return copy(self.values[name])
 
     def number(self, name: str) -> float:
         """Return a number.
@@ -97,9 +116,11 @@ class Stateful:
         saved_fields: names of the attributes that change: NumPy arrays and scalars, what
             `SavedState.values` holds, or themselves `Stateful`. What follows from the arguments of
             the constructor, and caches, are not among them.
+        saved_images: those of them that are images, see `SavedState.images`.
     """
 
     saved_fields: ClassVar[tuple[str, ...]] = ()
+    saved_images: ClassVar[tuple[str, ...]] = ()
 
     def saved_state(self) -> SavedState:
         """Return the state, which later changes of this object do not change."""
@@ -110,7 +131,7 @@ class Stateful:
                 parts[name] = value.saved_state()
             else:
                 own[name] = np.array(value) if isinstance(value, np.generic) else copy(value)
-        return SavedState.joined({'': SavedState.of(**own), **parts})
+        return SavedState.joined({'': SavedState.of(**own).with_images(self.saved_images), **parts})
 
     def restore(self, state: SavedState) -> None:
         """Go on from a state that an object made by the same arguments has returned.

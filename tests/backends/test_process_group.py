@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 from ptychopinn_plugin.backends.ranks import ProcessRank
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.config.model_names import PACKAGED
-from ptychopinn_plugin.errors import ConfigError
+from ptychopinn_plugin.errors import Cancelled, ConfigError
+from ptychopinn_plugin.io.checkpoint_archive import CheckpointHeader
 from ptychopinn_plugin.io.model_file import resolve_model
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
-from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.monitor import Monitor, Progress
+from ptychopinn_plugin.networks.checkpointing import FILE_NAME, Checkpointing, CheckpointMonitor
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.solver.parts.communicator import Communicator
@@ -32,6 +35,7 @@ CASES: dict[str, dict[str, Any]] = {
     'background': {'update_background': True, 'closing_stage': False},
     'learned stage': {'update_probe': 'off', 'noise_model': 'amplitude'},
 }
+RESUMED = 'positions'
 PLACE = {
     'RANK': '1',
     'WORLD_SIZE': '4',
@@ -45,7 +49,9 @@ def dim_scan() -> ScanData:
     return make_known_scan(side=10, step_px=4.0, photons=2e3).scan
 
 
-def reconstruct(name: str, communicator: Communicator | None = None) -> Reconstruction:
+def reconstruct(
+    name: str, communicator: Communicator | None = None, monitor: Monitor | None = None
+) -> Reconstruction:
     import torch
 
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps
@@ -60,11 +66,32 @@ def reconstruct(name: str, communicator: Communicator | None = None) -> Reconstr
             ops,
             dim_scan(),
             config,
-            Monitor(),
+            monitor or Monitor(),
             backend='pytorch',
             stage=UnrolledInference(ops, model).stage,
             communicator=communicator,
         )
+
+
+class StopAfter(Monitor):
+    """Requests a stop after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def on_progress(self, progress: Progress) -> None:
+        self.left -= 1
+
+    def should_stop(self) -> bool:
+        return self.left <= 0
+
+
+def keeper(path: Path, steps: int = 99) -> Monitor:
+    """Return a monitor that writes a checkpoint after each pass and goes on from it."""
+    inference = InferenceConfig(refine_iterations=6, estimate_errors=False, **CASES[RESUMED])
+    header = CheckpointHeader(backend='pytorch', scan='a' * 64, inference=inference)
+    plan = Checkpointing(path, seconds=0, resume=True)
+    return CheckpointMonitor(StopAfter(steps), plan, lambda: header)
 
 
 def work(rank: int, size: int, port: int, folder: Path) -> None:
@@ -81,6 +108,13 @@ def work(rank: int, size: int, port: int, folder: Path) -> None:
         result = reconstruct(name, group)
         if rank == 0:
             save_reconstruction(folder / f'{name}.npz', result, dim_scan())
+    with pytest.raises(Cancelled):
+        reconstruct(RESUMED, group, keeper(folder / FILE_NAME, steps=3))
+    if rank == 0:
+        shutil.copy(folder / FILE_NAME, folder / 'copy')
+    result = reconstruct(RESUMED, group, keeper(folder / FILE_NAME))
+    if rank == 0:
+        save_reconstruction(folder / 'resumed.npz', result, dim_scan())
     group.leave()
 
 
@@ -101,6 +135,10 @@ def test_two_gloo_processes_give_what_one_gives(tmp_path: Path) -> None:
         alone = reconstruct(name)
         assert any('network changed' in one for one in alone.remarks) == (name == 'learned stage')
         assert_equal(alone, load_result(tmp_path / f'{name}.npz'))
+    # As many processes take the same sums in the same order; one alone takes them in another.
+    unbroken, resumed = (load_result(tmp_path / f'{name}.npz') for name in (RESUMED, 'resumed'))
+    assert_equal(unbroken, resumed, 1e-6)
+    assert_equal(unbroken, reconstruct(RESUMED, monitor=keeper(tmp_path / 'copy')))
 
 
 def test_the_learned_stage_gets_the_whole_canvas() -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from ptychopinn_plugin.cli.device_processes import exit_code
 from ptychopinn_plugin.errors import ProcessLostError
+from ptychopinn_plugin.io.checkpoint_archive import load_checkpoint
 from ptychopinn_plugin.io.result_files import load_result
+from ptychopinn_plugin.networks.checkpointing import FILE_NAME
 from tests.cli.conftest import Run
 from tests.worker.helpers import descendants_of, eventually, runs
 
@@ -34,7 +36,7 @@ def test_tensorflow_computes_on_one_device(run: Run, folder: Path) -> None:
     ('codes', 'code'), [([0, 0], 0), ([2, 1], 2), ([1, -9], 1), ([130, 1], 130)]
 )
 def test_theexit_code_is_that_of_the_first_process(codes: list[int], code: int) -> None:
-    assert exit_code(codes) == code
+    assert exit_code(codes, '') == code
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_theexit_code_is_that_of_the_first_process(codes: list[int], code: int) 
 )
 def test_an_end_that_the_first_process_cannot_tell_is_said(codes: list[int], message: str) -> None:
     with pytest.raises(ProcessLostError, match=message):
-        exit_code(codes)
+        exit_code(codes, 'nothing was written')
 
 
 @pytest.mark.slow
@@ -81,10 +83,13 @@ def test_torchrun_and_four_processes_give_what_one_gives(run: Run, folder: Path)
 @pytest.mark.slow
 @pytest.mark.pytorch
 @pytest.mark.parametrize('killed', [0, 1])
-def test_a_killed_process_ends_the_others_with_one_message(folder: Path, killed: int) -> None:
-    words = ('reconstruct', 'scan.npz', *PLACE, '--devices', '2', '--refine-iterations', '100000')
+def test_a_killed_process_ends_the_others_with_one_message(
+    run: Run, folder: Path, killed: int
+) -> None:
+    keeping = ('--checkpoint', 'state', '--checkpoint-seconds', '0', '--no-estimate-errors')
+    words = ('reconstruct', 'scan.npz', *PLACE, '--devices', '2', *keeping)
     process = subprocess.Popen(
-        [sys.executable, '-m', 'ptychopinn_plugin', *words],
+        [sys.executable, '-m', 'ptychopinn_plugin', *words, '--refine-iterations', '100000'],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -92,7 +97,8 @@ def test_a_killed_process_ends_the_others_with_one_message(folder: Path, killed:
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith('reconstruction '):
+        # Not every iteration is reported.
+        if line.startswith('reconstruction ') and int(line.split()[1].split('/')[0]) >= 9:
             break
     group = sorted(pid for pid in descendants_of(process.pid) if 'spawn_main' in _command(pid))
     assert len(group) == 2
@@ -105,8 +111,18 @@ def test_a_killed_process_ends_the_others_with_one_message(folder: Path, killed:
     messages = [line for line in err.splitlines() if not line.startswith('reconstruction ')]
     assert len(messages) == 1
     assert 'process' in messages[0]
+    assert '--resume goes on from state/reconstruction.checkpoint' in messages[0]
     assert not (folder / 'o.npz').exists()
     assert eventually(lambda: not any(runs(pid) for pid in group), 5.0)
+
+    # The last whole state is there, and two processes go on from it.
+    passes = load_checkpoint(folder / 'state' / FILE_NAME)[1].values['solver/passes']
+    assert isinstance(passes, int)
+    assert passes >= 8
+    if killed == 1:
+        shown = run(*words, '--refine-iterations', passes + 1, '--resume')
+        assert shown.code == 0, shown.err
+        assert load_result(folder / 'o.npz').iterations == passes + 1
 
 
 def _command(pid: int) -> str:

@@ -112,6 +112,7 @@ def programs(backend: str) -> dict[str, Program]:
     reconstruct = ('reconstruct', str(FIXTURE), *place, '--output')
     keeping = ('--checkpoint', f'{{folder}}/{STATE}', '--checkpoint-seconds', '0')
     train = ('train', str(FIXTURE), '--model', '{folder}/model.safetensors', *place, *SMALL)
+    several = ('--devices', '2', '--no-estimate-errors')
     return {
         'reconstruct': Program(
             ptychopinn(*reconstruct, '{folder}/object.npz', '--refine-iterations', '10'),
@@ -126,6 +127,17 @@ def programs(backend: str) -> dict[str, Program]:
             {'object.npz': same_as_unbroken, f'{STATE}/*.checkpoint': load_checkpoint},
             (STATE, '--resume'),
             partial(run_unbroken, words=ptychopinn(*reconstruct, f'{{folder}}/{REFERENCE}')),
+            lambda folder: shutil.rmtree(folder / STATE, ignore_errors=True),
+        ),
+        # Not with TensorFlow, which computes on one device.
+        'parts': Program(
+            ptychopinn(*reconstruct, '{folder}/object.npz', *ESTIMATES, *several, *keeping),
+            {'object.npz': same_as_unbroken, f'{STATE}/*.checkpoint': load_checkpoint},
+            (STATE, '--resume'),
+            partial(
+                run_unbroken,
+                words=ptychopinn(*reconstruct, f'{{folder}}/{REFERENCE}', *several),
+            ),
             lambda folder: shutil.rmtree(folder / STATE, ignore_errors=True),
         ),
         'train': Program(

@@ -36,6 +36,7 @@ STATE = SavedState(
         'flux': np.linspace(0, 1, 5),
     },
     {'passes': 3, 'on': True, 'best': math.inf, 'none': None, 'names': ['a', 'b'], 'r': [0.1, 2.0]},
+    {'now/canvas_object': np.full((5, 6), 3 - 1j, np.complex64)},
 )
 
 
@@ -53,10 +54,11 @@ def test_header_arrays_and_values_come_back(path: Path) -> None:
     assert [type(value) for value in state.values.values()] == [
         type(value) for value in STATE.values.values()
     ]
-    assert state.arrays.keys() == STATE.arrays.keys()
-    for name, array in STATE.arrays.items():
-        np.testing.assert_array_equal(state.arrays[name], array)
-        assert state.arrays[name].dtype == array.dtype
+    for some, others in ((state.arrays, STATE.arrays), (state.images, STATE.images)):
+        assert some.keys() == others.keys()
+        for name, array in others.items():
+            np.testing.assert_array_equal(some[name], array)
+            assert some[name].dtype == array.dtype
 
 
 def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ptychopinn_plugin.backends.ranks import ProcessRank
 from ptychopinn_plugin.cli.batch.processes import cores
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
+from ptychopinn_plugin.cli.reconstruct_files import what_is_kept
 from ptychopinn_plugin.cli.reports import FAILED, REPORTED, report
 from ptychopinn_plugin.errors import ProcessLostError
 from ptychopinn_plugin.parent_process import end_with_parent
@@ -63,7 +64,7 @@ def run_in_processes(command: Callable[[Reconstruct], None], flags: Reconstruct,
             for process in processes:
                 process.kill()
                 process.join()
-    return exit_code([process.exitcode or 0 for process in processes])
+    return exit_code([process.exitcode or 0 for process in processes], what_is_kept(flags))
 
 
 def _wait(processes: Sequence[BaseProcess]) -> None:
@@ -81,8 +82,12 @@ def _interrupt(processes: Sequence[BaseProcess]) -> None:
             os.kill(process.pid, signal.SIGTERM)
 
 
-def exit_code(codes: Sequence[int]) -> int:
+def exit_code(codes: Sequence[int], kept: str) -> int:
     """Return the exit code of a group.
+
+    Args:
+        codes: of each process.
+        kept: what is said of the files, where process 0 did not say it.
 
     Raises:
         ProcessLostError: a process was killed, and process 0 too or without an error of its own.
@@ -91,7 +96,7 @@ def exit_code(codes: Sequence[int]) -> int:
         return codes[0]
     rank = next(rank for rank, code in enumerate(codes) if code)
     how = f'was ended by signal {-codes[rank]}' if codes[rank] < 0 else 'failed'
-    raise ProcessLostError(f'process {rank} of {len(codes)} {how}; nothing was written')
+    raise ProcessLostError(f'process {rank} of {len(codes)} {how}; {kept}')
 
 
 def _run_one(

@@ -22,6 +22,7 @@ from ptychopinn_plugin.io.formats import result_endings, scan_files
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.checkpointing import FILE_NAME
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
 from ptychopinn_plugin.scan import Reconstruction, continue_from
@@ -115,3 +116,9 @@ def _check_checkpoint(flags: Reconstruct) -> None:
             )
     elif flags.resume:
         raise UsageError('--resume needs the folder of the checkpoint, --checkpoint FOLDER')
+
+
+def what_is_kept(flags: Reconstruct) -> str:
+    """Return what a reconstruction leaves that ended before it was done."""
+    path = flags.checkpoint and flags.checkpoint / FILE_NAME
+    return f'--resume goes on from {path}' if path and path.exists() else 'nothing was written'

@@ -22,7 +22,7 @@ from ptychopinn_plugin.io.regular_file import why_not_a_file
 from ptychopinn_plugin.saved_state import SavedState, Value
 from ptychopinn_plugin.scan import ScanData
 
-HEADER, VALUES, STATE = 'header', 'values', 'state/'
+HEADER, VALUES, STATE, IMAGES = 'header', 'values', 'state/', 'images/'
 # Characters of a text in JSON; a thousand passes take about 40,000.
 LONGEST_TEXT = 10_000_000
 
@@ -73,6 +73,7 @@ def save_checkpoint(path: Path, header: CheckpointHeader, state: SavedState) -> 
         OutputError: the file cannot be written there; an old one stays.
     """
     arrays: dict[str, Any] = {STATE + name: array for name, array in state.arrays.items()}
+    arrays |= {IMAGES + name: image for name, image in state.images.items()}
     arrays[HEADER] = np.array(header.model_dump_json())
     arrays[VALUES] = np.array(json.dumps(dict(state.values)))
     with replacing(path) as file:
@@ -108,11 +109,16 @@ def _header(archive: NpzArchive) -> CheckpointHeader:
 
 
 def _state(archive: NpzArchive) -> SavedState:
-    names = [name for name in archive.names if name.startswith(STATE)]
-    return SavedState(
-        {name.removeprefix(STATE): archive.read(name) for name in names},
-        _VALUES.validate_python(parse_json(_text(archive, VALUES))),
+    arrays, images = (
+        {
+            name.removeprefix(kind): archive.read(name)
+            for name in archive.names
+            if name.startswith(kind)
+        }
+        for kind in (STATE, IMAGES)
     )
+    values = _VALUES.validate_python(parse_json(_text(archive, VALUES)))
+    return SavedState(arrays, values, images)
 
 
 def _text(archive: NpzArchive, name: str) -> str:

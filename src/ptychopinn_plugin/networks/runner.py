@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend, InferenceConfig
-from ptychopinn_plugin.errors import Cancelled, ConfigError
+from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor, Resumption
 from ptychopinn_plugin.networks.run_result import probe_factor
@@ -136,15 +136,20 @@ def run_reconstruction(
 def _resumption(monitor: Monitor, communicator: Communicator | None) -> Resumption | None:
     """Return where the reconstruction goes on, None for the beginning.
 
+    Of several processes the first one reads it; the others get all but the images.
+
     Raises:
-        ConfigError: several processes are to keep their state.
+        CheckpointError: the monitor's state is none of this reconstruction.
     """
-    if communicator is not None and communicator.size > 1 and monitor.wants_state(last=True):
-        raise ConfigError(
-            'a reconstruction in several processes keeps no checkpoints; take one process, or '
-            'leave the checkpoint away'
-        )
-    return monitor.resumption()
+    if communicator is None or communicator.size == 1:
+        return monitor.resumption()
+    found = monitor.resumption() if communicator.rank == 0 else None
+
+    def without_images() -> Resumption | None:
+        return found and dataclasses.replace(found, state=found.state.without_images())
+
+    sent = communicator.on_first(without_images)
+    return found or sent
 
 
 def _with_quality(

@@ -149,8 +149,7 @@ class StageRun(Stateful):
             if name == 'solver':
                 self._record(name, self.solver.one_pass())
                 rest = self._without_idle_passes(rest, names.count(name))
-                if monitor.wants_state(last=name not in rest):
-                    monitor.on_state(self.saved_state())
+                self._offer_state(monitor, last=name not in rest)
             else:
                 self._apply_stage(cast('Stage', self.stage))
             total = number + len(rest)
@@ -163,6 +162,20 @@ class StageRun(Stateful):
         # A pass measures the object before its updates; this is the residual of the last object.
         if names and names[-1] == 'solver':
             self.residuals[-1] = self.solver.finish()
+
+    def _offer_state(self, monitor: Monitor, *, last: bool) -> None:
+        """Give the state to the monitor, where it wants it: in the first process, all of it.
+
+        Args:
+            monitor: of this process.
+            last: whether the last pass is done.
+        """
+        partition = self.solver.problem.partition
+        if not partition.on_first(lambda: monitor.wants_state(last=last)):
+            return
+        state = self.saved_state()
+        if partition.is_first:
+            monitor.on_state(state)
 
     def _without_idle_passes(self, rest: list[StageName], planned: int) -> list[StageName]:
         """Return the stages that are left, without passes that would gain nothing.

@@ -36,6 +36,7 @@ from ptychopinn_plugin.solver.unknowns import (
     State,
     Unknowns,
     extrapolate,
+    placed_image,
     placed_unknowns,
     saved_unknowns,
 )
@@ -215,9 +216,10 @@ class AcceleratedSolver(Stateful):
     def saved_state(self) -> SavedState:
         """Return what the next passes depend on, all arrays in the memory of the host.
 
-        Only to be taken between passes.
+        Only to be taken between passes. Several processes call this together, and the first one
+        has the images on the whole canvas.
         """
-        ops = self.problem.ops
+        ops, partition = self.problem.ops, self.problem.partition
         (best, best_state), (first, first_state) = self._best, self._first
         # Where the solver reverts to them, it takes them without their last change.
         unknowns = {
@@ -226,11 +228,13 @@ class AcceleratedSolver(Stateful):
             'best': best_state.now,
             'first': first_state.now,
         }
-        parts = {name: saved_unknowns(ops, one) for name, one in unknowns.items()}
+        parts = {name: saved_unknowns(ops, partition, one) for name, one in unknowns.items()}
         parts |= {'misfits': SavedState.of(best=best, first=first), '': super().saved_state()}
         if self._pass_sums is not None:
-            direction, dose = (np.array(ops.numpy(one)) for one in self._pass_sums)
-            parts['pass'] = SavedState.of(direction=direction, dose=dose)
+            wholes = [partition.whole(one) for one in self._pass_sums]
+            direction, dose = (None if one is None else np.array(ops.numpy(one)) for one in wholes)
+            images = SavedState.of(direction=direction, dose=dose)
+            parts['pass'] = images.with_images(['direction', 'dose'])
         parts |= {name: one.saved_state() for name, one in self._named_parts()}
         return SavedState.joined(parts)
 
@@ -243,26 +247,40 @@ class AcceleratedSolver(Stateful):
             CheckpointError: the unknowns have other shapes.
             KeyError: it is no state of a solver.
         """
-        ops, shape = self.problem.ops, self.problem.canvas.shape
-        now, earlier, best, first = (
-            placed_unknowns(ops, state.part(name)) for name in ('now', 'earlier', 'best', 'first')
-        )
-        if tuple(now.canvas_object.shape) != shape or now.probe.shape[-1] != self.probe.shape[-1]:
-            found = tuple(now.canvas_object.shape)
-            raise CheckpointError(
-                f'the object of the saved state has shape {found}, that of the scan {shape}'
-            )
+        self._refuse_other(state)
+        # First of all: it says which part of the canvas this process has.
         super().restore(state)
+        ops, partition = self.problem.ops, self.problem.partition
+        now, earlier, best, first = (
+            placed_unknowns(ops, partition, state.part(name))
+            for name in ('now', 'earlier', 'best', 'first')
+        )
         self.state = State(now, earlier)
         misfits = state.part('misfits')
         self._best = (misfits.number('best'), State(best, best))
         self._first = (misfits.number('first'), State(first, first))
-        sums = state.part('pass')
-        placed = (ops.array(sums.arrays[name]) for name in ('direction', 'dose'))
-        self._pass_sums = (next(placed), next(placed)) if sums else None
+        self._pass_sums = None
+        if sums := state.part('pass'):
+            direction = placed_image(ops, partition, sums, 'direction')
+            self._pass_sums = direction, placed_image(ops, partition, sums, 'dose', 'float32')
         for name, one in self._named_parts():
             if part := state.part(name):
                 one.restore(part)
+
+    def _refuse_other(self, state: SavedState) -> None:
+        """Refuse a state whose unknowns have other shapes.
+
+        Raises:
+            CheckpointError: they have.
+            KeyError: it is no state of a solver.
+        """
+        partition, now = self.problem.partition, state.part('now')
+        shape, size = partition.whole_canvas.shape, self.problem.scan.frame_size
+        found = now.images['canvas_object'].shape if partition.is_first else shape
+        if found != shape or now.arrays['probe'].shape[-1] != size:
+            raise CheckpointError(
+                f'the object of the saved state has shape {found}, that of the scan {shape}'
+            )
 
     def forget_misfits(self) -> None:
         """Go on with other steps, constraints or regularisers: earlier misfits do not compare."""
@@ -303,8 +321,16 @@ class AcceleratedSolver(Stateful):
         after = self.problem.partition
         if after is before:
             return
+
+        def carried(unknowns: Unknowns) -> Unknowns:
+            image = before.to(after, unknowns.canvas_object)
+            return unknowns._replace(canvas_object=image)
+
         # Frames left the part of the canvas that a process had: all have other parts now.
-        self.move_object(lambda image: before.to(after, image))
+        self.transform(carried)
+        (best_misfit, best), (first_misfit, first) = self._best, self._first
+        self._best = (best_misfit, best.mapped(carried))
+        self._first = (first_misfit, first.mapped(carried))
         if self._pass_sums is not None:
             direction, dose = (before.to(after, image) for image in self._pass_sums)
             self._pass_sums = direction, dose

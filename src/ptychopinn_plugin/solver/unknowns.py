@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.physics.ops import Array, DType, Ops
 from ptychopinn_plugin.saved_state import SavedState
+from ptychopinn_plugin.solver.parts.partition import Partition
 
 
 class Unknowns(NamedTuple):
@@ -76,12 +77,23 @@ def extrapolate(ops: Ops, now: Array, earlier: Array, momentum: Array) -> Array:
     return now + ops.scale(now - earlier, momentum)
 
 
-def saved_unknowns(ops: Ops, unknowns: Unknowns) -> SavedState:
-    """Return the unknowns in the memory of the host."""
-    known = {name: one for name, one in unknowns._asdict().items() if one is not None}
-    return SavedState.of(**{name: np.array(ops.numpy(one)) for name, one in known.items()})
+def saved_unknowns(ops: Ops, partition: Partition, unknowns: Unknowns) -> SavedState:
+    """Return the unknowns in the memory of the host, with the object on the whole canvas."""
+    known = unknowns._replace(canvas_object=partition.whole(unknowns.canvas_object))._asdict()
+    return SavedState.of(
+        **{name: None if one is None else np.array(ops.numpy(one)) for name, one in known.items()}
+    ).with_images(['canvas_object'])
 
 
-def placed_unknowns(ops: Ops, state: SavedState) -> Unknowns:
-    """Return saved unknowns on the device."""
-    return Unknowns(**{name: ops.array(array) for name, array in state.arrays.items()})
+def placed_unknowns(ops: Ops, partition: Partition, state: SavedState) -> Unknowns:
+    """Return saved unknowns on the device, with the process's part of the object."""
+    known = {name: ops.array(array) for name, array in state.arrays.items()}
+    return Unknowns(placed_image(ops, partition, state, 'canvas_object'), **known)
+
+
+def placed_image(
+    ops: Ops, partition: Partition, state: SavedState, name: str, dtype: DType = 'complex64'
+) -> Array:
+    """Return the process's part of a saved image on the device."""
+    image = state.images[name] if partition.is_first else None
+    return partition.part(None if image is None else ops.array(image), dtype)

@@ -10,7 +10,7 @@ from ptychopinn_plugin.cli.console import CommandMonitor, echo, echo_json
 from ptychopinn_plugin.cli.device_processes import run_in_processes, silent_beside
 from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Reconstruct
-from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
+from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files, what_is_kept
 from ptychopinn_plugin.cli.result_record import result_json
 from ptychopinn_plugin.cli.run_settings import inference_run
 from ptychopinn_plugin.errors import Cancelled, OutputError, ProcessLostError
@@ -68,9 +68,10 @@ def _run(
                 flags, model, None, monitor, checkpoint, settings=settings, saves=saves
             )
         except (Cancelled, ProcessLostError) as error:
+            kept = what_is_kept(flags)
             if isinstance(error, ProcessLostError) and not monitor.stopped:
-                raise
-            raise Cancelled(_what_is_kept(checkpoint)) from error
+                raise ProcessLostError(f'{error}; {kept}') from error
+            raise Cancelled(f'interrupted; {kept}') from error
     if saves:
         _print_summary(flags, result)
 
@@ -108,10 +109,3 @@ def _checkpointing(flags: Reconstruct) -> Checkpointing | None:
     except OSError as error:
         raise OutputError(f'the folder {folder} cannot be made: {error.strerror}') from error
     return Checkpointing(folder / FILE_NAME, flags.checkpoint_seconds, flags.resume)
-
-
-def _what_is_kept(checkpoint: Checkpointing | None) -> str:
-    """Return the sentence for a reconstruction that was interrupted."""
-    if checkpoint is None or not checkpoint.path.exists():
-        return 'interrupted; nothing was written'
-    return f'interrupted; --resume goes on from {checkpoint.path}'

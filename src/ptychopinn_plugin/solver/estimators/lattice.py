@@ -45,6 +45,7 @@ class LatticeGauge(Estimator):
     """
 
     saved_fields: ClassVar = ('active', '_positions', '_dose')
+    saved_images: ClassVar = ('_dose',)
 
     active: bool = False
     _positions: Floats | None = None

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.physics.ops import Array, DType, Ops
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.solver.updates import apply_gains
 
@@ -68,8 +68,8 @@ class Partition(Protocol):
     def whole(self, image: Array) -> Array | None:
         """Return an image on the whole canvas, made of the parts; None but in process 0."""
 
-    def part(self, image: Array | None) -> Array:
-        """Return this process's part of a complex64 image on the whole canvas of process 0."""
+    def part(self, image: Array | None, dtype: DType = 'complex64') -> Array:
+        """Return this process's part of an image on the whole canvas of process 0."""
 
     def on_whole(self, function: Callable[..., Array], *images: Array) -> Array:
         """Return the part of a complex64 image that is computed from images on the whole canvas."""
@@ -140,7 +140,7 @@ class WholeScan:
         """Return the image."""
         return image
 
-    def part(self, image: Array | None) -> Array:
+    def part(self, image: Array | None, dtype: DType = 'complex64') -> Array:
         """Return the image."""
         return image
 

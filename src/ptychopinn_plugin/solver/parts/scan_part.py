@@ -139,9 +139,9 @@ class ScanPart:
         found = self._moved(own, self.cores, self._on_first(), _dtype(image))
         return found if self.is_first else None
 
-    def part(self, image: Array | None) -> Array:
-        """Return this process's part of a complex64 image on the whole canvas of process 0."""
-        return self._moved(image, self._on_first(), self.boxes, 'complex64')
+    def part(self, image: Array | None, dtype: DType = 'complex64') -> Array:
+        """Return this process's part of an image on the whole canvas of process 0."""
+        return self._moved(image, self._on_first(), self.boxes, dtype)
 
     def on_whole(self, function: Callable[..., Array], *images: Array) -> Array:
         """Return the part of a complex64 image that is computed from images on the whole canvas."""
