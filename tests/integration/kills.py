@@ -35,6 +35,8 @@ SHORT = ('--epochs', '3', '--steps-per-epoch', '2', '--validation-episodes', '1'
 ESTIMATES = ('--refine-iterations', '30', '--update-positions', 'on', '--update-flux')
 EACH = ('--refine-iterations', '10', '--checkpoint-seconds', '0')
 SECONDS_TO_END = 1.0
+# A process that is being started notices the end of its parent once it has imported its modules.
+SECONDS_TO_END_STARTED = 10.0
 REFERENCE, STATE, TRAINING = 'reference.npz', 'state', 'model-training'
 PTYCHODUS_SETTINGS = """
 [Processing]
@@ -65,6 +67,7 @@ class Program:
             the word that says so.
         prepare: writes what the program needs into a new folder.
         renew: removes what a run that has ended left, so that the next one begins anew.
+        seconds_to_end: how long its own processes may go on once it is killed.
     """
 
     words: tuple[str, ...]
@@ -72,6 +75,7 @@ class Program:
     resumed: tuple[str, str] = ('', '')
     prepare: Callable[[Path], None] = nothing
     renew: Callable[[Path], None] = nothing
+    seconds_to_end: float = SECONDS_TO_END
 
     def command(self, folder: Path) -> list[str]:
         pattern, word = self.resumed
@@ -139,6 +143,7 @@ def programs(backend: str) -> dict[str, Program]:
                 words=ptychopinn(*reconstruct, f'{{folder}}/{REFERENCE}', *several),
             ),
             lambda folder: shutil.rmtree(folder / STATE, ignore_errors=True),
+            SECONDS_TO_END_STARTED,
         ),
         'train': Program(
             ptychopinn(*train, *SHORT),
@@ -228,7 +233,7 @@ def kill_once(program: Program, folder: Path, delay: float) -> str:
             runs, it failed, or temporary files pile up.
     """
     before = program.contents(folder)
-    how = start_and_kill(program.command(folder), delay)
+    how = start_and_kill(program.command(folder), delay, program.seconds_to_end)
     program.check(folder, before)
     left = list(folder.rglob('*.part*'))
     if len(left) > 1:
@@ -241,7 +246,7 @@ def kill_once(program: Program, folder: Path, delay: float) -> str:
     return how
 
 
-def start_and_kill(command: list[str], delay: float) -> str:
+def start_and_kill(command: list[str], delay: float, seconds_to_end: float) -> str:
     """Run a program for some seconds at most; return 'killed', or 'ended' where it was done.
 
     Raises:
@@ -258,7 +263,7 @@ def start_and_kill(command: list[str], delay: float) -> str:
             helpers = descendants_of(process.pid)
             process.kill()
             process.wait()
-            if not eventually(lambda: not any(map(runs, helpers)), SECONDS_TO_END):
+            if not eventually(lambda: not any(map(runs, helpers)), seconds_to_end):
                 raise DamageError(f'processes of it still run: {helpers}') from None
             return 'killed'
     return 'ended'

@@ -6,7 +6,6 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
