@@ -69,9 +69,7 @@ def reconstruct(
     def header() -> CheckpointHeader:
         # Reading all frames for it is the work of one process.
         assert group.rank == 0
-        return CheckpointHeader(
-            backend='pytorch', scan=scan_fingerprint(scan), inference=inference
-        )
+        return CheckpointHeader(backend='pytorch', scan=scan_fingerprint(scan), inference=inference)
 
     monitor: Monitor = StopAfter(steps)
     if plan is not None:
