@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
+from ptychopinn_plugin.physics.ambiguities import aligned
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan.canvas import scanned_core
+from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver import AcceleratedSolver
+from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.unknowns import State
 from tests.helpers import make_scan
 from tests.solver.scans import (
@@ -203,6 +208,42 @@ def test_finish_keeps_the_last_state_where_it_is_best(solver: AcceleratedSolver)
     state = solver.state
     assert solver.finish() == pytest.approx(solver.residual(), rel=1e-6)
     assert solver.state is state
+
+
+def test_finish_keeps_an_object_that_a_prior_goes_on_to_mend() -> None:
+    """The misfit of few photons is least where some of their noise is fitted."""
+    made = simulate(
+        SimulationConfig(
+            object_kind='grf', seed=722, rows=17, columns=17, photons_per_frame=1e3, jitter_px=1.0
+        )
+    )
+    config = InferenceConfig(update_probe='off', object_prior=True)
+    solver = prepare_solver(NumpyOps(), made.scan, config, lambda: None)
+    core = scanned_core(made.scan.positions_px, solver.problem.canvas.origin_px)
+    truth = made.ground_truth[core]
+    found = []
+    for _ in range(24):
+        solver.one_pass()
+        error = np.linalg.norm(aligned(object_of(solver)[core], truth) - truth)
+        found.append((solver.residual(), float(error)))
+    last = solver.state
+    least_misfit, its_error = min(found)
+    assert found[-1][0] > least_misfit
+    assert found[-1][1] < 0.97 * its_error
+    solver.finish()
+    assert solver.state is last
+
+
+def test_finish_goes_back_from_an_object_that_no_prior_explains() -> None:
+    known = known_scan(side=7, noise=True, photons=2e3)
+    config = InferenceConfig(update_probe='off', object_prior=True)
+    solver = prepare_solver(NumpyOps(), known.scan, config, lambda: None)
+    for _ in range(8):
+        solver.one_pass()
+    good = solver.residual()
+    solver.set_object(harm(1.1)(solver.canvas_object))
+    assert solver.residual() > 1.02 * good
+    assert solver.finish() <= 1.01 * good
 
 
 def test_finish_before_any_pass_keeps_the_start(ops: Ops) -> None:

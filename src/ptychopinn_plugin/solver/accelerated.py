@@ -171,7 +171,7 @@ class AcceleratedSolver(Stateful):
         return misfit / max(self.problem.total_counts, 1e-30)
 
     def finish(self) -> float:
-        """Take the state of least misfit: an earlier one where the last updates raised it.
+        """Take the last state, or an earlier one where the last updates raised the misfit.
 
         A pass measures the states before its updates only, so the last one is measured here, for
         a fifth to a third of a pass's work; where it does not fit clearly better than those
@@ -193,15 +193,26 @@ class AcceleratedSolver(Stateful):
         return self._misfit / max(self.problem.total_counts, 1e-30)
 
     def _take_best(self) -> None:
-        """Take the state of least misfit among the last, the best and the first."""
+        """Take the last state; the one of least misfit or the first where these fit better."""
         misfit = self._misfit_of(self.state)
-        if not misfit <= min(self._best[0], SAFE_SHARE * self._first[0]):
+        allowed = 1 + self._rise_by_priors
+        if not misfit <= min(allowed * self._best[0], SAFE_SHARE * self._first[0]):
             earlier = [state.without_momentum() for _, state in (self._best, self._first)]
-            states = [(misfit, self.state), *((self._misfit_of(one), one) for one in earlier)]
-            misfit, self.state = min(states, key=lambda one: one[0])
+            found = min(((self._misfit_of(one), one) for one in earlier), key=lambda one: one[0])
+            if not misfit <= allowed * found[0]:
+                misfit, self.state = found
         if not math.isfinite(misfit):
             raise ReconstructionError(_NOT_FINITE)
         self._misfit = misfit
+
+    @property
+    def _rise_by_priors(self) -> float:
+        """The relative rise of the misfit that is no sign of a worse object.
+
+        A prior and regularisers go on to take noise off the object after the misfit, which is
+        least where some noise is fitted, has passed its minimum.
+        """
+        return 0.0 if self.prior is None and not self.regularizers else RISE_TOLERANCE
 
     def set_object(self, changed: Array) -> None:
         """Continue with another object (H, W); its last change, the momentum, stays as it was."""
