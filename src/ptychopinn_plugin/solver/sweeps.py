@@ -130,11 +130,11 @@ def batch_probes(
         first = modes[:, :1] + ops.combine(basis, variation)[:, None]
         rest = modes[:, 1:]
         modes = first if rest.shape[1] == 0 else ops.join(first, rest)
-    ramps = _product_of_ramps(ops, shifts_px, modes.shape[-1])
+    ramps = product_of_ramps(ops, shifts_px, modes.shape[-1])
     return ops.ifft2_unscaled(modes * ramps), ramps
 
 
-def _product_of_ramps(ops: Ops, shifts_px: Array, size: int) -> Array:
+def product_of_ramps(ops: Ops, shifts_px: Array, size: int) -> Array:
     rows, columns = shift_ramps(ops, shifts_px, size)
     return rows * columns
 
@@ -157,7 +157,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
         batch: the frames.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
     """
-    probes, ramps = _shifted_probes(ops, unknowns, batch)
+    probes, ramps = frame_probes(ops, unknowns, batch)
     patches = ops.cut(unknowns.canvas_object, batch.corners, probes.shape[-1])
     waves = frame_waves(ops, probes, patches)
     counts = expected_counts(ops, waves)
@@ -174,7 +174,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
     return Prediction(probes, patches, waves, counts, flux, ratios, ramps)
 
 
-def _shifted_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> tuple[Array, Array | None]:
+def frame_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> tuple[Array, Array | None]:
     """Return the probe of each frame over N, (b, modes, N, N), and ramps as of a prediction."""
     if batch.probes is not None:
         return batch.probes, None
@@ -265,7 +265,7 @@ def _add_probe(
     images = ops.conj_product(found.patches[:, None], residual)
     own = images
     if sums.shift_sums is not None:
-        # As in `_shifted_probes`: the first mode has a transform of its own where it varies.
+        # As in `frame_probes`: the first mode has a transform of its own where it varies.
         first = 0 if sums.variation_spectrum is None else 1
         own, shared = images[:, :first], images[:, first:]
         rest = ops.combine(ops.transpose(batch.shift_weights), shared)
@@ -274,7 +274,7 @@ def _add_probe(
         return sums
     ramps = found.ramps
     if ramps is None:
-        ramps = _product_of_ramps(ops, batch.shifts_px, own.shape[-1])
+        ramps = product_of_ramps(ops, batch.shifts_px, own.shape[-1])
     spectra = unshifted_spectra(ops, own, ramps)
     sums = sums._replace(probe_spectrum=sums.probe_spectrum + ops.sum(spectra, (0,)))
     if sums.variation_spectrum is None:

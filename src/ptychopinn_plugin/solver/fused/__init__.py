@@ -1,0 +1,1 @@
+"""Functions of the solver by fused loops, for `Ops` whose arrays are NumPy's."""

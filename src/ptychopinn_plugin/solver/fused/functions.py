@@ -1,0 +1,12 @@
+"""The table of functions with fused loops; to import it imports Numba."""
+
+from __future__ import annotations
+
+from ptychopinn_plugin.solver import sweeps
+from ptychopinn_plugin.solver.fused import sweeps as fused_sweeps
+from ptychopinn_plugin.solver.fused.table import Functions
+
+FUNCTIONS: Functions = {
+    sweeps.add_batch: fused_sweeps.add_batch,
+    sweeps.batch_misfit: fused_sweeps.batch_misfit,
+}
