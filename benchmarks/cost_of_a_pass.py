@@ -21,6 +21,7 @@ from ptychopinn_plugin import InferenceConfig, ScanData
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver import AcceleratedSolver
+from ptychopinn_plugin.solver.fused.table import functions_for
 from ptychopinn_plugin.solver.prepare import prepare_solver
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -65,8 +66,9 @@ def main() -> None:
 
 def solver_for(scan: ScanData, settings: dict[str, Any]) -> AcceleratedSolver:
     """Return a solver on the CPU."""
-    config = InferenceConfig.model_validate(settings)
-    return prepare_solver(TorchOps(torch.device('cpu')), scan, config, lambda: None)
+    ops, config = TorchOps(torch.device('cpu')), InferenceConfig.model_validate(settings)
+    ops.fused_functions = functions_for(scan)
+    return prepare_solver(ops, scan, config, lambda: None)
 
 
 def transforms(scan: ScanData) -> Callable[[], None]:

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.pytorch
 
 
 def test_large_patches_are_added_where_small_ones_are() -> None:
-    from ptychopinn_plugin.backends.pytorch.cpu_ops import LARGE_PATCH, CpuOps
+    from ptychopinn_plugin.backends.pytorch.cpu_ops import LARGE_PATCH, TorchCpuOps
     from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 
     rng = np.random.default_rng(0)
@@ -19,7 +19,7 @@ def test_large_patches_are_added_where_small_ones_are() -> None:
     for values in (patches, patches.real.copy()):
         found, wanted = (
             ops.add(np.ones((LARGE_PATCH + 6, LARGE_PATCH + 17), values.dtype), values, corners)
-            for ops in (CpuOps(), NumpyOps())
+            for ops in (TorchCpuOps(), NumpyOps())
         )
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
 

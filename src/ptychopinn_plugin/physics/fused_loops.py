@@ -13,22 +13,16 @@ the interpreter and share nothing, so that threads may call them at once with th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.physics import noise_models
+from ptychopinn_plugin.physics.compiled_loop import compiled_loop, part_of_loops
 
 Floats = npt.NDArray[np.float32]
 Corners = npt.NDArray[np.int64]
-Function = TypeVar('Function', bound=Callable[..., Any])
 
-# Sums in any order, multiplications and additions in one instruction; not finite stays not finite,
-# which is how a reconstruction that diverges is found.
-_ARITHMETIC = {'contract', 'reassoc', 'arcp', 'nsz'}
 # A number of Python would be double precision, and all arithmetic with it.
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
 _COUNT_FLOOR = np.float32(noise_models.COUNT_FLOOR)
@@ -44,20 +38,7 @@ _ROOT_BITS, _FRACTION_BITS = np.int32(0x3F3504F3), np.int32(23)
 _ARTANH = tuple(np.float32(2 / order) for order in (9, 7, 5, 3, 1))
 
 
-def _compiled(function: Function) -> Function:
-    """Compile a loop at its first call; what was compiled is kept on disk where that is possible.
-
-    Where neither the folder of the package nor the user's cache folder can be written to, each
-    process compiles anew.
-    """
-    options = {'nogil': True, 'error_model': 'numpy', 'fastmath': _ARITHMETIC}
-    try:
-        return cast(Function, numba.njit(**options, cache=True)(function))
-    except RuntimeError:
-        return cast(Function, numba.njit(**options)(function))
-
-
-@_compiled
+@part_of_loops
 def _log(x: np.float32) -> np.float32:
     """Return the natural logarithm of a positive normal number, to rounding.
 
@@ -77,7 +58,7 @@ def _log(x: np.float32) -> np.float32:
     return np.float32(power) * _LOG2 + s * series
 
 
-@_compiled
+@compiled_loop
 def exit_waves(canvas: Floats, corners: Corners, probes: Floats, waves: Floats) -> None:
     """Multiply the probe of each frame with its patch of the object.
 
@@ -100,7 +81,7 @@ def exit_waves(canvas: Floats, corners: Corners, probes: Floats, waves: Floats) 
                     wave[imag] = probe[real] * patch[imag] + probe[imag] * patch[real]
 
 
-@_compiled
+@compiled_loop
 def shifted_probes(weights: Floats, images: Floats, first: int, probes: Floats) -> None:
     """Sum the images of shifted probes with the weights of each frame.
 
@@ -121,10 +102,8 @@ def shifted_probes(weights: Floats, images: Floats, first: int, probes: Floats) 
                 _weighted_piece(weights[frame], flat, mode, begin, summed)
 
 
-@_compiled
-def _weighted_piece(
-    weights: Floats, images: Floats, mode: int, begin: int, summed: Floats
-) -> None:
+@part_of_loops
+def _weighted_piece(weights: Floats, images: Floats, mode: int, begin: int, summed: Floats) -> None:
     """Sum a piece of images (terms, k, 2 N N) with weights (terms,), four terms at a time.
 
     The sum is read and written less often that way.
@@ -145,7 +124,7 @@ def _weighted_piece(
             summed[i] += a * one[i] + b * two[i] + c * three[i] + d * four[i]
 
 
-@_compiled
+@compiled_loop
 def add_shift_sums(weights: Floats, images: Floats, first: int, sums: Floats) -> None:
     """Add the adjoint of `shifted_probes`.
 
@@ -165,7 +144,7 @@ def add_shift_sums(weights: Floats, images: Floats, first: int, sums: Floats) ->
                 _add_weighted_piece(weights, term, flat, first + mode, begin, summed)
 
 
-@_compiled
+@part_of_loops
 def _add_weighted_piece(
     weights: Floats, term: int, images: Floats, mode: int, begin: int, summed: Floats
 ) -> None:
@@ -185,7 +164,7 @@ def _add_weighted_piece(
             summed[i] += a * one[i] + b * two[i] + c * three[i] + d * four[i]
 
 
-@_compiled
+@compiled_loop
 def poisson_step(
     waves: Floats,
     amplitudes: Floats,
@@ -193,7 +172,7 @@ def poisson_step(
     background: Floats,
     good: Floats,
     score: Floats,
-) -> float:
+) -> np.float64:
     """Change waves at the detector as the counts ask for, see `PoissonNoise.misfit_and_factor`.
 
     Args:
@@ -208,7 +187,7 @@ def poisson_step(
         The misfit.
     """
     values = np.empty(good.size, np.float32)
-    misfit = 0.0
+    misfit = np.float64(0)
     for frame in range(len(waves)):
         measured = amplitudes[frame].reshape(-1)
         _expect(waves[frame], flux[frame], background.reshape(-1), values)
@@ -219,7 +198,7 @@ def poisson_step(
     return misfit
 
 
-@_compiled
+@compiled_loop
 def amplitude_step(
     waves: Floats,
     amplitudes: Floats,
@@ -227,7 +206,7 @@ def amplitude_step(
     background: Floats,
     good: Floats,
     score: Floats,
-) -> float:
+) -> np.float64:
     """Change waves at the detector as the counts ask for, see `AmplitudeNoise.misfit_and_factor`.
 
     Args:
@@ -242,7 +221,7 @@ def amplitude_step(
         The misfit.
     """
     values = np.empty(good.size, np.float32)
-    misfit = 0.0
+    misfit = np.float64(0)
     for frame in range(len(waves)):
         measured = amplitudes[frame].reshape(-1)
         _expect(waves[frame], flux[frame], background.reshape(-1), values)
@@ -253,7 +232,7 @@ def amplitude_step(
     return misfit
 
 
-@_compiled
+@part_of_loops
 def _expect(waves: Floats, flux: np.float32, background: Floats, counts: Floats) -> None:
     """Compute the expected counts (N N,) of the waves of a frame (modes, N, 2 N)."""
     _sum_abs2(waves, counts)
@@ -261,7 +240,7 @@ def _expect(waves: Floats, flux: np.float32, background: Floats, counts: Floats)
         counts[pixel] = flux * counts[pixel] + background[pixel]
 
 
-@_compiled
+@part_of_loops
 def _sum_abs2(waves: Floats, summed: Floats) -> None:
     """Compute the squared moduli (N N,) of the waves of a frame (modes, N, 2 N)."""
     for pixel in range(len(summed)):
@@ -273,7 +252,7 @@ def _sum_abs2(waves: Floats, summed: Floats) -> None:
             summed[pixel] += real * real + imag * imag
 
 
-@_compiled
+@part_of_loops
 def _poisson_factors(
     values: Floats, amplitudes: Floats, good: Floats, flux: np.float32
 ) -> np.float32:
@@ -290,7 +269,7 @@ def _poisson_factors(
     return _HALF * misfit
 
 
-@_compiled
+@part_of_loops
 def _amplitude_factors(
     values: Floats, amplitudes: Floats, good: Floats, flux: np.float32
 ) -> np.float32:
@@ -307,7 +286,7 @@ def _amplitude_factors(
     return misfit
 
 
-@_compiled
+@part_of_loops
 def _scale(waves: Floats, factors: Floats) -> None:
     """Multiply the waves of a frame (modes, N, 2 N) by factors (N N,)."""
     for mode in range(len(waves)):
@@ -317,7 +296,7 @@ def _scale(waves: Floats, factors: Floats) -> None:
             wave[2 * pixel + 1] *= factors[pixel]
 
 
-@_compiled
+@part_of_loops
 def _add_score(counts: Floats, amplitudes: Floats, score: Floats) -> None:
     """Add the score of a background at the expected counts of a frame to the sums (3, N, N)."""
     first, second, third = score[0].reshape(-1), score[1].reshape(-1), score[2].reshape(-1)
@@ -331,7 +310,7 @@ def _add_score(counts: Floats, amplitudes: Floats, score: Floats) -> None:
         third[pixel] += information
 
 
-@_compiled
+@compiled_loop
 def photon_ratios(
     waves: Floats, amplitudes: Floats, background: Floats, good: Floats, ratios: Floats
 ) -> None:
@@ -356,7 +335,7 @@ def photon_ratios(
         ratios[frame] = measured / (predicted + _TINY)
 
 
-@_compiled
+@compiled_loop
 def add_object(direction: Floats, corners: Corners, probes: Floats, waves: Floats) -> None:
     """Add conj(probe) * wave of each frame and mode to the object's gradient image.
 
@@ -379,7 +358,7 @@ def add_object(direction: Floats, corners: Corners, probes: Floats, waves: Float
                     patch[imag] += probe[real] * wave[imag] - probe[imag] * wave[real]
 
 
-@_compiled
+@compiled_loop
 def add_dose(dose: Floats, corners: Corners, probes: Floats, flux: Floats) -> None:
     """Add |probe|^2 of each frame and mode, times its flux, to the dose.
 
@@ -400,7 +379,7 @@ def add_dose(dose: Floats, corners: Corners, probes: Floats, flux: Floats) -> No
                     patch[column] += flux[frame] * (real * real + imag * imag)
 
 
-@_compiled
+@compiled_loop
 def probe_images(
     canvas: Floats, corners: Corners, flux: Floats, waves: Floats, power: Floats
 ) -> None:

@@ -135,6 +135,7 @@ def batch_probes(
 
 
 def product_of_ramps(ops: Ops, shifts_px: Array, size: int) -> Array:
+    """Return the factors that shift images of some side by (b, 2), complex64 (b, 1, N, N)."""
     rows, columns = shift_ramps(ops, shifts_px, size)
     return rows * columns
 
@@ -175,7 +176,7 @@ def predict(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
 
 
 def frame_probes(ops: Ops, unknowns: Unknowns, batch: DeviceBatch) -> tuple[Array, Array | None]:
-    """Return the probe of each frame over N, (b, modes, N, N), and ramps as of a prediction."""
+    """Return the probe of each frame over N, (b, modes, N, N), and the ramps, see `Prediction`."""
     if batch.probes is not None:
         return batch.probes, None
     rest = None

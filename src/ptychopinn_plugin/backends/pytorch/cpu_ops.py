@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.physics.cpu_ops import CpuOps
 from ptychopinn_plugin.physics.ops import Array
 
 # From this side on PyTorch adds patches in two thirds of the time that NumPy takes.
@@ -21,20 +21,8 @@ LARGE_PATCH = 128
 MOST_THREADS = 4
 
 
-class CpuOps(NumpyOps):
+class TorchCpuOps(CpuOps):
     """NumPy arrays that share their memory with tensors on the CPU."""
-
-    def fft2(self, x: Array) -> Array:
-        """Unitary Fourier transform over the last two axes."""
-        spectrum = self.fft2_unscaled(x)
-        spectrum *= _unitary(x)
-        return spectrum
-
-    def ifft2(self, x: Array) -> Array:
-        """Inverse, and adjoint, of `fft2`."""
-        image = self.ifft2_unscaled(x)
-        image *= _unitary(x)
-        return image
 
     def fft2_unscaled(self, x: Array) -> Array:
         """Fourier transform without a norm."""
@@ -44,29 +32,12 @@ class CpuOps(NumpyOps):
         """Adjoint of `fft2_unscaled`."""
         return torch.fft.ifft2(torch.from_numpy(x), norm='forward').numpy()
 
-    def conj_product(self, x: Array, y: Array) -> Array:
-        """Return conj(x) * y."""
-        product = np.conjugate(x)
-        return np.multiply(product, y, out=product if product.shape == y.shape else None)
-
-    def abs2(self, x: Array) -> Array:
-        """Squared modulus, real."""
-        squares = np.square(x.real)
-        squares += np.square(x.imag)
-        return squares
-
     def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
         """Sum over axes, over all without them."""
         if axes == (0,):
             return np.sum(x, axis=0)
         tensor = torch.from_numpy(x)
         return (tensor.sum() if axes is None else tensor.sum(axes)).numpy()
-
-    def sum_abs2(self, x: Array) -> Array:
-        """Sum of squared moduli over the first axis, real."""
-        parts = np.ascontiguousarray(x).view(np.float32).reshape(len(x), -1)
-        squares = np.einsum('bi,bi->i', parts, parts)
-        return (squares[0::2] + squares[1::2]).reshape(x.shape[1:])
 
     def add(self, canvas: Array, patches: Array, corners: Array) -> Array:
         """Add patches to a canvas, in place."""
@@ -81,13 +52,9 @@ class CpuOps(NumpyOps):
             torch.as_strided(whole, (size, size), (width, 1), first).add_(patch)
         return canvas
 
-    def combine(self, weights: Array, arrays: Array) -> Array:
-        """Return weighted sums of complex arrays."""
-        # As real numbers: complex weights would double the multiplications.
-        parts = np.ascontiguousarray(arrays).view(np.float32)
-        flat = torch.from_numpy(parts.reshape(len(parts), -1))
-        summed = torch.mm(torch.from_numpy(weights), flat).numpy()
-        return summed.reshape(len(weights), *parts.shape[1:]).view(np.complex64)
+    def _product(self, first: Array, second: Array) -> Array:
+        """Return the product of two float32 matrices, with the threads of PyTorch."""
+        return torch.mm(torch.from_numpy(first), torch.from_numpy(second)).numpy()
 
 
 def suits(arguments: tuple[Array, ...]) -> bool:
@@ -102,7 +69,7 @@ def on_numpy(function: Callable[..., Array], arguments: tuple[Array, ...]) -> Ar
     return _tensors(function(_OPS, *_arrays(arguments)))
 
 
-_OPS = CpuOps()
+_OPS = TorchCpuOps()
 
 
 def _any_gradient(x: object) -> bool:
@@ -135,8 +102,3 @@ def _like(values: tuple[Array, ...], found: list[Array]) -> tuple[Array, ...]:
     """Return a tuple of other values, a named one where the first is."""
     kind = type(values)
     return tuple(found) if kind is tuple else kind(*found)
-
-
-def _unitary(x: Array) -> np.float32:
-    """Return the factor that makes a transform over the last two axes unitary."""
-    return np.float32(1 / np.sqrt(x.shape[-2] * x.shape[-1]))

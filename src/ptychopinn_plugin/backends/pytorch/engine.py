@@ -37,6 +37,7 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.solver.fused.table import functions_for, fused_functions
 
 # One entry for each architecture of `ModelConfig`; the trainings are in `fit.FITS`.
 INFERENCES: dict[str, type[UnrolledInference] | type[CnnInference]] = {
@@ -69,8 +70,11 @@ class PyTorchEngine:
     @contextmanager
     def computing(self) -> Iterator[TorchOps]:
         """Give array operations that take any shape, with the config's threads set."""
+        ops = TorchOps(self.ops.device)
+        if ops.device.type == 'cpu':
+            ops.fused_functions = fused_functions()
         with computing(self.execution), torch.no_grad():
-            yield TorchOps(self.ops.device)
+            yield ops
 
     def reconstruct(
         self,
@@ -87,6 +91,8 @@ class PyTorchEngine:
             OutOfMemoryError: memory ran out also with batches an eighth as large.
             Cancelled: the monitor asked for a stop.
         """
+        if self.ops.device.type == 'cpu':
+            self.ops.fused_functions = functions_for(scan)
         place = ProcessRank.of_environment()
         if place.size > 1 and self.execution.devices > 1:
             return self._reconstruct_part(place, scan, inference, model, monitor)
@@ -170,6 +176,9 @@ class PyTorchEngine:
         """
         # Lightning is needed here only, and takes longer to import than a small reconstruction.
         from ptychopinn_plugin.backends.pytorch.fit import FITS
+
+        if self.ops.device.type == 'cpu':
+            self.ops.fused_functions = fused_functions()
 
         def run(divisor: int) -> TrainedModel:
             self.ops.batch_pixels = self._batch_pixels // divisor

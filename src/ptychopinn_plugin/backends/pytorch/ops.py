@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cpu_ops import on_numpy, suits
+from ptychopinn_plugin.physics.cpu_ops import NO_FUNCTIONS
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
 
@@ -19,12 +20,18 @@ _CPU_BATCH, _GPU_BATCH = 2**17, 2**22
 
 
 class TorchOps:
-    """Tensors on one device."""
+    """Tensors on one device.
+
+    Attributes:
+        fused_functions: on the CPU, what is called in place of a function that is to be compiled,
+            where it runs on NumPy arrays.
+    """
 
     def __init__(self, device: torch.device) -> None:
         """Compute on the given device."""
         self.device = device
         self.batch_pixels = _CPU_BATCH if device.type == 'cpu' else _GPU_BATCH
+        self.fused_functions = NO_FUNCTIONS
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function of these Ops; on the CPU it runs on NumPy arrays where they suit."""
@@ -33,7 +40,7 @@ class TorchOps:
 
         def call(*arguments: Array) -> Array:
             if suits(arguments):
-                return on_numpy(function, arguments)
+                return on_numpy(self.fused_functions.get(function, function), arguments)
             return function(self, *arguments)
 
         return call

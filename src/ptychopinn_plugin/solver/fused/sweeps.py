@@ -24,7 +24,7 @@ from ptychopinn_plugin.solver.sweeps import DeviceBatch, Sums
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # One loop for each noise model that has one.
-STEPS: dict[NoiseModel, Callable[..., float]] = {
+STEPS: dict[NoiseModel, Callable[..., np.float64]] = {
     POISSON: loops.poisson_step,
     AMPLITUDE: loops.amplitude_step,
 }
@@ -110,7 +110,7 @@ def _shifted_probes(
 ) -> tuple[Array, Array | None]:
     """Return the probe of each frame over N, (b, modes, N, N), and ramps as of a prediction."""
     images, weights = frames.shift_images, frames.shift_weights
-    if frames.probes is not None or images is None:
+    if frames.probes is not None or images is None or weights is None:
         probes, ramps = sweeps.frame_probes(ops, unknowns, frames)
         return np.ascontiguousarray(probes), ramps
     first, ramps = 0, None
@@ -151,7 +151,7 @@ def _add_residual(
     canvas_object, power = parts(unknowns.canvas_object), sums.object_power
     loops.probe_images(canvas_object, frames.corners, found.flux, parts(residual), power)
     own = residual
-    if sums.shift_sums is not None:
+    if sums.shift_sums is not None and frames.shift_weights is not None:
         first = residual.shape[1] - sums.shift_sums.shape[1]
         own = residual[:, :first]
         loops.add_shift_sums(frames.shift_weights, parts(residual), first, parts(sums.shift_sums))

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any
 
+from ptychopinn_plugin.physics.cpu_ops import NO_FUNCTIONS, Functions
 from ptychopinn_plugin.scan import ScanData
 
 logger = logging.getLogger(__name__)
-
-Functions = Mapping[Callable[..., Any], Callable[..., Any]]
 
 # Detector pixels of all frames. Numba takes half a second to load, which a reconstruction of
 # 441 frames of 64 x 64 takes about 30 passes to gain, and a process that reconstructs more than
 # one scan gains with the next.
 LEAST_PIXELS = 2**20
-
-NO_FUNCTIONS: Functions = MappingProxyType({})
 
 
 def functions_for(scan: ScanData) -> Functions:
@@ -28,6 +23,7 @@ def functions_for(scan: ScanData) -> Functions:
     return fused_functions()
 
 
+@functools.cache
 def fused_functions() -> Functions:
     """Return the function with fused loops for each function that has one.
 
@@ -39,4 +35,5 @@ def fused_functions() -> Functions:
     except (ImportError, OSError) as error:
         logger.info('Loops are not fused: Numba cannot be imported (%s)', error)
         return NO_FUNCTIONS
+    logger.info('Loops are fused by Numba')
     return FUNCTIONS

@@ -1,0 +1,116 @@
+"""Sweeps by fused loops give what the functions over `Ops` give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ptychopinn_plugin.physics.cpu_ops import CpuOps
+from ptychopinn_plugin.physics.noise_models import NOISE_MODELS, AmplitudeNoise
+from ptychopinn_plugin.solver import sweeps
+from ptychopinn_plugin.solver.fused.table import fused_functions
+from tests.solver.fused_worlds import WORLDS, World, sums_of, unknowns_and_batch
+
+TOLERANCE = 1e-5
+
+
+def fused(function: Any) -> Any:
+    return fused_functions()[function]
+
+
+def assert_same(found: Any, wanted: Any) -> None:
+    if wanted is None:
+        assert found is None
+        return
+    assert found.dtype == wanted.dtype
+    assert np.abs(found - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize('noise', NOISE_MODELS.values(), ids=NOISE_MODELS)
+@pytest.mark.parametrize('world', WORLDS, ids=str)
+def test_sums_are_the_same(world: World, noise: Any) -> None:
+    unknowns, batch, good = unknowns_and_batch(world)
+    results = [
+        function(
+            CpuOps(),
+            noise,
+            sums_of(world, unknowns, batch, with_dose=True, with_probe=True),
+            unknowns,
+            batch,
+            good,
+        )
+        for function in (fused(sweeps.add_batch), sweeps.add_batch)
+    ]
+    (found, ratios), (wanted, wanted_ratios) = results
+    assert float(wanted.misfit) > 0
+    assert abs(wanted.direction).max() > 0
+    for one, other in zip((*found, ratios), (*wanted, wanted_ratios), strict=True):
+        assert_same(one, other)
+    one, other = (
+        function(CpuOps(), noise, unknowns, batch, good)
+        for function in (fused(sweeps.batch_misfit), sweeps.batch_misfit)
+    )
+    np.testing.assert_allclose(one, other, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize('with_probe', [False, True])
+def test_sums_go_on_from_those_before_with_kept_probes(*, with_probe: bool) -> None:
+    world = World(modes=2)
+    unknowns, batch, good = unknowns_and_batch(world)
+    probes, _ = sweeps.frame_probes(CpuOps(), unknowns, batch)
+    kept = batch._replace(probes=probes, shift_images=None, shift_weights=None)
+    results = []
+    for function in (fused(sweeps.add_batch), sweeps.add_batch):
+        sums = sums_of(world, unknowns, kept, with_dose=False, with_probe=with_probe)
+        for _ in range(2):
+            sums, _ = function(CpuOps(), NOISE_MODELS['poisson'], sums, unknowns, kept, good)
+        results.append(sums)
+    for found, wanted in zip(*results, strict=True):
+        assert_same(found, wanted)
+
+
+def test_what_has_no_loop_is_computed_by_the_function_itself() -> None:
+    class OtherNoise(AmplitudeNoise):
+        pass
+
+    world = World(frames=2)
+    unknowns, batch, good = unknowns_and_batch(world)
+    double = unknowns._replace(canvas_object=unknowns.canvas_object.astype(np.complex128))
+    for noise, some in ((OtherNoise(), unknowns), (NOISE_MODELS['amplitude'], double)):
+        found, wanted = (
+            function(CpuOps(), noise, some, batch, good)
+            for function in (fused(sweeps.batch_misfit), sweeps.batch_misfit)
+        )
+        assert found == wanted
+        sums = sums_of(world, unknowns, batch, with_dose=True, with_probe=False)
+        added, _ = fused(sweeps.add_batch)(CpuOps(), noise, sums, some, batch, good)
+        np.testing.assert_allclose(added.misfit, wanted, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_what_is_not_finite_stays_so(value: float) -> None:
+    world = World(frames=2)
+    unknowns, batch, good = unknowns_and_batch(world)
+    broken = unknowns.canvas_object.copy()
+    broken[30, 30] = value
+    for noise in NOISE_MODELS.values():
+        misfit = fused(sweeps.batch_misfit)(
+            CpuOps(), noise, unknowns._replace(canvas_object=broken), batch, good
+        )
+        assert not np.isfinite(misfit)
+
+
+def test_dark_frames_stay_finite() -> None:
+    world = World(frames=2, background=True, masked=True)
+    unknowns, batch, _ = unknowns_and_batch(world)
+    dark = unknowns._replace(
+        canvas_object=np.zeros_like(unknowns.canvas_object),
+        background=np.zeros_like(unknowns.background),
+    )
+    for noise in NOISE_MODELS.values():
+        for seen in (batch, batch._replace(amplitudes=np.zeros_like(batch.amplitudes))):
+            sums = sums_of(world, dark, seen, with_dose=True, with_probe=True)
+            found, _ = fused(sweeps.add_batch)(CpuOps(), noise, sums, dark, seen, None)
+            assert all(np.isfinite(one).all() for one in found if one is not None)
