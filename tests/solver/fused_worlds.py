@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,11 @@ from ptychopinn_plugin.physics.shifts import shift_terms, shifted_images
 from ptychopinn_plugin.solver.subset_sums import empty_sums
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, Sums, batch_expected, mode_spectra
 from ptychopinn_plugin.solver.unknowns import Unknowns
+
+# A machine that promised the backends has what their extras bring.
+LOOPS_ARE_MISSING = importlib.util.find_spec('numba') is None and not os.environ.get(
+    'PTYCHOPINN_REQUIRE'
+)
 
 ROOM = 23
 

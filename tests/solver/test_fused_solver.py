@@ -10,7 +10,10 @@ import pytest
 from ptychopinn_plugin.physics.cpu_ops import CpuOps
 from ptychopinn_plugin.solver.fused.table import LEAST_PIXELS, functions_for, fused_functions
 from tests.helpers import make_scan
+from tests.solver.fused_worlds import LOOPS_ARE_MISSING
 from tests.solver.scans import known_scan, object_of, prepared
+
+pytestmark = pytest.mark.skipif(LOOPS_ARE_MISSING, reason='Numba is not installed')
 
 PASSES = 12
 METHODS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,15 @@ from ptychopinn_plugin.physics.cpu_ops import CpuOps
 from ptychopinn_plugin.physics.noise_models import NOISE_MODELS, AmplitudeNoise
 from ptychopinn_plugin.solver import sweeps
 from ptychopinn_plugin.solver.fused.table import fused_functions
-from tests.solver.fused_worlds import WORLDS, World, sums_of, unknowns_and_batch
+from tests.solver.fused_worlds import (
+    LOOPS_ARE_MISSING,
+    WORLDS,
+    World,
+    sums_of,
+    unknowns_and_batch,
+)
+
+pytestmark = pytest.mark.skipif(LOOPS_ARE_MISSING, reason='Numba is not installed')
 
 TOLERANCE = 1e-5
 

@@ -28,7 +28,7 @@ LICENCES = runpy.run_path(str(ROOT / 'docs' / 'make_licences.py'))
 
 def extras() -> list[str]:
     groups = PROJECT['optional-dependencies'].values()
-    return [dependency for group in groups for dependency in group]
+    return list(dict.fromkeys(dependency for group in groups for dependency in group))
 
 
 def steps(workflow: Path) -> list[dict[str, Any]]:
@@ -67,7 +67,8 @@ def test_the_conda_recipe_has_the_dependencies_of_the_project() -> None:
     needed, optional = (recipe['requirements'][name] for name in ('run', 'run_constraints'))
     assert sorted(needed) == sorted([python, *map(in_conda, PROJECT['dependencies'])])
     groups = PROJECT['optional-dependencies']
-    assert optional == [in_conda(each) for each in (*groups['pytorch'], *groups['tensorflow'])]
+    frameworks = dict.fromkeys((*groups['pytorch'], *groups['tensorflow']))
+    assert sorted(optional) == sorted(map(in_conda, frameworks))
     assert recipe['requirements']['host'] == [
         python,
         'pip',
