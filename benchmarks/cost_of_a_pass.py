@@ -21,7 +21,7 @@ from ptychopinn_plugin import InferenceConfig, ScanData
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver import AcceleratedSolver
-from ptychopinn_plugin.solver.fused.table import functions_for
+from ptychopinn_plugin.solver.fused.fused_table import functions_for
 from ptychopinn_plugin.solver.prepare import prepare_solver
 
 METHODS: dict[str, dict[str, Any]] = {

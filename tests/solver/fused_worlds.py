@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.physics.cpu_ops import CpuOps
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.shifts import shift_terms, shifted_images
 from ptychopinn_plugin.solver.subset_sums import empty_sums
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, Sums, batch_expected, mode_spectra
@@ -96,13 +96,15 @@ def unknowns_and_batch(
     batch = with_shifts(world, unknowns, batch)
     good = (rng.uniform(size=(size, size)) > 0.1).astype(np.float32) if world.masked else None
     truth = unknowns._replace(canvas_object=unknowns.canvas_object + 0.1 * _complex(rng, *canvas))
-    counts = rng.poisson(batch_expected(CpuOps(), truth, batch._replace(flux_trust=None), None))
+    counts = rng.poisson(
+        batch_expected(ProcessorOps(), truth, batch._replace(flux_trust=None), None)
+    )
     return unknowns, batch._replace(amplitudes=np.sqrt(counts).astype(np.float32)), good
 
 
 def with_shifts(world: World, unknowns: Unknowns, batch: DeviceBatch) -> DeviceBatch:
     """Return a batch with images of the shifted modes but the first, and transforms of these."""
-    ops, terms = CpuOps(), shift_terms(world.size, world.degree)
+    ops, terms = ProcessorOps(), shift_terms(world.size, world.degree)
     own, rest = unknowns.probe[: world.own], unknowns.probe[world.own :]
     if len(own):
         batch = batch._replace(spectra=mode_spectra(ops, own, unknowns.variation))
@@ -119,7 +121,7 @@ def sums_of(
 ) -> Sums:
     """Return the sums before the batch."""
     return empty_sums(
-        CpuOps(),
+        ProcessorOps(),
         unknowns.canvas_object.shape,
         unknowns,
         batch.shift_images,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.physics.cpu_ops import CpuOps
-from ptychopinn_plugin.solver.fused.table import LEAST_PIXELS, functions_for, fused_functions
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
+from ptychopinn_plugin.solver.fused.fused_table import LEAST_PIXELS, functions_for, fused_functions
 from tests.helpers import make_scan
 from tests.solver.fused_worlds import LOOPS_ARE_MISSING
 from tests.solver.scans import known_scan, object_of, prepared
@@ -34,7 +34,7 @@ METHODS: dict[str, dict[str, Any]] = {
 def test_twelve_passes_give_the_same_object(settings: dict[str, Any]) -> None:
     scan = known_scan(noise=True, bad_pixels=30).scan
     found, wanted = (
-        prepared(CpuOps(functions), scan, PASSES, **settings)
+        prepared(ProcessorOps(functions), scan, PASSES, **settings)
         for functions in (fused_functions(), {})
     )
     # A restart of the momentum in one of them only would be seen here first.

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ptychopinn_plugin.physics.cpu_ops import CpuOps
 from ptychopinn_plugin.physics.noise_models import NOISE_MODELS, AmplitudeNoise
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.solver import sweeps
-from ptychopinn_plugin.solver.fused.table import fused_functions
+from ptychopinn_plugin.solver.fused.fused_table import fused_functions
 from tests.solver.fused_worlds import (
     LOOPS_ARE_MISSING,
     WORLDS,
@@ -42,7 +42,7 @@ def test_sums_are_the_same(world: World, noise: Any) -> None:
     unknowns, batch, good = unknowns_and_batch(world)
     results = [
         function(
-            CpuOps(),
+            ProcessorOps(),
             noise,
             sums_of(world, unknowns, batch, with_dose=True, with_probe=True),
             unknowns,
@@ -57,7 +57,7 @@ def test_sums_are_the_same(world: World, noise: Any) -> None:
     for one, other in zip((*found, ratios), (*wanted, wanted_ratios), strict=True):
         assert_same(one, other)
     one, other = (
-        function(CpuOps(), noise, unknowns, batch, good)
+        function(ProcessorOps(), noise, unknowns, batch, good)
         for function in (fused(sweeps.batch_misfit), sweeps.batch_misfit)
     )
     np.testing.assert_allclose(one, other, rtol=TOLERANCE)
@@ -67,13 +67,13 @@ def test_sums_are_the_same(world: World, noise: Any) -> None:
 def test_sums_go_on_from_those_before_with_kept_probes(*, with_probe: bool) -> None:
     world = World(modes=2)
     unknowns, batch, good = unknowns_and_batch(world)
-    probes, _ = sweeps.frame_probes(CpuOps(), unknowns, batch)
+    probes, _ = sweeps.frame_probes(ProcessorOps(), unknowns, batch)
     kept = batch._replace(probes=probes, shift_images=None, shift_weights=None)
     results = []
     for function in (fused(sweeps.add_batch), sweeps.add_batch):
         sums = sums_of(world, unknowns, kept, with_dose=False, with_probe=with_probe)
         for _ in range(2):
-            sums, _ = function(CpuOps(), NOISE_MODELS['poisson'], sums, unknowns, kept, good)
+            sums, _ = function(ProcessorOps(), NOISE_MODELS['poisson'], sums, unknowns, kept, good)
         results.append(sums)
     for found, wanted in zip(*results, strict=True):
         assert_same(found, wanted)
@@ -88,12 +88,12 @@ def test_what_has_no_loop_is_computed_by_the_function_itself() -> None:
     double = unknowns._replace(canvas_object=unknowns.canvas_object.astype(np.complex128))
     for noise, some in ((OtherNoise(), unknowns), (NOISE_MODELS['amplitude'], double)):
         found, wanted = (
-            function(CpuOps(), noise, some, batch, good)
+            function(ProcessorOps(), noise, some, batch, good)
             for function in (fused(sweeps.batch_misfit), sweeps.batch_misfit)
         )
         assert found == wanted
         sums = sums_of(world, unknowns, batch, with_dose=True, with_probe=False)
-        added, _ = fused(sweeps.add_batch)(CpuOps(), noise, sums, some, batch, good)
+        added, _ = fused(sweeps.add_batch)(ProcessorOps(), noise, sums, some, batch, good)
         np.testing.assert_allclose(added.misfit, wanted, rtol=TOLERANCE)
 
 
@@ -105,7 +105,7 @@ def test_what_is_not_finite_stays_so(value: float) -> None:
     broken[30, 30] = value
     for noise in NOISE_MODELS.values():
         misfit = fused(sweeps.batch_misfit)(
-            CpuOps(), noise, unknowns._replace(canvas_object=broken), batch, good
+            ProcessorOps(), noise, unknowns._replace(canvas_object=broken), batch, good
         )
         assert not np.isfinite(misfit)
 
@@ -120,5 +120,5 @@ def test_dark_frames_stay_finite() -> None:
     for noise in NOISE_MODELS.values():
         for seen in (batch, batch._replace(amplitudes=np.zeros_like(batch.amplitudes))):
             sums = sums_of(world, dark, seen, with_dose=True, with_probe=True)
-            found, _ = fused(sweeps.add_batch)(CpuOps(), noise, sums, dark, seen, None)
+            found, _ = fused(sweeps.add_batch)(ProcessorOps(), noise, sums, dark, seen, None)
             assert all(np.isfinite(one).all() for one in found if one is not None)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ptychopinn_plugin.physics.cpu_ops import CpuOps
 from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 
 # From this side on PyTorch adds patches in two thirds of the time that NumPy takes.
 LARGE_PATCH = 128
@@ -21,7 +21,7 @@ LARGE_PATCH = 128
 MOST_THREADS = 4
 
 
-class TorchCpuOps(CpuOps):
+class TorchCpuOps(ProcessorOps):
     """NumPy arrays that share their memory with tensors on the CPU."""
 
     def fft2_unscaled(self, x: Array) -> Array:
@@ -65,7 +65,7 @@ def suits(arguments: tuple[Array, ...]) -> bool:
 
 
 def on_numpy(function: Callable[..., Array], arguments: tuple[Array, ...]) -> Array:
-    """Return a function of `CpuOps` and tensors, which may be in tuples, as tensors."""
+    """Return a function of `ProcessorOps` and tensors, which may be in tuples, as tensors."""
     return _tensors(function(_OPS, *_arrays(arguments)))
 
 

@@ -37,7 +37,7 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
-from ptychopinn_plugin.solver.fused.table import functions_for, fused_functions
+from ptychopinn_plugin.solver.fused.fused_table import functions_for, fused_functions
 
 # One entry for each architecture of `ModelConfig`; the trainings are in `fit.FITS`.
 INFERENCES: dict[str, type[UnrolledInference] | type[CnnInference]] = {

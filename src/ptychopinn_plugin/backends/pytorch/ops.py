@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cpu_ops import on_numpy, suits
-from ptychopinn_plugin.physics.cpu_ops import NO_FUNCTIONS
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
+from ptychopinn_plugin.physics.processor_ops import NO_FUNCTIONS
 
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 # Enough to keep a CPU's caches warm and a GPU's cores busy.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.physics.cpu_ops import Functions
+from ptychopinn_plugin.physics.processor_ops import Functions
 from ptychopinn_plugin.solver import sweeps
-from ptychopinn_plugin.solver.fused import sweeps as fused_sweeps
+from ptychopinn_plugin.solver.fused import fused_sweeps
 
 FUNCTIONS: Functions = {
     sweeps.add_batch: fused_sweeps.add_batch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 
-from ptychopinn_plugin.physics.cpu_ops import NO_FUNCTIONS, Functions
+from ptychopinn_plugin.physics.processor_ops import NO_FUNCTIONS, Functions
 from ptychopinn_plugin.scan import ScanData
 
 logger = logging.getLogger(__name__)

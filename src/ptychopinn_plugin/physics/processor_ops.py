@@ -17,7 +17,7 @@ Functions = Mapping[Callable[..., Any], Callable[..., Any]]
 NO_FUNCTIONS: Functions = MappingProxyType({})
 
 
-class CpuOps(NumpyOps):
+class ProcessorOps(NumpyOps):
     """NumPy arrays, with fewer passes through memory than `NumpyOps`; on one core.
 
     Attributes:
