@@ -47,10 +47,34 @@ def engine() -> TensorFlowEngine:
     return cast('TensorFlowEngine', engine_class('tensorflow')(execution))
 
 
+@pytest.fixture
+def compiling_engine(monkeypatch: pytest.MonkeyPatch) -> TensorFlowEngine:
+    """Give an engine that solves with TensorFlow's own arrays, as with many threads or a GPU."""
+    from ptychopinn_plugin.backends.tensorflow import cpu_ops
+
+    monkeypatch.setattr(cpu_ops, 'MOST_THREADS', 0)
+    execution = ExecutionConfig(backend='tensorflow', accelerator='cpu')
+    return cast('TensorFlowEngine', engine_class('tensorflow')(execution))
+
+
+def test_with_few_threads_nothing_of_the_solver_is_traced() -> None:
+    execution = ExecutionConfig(backend='tensorflow', accelerator='cpu', threads=2)
+    engine = cast('TensorFlowEngine', engine_class('tensorflow')(execution))
+    result = engine.reconstruct(
+        make_scan(side=4), InferenceConfig(refine_iterations=2), None, Monitor()
+    )
+    assert result.backend == 'tensorflow'
+    assert engine.traces() == {}
+    with engine.computing() as ops:
+        assert type(ops) is type(engine.ops)
+
+
 @pytest.mark.parametrize('update_probe', [False, True])
 def test_work_is_traced_once_a_shape(
-    engine: TensorFlowEngine, update_probe: bool, caplog: pytest.LogCaptureFixture
+    compiling_engine: TensorFlowEngine, update_probe: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    engine = compiling_engine
+
     def traces(passes: int, photons: float = 300, side: int = 6) -> dict[str, int]:
         # 36 frames in 4 subsets of 9: neither more passes nor joined subsets are a new shape.
         scan = make_scan(side=side, photons=photons)

@@ -9,8 +9,11 @@ import pytest
 
 from ptychopinn_plugin.physics.noise_models import NOISE_MODELS, AmplitudeNoise
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
+from ptychopinn_plugin.physics.regularizers import TotalVariation
 from ptychopinn_plugin.solver import sweeps
+from ptychopinn_plugin.solver.estimators.position_columns import frame_sums, object_slopes
 from ptychopinn_plugin.solver.fused.fused_table import fused_functions
+from ptychopinn_plugin.solver.updates import update_object
 from tests.solver.fused_worlds import (
     LOOPS_ARE_MISSING,
     WORLDS,
@@ -61,6 +64,44 @@ def test_sums_are_the_same(world: World, noise: Any) -> None:
         for function in (fused(sweeps.batch_misfit), sweeps.batch_misfit)
     )
     np.testing.assert_allclose(one, other, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize('world', WORLDS, ids=str)
+def test_sums_of_positions_are_the_same(world: World) -> None:
+    unknowns, batch, good = unknowns_and_batch(world)
+    slopes = object_slopes(ProcessorOps(), unknowns.canvas_object)
+    found, wanted = (
+        function(ProcessorOps(), unknowns, slopes, batch, good)
+        for function in (fused(frame_sums), frame_sums)
+    )
+    for one, other in zip(found, wanted, strict=True):
+        assert_same(one, other)
+
+
+def test_objects_step_as_far() -> None:
+    rng = np.random.default_rng(0)
+    shape = (37, 41)
+    arrays = [
+        (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
+        for _ in range(3)
+    ]
+    dose = rng.uniform(0, 9, shape).astype(np.float32)
+    regularizer = TotalVariation(0.1)
+    for given in (((), None), ((), np.float32(20)), ((regularizer,), None)):
+        (found, found_sums), (wanted, wanted_sums) = (
+            function(
+                ProcessorOps(),
+                arrays[0],
+                arrays[1],
+                dose,
+                np.float32(0.7),
+                (arrays[2], dose),
+                *given,
+            )
+            for function in (fused(update_object), update_object)
+        )
+        for one, other in zip((found, *found_sums), (wanted, *wanted_sums), strict=True):
+            assert_same(one, other)
 
 
 @pytest.mark.parametrize('with_probe', [False, True])

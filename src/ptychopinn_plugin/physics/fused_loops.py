@@ -24,7 +24,8 @@ Floats = npt.NDArray[np.float32]
 Corners = npt.NDArray[np.int64]
 
 # A number of Python would be double precision, and all arithmetic with it.
-_ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
+_ONE, _TWO = np.float32(1), np.float32(2)
+_HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
 _COUNT_FLOOR = np.float32(noise_models.COUNT_FLOOR)
 _DIVISOR_FLOOR = np.float32(noise_models.DIVISOR_FLOOR)
 _DARK_SHARE = np.float32(noise_models.DARK_SHARE)
@@ -407,3 +408,111 @@ def probe_images(
                     real, imag = wave[2 * column], wave[2 * column + 1]
                     wave[2 * column] = a * real + b * imag
                     wave[2 * column + 1] = a * imag - b * real
+
+
+@compiled_loop
+def position_sums(
+    waves: Floats,
+    slopes: tuple[Floats, Floats],
+    amplitudes: Floats,
+    flux: Floats,
+    background: Floats,
+    good: Floats,
+    floor: np.float32,
+    sums: Floats,
+) -> None:
+    """Sum what the position of each frame takes from its pixels, see `position_columns`.
+
+    Args:
+        waves: (b, modes, N, 2 N), at the detector.
+        slopes: two of the same shape, their derivatives along rows and columns.
+        amplitudes: (b, N, N), sqrt(counts).
+        flux: (b,), relative photons.
+        background: (N, N), counts.
+        good: (N, N), 1 where a detector pixel is used, else 0.
+        floor: counts added in divisors.
+        sums: (8, b), in the order of `FrameSums`, is overwritten.
+    """
+    expected = np.empty(good.size, np.float32)
+    row, column = np.empty_like(expected), np.empty_like(expected)
+    for frame in range(len(waves)):
+        _expect(waves[frame], flux[frame], background.reshape(-1), expected)
+        _real_products(waves[frame], slopes[0][frame], row)
+        _real_products(waves[frame], slopes[1][frame], column)
+        measured = amplitudes[frame].reshape(-1)
+        _sum_positions(
+            expected, row, column, measured, good.reshape(-1), flux[frame], floor, sums, frame
+        )
+
+
+@part_of_loops
+def _real_products(waves: Floats, others: Floats, summed: Floats) -> None:
+    """Compute the real part of conj(wave) * other of a frame (modes, N, 2 N), summed over modes."""
+    for pixel in range(len(summed)):
+        summed[pixel] = 0
+    for mode in range(len(waves)):
+        one, other = waves[mode].reshape(-1), others[mode].reshape(-1)
+        for pixel in range(len(summed)):
+            real, imag = 2 * pixel, 2 * pixel + 1
+            summed[pixel] += one[real] * other[real] + one[imag] * other[imag]
+
+
+@part_of_loops
+def _sum_positions(
+    expected: Floats,
+    row: Floats,
+    column: Floats,
+    amplitudes: Floats,
+    good: Floats,
+    flux: np.float32,
+    floor: np.float32,
+    sums: Floats,
+    frame: int,
+) -> None:
+    """Sum over the pixels of a frame; `row` and `column` are of the squared modulus, halved."""
+    score_row = score_column = along_rows = along_columns = np.float32(0)
+    mixed = spread = misfit = noise = np.float32(0)
+    for pixel in range(len(expected)):
+        floored, used = expected[pixel] + floor, good[pixel]
+        weight = used / np.sqrt(floored)
+        residual = amplitudes[pixel] * amplitudes[pixel] - expected[pixel]
+        residual = residual * _HALF * weight
+        y, x = row[pixel] * weight * flux, column[pixel] * weight * flux
+        score_row += y * residual
+        score_column += x * residual
+        along_rows += y * y
+        along_columns += x * x
+        mixed += y * x
+        spread += (y * y + x * x) * (residual * residual)
+        misfit += residual * residual
+        noise += _QUARTER * used * expected[pixel] / floored
+    sums[0, frame], sums[1, frame] = score_row, score_column
+    sums[2, frame], sums[3, frame], sums[4, frame] = along_rows, along_columns, mixed
+    sums[5, frame], sums[6, frame], sums[7, frame] = spread, misfit, noise
+
+
+@compiled_loop
+def step_along(
+    canvas_object: Floats,
+    direction: Floats,
+    dose: Floats,
+    floor: np.float32,
+    size: np.float32,
+    updated: Floats,
+) -> None:
+    """Step along a gradient image over its dose, see `updates.update_object`.
+
+    Args:
+        canvas_object: (H, 2 W).
+        direction: (H, 2 W), overlap-added.
+        dose: (H, W), overlap-added.
+        floor: added to the dose.
+        size: of the step.
+        updated: (H, 2 W), is overwritten.
+    """
+    start, image = canvas_object.reshape(-1), direction.reshape(-1)
+    light, reached = dose.reshape(-1), updated.reshape(-1)
+    for pixel in range(len(light)):
+        real, imag, share = 2 * pixel, 2 * pixel + 1, size / (light[pixel] + floor)
+        reached[real] = start[real] + share * image[real]
+        reached[imag] = start[imag] + share * image[imag]

@@ -55,6 +55,14 @@ class ProcessorOps(NumpyOps):
         """Adjoint of `fft2_unscaled`."""
         return scipy.fft.ifft2(x, norm='forward')
 
+    def fft2_of_scratch(self, x: Array) -> Array:
+        """Fourier transform without a norm of an array that may be overwritten."""
+        return scipy.fft.fft2(x, overwrite_x=True)
+
+    def ifft2_of_scratch(self, x: Array) -> Array:
+        """Adjoint of `fft2_unscaled`, of an array that may be overwritten."""
+        return scipy.fft.ifft2(x, norm='forward', overwrite_x=True)
+
     def conj_product(self, x: Array, y: Array) -> Array:
         """Return conj(x) * y."""
         product = np.conjugate(x)

@@ -32,6 +32,14 @@ class TorchCpuOps(ProcessorOps):
         """Adjoint of `fft2_unscaled`."""
         return torch.fft.ifft2(torch.from_numpy(x), norm='forward').numpy()
 
+    def fft2_of_scratch(self, x: Array) -> Array:
+        """Fourier transform without a norm; PyTorch has none that overwrites its argument."""
+        return self.fft2_unscaled(x)
+
+    def ifft2_of_scratch(self, x: Array) -> Array:
+        """Adjoint of `fft2_unscaled`; PyTorch has none that overwrites its argument."""
+        return self.ifft2_unscaled(x)
+
     def sum(self, x: Array, axes: tuple[int, ...] | None = None) -> Array:
         """Sum over axes, over all without them."""
         if axes == (0,):

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
+from ptychopinn_plugin.backends.tensorflow.cpu_ops import SolverOps
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.backends.tensorflow.signatures import Arrays, batch_arrays, batch_signature
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
@@ -32,7 +33,7 @@ class CnnInference:
         ModelMismatchError: the model's weights are not those of its network.
     """
 
-    def __init__(self, ops: TensorFlowOps, model: TrainedModel) -> None:
+    def __init__(self, ops: SolverOps, model: TrainedModel) -> None:
         config, size = model.manifest.model, model.manifest.frame_size
         self.model = model
         self._solver_ops = ops

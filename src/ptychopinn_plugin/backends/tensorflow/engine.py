@@ -13,6 +13,11 @@ from ptychopinn_plugin.backends.out_of_memory import (
     halving_batches,
 )
 from ptychopinn_plugin.backends.tensorflow.cnn_inference import CnnInference
+from ptychopinn_plugin.backends.tensorflow.cpu_ops import (
+    SolverOps,
+    TensorFlowCpuOps,
+    solver_ops,
+)
 from ptychopinn_plugin.backends.tensorflow.devices import (
     computing,
     configure_runtime,
@@ -34,6 +39,7 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.scan import Reconstruction, ScanData
+from ptychopinn_plugin.solver.fused.fused_table import functions_for, fused_functions
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +67,7 @@ class TensorFlowEngine:
         device = select_device(execution)
         configure_runtime(execution)
         self.execution = execution
-        self.ops = TensorFlowOps(device, fused=True)
+        self.ops = solver_ops(device, execution)
         self._batch_pixels = self.ops.batch_pixels
         # Compiled with XLA, each new shape would take seconds.
         self._flexible_ops = TensorFlowOps(device, fused=False)
@@ -71,10 +77,14 @@ class TensorFlowEngine:
         """Do nothing: this engine starts no process."""
 
     @contextmanager
-    def computing(self) -> Iterator[TensorFlowOps]:
+    def computing(self) -> Iterator[SolverOps]:
         """Give array operations that take any shape, compiled once for all uses of this engine."""
+        ops: SolverOps = self._flexible_ops
+        if isinstance(self.ops, TensorFlowCpuOps):
+            ops = TensorFlowCpuOps(self.ops.device)
+            ops.fused_functions = fused_functions()
         with computing(self.ops.device):
-            yield self._flexible_ops
+            yield ops
 
     def reconstruct(
         self,
@@ -91,6 +101,8 @@ class TensorFlowEngine:
             OutOfMemoryError: memory ran out also with batches an eighth as large.
             Cancelled: the monitor asked for a stop.
         """
+        if isinstance(self.ops, TensorFlowCpuOps):
+            self.ops.fused_functions = functions_for(scan)
 
         def run(divisor: int) -> Reconstruction:
             self.ops.batch_pixels = self._batch_pixels // divisor
@@ -132,6 +144,8 @@ class TensorFlowEngine:
             DivergenceError: the loss was not finite before the first epoch was done.
             OutOfMemoryError: memory ran out also with batches an eighth as large.
         """
+        if isinstance(self.ops, TensorFlowCpuOps):
+            self.ops.fused_functions = fused_functions()
 
         def run(divisor: int) -> TrainedModel:
             self.ops.batch_pixels = self._batch_pixels // divisor

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ptychopinn_plugin.backends.tensorflow.cnn_training import PatchTraining
-from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
+from ptychopinn_plugin.backends.tensorflow.cpu_ops import SolverOps
 from ptychopinn_plugin.backends.tensorflow.training_loop import run_training
 from ptychopinn_plugin.backends.tensorflow.unrolled_training import StageTraining
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
@@ -27,7 +27,7 @@ def fit_unrolled(
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
-    ops: TensorFlowOps,
+    ops: SolverOps,
     folder: Path | None,
     *,
     resume: bool,
@@ -54,7 +54,7 @@ def fit_cnn(
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
-    ops: TensorFlowOps,
+    ops: SolverOps,
     folder: Path | None,
     *,
     resume: bool,

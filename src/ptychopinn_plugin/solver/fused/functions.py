@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ptychopinn_plugin.physics.processor_ops import Functions
-from ptychopinn_plugin.solver import sweeps
-from ptychopinn_plugin.solver.fused import fused_sweeps
+from ptychopinn_plugin.solver import sweeps, updates
+from ptychopinn_plugin.solver.estimators import position_columns
+from ptychopinn_plugin.solver.fused import fused_positions, fused_sweeps, fused_updates
 
 FUNCTIONS: Functions = {
     sweeps.add_batch: fused_sweeps.add_batch,
     sweeps.batch_misfit: fused_sweeps.batch_misfit,
+    updates.update_object: fused_updates.update_object,
+    position_columns.frame_sums: fused_positions.frame_sums,
 }

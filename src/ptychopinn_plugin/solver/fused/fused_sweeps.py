@@ -9,7 +9,8 @@ import numpy as np
 
 from ptychopinn_plugin.physics import fused_loops as loops
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
-from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.projection import unshifted_spectra
 from ptychopinn_plugin.solver import sweeps
 from ptychopinn_plugin.solver.fused.arrays import (
@@ -49,7 +50,7 @@ class Waves(NamedTuple):
 
 
 def add_batch(
-    ops: Ops,
+    ops: ProcessorOps,
     noise: NoiseModel,
     sums: Sums,
     unknowns: Unknowns,
@@ -72,7 +73,7 @@ def add_batch(
 
 
 def batch_misfit(
-    ops: Ops, noise: NoiseModel, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
+    ops: ProcessorOps, noise: NoiseModel, unknowns: Unknowns, batch: DeviceBatch, good: Array | None
 ) -> Array:
     """Return the misfit of a batch, a scalar, see `sweeps.batch_misfit`."""
     if noise not in STEPS or not are_single(unknowns, batch):
@@ -83,7 +84,7 @@ def batch_misfit(
     return np.float32(misfit)
 
 
-def predicted(ops: Ops, unknowns: Unknowns, frames: DeviceBatch, seen: Detector) -> Waves:
+def predicted(ops: ProcessorOps, unknowns: Unknowns, frames: DeviceBatch, seen: Detector) -> Waves:
     """Return waves and flux of a few frames, see `sweeps.predict`."""
     probes, ramps = _shifted_probes(ops, unknowns, frames)
     waves = illuminated(ops, unknowns.canvas_object, frames, probes)
@@ -98,15 +99,17 @@ def predicted(ops: Ops, unknowns: Unknowns, frames: DeviceBatch, seen: Detector)
     return Waves(probes, waves, flux, ratios, ramps)
 
 
-def illuminated(ops: Ops, canvas_object: Array, frames: DeviceBatch, probes: Array) -> Array:
+def illuminated(
+    ops: ProcessorOps, canvas_object: Array, frames: DeviceBatch, probes: Array
+) -> Array:
     """Return the waves at the detector of probes over N on an object, (b, modes, N, N)."""
     waves = np.empty_like(probes)
     loops.exit_waves(parts(canvas_object), frames.corners, parts(probes), parts(waves))
-    return ops.fft2_unscaled(waves)
+    return ops.fft2_of_scratch(waves)
 
 
 def _shifted_probes(
-    ops: Ops, unknowns: Unknowns, frames: DeviceBatch
+    ops: ProcessorOps, unknowns: Unknowns, frames: DeviceBatch
 ) -> tuple[Array, Array | None]:
     """Return the probe of each frame over N, (b, modes, N, N), and ramps as of a prediction."""
     images, weights = frames.shift_images, frames.shift_weights
@@ -138,11 +141,11 @@ def _step(
 
 
 def _add_residual(
-    ops: Ops, sums: Sums, unknowns: Unknowns, frames: DeviceBatch, found: Waves
+    ops: ProcessorOps, sums: Sums, unknowns: Unknowns, frames: DeviceBatch, found: Waves
 ) -> Sums:
     """Add what the changed waves give for object and probe."""
     probes = parts(found.probes)
-    residual = ops.ifft2_unscaled(found.waves)
+    residual = ops.ifft2_of_scratch(found.waves)
     loops.add_object(parts(sums.direction), frames.corners, probes, parts(residual))
     if sums.dose is not None:
         loops.add_dose(sums.dose, frames.corners, probes, found.flux)
@@ -161,7 +164,7 @@ def _add_residual(
 
 
 def _add_spectra(
-    ops: Ops, sums: Sums, images: Array, frames: DeviceBatch, ramps: Array | None
+    ops: ProcessorOps, sums: Sums, images: Array, frames: DeviceBatch, ramps: Array | None
 ) -> Sums:
     """Add gradient images of modes without shift images, and of the first one's variation."""
     if ramps is None:

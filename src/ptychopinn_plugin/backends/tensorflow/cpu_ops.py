@@ -1,0 +1,61 @@
+"""`Ops` of the solver on a processor: NumPy arrays, with nothing to compile for each shape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
+from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.networks.stage import Stage
+from ptychopinn_plugin.physics.ops import Array
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
+
+# More threads of TensorFlow are faster than one of NumPy.
+MOST_THREADS = 4
+
+
+class TensorFlowCpuOps(ProcessorOps):
+    """NumPy arrays beside TensorFlow's networks.
+
+    TensorFlow would compile each function anew for each shape, which takes seconds for each scan,
+    and its transforms take longer than SciPy's.
+
+    Args:
+        device: TensorFlow's name of the processor, where the networks compute.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def traces(self) -> dict[str, int]:
+        """Return no function: none is traced."""
+        return {}
+
+
+SolverOps: TypeAlias = TensorFlowOps | TensorFlowCpuOps
+
+
+def solver_ops(device: str, execution: ExecutionConfig) -> SolverOps:
+    """Return the array operations that solve on a device."""
+    threads = execution.threads or os.cpu_count() or 1
+    if 'CPU' in device and threads <= MOST_THREADS:
+        return TensorFlowCpuOps(device)
+    return TensorFlowOps(device, fused=True)
+
+
+def on_arrays(stage: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]) -> Stage:
+    """Return a stage of tensors as one of NumPy arrays."""
+
+    def call(canvas_object: Array, direction: Array, dose: Array) -> Array:
+        tensors = [tf.convert_to_tensor(array) for array in (canvas_object, direction, dose)]
+        updated = stage(*tensors)
+        # A stage that changes nothing returns what it was given.
+        return canvas_object if updated is tensors[0] else np.array(updated)
+
+    return call
