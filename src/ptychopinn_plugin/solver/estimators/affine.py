@@ -114,7 +114,7 @@ def look_affine(
     matrix = np.zeros((COLUMNS, COLUMNS))
     for _, placed in problem.placed(chosen, now):
         columns, residual = ops.compiled(affine_columns)(
-            now, slopes, placed, problem.good, geometry
+            now, slopes, placed, problem.good, geometry, problem.noise
         )
         flat = np.stack([ops.numpy(column).ravel() for column in columns])
         scores = flat * ops.numpy(residual).ravel()

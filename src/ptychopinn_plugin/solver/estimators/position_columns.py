@@ -2,7 +2,9 @@
 
 The residual of n counts where E are expected is (n - E) / 2 sqrt(E), whose variance is 1/4 at any
 dose, and a column is the derivative of sqrt(E) along one unknown: their product is half the score
-of the Poisson likelihood, without the bias that sqrt(n) - sqrt(E) has at few counts. A frame that
+of the Poisson likelihood, without the bias that sqrt(n) - sqrt(E) has at few counts. Of a change
+that all frames have in common, such as a scale, the residual is that of the solver's noise model:
+expected counts that were fitted to amplitudes have their bias, which looks like it. A frame that
 moves by s over the object sees the object's gradient: the exit wave changes by
 probe * (s . gradient), up to a phase of the wave at the detector.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ptychopinn_plugin.physics.forward import frame_waves, over_modes
+from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, Prediction, predict
 from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -130,6 +133,7 @@ def affine_columns(
     batch: DeviceBatch,
     good: Array | None,
     geometry: Geometry,
+    noise: NoiseModel,
 ) -> tuple[tuple[Array, ...], Array]:
     """Return the columns of an affine change of all positions that the object follows.
 
@@ -144,6 +148,7 @@ def affine_columns(
         batch: the frames.
         good: float32 (N, N) or None.
         geometry: coordinates.
+        noise: that object and probe were fitted with.
 
     Returns:
         Eleven of float32 (b, N, N): scale, rotation, aspect, shear and the others; the residual,
@@ -165,7 +170,17 @@ def affine_columns(
         images.append(_column(ops, view, view.found.patches, probes))
     root = view.root if good is None else view.root * good
     images += [root, root * geometry.falloff]
-    return tuple(images), view.residual
+    return tuple(images), _residual(ops, view, batch, good, noise)
+
+
+def _residual(
+    ops: Ops, view: _View, batch: DeviceBatch, good: Array | None, noise: NoiseModel
+) -> Array:
+    """Return the change of the modulus that a noise model asks for, float32 (b, N, N)."""
+    if noise.name != AMPLITUDE.name:
+        return view.residual
+    residual = batch.amplitudes - ops.sqrt(view.found.counts)
+    return residual if good is None else residual * good
 
 
 def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> _View:

@@ -43,6 +43,11 @@ MARGIN_PX = 8
 FIRST_PASS = 4
 # Looks of `auto`, as long as nothing is significant; other passes cost nothing.
 LOOKS = (4, 6, 9, 13)
+# Further looks where a scale was found: the rest of it shows once the object is sharp.
+LATE_LOOKS = (16, 19)
+# Passes with another noise model before a look: where pixels hold few counts, object and probe of
+# amplitudes look like a wrong scale to a Poisson model, by up to 0.014 after one pass.
+PASSES_TO_SETTLE = 2
 # Change, root mean square, below which frames are looked at after every second pass only.
 SETTLED_PX = 0.02
 # Least share of the misfit above noise that one number of the affine change must explain to be
@@ -88,6 +93,9 @@ class PositionRefiner(Estimator):
         '_affine_seen',
         '_scale_moves',
         '_affine_moves',
+        '_looked',
+        '_noise',
+        '_noise_from',
     )
 
     mode: Literal['auto', 'on'] = 'auto'
@@ -104,9 +112,13 @@ class PositionRefiner(Estimator):
     _affine_seen: bool = False
     _scale_moves: bool = False
     _affine_moves: bool = False
+    _looked: int = 0
+    _noise: str = ''
+    _noise_from: int = 0
 
     def after_pass(self, solver: Solver) -> None:
         """Look at the frames and move them."""
+        self._follow_noise(solver)
         if not self._is_due(solver.passes):
             return
         slopes = solver.problem.ops.compiled(object_slopes)(solver.canvas_object)
@@ -114,6 +126,8 @@ class PositionRefiner(Estimator):
         affine = None
         if self._is_affine_due(solver.passes):
             affine = look_affine(solver, slopes, *some_batches(solver.problem, solver.passes))
+        if self._awaits_look(solver.passes):
+            self._looked = solver.passes
         self.frame_share = look.share()
         if affine is not None:
             self._look_at_all(affine, look)
@@ -151,11 +165,32 @@ class PositionRefiner(Estimator):
     def _is_due(self, passes: int) -> bool:
         if self.active or self.mode == 'on':
             return passes >= self._next_pass
-        return passes in LOOKS
+        return self._awaits_look(passes)
 
     def _is_affine_due(self, passes: int) -> bool:
         """Return whether the affine change still moved, or may not have shown yet."""
-        return self.constraint != 'no_affine' and (self._affine_moves or passes in LOOKS)
+        if self.constraint == 'no_affine' or not self._is_settled(passes):
+            return False
+        return self._affine_moves or self._awaits_look(passes)
+
+    def _awaits_look(self, passes: int) -> bool:
+        """Return whether a look was due since the last one.
+
+        Frames that settled move after every second pass only: it may be the one after a look.
+        """
+        looks = (*LOOKS, *LATE_LOOKS) if self._scale_moves else LOOKS
+        return self._is_settled(passes) and any(self._looked < one <= passes for one in looks)
+
+    def _is_settled(self, passes: int) -> bool:
+        """Return whether object and probe were fitted with the present noise model."""
+        return not self._noise_from or passes >= self._noise_from + PASSES_TO_SETTLE
+
+    def _follow_noise(self, solver: Solver) -> None:
+        """Record after which pass the noise model changed."""
+        name = solver.problem.noise.name
+        if self._noise and name != self._noise:
+            self._noise_from = solver.passes
+        self._noise = name
 
     def _decide(self, look: FrameLook, passes: int) -> None:
         """Start where positions, and not something else, explain the misfit."""
