@@ -20,16 +20,19 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.config.model_names import PACKAGED
 from ptychopinn_plugin.config.unused_fields import unused_fields, with_architecture_defaults
 from ptychopinn_plugin.errors import ConfigError, ScanDataError
-from ptychopinn_plugin.io.checkpoint_archive import CheckpointHeader, scan_fingerprint
 from ptychopinn_plugin.io.model_file import (
     TrainedModel,
     load_model,
     resolve_model,
     save_model,
-    weights_fingerprint,
 )
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.checkpointing import FILE_NAME, Checkpointing, CheckpointMonitor
+from ptychopinn_plugin.networks.checkpointing import (
+    FILE_NAME,
+    Checkpointing,
+    CheckpointMonitor,
+    checkpoint_header,
+)
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.preflight_log import log_preflight
 
@@ -172,7 +175,7 @@ def reconstruct(
     monitor = monitor or Monitor()
     plan = _checkpointing(checkpoint, resume=resume)
     if plan is not None:
-        header = functools.partial(_header, engine, scan, inference, resolved)
+        header = functools.partial(checkpoint_header, engine.backend, scan, inference, resolved)
         monitor = CheckpointMonitor(monitor, plan, header)
     return engine.reconstruct(scan, inference, resolved, monitor)
 
@@ -186,15 +189,3 @@ def _checkpointing(
     if checkpoint is None or isinstance(checkpoint, Checkpointing):
         return checkpoint
     return Checkpointing(Path(checkpoint) / FILE_NAME, resume=resume)
-
-
-def _header(
-    engine: Engine, scan: ScanData, inference: InferenceConfig, model: TrainedModel | None
-) -> CheckpointHeader:
-    """Return what the state of a reconstruction belongs to."""
-    return CheckpointHeader(
-        backend=engine.backend,
-        scan=scan_fingerprint(scan),
-        model='' if model is None else weights_fingerprint(model),
-        inference=inference,
-    )

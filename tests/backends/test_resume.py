@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from ptychopinn_plugin.api import Checkpointing, reconstruct
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.errors import Cancelled, WorkerError
+from ptychopinn_plugin.errors import Cancelled, WorkerDiedError, WorkerError
 from ptychopinn_plugin.io.checkpoint_archive import load_checkpoint
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor, Progress
@@ -166,10 +169,43 @@ def test_another_backend_goes_on_and_the_result_says_so(scan: ScanData, tmp_path
 
 
 @pytest.mark.pytorch
-def test_a_worker_process_says_that_it_writes_none(scan: ScanData, tmp_path: Path) -> None:
+def test_a_worker_process_writes_no_state_of_other_monitors(scan: ScanData) -> None:
+    class Keeper(Monitor):
+        def wants_state(self, *, last: bool) -> bool:
+            return True
+
     engine = RemoteEngine(shared_engine('pytorch').execution)  # type: ignore[attr-defined]
-    with pytest.raises(WorkerError, match='checkpoints'):
-        reconstruct(scan, engine=engine, checkpoint=tmp_path)
+    with pytest.raises(WorkerError, match='CheckpointMonitor'):
+        reconstruct(scan, engine=engine, monitor=Keeper())
+    assert engine.worker_pid is None
+
+
+@pytest.mark.slow
+@pytest.mark.pytorch
+def test_the_state_of_a_killed_worker_is_there(scan: ScanData, tmp_path: Path) -> None:
+    settings = {'refine_iterations': 8, 'estimate_errors': False}
+    inference, path = InferenceConfig(**settings), tmp_path / FILE_NAME
+    in_process = shared_engine('pytorch')
+    engine = RemoteEngine(in_process.execution)  # type: ignore[attr-defined]
+
+    class Killer(Monitor):
+        def on_progress(self, progress: Progress) -> None:
+            if progress.step == 4:
+                assert engine.worker_pid is not None
+                os.kill(engine.worker_pid, signal.SIGKILL)
+
+    plan = Checkpointing(path, seconds=0)
+    with pytest.raises(WorkerDiedError):
+        reconstruct(scan, engine=engine, inference=inference, monitor=Killer(), checkpoint=plan)
+    assert 4 <= load_checkpoint(path)[1].number('solver/passes') < 8
+    # It goes on in a new worker, and an engine of this process would go on from it too.
+    copy = Path(shutil.copytree(tmp_path, tmp_path / 'copy'))
+    wanted = reconstruct(scan, engine=in_process, inference=inference)
+    with engine:
+        for one, folder in ((engine, tmp_path), (in_process, copy)):
+            plan = Checkpointing(folder / FILE_NAME, resume=True)
+            found = reconstruct(scan, engine=one, inference=inference, checkpoint=plan)
+            check_same(found, wanted)
 
 
 @pytest.mark.pytorch

@@ -10,6 +10,7 @@ import pytest
 from ptychodus.api.settings import SettingsRegistry
 
 from ptychopinn_plugin.config import (
+    CheckpointConfig,
     Config,
     DetectorConfig,
     ExecutionConfig,
@@ -30,6 +31,7 @@ CONFIGS: list[type[Config]] = [
     ExecutionConfig,
     OrientationConfig,
     DetectorConfig,
+    CheckpointConfig,
 ]
 
 

@@ -35,6 +35,7 @@ from PyQt5.QtWidgets import (
 
 import ptychopinn_plugin
 from ptychopinn_plugin.config import (
+    CheckpointConfig,
     DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
@@ -68,6 +69,7 @@ CONFIGS = (
     ExecutionConfig,
     OrientationConfig,
     DetectorConfig,
+    CheckpointConfig,
 )
 
 
@@ -589,3 +591,8 @@ def test_a_file_is_chosen_by_its_button(window: Window, monkeypatch: pytest.Monk
         button.click()
         assert line.text() == '/data/dark.npy'
         assert fields(window)['Detector.background_file'].parameter.get_value() == '/data/dark.npy'
+    folders = iter(['/data/states', ''])
+    monkeypatch.setattr(QFileDialog, 'getExistingDirectory', lambda *_: next(folders))
+    for _ in range(2):
+        window.field('Checkpoints.folder').findChild(QPushButton).click()
+        assert fields(window)['Checkpoints.folder'].parameter.get_value() == '/data/states'

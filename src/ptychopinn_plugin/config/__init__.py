@@ -3,6 +3,7 @@
 from ptychopinn_plugin.config.architectures import Architecture
 from ptychopinn_plugin.config.backend_names import Backend
 from ptychopinn_plugin.config.base import Config
+from ptychopinn_plugin.config.checkpoint import CheckpointConfig
 from ptychopinn_plugin.config.detector import DetectorConfig
 from ptychopinn_plugin.config.execution import ExecutionConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
@@ -14,6 +15,7 @@ from ptychopinn_plugin.config.training import TrainingConfig
 __all__ = [
     'Architecture',
     'Backend',
+    'CheckpointConfig',
     'Config',
     'DetectorConfig',
     'ExecutionConfig',

@@ -59,6 +59,7 @@ class FieldTraits:
         defaults: of architectures with another default than the field's.
         instead: the field that stands in place of this one for `unused_by`.
         file: whether the value is the path of a file, for which a graphical page has a dialog.
+        folder: whether it is the path of a folder.
     """
 
     unit: str = ''
@@ -73,6 +74,7 @@ class FieldTraits:
     defaults: Mapping[Architecture, object] = field(default_factory=dict)
     instead: str = ''
     file: bool = False
+    folder: bool = False
 
 
 def setting(
@@ -91,6 +93,7 @@ def setting(
     defaults: Mapping[Architecture, int | float | str] | None = None,
     instead: str = '',
     file: bool = False,
+    folder: bool = False,
     **constraints: Any,
 ) -> Any:
     """Declare a field once: default, range, unit and help.
@@ -112,6 +115,7 @@ def setting(
         defaults: of architectures with another default.
         instead: the field that stands in place of this one for `unused_by`.
         file: True where the value is the path of a file.
+        folder: True where it is the path of a folder.
         **constraints: pydantic's own, such as `ge` and `le`.
     """
     traits: JsonDict = {
@@ -127,6 +131,7 @@ def setting(
         'defaults': {str(name): value for name, value in (defaults or {}).items()},
         'instead': instead,
         'file': file,
+        'folder': folder,
     }
     return Field(default, description=description, json_schema_extra=traits, **constraints)
 
@@ -147,6 +152,7 @@ def field_traits(info: FieldInfo) -> FieldTraits:
         defaults=cast('Mapping[Architecture, object]', extra.get('defaults') or {}),
         instead=str(extra.get('instead', '')),
         file=bool(extra.get('file')),
+        folder=bool(extra.get('folder')),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ptychopinn_plugin.config import InferenceConfig
+from ptychopinn_plugin.config import Backend, InferenceConfig
 from ptychopinn_plugin.config.constants import CHECKPOINT_SECONDS
 from ptychopinn_plugin.config.limits import ConstraintConfig
 from ptychopinn_plugin.errors import CheckpointError, OutputError
@@ -18,9 +18,12 @@ from ptychopinn_plugin.io.checkpoint_archive import (
     CheckpointHeader,
     load_checkpoint,
     save_checkpoint,
+    scan_fingerprint,
 )
+from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import ForwardingMonitor, Monitor, Resumption
 from ptychopinn_plugin.saved_state import SavedState
+from ptychopinn_plugin.scan import ScanData
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,18 @@ class Checkpointing:
     until_done: bool = False
 
 
+def checkpoint_header(
+    backend: Backend, scan: ScanData, inference: InferenceConfig, model: TrainedModel | None
+) -> CheckpointHeader:
+    """Return what the state of a reconstruction belongs to; goes through all frames."""
+    return CheckpointHeader(
+        backend=backend,
+        scan=scan_fingerprint(scan),
+        model='' if model is None else weights_fingerprint(model),
+        inference=inference,
+    )
+
+
 class CheckpointMonitor(ForwardingMonitor):
     """Writes the state now and then; forwards every other call.
 
@@ -73,13 +88,16 @@ class CheckpointMonitor(ForwardingMonitor):
         monitor: receives every call.
         plan: where and how often.
         make_header: returns what the state belongs to; called once, when it is first needed.
+
+    Attributes:
+        plan: where and how often.
     """
 
     def __init__(
         self, monitor: Monitor, plan: Checkpointing, make_header: Callable[[], CheckpointHeader]
     ) -> None:
         super().__init__(monitor)
-        self._plan = plan
+        self.plan = plan
         self._make_header = make_header
         self._last = time.monotonic()
         self._cost = 0.0
@@ -91,18 +109,18 @@ class CheckpointMonitor(ForwardingMonitor):
 
     def wants_state(self, *, last: bool) -> bool:
         """Return whether the last checkpoint is old enough, or there will be no other."""
-        if not self._plan.seconds or (last and not self._plan.until_done):
+        if not self.plan.seconds or (last and not self.plan.until_done):
             return True
         age = time.monotonic() - self._last
-        return age >= max(self._plan.seconds, LEAST_RATIO * self._cost)
+        return age >= max(self.plan.seconds, LEAST_RATIO * self._cost)
 
     def on_state(self, state: SavedState) -> None:
         """Write a checkpoint; one that cannot be written is a warning, the earlier one stays."""
         header, began = self._header, time.monotonic()
         try:
             if not self._replaces_own:
-                _set_aside(self._plan.path)
-            save_checkpoint(self._plan.path, header, state)
+                _set_aside(self.plan.path)
+            save_checkpoint(self.plan.path, header, state)
             self._replaces_own = True
         except OutputError as error:
             logger.warning('%s; the reconstruction goes on without this checkpoint', error)
@@ -115,8 +133,8 @@ class CheckpointMonitor(ForwardingMonitor):
         Raises:
             CheckpointError: the file is damaged, or belongs to another reconstruction.
         """
-        path = self._plan.path
-        if not self._plan.resume:
+        path = self.plan.path
+        if not self.plan.resume:
             return None
         if not path.exists():
             logger.info('There is no checkpoint %s yet: starting from the beginning', path)
@@ -125,7 +143,7 @@ class CheckpointMonitor(ForwardingMonitor):
             header, state = load_checkpoint(path)
             _refuse_other(path, header, self._header)
         except CheckpointError as error:
-            if not self._plan.until_done:
+            if not self.plan.until_done:
                 raise
             logger.info('%s; starting from the beginning', error)
             return None

@@ -22,6 +22,7 @@ from ptychopinn_plugin.config.backend_names import backend_display_name
 from ptychopinn_plugin.errors import Cancelled, WorkerDiedError, WorkerError
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor
+from ptychopinn_plugin.networks.checkpointing import CheckpointMonitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.worker.codec import unpack_model, unpack_reconstruction
 from ptychopinn_plugin.worker.messages import Message
@@ -90,19 +91,25 @@ class RemoteEngine:
     ) -> Reconstruction:
         """Reconstruct a scan as `Engine.reconstruct` does.
 
+        Of a `CheckpointMonitor` the worker takes the plan, and writes and reads the file itself.
+
         Raises:
             Cancelled: the monitor requested a stop; within a second, whatever the worker does.
             WorkerDiedError: the worker was killed; noticed within a second.
-            WorkerError: the monitor keeps the state, which stays in the worker.
+            WorkerError: another monitor keeps the state, which stays in the worker.
             PtychoPINNError: the error of the worker's engine, with its class and message.
         """
-        if monitor.wants_state(last=True):
+        plan = monitor.plan if isinstance(monitor, CheckpointMonitor) else None
+        if plan is None and monitor.wants_state(last=True):
             raise WorkerError(
-                'a worker process writes no checkpoints; take an engine from make_engine for them'
+                'the state of a reconstruction stays in the worker process, which writes it for a '
+                'CheckpointMonitor only; take that one, or an engine from make_engine'
             )
 
         def request(worker: WorkerProcess) -> Message:
-            return reconstruct_request(self.execution, scan, inference, model, worker.model_name)
+            return reconstruct_request(
+                self.execution, scan, inference, model, worker.model_name, plan
+            )
 
         with self._job_lock():
             result = self._run(request, monitor)

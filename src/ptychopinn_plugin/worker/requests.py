@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeAlias
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.io.model_file.tensors import checksum, to_tensors
+from ptychopinn_plugin.networks.checkpointing import Checkpointing
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.worker.codec import pack_model, pack_scans, unpack_scans
 from ptychopinn_plugin.worker.messages import Body, Message
@@ -34,6 +36,7 @@ def reconstruct_request(
     inference: InferenceConfig,
     model: TrainedModel | None,
     worker_model_name: str,
+    checkpointing: Checkpointing | None = None,
 ) -> Message:
     """Return the request for a reconstruction.
 
@@ -43,8 +46,13 @@ def reconstruct_request(
         inference: iterations, probe update.
         model: the network; None for physics alone.
         worker_model_name: of the model that the worker has already, which is not sent again.
+        checkpointing: where the worker keeps the state; None where it does not.
     """
     body, arrays = _named_model(model, worker_model_name)
+    body['checkpointing'] = None
+    if checkpointing is not None:
+        plan = dataclasses.asdict(checkpointing)
+        body['checkpointing'] = plan | {'path': str(checkpointing.path.absolute())}
     body |= _common(execution) | {'inference': inference.model_dump(mode='json')}
     # Only a supervised training needs the true patches.
     body['scans'], scan_arrays = pack_scans([scan], ['true_patches'])
@@ -74,6 +82,12 @@ def fit_request(
 def read_execution(request: Message) -> ExecutionConfig:
     """Return the execution config of a request."""
     return ExecutionConfig.model_validate(request.body['execution'])
+
+
+def read_checkpointing(request: Message) -> Checkpointing | None:
+    """Return where the worker keeps the state of a reconstruction, None where it does not."""
+    plan = request.body['checkpointing']
+    return None if plan is None else Checkpointing(**plan | {'path': Path(plan['path'])})
 
 
 def read_scans(request: Message) -> list[ScanData]:

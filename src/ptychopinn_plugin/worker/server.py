@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,8 @@ from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import WorkerError
 from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.checkpointing import CheckpointMonitor, checkpoint_header
 from ptychopinn_plugin.worker.codec import pack_model, pack_reconstruction, unpack_model
 from ptychopinn_plugin.worker.error_codec import pack_error
 from ptychopinn_plugin.worker.messages import Message, read_message
@@ -29,6 +32,7 @@ from ptychopinn_plugin.worker.requests import (
     RECONSTRUCT,
     WARM_UP,
     BodyAndArrays,
+    read_checkpointing,
     read_execution,
     read_model_arrays,
     read_scans,
@@ -117,10 +121,14 @@ class Server:
     def _do(self, job: WorkerJob) -> BodyAndArrays:
         request, body = job.request, job.request.body
         model = self._model_for(request)
-        engine, monitor = self._engine_for(request), RelayMonitor(job, self.writer)
+        engine = self._engine_for(request)
+        monitor: Monitor = RelayMonitor(job, self.writer)
         scans = read_scans(request)
         if request.kind == RECONSTRUCT:
             inference = InferenceConfig.model_validate(body['inference'])
+            if plan := read_checkpointing(request):
+                header = partial(checkpoint_header, engine.backend, scans[0], inference, model)
+                monitor = CheckpointMonitor(monitor, plan, header)
             return pack_reconstruction(engine.reconstruct(scans[0], inference, model, monitor))
         trained = engine.fit(
             scans,

@@ -11,6 +11,7 @@ from ptychodus.api.parameters import Parameter
 from pydantic.fields import FieldInfo
 
 from ptychopinn_plugin.config import (
+    CheckpointConfig,
     Config,
     DetectorConfig,
     ExecutionConfig,
@@ -31,6 +32,7 @@ HEADINGS: dict[type[Config], str] = {
     ExecutionConfig: 'Execution',
     OrientationConfig: 'Orientation',
     DetectorConfig: 'Detector',
+    CheckpointConfig: 'Checkpoints',
 }
 
 
@@ -88,6 +90,11 @@ class PageField:
     def is_file(self) -> bool:
         """Whether the value is the path of a file."""
         return field_traits(self.field).file
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the value is the path of a folder."""
+        return field_traits(self.field).folder
 
     @property
     def limits(self) -> NumberRange:

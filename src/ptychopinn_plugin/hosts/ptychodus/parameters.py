@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 
 from ptychopinn_plugin.backends.registry import installed_backends
 from ptychopinn_plugin.config import (
+    CheckpointConfig,
     Config,
     DetectorConfig,
     ExecutionConfig,
@@ -55,6 +56,7 @@ class RunConfigs:
         execution: backend, device, threads.
         orientation: orientation of the scan axes.
         detector: files on the detector.
+        checkpoint: where reconstructions keep their state.
     """
 
     model: ModelConfig
@@ -63,6 +65,7 @@ class RunConfigs:
     execution: ExecutionConfig
     orientation: OrientationConfig = field(default_factory=OrientationConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
 
 class ConfigSettings(Observable, Observer, Generic[AnyConfig]):
@@ -164,6 +167,7 @@ class PluginSettings:
         execution: backend, device, threads; starts on an installed backend.
         orientation: orientation of the scan axes.
         detector: files on the detector.
+        checkpoint: where reconstructions keep their state.
     """
 
     def __init__(self, registry: SettingsRegistry) -> None:
@@ -175,6 +179,7 @@ class PluginSettings:
         self.execution = ConfigSettings(registry, ExecutionConfig, defaults)
         self.orientation = ConfigSettings(registry, OrientationConfig)
         self.detector = ConfigSettings(registry, DetectorConfig)
+        self.checkpoint = ConfigSettings(registry, CheckpointConfig)
 
     def __iter__(self) -> Iterator[ConfigSettings[Any]]:
         """Return the groups in the order in which a user meets them."""
@@ -186,6 +191,7 @@ class PluginSettings:
                 self.execution,
                 self.orientation,
                 self.detector,
+                self.checkpoint,
             )
         )
 
@@ -202,6 +208,7 @@ class PluginSettings:
             execution=self.execution.read(),
             orientation=self.orientation.read(),
             detector=self.detector.read(),
+            checkpoint=self.checkpoint.read(),
         )
 
 

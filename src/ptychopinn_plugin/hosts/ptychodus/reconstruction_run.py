@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from ptychodus.api.product import Product
 from ptychodus.api.reconstruct import ReconstructOutput
@@ -21,6 +23,11 @@ from ptychopinn_plugin.hosts.ptychodus.run_description import (
 )
 from ptychopinn_plugin.hosts.ptychodus.status_pane import log_result, package_logger
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.checkpointing import (
+    Checkpointing,
+    CheckpointMonitor,
+    checkpoint_header,
+)
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
 
@@ -37,6 +44,7 @@ class ReconstructionRun:
         tasks: the host.
         total: number of steps planned, until the first step that of the last run.
         on_total: called with the number of steps planned.
+        checkpoint: file of the state, from which the next run goes on; None without one.
     """
 
     engine: Engine
@@ -47,6 +55,7 @@ class ReconstructionRun:
     tasks: HostTasks
     total: int
     on_total: Callable[[int], None]
+    checkpoint: Path | None = None
     _step: int = 0
     _step_of_preview: int | None = None
 
@@ -75,14 +84,23 @@ class ReconstructionRun:
         yield self._output(result, self.total)
 
     def _reconstruct(self, monitor: Monitor) -> Reconstruction:
-        inference = self.configs.inference
-        return self.engine.reconstruct(self.scan, inference, self.used.model, monitor)
+        run = self.scan, self.configs.inference, self.used.model
+        if self.checkpoint is None:
+            return self.engine.reconstruct(*run, monitor)
+        plan = Checkpointing(self.checkpoint, resume=True, until_done=True)
+        header = partial(checkpoint_header, self.engine.backend, *run)
+        result = self.engine.reconstruct(*run, CheckpointMonitor(monitor, plan, header))
+        self.checkpoint.unlink(missing_ok=True)
+        return result
 
     def _what_is_kept(self) -> str:
-        """Return the sentence for a stop: which object the product has now."""
+        """Return the sentence for a stop: which object the product has now, and what goes on."""
+        kept = f'the product keeps the object of step {self._step_of_preview} of {self.total}'
         if self._step_of_preview is None:
-            return 'before there was an object to show; the product is as it was'
-        return f'the product keeps the object of step {self._step_of_preview} of {self.total}'
+            kept = 'before there was an object to show; the product is as it was'
+        if self.checkpoint is not None and self.checkpoint.exists():
+            kept += '; another run of the product that this one began with goes on from its state'
+        return kept
 
     def _to_output(self, event: Event) -> ReconstructOutput | None:
         """Return the product of a preview; None for a step, whose number is kept."""

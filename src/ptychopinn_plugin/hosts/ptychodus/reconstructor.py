@@ -17,6 +17,7 @@ from ptychodus.api.reconstruct import (
 from ptychopinn_plugin.backends.registry import with_backend
 from ptychopinn_plugin.config import (
     Backend,
+    CheckpointConfig,
     DetectorConfig,
     ExecutionConfig,
     InferenceConfig,
@@ -29,6 +30,7 @@ from ptychopinn_plugin.config.unused_fields import with_architecture_defaults
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
 from ptychopinn_plugin.hosts.host_tasks import HostTasks, NoHost
+from ptychopinn_plugin.hosts.ptychodus.checkpoint_files import checkpoint_file
 from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel
 from ptychopinn_plugin.hosts.ptychodus.model_files import (
     MODEL_FILTER,
@@ -87,7 +89,8 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         execution: device and threads.
         orientation: rotation and flips of a scan's positions; its product has the changed ones.
         detector: file of a known background.
-        read_configs: in place of the seven before; called at the start of every run.
+        checkpoint: folder in which reconstructions keep their state.
+        read_configs: in place of the eight before; called at the start of every run.
         engine_factory: makes the engine of an execution config; by default one that computes in a
             worker process. An `EngineCache` is shared with other reconstructors.
         preview_seconds: least time between two outputs before the last one; None for the last one
@@ -107,6 +110,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
         execution: ExecutionConfig | None = None,
         orientation: OrientationConfig | None = None,
         detector: DetectorConfig | None = None,
+        checkpoint: CheckpointConfig | None = None,
         read_configs: ReadConfigs | None = None,
         engine_factory: EngineFactory | EngineCache = RemoteEngine,
         preview_seconds: float | None = PREVIEW_SECONDS,
@@ -121,6 +125,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 with_backend(execution or ExecutionConfig(), backend),
                 orientation or OrientationConfig(),
                 detector or DetectorConfig(),
+                checkpoint or CheckpointConfig(),
             )
         )
         self._engines = (
@@ -239,6 +244,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 self._tasks,
                 total=self._progress_goal,
                 on_total=self._set_progress_goal,
+                checkpoint=checkpoint_file(configs.checkpoint, scan),
             )
             yield from run.run(self._preview_seconds)
 

@@ -37,6 +37,7 @@ from ptychopinn_plugin.hosts.ptychodus.widgets import (
     ChangeObserver,
     FileViewController,
     FoldedWidget,
+    FolderViewController,
     LoadedModelBox,
     WheelIgnorer,
 )
@@ -212,6 +213,8 @@ def _controller(field: PageField) -> ParameterViewController:
     assert isinstance(parameter, StringParameter)
     if field.is_file:
         return FileViewController(parameter, field.label.rstrip(':'), ARRAY_FILTER)
+    if field.is_folder:
+        return FolderViewController(parameter, field.label.rstrip(':'))
     return LineEditParameterViewController(parameter)
 
 

@@ -98,6 +98,25 @@ class FileViewController(ParameterViewController):
             self._parameter.set_value(name)
 
 
+class FolderViewController(FileViewController):
+    """A line for the name of a folder, with a button that opens a dialog.
+
+    Args:
+        parameter: holds the name, '' for no folder.
+        title: of the dialog.
+    """
+
+    def __init__(self, parameter: StringParameter, title: str) -> None:
+        super().__init__(parameter, title, '')
+
+    def _browse(self) -> None:
+        name = QFileDialog.getExistingDirectory(
+            self._widget, self._title, self._parameter.get_value()
+        )
+        if name:
+            self._parameter.set_value(name)
+
+
 class FoldedWidget(QWidget):
     """A widget that is folded away under its title until it is asked for.
 
