@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,9 +63,49 @@ def one_device(rank: int, port: int, folder: Path) -> None:
         save_model(folder / f'{architecture}-{rank}.safetensors', trained(2, 1, architecture))
 
 
+def pairs_of_episodes() -> type[Any]:
+    """Return the training of the learned stage with two episodes in each step of one process.
+
+    A step of two devices has the same application of the network in each of two episodes.
+    Accumulated batches would have all applications in one episode before those in the next.
+    """
+    import torch
+
+    from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+    from ptychopinn_plugin.backends.pytorch.unrolled_training import StageTraining
+
+    class PairTraining(StageTraining):
+        first: Any = None
+
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            if batch_idx % 2 == 0:
+                self.first = batch
+                self.epoch_losses.append(0.0)
+                return torch.zeros(())
+            rate = self.rate_of(self.episodes.config.steps_per_epoch, batch_idx)
+            ops, stage, visits = TorchOps(self.device), self.build_stage(), (self.first, batch)
+            with torch.no_grad():
+                episodes = [self.episodes.trained(ops, visit) for visit in visits]
+                held_out = [episode.held_out(ops) for episode in episodes]
+            for number in range(len(batch.symmetries)):
+                for visit, episode, rest in zip(visits, episodes, held_out, strict=True):
+                    before, symmetry = episode.states[number], visit.symmetries[number]
+                    deviance = rest.deviance(stage.update_object(before, symmetry=symmetry))
+                    loss = (deviance - episode.reference_deviance) / before.excess
+                    self.apply_gradient(loss, rate, last=False)
+            self.epoch_losses.append(0.0)
+            return torch.zeros(())
+
+    return PairTraining
+
+
 @pytest.mark.slow
 @pytest.mark.pytorch
-def test_two_devices_train_as_one_with_twice_the_batch(tmp_path: Path) -> None:
+def test_two_devices_train_as_one_with_twice_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ptychopinn_plugin.backends.pytorch import fit
+
     with socket.socket() as one:
         one.bind(('127.0.0.1', 0))
         port = one.getsockname()[1]
@@ -84,9 +125,10 @@ def test_two_devices_train_as_one_with_twice_the_batch(tmp_path: Path) -> None:
     for first, second in models.values():
         for name, values in first.weights.items():
             np.testing.assert_array_equal(values, second.weights[name])
-    # Two batches in one step: the gradient is that of a batch twice as large.
-    alone = trained(1, 2, 'cnn')
-    divided = models['cnn'][0]
-    for name, values in alone.weights.items():
-        np.testing.assert_allclose(divided.weights[name], values, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(divided.losses[:, 1], alone.losses[:, 1], rtol=1e-4)
+    monkeypatch.setattr(fit, 'StageTraining', pairs_of_episodes())
+    for architecture, (divided, _) in models.items():
+        # Two batches in one step: the gradient is that of a batch twice as large.
+        alone = trained(1, 2, architecture)
+        for name, values in alone.weights.items():
+            np.testing.assert_allclose(divided.weights[name], values, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(divided.losses[:, 1], alone.losses[:, 1], rtol=1e-4)

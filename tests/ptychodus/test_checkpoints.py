@@ -19,7 +19,7 @@ from ptychopinn_plugin.hosts.ptychodus import reconstruction_run
 from ptychopinn_plugin.hosts.ptychodus.checkpoint_files import checkpoint_file
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
-from ptychopinn_plugin.networks.checkpointing import Checkpointing
+from ptychopinn_plugin.networks.checkpointing import Checkpointing, CheckpointMonitor
 from tests.ptychodus.fake_engines import SlowEngine
 
 
@@ -63,14 +63,14 @@ def test_a_stopped_reconstruction_goes_on_with_the_next_one(
     tasks, folder = StopAt(3), tmp_path / 'new' / 'folder'
     made = reconstructor(folder)
     made.connect_host(tasks)
-    real = reconstruction_run.CheckpointMonitor.on_state
+    real = CheckpointMonitor.on_state
 
     def counting(monitor: object, state: object) -> None:
         real(monitor, state)  # type: ignore[arg-type]
         tasks.done += 1
 
     with monkeypatch.context() as patch:
-        patch.setattr(reconstruction_run.CheckpointMonitor, 'on_state', counting)
+        patch.setattr(CheckpointMonitor, 'on_state', counting)
         assert list(made.reconstruct(parameters)) == []
     assert 'another run of the product that this one began with goes on' in caplog.messages[-1]
     assert len(list(folder.iterdir())) == 1

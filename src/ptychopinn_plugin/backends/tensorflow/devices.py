@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
+# Nothing else in TensorFlow says how much of a device it may take.
+from tensorflow.python.client import device_lib
+
 from ptychopinn_plugin.backends.registry import check_supported
 from ptychopinn_plugin.backends.tensorflow.quiet_import import quiet
 from ptychopinn_plugin.config import ExecutionConfig
@@ -41,6 +44,23 @@ def select_device(execution: ExecutionConfig) -> str:
             f'TensorFlow finds only {", ".join(found)} here; choose one of these or auto'
         )
     return _NAMES[execution.accelerator]
+
+
+def memory_limit(name: str) -> int:
+    """Return how many bytes of a device TensorFlow may take in all.
+
+    Args:
+        name: of the device, as GPU:0.
+    """
+    with quiet():
+        return next(
+            (
+                int(one.memory_limit)
+                for one in device_lib.list_local_devices()
+                if one.name.endswith(f':{name}')
+            ),
+            0,
+        )
 
 
 def configure_runtime(execution: ExecutionConfig) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
+from ptychopinn_plugin.backends.tensorflow.devices import memory_limit
 from ptychopinn_plugin.backends.tensorflow.xla import FusedFunction
 from ptychopinn_plugin.physics.ops import DType
 
@@ -58,8 +59,15 @@ class TensorFlowOps:
         return tf.convert_to_tensor(values)
 
     def free_bytes(self) -> float:
-        """Return 0: TensorFlow does not report how much memory of a GPU it leaves."""
-        return 0.0
+        """Return what TensorFlow may still take of the memory of a GPU; else 0.
+
+        It takes a GPU for itself: memory that other programs hold since it began is not known.
+        """
+        if 'GPU' not in self.device:
+            return 0.0
+        name = self.device.removeprefix('/')
+        taken = tf.config.experimental.get_memory_info(name)['current']
+        return float(max(memory_limit(name) - taken, 0))
 
     def numpy(self, x: tf.Tensor) -> npt.NDArray[Any]:
         """Bring a tensor back to NumPy."""
