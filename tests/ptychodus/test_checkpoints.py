@@ -16,8 +16,8 @@ from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.hosts.engine_cache import in_process_engine
 from ptychopinn_plugin.hosts.host_tasks import NoHost
 from ptychopinn_plugin.hosts.ptychodus import reconstruction_run
-from ptychopinn_plugin.hosts.ptychodus.checkpoint_files import checkpoint_file
 from ptychopinn_plugin.hosts.ptychodus.reconstructor import PtychoPINNTrainableReconstructor
+from ptychopinn_plugin.hosts.ptychodus.state_file import checkpoint_file
 from ptychopinn_plugin.io.ptychodus.read_scan import scan_from_input
 from ptychopinn_plugin.networks.checkpointing import Checkpointing, CheckpointMonitor
 from tests.ptychodus.fake_engines import SlowEngine

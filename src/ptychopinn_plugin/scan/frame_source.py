@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.reused_memory import ReusedMemory
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 Frames: TypeAlias = npt.NDArray[np.int64]
@@ -73,6 +74,7 @@ class ContiguousFrames:
     dtype: np.dtype[Any]
     places: Frames | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _memory: ReusedMemory = field(default_factory=ReusedMemory)
 
     def __post_init__(self) -> None:
         """Close the file with the last scan that has frames in it."""
@@ -85,7 +87,7 @@ class ContiguousFrames:
             ScanDataError: the file has become shorter.
         """
         _, height, width = self.shape
-        values = np.empty((len(frames), height, width), self.dtype)
+        values = self._memory.empty((len(frames), height, width), self.dtype)
         nbytes = self.dtype.itemsize * height * width
         places = nbytes * frames if self.places is None else self.places[frames]
         # Frames that lie one after the other are read at once.
@@ -127,12 +129,14 @@ class FramesInFile:
         steps: from stored values to photons, in this order.
         faults: faults of the values under a mask, by the bytes of the mask, so that a copy of a
             checked scan does not read all frames again.
+        memory: for what is read, and for what is computed from it batch by batch.
     """
 
     source: FrameSource
     frames: Frames
     steps: tuple[FrameStep, ...] = ()
     faults: dict[bytes, list[str]] = field(default_factory=dict)
+    memory: ReusedMemory = field(default_factory=ReusedMemory)
 
     @classmethod
     def of(cls, source: FrameSource) -> FramesInFile:
@@ -176,7 +180,9 @@ class FramesInFile:
     def _read(self, frames: Frames) -> FloatArray:
         # A float64 beyond float32 becomes infinite, which the check of the scan reports.
         with np.errstate(over='ignore', invalid='ignore'):
-            values = self.source.read(frames).astype(np.float32)
+            stored = self.source.read(frames)
+            values = self.memory.empty(stored.shape, np.float32)
+            values[...] = stored
         for step in self.steps:
             values = step(values)
         return values

@@ -30,7 +30,6 @@ from ptychopinn_plugin.config.unused_fields import with_architecture_defaults
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.hosts.engine_cache import EngineCache, EngineFactory
 from ptychopinn_plugin.hosts.host_tasks import HostTasks, NoHost
-from ptychopinn_plugin.hosts.ptychodus.checkpoint_files import checkpoint_file
 from ptychopinn_plugin.hosts.ptychodus.loaded_model import LoadedModel
 from ptychopinn_plugin.hosts.ptychodus.model_files import (
     MODEL_FILTER,
@@ -46,6 +45,7 @@ from ptychopinn_plugin.hosts.ptychodus.run_description import (
     chosen_product,
     describe_settings,
 )
+from ptychopinn_plugin.hosts.ptychodus.state_file import checkpoint_file
 from ptychopinn_plugin.hosts.ptychodus.status_pane import errors_logged, package_logger
 from ptychopinn_plugin.hosts.ptychodus.training_data import (
     export_path,
