@@ -21,7 +21,7 @@ from ptychopinn_plugin.config import (
 from ptychopinn_plugin.errors import Cancelled, CollapseError, ModelMismatchError, ScanDataError
 from ptychopinn_plugin.io.model_file import TrainedModel, load_model, save_model
 from ptychopinn_plugin.monitor import Monitor, Progress
-from ptychopinn_plugin.networks.cnn.architecture import weight_shapes
+from ptychopinn_plugin.networks.cnn.architecture import initial_weights, weight_shapes
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from tests.helpers import make_known_scan, make_scan
 
@@ -110,6 +110,22 @@ def test_bfloat16_changes_the_object_by_its_rounding_only(
     # 2^-9 is the rounding of one number.
     assert 1e-5 < difference / np.linalg.norm(wanted.object_canvas[lit] - 1) < 2e-2
     assert found.residual[0] == pytest.approx(wanted.residual[0], rel=2e-2)
+
+
+def test_a_training_in_bfloat16_differs_by_its_rounding_only(
+    backend: Backend, scan: ScanData
+) -> None:
+    wanted, found = (
+        made(backend, training_precision=precision).fit([scan], cnn(), training(), Monitor())
+        for precision in ('float32', 'bfloat16')
+    )
+    assert np.allclose(found.losses, wanted.losses, rtol=5e-2)
+    assert not np.array_equal(found.losses, wanted.losses)
+    assert all(value.dtype == np.float32 for value in found.weights.values())
+    # Small steps are not lost: weights are updated in float32.
+    first = initial_weights(found.manifest.model, 64, scan.probe, seed=0)
+    moved = found.weights['encoder.0.0.weight'] - first['encoder.0.0.weight']
+    assert 0 < np.abs(moved).max() < 2e-2
 
 
 def test_the_network_reports_progress_and_physics_may_follow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfi
 from ptychopinn_plugin.errors import PatchError, ScanDataError
 from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
 from ptychopinn_plugin.networks.cnn.dataset import GroupedScan, patch_shares
+from ptychopinn_plugin.networks.cnn.frame_groups import Index
 from ptychopinn_plugin.networks.cnn.predicted_counts import patch_weight
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit, inference_groups, training_groups
 from ptychopinn_plugin.scan import ScanData
@@ -180,6 +182,25 @@ def test_each_sampled_frame_has_a_group_of_its_own(scan: ScanData) -> None:
     groups = inference_groups(scan.positions_px, PAIRS, InferenceConfig())
     assert np.array_equal(np.sort(groups[:, 0]), np.arange(scan.frame_count))
     assert len(inference_groups(scan.positions_px, PAIRS, InferenceConfig(n_subsample=9))) == 9
+
+
+def test_each_frame_is_in_one_disjoint_group_unless_groups_around_frames_are_asked_for(
+    scan: ScanData,
+) -> None:
+    count = scan.frame_count
+
+    def groups_for(model: ModelConfig = PAIRS, **fields: Any) -> Index:
+        inference = InferenceConfig(grouping='disjoint', **fields)
+        return inference_groups(scan.positions_px, model, inference)
+
+    groups = groups_for()
+    assert len(groups) == -(-count // 4)
+    assert np.array_equal(np.unique(groups), np.arange(count))
+    assert len(groups_for(n_subsample=9)) == 3
+    assert len(groups_for(neighbor_count=5)) == count
+    assert len(groups_for(n_groups=7)) == 7
+    # One patch a group, that of its first frame.
+    assert len(groups_for(PAIRS.model_copy(update={'object_big': False}))) == count
 
 
 def test_an_epoch_shows_every_group_once_in_an_order_of_its_own(scan: ScanData) -> None:

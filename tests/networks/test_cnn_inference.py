@@ -64,18 +64,24 @@ class Messages(Monitor):
         return len(self.all) >= self.stop_after
 
 
-def batches_for(known: KnownScan, batch_size: int) -> BatchSequence:
-    groups = inference_groups(known.scan.positions_px, MODEL, InferenceConfig())
+def batches_for(known: KnownScan, batch_size: int, grouping: str = 'nearest') -> BatchSequence:
+    inference = InferenceConfig.model_validate({'grouping': grouping})
+    groups = inference_groups(known.scan.positions_px, MODEL, inference)
     grouped = GroupedScan.from_scan(known.scan, MODEL, [groups])
     return inference_batches(grouped, groups, batch_size)
 
 
-@pytest.mark.parametrize('batch_size', [0, 5])
-def test_true_patches_give_the_true_object(known: KnownScan, batch_size: int) -> None:
+@pytest.mark.parametrize(
+    ('batch_size', 'grouping', 'groups_per_frame'),
+    [(0, 'nearest', 1), (5, 'nearest', 1), (0, 'disjoint', 1 / 4), (5, 'disjoint', 1 / 4)],
+)
+def test_true_patches_give_the_true_object(
+    known: KnownScan, batch_size: int, grouping: str, groups_per_frame: float
+) -> None:
     predictor, monitor = PerfectPredictor(known), Messages()
-    patches = predict_patches(predictor, batches_for(known, batch_size), monitor)
-    assert sum(predictor.sizes) == known.scan.frame_count
-    assert len(patches.positions_px) == 4 * known.scan.frame_count
+    patches = predict_patches(predictor, batches_for(known, batch_size, grouping), monitor)
+    assert sum(predictor.sizes) == groups_per_frame * known.scan.frame_count
+    assert len(patches.positions_px) == 4 * sum(predictor.sizes)
     found = stitch_patches(known.scan, known.scan.probe, patches)
     lit = np.isfinite(found)
     assert lit.mean() > 0.5

@@ -142,6 +142,17 @@ class ExecutionConfig(Config):
         unit='epochs',
         job='training',
     )
+    training_precision: Precision = setting(
+        'float32',
+        "Numbers of the network's convolutions in a training: bfloat16, of 8 significant bits, is "
+        'faster where the processor or the GPU has instructions for it; weights and all else stay '
+        'float32',
+        architecture='cnn',
+        advanced=True,
+        label='Precision of the training',
+        group='Training',
+        job='training',
+    )
     inference_batch_size: int = setting(
         0,
         'Groups reconstructed together, 0 for a fitting number',

@@ -32,6 +32,14 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
         le=100_000,
         label='Physics iterations after the network',
     )
+    grouping: Literal['nearest', 'disjoint'] = setting(
+        'nearest',
+        'Groups of frames: nearest, one around each frame, of its nearest ones, or disjoint, each '
+        'frame in one group, for a gridsize²-th of the work and fewer patches to average; n_groups '
+        'and neighbor_count ask for nearest',
+        architecture='cnn',
+        label='Groups of frames',
+    )
     auto: bool = setting(
         False,
         'Choose from the data what is estimated beside the object: probe, its modes and drift, '

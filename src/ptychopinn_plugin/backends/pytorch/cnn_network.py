@@ -170,7 +170,7 @@ class PatchNetwork(nn.Module):
                 x = functional.relu(conv(x), inplace=True)
                 if peaks is not None:
                     # A channel that stays at 0 is dead, which indicates a collapse.
-                    peaks.append(x.amax((0, 2, 3)))
+                    peaks.append(x.amax((0, 2, 3)).float())
         return x
 
 

@@ -40,7 +40,7 @@ class PatchTraining(Training):
             split: training and validation groups.
             model: the architecture.
             training: losses and seed.
-            execution: the optimiser.
+            execution: the optimiser, and the precision of the convolutions.
             schedule: of the learning rate.
             check: raises Cancelled to stop.
         """
@@ -51,6 +51,7 @@ class PatchTraining(Training):
         self.loss_weights = LossWeights.from_config(model, training, split.photons)
         initial = initial_weights(model, size, probe, training.seed)
         self.network: PatchNetwork = PatchNetwork(model, size, len(probe), initial)
+        self.network.precision = execution.training_precision
         self.validation = EpochValidation.for_split(split)
         self._detector = build_detector(split)
 

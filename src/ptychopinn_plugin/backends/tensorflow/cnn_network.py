@@ -145,7 +145,7 @@ class PatchNetwork:
             x = tf.nn.relu(self.convolutions[f'{name}.{index}'](x))
             if peaks is not None:
                 # A channel that stays at 0 is dead, which indicates a collapse.
-                peaks.append(tf.reduce_max(x, (0, 1, 2)))
+                peaks.append(tf.cast(tf.reduce_max(x, (0, 1, 2)), tf.float32))
         return x
 
     def _complex_patches(self, x: tf.Tensor, peaks: list[tf.Tensor] | None) -> tf.Tensor:

@@ -34,7 +34,7 @@ class PatchTraining:
         split: training and validation groups.
         model: the architecture.
         training: losses and seed.
-        execution: the optimiser.
+        execution: the optimiser, and the precision of the convolutions.
         schedule: of the learning rate.
         check: raises Cancelled to stop.
         device: TensorFlow's name of the device.
@@ -58,6 +58,7 @@ class PatchTraining:
         self.loss_weights = LossWeights.from_config(model, training, split.photons)
         initial = initial_weights(model, size, probe, training.seed)
         self.network = PatchNetwork(model, size, len(probe), initial)
+        self.network.set_precision(execution.training_precision)
         self.optimizer = build_optimizer(
             execution, self.network.variables(), self.network.probe_variables()
         )

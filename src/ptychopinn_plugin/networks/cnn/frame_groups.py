@@ -83,7 +83,7 @@ def draw_groups(
         sequential=sequential_sampling,
     )
     members = gridsize**2 - 1
-    _check(gridsize, neighbor_count, len(frames))
+    check_frames(gridsize, neighbor_count, len(frames))
     random = np.random.RandomState([subsample_seed, GROUPS_STREAM])
     rounds, rest = divmod(n_groups or len(frames), len(frames))
     own = np.concatenate(
@@ -197,8 +197,12 @@ def _combinations(
     return drawn.reshape(frames, repeats, members)
 
 
-def _check(gridsize: int, neighbor_count: int, frame_count: int) -> None:
-    """Check that groups can be filled."""
+def check_frames(gridsize: int, neighbor_count: int, frame_count: int) -> None:
+    """Check that groups can be filled.
+
+    Raises:
+        PatchError: fewer neighbours, or fewer sampled frames, than a group needs.
+    """
     size = gridsize**2
     if neighbor_count < size - 1:
         raise PatchError(

@@ -11,6 +11,7 @@ across a scan.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,13 @@ from ptychopinn_plugin.scan.canvas import patch_placement
 
 Complex = npt.NDArray[np.complex64]
 Corners = npt.NDArray[np.int64]
+Value = TypeVar('Value', bound=np.generic)
 
 ITERATIONS = 30
 # Added to the dose, relative to its maximum: dark pixels then have no weight.
 DARK = 1e-3
+# Of the rows and columns of the object that are used.
+STRIDE = 2
 # Patches that are cut at once; bounds the memory.
 CHUNK_PATCHES = 512
 
@@ -34,7 +38,8 @@ def align_phases(
     """Return the factors of modulus 1 that align overlapping patches, complex64 (n,).
 
     Only the central half of a patch is used, which every configuration of the network
-    reconstructs. The sum of all factors has phase 0.
+    reconstructs, and of it every other row and column of the object: hundreds of pixels suffice for
+    one phase. The sum of all factors has phase 0.
 
     Args:
         parts: complex64 (some, N, N) each, n patches of the object, one part after the other.
@@ -47,11 +52,14 @@ def align_phases(
     centre = np.s_[..., quarter : quarter + half, quarter : quarter + half]
     weight = np.sum(np.abs(probe[centre]) ** 2, axis=0)
     weight = (weight / (float(weight.max()) or 1.0)).astype(np.float32)
-    patches = np.concatenate([part[centre] for part in parts]) * weight
     corners, _ = patch_placement(positions_px, half)
     corners -= corners.min(axis=0)
-    shape = corners.max(axis=0) + half
-    dose = add_patches(np.zeros(shape, np.float32), np.broadcast_to(weight, patches.shape), corners)
+    odd = corners % STRIDE
+    patches = _on_even_pixels(np.concatenate([part[centre] for part in parts]) * weight, odd)
+    weights = _on_even_pixels(np.broadcast_to(weight, (len(corners), *weight.shape)), odd)
+    corners = -(-corners // STRIDE)
+    shape = corners.max(axis=0) + half // STRIDE
+    dose = add_patches(np.zeros(shape, np.float32), weights, corners)
     dose += DARK * dose.max() + np.float32(1e-30)
     factors = np.ones(len(patches), np.complex64)
     for _ in range(ITERATIONS):
@@ -60,6 +68,18 @@ def align_phases(
         factors = _fit_factors(patches, corners, canvas / dose)
     aligned: Complex = factors * np.conj(_unit_modulus(np.sum(factors, keepdims=True)))
     return aligned
+
+
+def _on_even_pixels(patches: npt.NDArray[Value], odd: Corners) -> npt.NDArray[Value]:
+    """Return the pixels of patches that lie on even rows and columns, (n, N/2, N/2).
+
+    Args:
+        patches: (n, N, N).
+        odd: int64 (n, 2), 1 where a patch begins at an odd row or column.
+    """
+    side = patches.shape[-1] // STRIDE
+    cells = patches.reshape(-1, side, STRIDE, side, STRIDE)
+    return np.asarray(cells[np.arange(len(cells)), :, odd[:, 0], :, odd[:, 1]])
 
 
 def _fit_factors(patches: Complex, corners: Corners, canvas: Complex) -> Complex:

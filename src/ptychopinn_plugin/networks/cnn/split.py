@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.config import ModelConfig, TrainingConfig
+from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
 from ptychopinn_plugin.networks.cnn.architecture import input_channels
 from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
+from ptychopinn_plugin.networks.cnn.disjoint_groups import disjoint_groups
 from ptychopinn_plugin.networks.cnn.frame_groups import Index, draw_groups, sampled_frames
 from ptychopinn_plugin.scan import ScanData
 
@@ -153,13 +154,25 @@ def training_groups(
 
 
 def inference_groups(
-    positions_px: npt.NDArray[np.float64], model: ModelConfig, grouping: GroupingConfig
+    positions_px: npt.NDArray[np.float64], model: ModelConfig, grouping: InferenceConfig
 ) -> Index:
     """Return the groups of a reconstruction, int64 (groups, C).
+
+    A number of groups, or of neighbours to draw from, asks for groups around frames; so does a
+    model that draws the patch of a group's own frame only.
 
     Raises:
         PatchError: groups cannot be filled.
     """
+    around_frames = grouping.n_groups or grouping.neighbor_count or not model.object_big
+    if grouping.grouping == 'disjoint' and not around_frames:
+        return disjoint_groups(
+            positions_px,
+            gridsize=model.gridsize,
+            n_subsample=grouping.n_subsample,
+            subsample_seed=grouping.subsample_seed,
+            sequential_sampling=grouping.sequential_sampling,
+        )
     return draw_groups(
         positions_px,
         gridsize=model.gridsize,
