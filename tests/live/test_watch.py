@@ -23,6 +23,7 @@ from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.live import LiveReconstruction
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import ScanData
+from tests.conftest import shared_engine
 from tests.helpers import make_scan
 from tests.live import writers
 
@@ -100,6 +101,22 @@ def test_a_growing_file_is_followed_to_its_end(
     assert 'the scan ended, as the file was closed: 100 frames' in shown
     # A picture before the end.
     assert 'of them in the picture' in shown.partition('the scan ended')[0]
+
+
+@pytest.mark.slow
+@pytest.mark.pytorch
+def test_a_virtual_dataset_is_followed_through_its_files(
+    watch: Callable[..., int],
+    tmp_path: Path,
+    scan: ScanData,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    writer = writers.start('virtual', tmp_path / 'recorded.npz', tmp_path / 'scan.h5')
+    words = ('--every', '0.2', '--backend', 'pytorch', '--accelerator', 'cpu')
+    assert watch('scan.h5', 'positions.npy', *words) == 0
+    assert ended(writer) == 0
+    check_result(tmp_path / 'object.npz', scan, shared_engine('pytorch'))
+    assert 'the file was closed: 100 frames' in capsys.readouterr().err
 
 
 @pytest.mark.slow

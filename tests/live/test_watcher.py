@@ -19,9 +19,9 @@ import tifffile
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import numbered_files
-from ptychopinn_plugin.io.growing_dataset import GrowingDataset
 from ptychopinn_plugin.io.growing_frames import FramesOfDataset, FramesOfFolder, GrowingFrames
 from ptychopinn_plugin.io.growing_positions import open_positions
+from ptychopinn_plugin.io.growing_sources import GrowingRows
 from ptychopinn_plugin.io.numbered_files import NumberedFiles
 from ptychopinn_plugin.live.frame_buffer import FrameBuffer
 from ptychopinn_plugin.live.watcher import Watcher
@@ -71,7 +71,7 @@ def folder_frames(folder: Path, **options: Any) -> FramesOfFolder:
 
 
 def file_frames(path: Path) -> FramesOfDataset:
-    return FramesOfDataset(GrowingDataset(path, (writers.FRAMES,)))
+    return FramesOfDataset(GrowingRows(path, (writers.FRAMES,)))
 
 
 def watch(

@@ -19,7 +19,7 @@ def start(kind: str, source: Path, target: Path, *words: str) -> subprocess.Pope
     """Start a writer of the frames of an .npz file (`counts`, `positions_px`).
 
     Args:
-        kind: 'swmr' or 'folder'.
+        kind: 'swmr', 'folder' or 'virtual'.
         source: the .npz file.
         target: the HDF5 file or the folder.
         *words: 'kill' ends the process by a signal after half of the frames, 'hurry' writes
@@ -57,6 +57,33 @@ def write_swmr(source: Path, target: Path, *, kill: bool, pause_s: float) -> Non
     file.close()
 
 
+def write_virtual(source: Path, target: Path, *, kill: bool, pause_s: float) -> None:
+    """Write a virtual dataset of three files at first, and then the files, one after the other."""
+    with np.load(source) as file:
+        counts, positions = file['counts'], file['positions_px']
+    total, size, together = len(counts), counts.shape[1], 40
+    np.save(target.with_name('positions.npy'), positions)
+    layout = h5py.VirtualLayout((total, size, size), counts.dtype)
+    parts = [slice(first, min(first + together, total)) for first in range(0, total, together)]
+    names = [f'data_{number:06d}.h5' for number in range(1, len(parts) + 1)]
+    for name, part in zip(names, parts, strict=True):
+        layout[part] = h5py.VirtualSource(name, 'data', (part.stop - part.start, size, size))
+    with h5py.File(target, 'w', libver='latest') as master:
+        master.create_virtual_dataset(FRAMES, layout, fillvalue=7)
+    for name, part in zip(names, parts, strict=True):
+        with h5py.File(target.with_name(name), 'w', libver='latest') as file:
+            shape = (part.stop - part.start, size, size)
+            data = file.create_dataset('data', shape, counts.dtype, chunks=(1, size, size))
+            file.swmr_mode = True
+            for place, number in enumerate(range(part.start, part.stop)):
+                if kill and number >= total // 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                data[place] = counts[number]
+                data.flush()
+                if place % 8 == 0:
+                    time.sleep(pause_s)
+
+
 def write_folder(source: Path, target: Path, *, kill: bool, pause_s: float) -> None:
     """Write a file a frame in an order of its own, and a line a position in another one."""
     with np.load(source) as file:
@@ -78,7 +105,7 @@ def write_folder(source: Path, target: Path, *, kill: bool, pause_s: float) -> N
 
 
 if __name__ == '__main__':
-    write = {'swmr': write_swmr, 'folder': write_folder}[sys.argv[1]]
+    write = {'swmr': write_swmr, 'folder': write_folder, 'virtual': write_virtual}[sys.argv[1]]
     write(
         Path(sys.argv[2]),
         Path(sys.argv[3]),

@@ -16,6 +16,7 @@ from ptychopinn_plugin.io.fill_values import rows_with_values
 from ptychopinn_plugin.io.hdf5_frames import register_filters
 from ptychopinn_plugin.io.reading_errors import DAMAGE, describe
 from ptychopinn_plugin.io.regular_file import why_not_a_file
+from ptychopinn_plugin.io.virtual_rows import RowSource, row_sources
 from ptychopinn_plugin.io.writer_state import WriterState, writer_state
 
 Integers = npt.NDArray[np.int64]
@@ -37,12 +38,14 @@ class GrowingDataset:
         names: of the dataset; the first one that is in the file is taken.
         found: whether the dataset was found so far.
         waiting_for: why nothing can be read yet; '' once it can.
+        takes_virtual: whether it may be a virtual dataset, whose `sources` are then to be read.
     """
 
     path: Path
     names: Sequence[str]
     found: bool = False
     waiting_for: str = 'nothing was looked for yet'
+    takes_virtual: bool = False
     _file: Any = None
     _dataset: Any = None
     _next: int = 0
@@ -82,6 +85,18 @@ class GrowingDataset:
             self.waiting_for = f'{self.path} cannot be read ({describe(error)})'
             return None
         return self._written(late, fresh)
+
+    def sources(self) -> list[RowSource] | None:
+        """Return the sources of a virtual dataset, [] for another one; None before it is there.
+
+        Raises:
+            ScanDataError: the dataset is none of numbers, or its sources are no whole rows.
+        """
+        if not self._open():
+            return None
+        if not self._dataset.is_virtual:
+            return []
+        return row_sources(self._dataset, f'{self.path}, {self._dataset.name!r}')
 
     def last_row(self) -> tuple[Integers, Values] | None:
         """Return the only row with the fill value, which it may have by chance.
@@ -171,7 +186,7 @@ class GrowingDataset:
 
     def _check(self, dataset: h5py.Dataset) -> None:
         """Refuse what is stored elsewhere or holds no rows of numbers."""
-        if dataset.external or dataset.is_virtual:
+        if dataset.external or (dataset.is_virtual and not self.takes_virtual):
             raise ScanDataError(
                 [
                     f'{self.path}, {dataset.name!r} lies in other files; name the file that is '

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.io.growing_dataset import GrowingDataset
+from ptychopinn_plugin.io.growing_sources import GrowingRows
 from ptychopinn_plugin.io.numbered_files import NumberedFiles
 from ptychopinn_plugin.io.separate_frames import USUAL_DATASETS
 from ptychopinn_plugin.io.writer_state import WriterState
@@ -67,7 +67,7 @@ class FramesOfDataset:
         dataset: that grows.
     """
 
-    dataset: GrowingDataset
+    dataset: GrowingRows
 
     def read_new(self, most: int) -> NewFrames | None:
         """Return the frames that were written since."""
@@ -86,7 +86,7 @@ class FramesOfDataset:
     @property
     def waiting_for(self) -> str:
         """Why nothing was read yet."""
-        return self.dataset.waiting_for
+        return self.dataset.rows.waiting_for
 
     @property
     def path(self) -> Path:
@@ -95,20 +95,20 @@ class FramesOfDataset:
 
     def writer(self) -> WriterState:
         """Return whether a process has the file open for writing."""
-        return self.dataset.writer() if self.dataset.found else 'unknown'
+        return self.dataset.rows.writer() if self.dataset.rows.found else 'unknown'
 
     def is_gone(self) -> bool:
         """Return whether the file has disappeared."""
-        return self.dataset.is_gone()
+        return self.dataset.rows.is_gone()
 
     def left_out(self) -> list[str]:
         """Return how many frames have no count."""
-        count = self.dataset.rows_without_values
+        count = self.dataset.rows.rows_without_values
         return [f'{count} frames of {self.dataset.path} hold no count'] if count else []
 
     def close(self) -> None:
         """Close the file."""
-        self.dataset.close()
+        self.dataset.rows.close()
 
 
 @dataclass(eq=False)

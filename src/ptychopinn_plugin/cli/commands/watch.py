@@ -16,9 +16,9 @@ from ptychopinn_plugin.cli.run_settings import watch_run
 from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.errors import Cancelled, OutputError, ReconstructionError, ScanDataError
 from ptychopinn_plugin.io.formats import result_endings
-from ptychopinn_plugin.io.growing_dataset import GrowingDataset
 from ptychopinn_plugin.io.growing_frames import FramesOfDataset, FramesOfFolder, GrowingFrames
 from ptychopinn_plugin.io.growing_positions import open_positions
+from ptychopinn_plugin.io.growing_sources import GrowingRows
 from ptychopinn_plugin.io.mask_file import read_mask_file
 from ptychopinn_plugin.io.model_file import resolve_model
 from ptychopinn_plugin.io.npz_arrays import given_probe
@@ -205,6 +205,6 @@ def _frames(flags: Watch) -> GrowingFrames:
     """Return where the frames appear: a folder, or a file by its ending."""
     names = USUAL_DATASETS if flags.dataset is None else (flags.dataset,)
     if flags.scan.suffix.lower() in HDF5_ENDINGS and not flags.scan.is_dir():
-        return FramesOfDataset(GrowingDataset(flags.scan, names))
+        return FramesOfDataset(GrowingRows(flags.scan, names, flags.external_files))
     files = NumberedFiles(flags.scan, flags.external_files)
     return FramesOfFolder(files, flags.frames_per_file, flags.first_number, names)
