@@ -113,7 +113,7 @@ def test_numbered_files_without_an_end_are_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('name', 'place', 'reason'),
     [
-        ('sub/d0.h5', np.s_[0:4], '--external-files'),
+        ('sub/d0.h5', np.s_[0:4], 'another folder'),
         ('d0.h5', np.s_[0:4, 0:2], 'parts of rows'),
     ],
 )

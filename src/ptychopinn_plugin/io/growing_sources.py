@@ -168,8 +168,8 @@ class VirtualRows:
         if not self.external_files and Path(name).name != name:
             raise ScanDataError(
                 [
-                    f'{self.path} leads to the file {name!r} in another folder; follow it with '
-                    '--external-files'
+                    f'{self.path} leads to the file {name!r} in another folder, which is read '
+                    'with external_files only'
                 ]
             )
         path = self.path if name == '.' else self.path.parent / name
