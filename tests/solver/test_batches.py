@@ -63,7 +63,7 @@ def test_every_frame_is_in_one_batch(
     assert len(assigned) == min(subsets, frames)
     sizes = [sum(len(batch.amplitudes) for batch in subset) for subset in assigned]
     assert max(sizes) - min(sizes) <= 1
-    most = max(1, batch_pixels // 16)
+    most = -(-5 * max(1, batch_pixels // 16) // 4)
     assert all(1 <= len(batch.amplitudes) <= most for subset in assigned for batch in subset)
     nearest = np.rint(scan.positions_px)
     origin = np.asarray(Canvas.for_scan(scan).origin_px)

@@ -17,11 +17,14 @@ class ProcessRank:
         rank: number of the process, from 0 (`RANK`).
         size: number of processes (`WORLD_SIZE`).
         local_rank: number of the process among those of its machine (`LOCAL_RANK`).
+        local_size: number of processes of its machine among which its cores are divided
+            (`LOCAL_WORLD_SIZE`; 1 where the launcher does not name it).
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ) -> ProcessRank:
@@ -45,12 +48,14 @@ class ProcessRank:
             )
         try:
             rank, size, local_rank = (int(environment[name]) for name in names)
+            local_size = max(1, int(environment.get('LOCAL_WORLD_SIZE') or 1))
         except ValueError as error:
-            found = ', '.join(f'{name}={environment[name]}' for name in names)
+            set_ones = (name for name in (*names, 'LOCAL_WORLD_SIZE') if name in environment)
+            found = ', '.join(f'{name}={environment[name]}' for name in set_ones)
             raise ConfigError([f'these must be whole numbers: {found}']) from error
         if not 0 <= rank < size:
             raise ConfigError([f'RANK must be 0 to {size - 1}, got {rank}'])
-        return cls(rank, size, local_rank)
+        return cls(rank, size, local_rank, local_size)
 
 
 def _listed(names: list[str]) -> str:

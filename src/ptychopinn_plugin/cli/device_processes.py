@@ -114,7 +114,8 @@ def _run_one(
     if os.name == 'posix':
         os.setpgid(0, 0)
     end_with_parent(parent)
-    place = {'RANK': rank, 'WORLD_SIZE': count, 'LOCAL_RANK': rank, 'MASTER_PORT': port}
+    place = {'RANK': rank, 'WORLD_SIZE': count, 'MASTER_PORT': port}
+    place |= {'LOCAL_RANK': rank, 'LOCAL_WORLD_SIZE': count}
     os.environ |= {name: str(value) for name, value in place.items()}
     os.environ['MASTER_ADDR'] = '127.0.0.1'
     if sys.platform == 'linux':

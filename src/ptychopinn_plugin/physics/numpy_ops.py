@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,18 @@ import scipy.fft
 
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches, cut_patches
+from ptychopinn_plugin.physics.worker_threads import worker_threads
 
 
 class NumpyOps:
     """NumPy arrays on the CPU; keeps the precision it is given, float64 included."""
 
     batch_pixels = 2**18
+    threads = 1
+
+    def workers(self, most: int) -> AbstractContextManager[Sequence[Executor]]:
+        """Give as many threads as there are to be."""
+        return worker_threads(min(most, self.threads))
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function of these Ops."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -18,9 +20,25 @@ class Ops(Protocol):
 
     Attributes:
         batch_pixels: detector pixels of frames that one call handles best.
+        threads: of a CPU, among which batches are divided; 0 where one batch follows the other, as
+            on a device that has all its cores work on each.
     """
 
     batch_pixels: int
+
+    @property
+    def threads(self) -> int:
+        """Threads among which batches are divided, or 0."""
+
+    def workers(self, most: int) -> AbstractContextManager[Sequence[Executor]]:
+        """Give threads that may use these Ops; all have ended afterwards.
+
+        No operation, of these threads or of the calling one, divides its own work meanwhile, so
+        that numbers do not depend on how many threads there are.
+
+        Args:
+            most: threads at most; none are given where the calling thread is the only one.
+        """
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function with its first argument, the Ops, filled in; compiled if that helps.

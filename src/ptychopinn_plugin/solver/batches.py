@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, product
@@ -124,11 +125,16 @@ def frames_of_batches(
 def split_evenly(frames: Frames, size: int) -> list[Frames]:
     """Return frames in batches of about equal size: each size is compiled once.
 
+    There is one batch or an even number of them, half for each of two cores.
+
     Args:
         frames: int64 (n,), none gives no batch.
-        size: most frames of a batch.
+        size: frames of a batch; up to a quarter more.
     """
-    return np.array_split(frames, -(-len(frames) // size)) if len(frames) else []
+    if len(frames) <= size:
+        return [frames] if len(frames) else []
+    pairs = max(1, math.ceil(len(frames) / size / 2 - 0.25))
+    return np.array_split(frames, min(2 * pairs, len(frames)))
 
 
 def place_frames(
@@ -178,7 +184,7 @@ class BatchReader:
 
     def read(
         self, batches: Iterable[FrameBatch], read: Callable[[FrameBatch], Item]
-    ) -> Iterator[tuple[FrameBatch, Item]]:
+    ) -> Generator[tuple[FrameBatch, Item]]:
         """Return each batch with what is read of it.
 
         Args:

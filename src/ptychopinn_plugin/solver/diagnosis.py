@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ptychopinn_plugin.solver.sweeps import batch_expected
+from ptychopinn_plugin.solver.batches import FrameBatch
+from ptychopinn_plugin.solver.sweeps import DeviceBatch, batch_expected
 
 if TYPE_CHECKING:
     from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
@@ -165,17 +166,18 @@ def amplitude_misfits(solver: AcceleratedSolver) -> Misfits:
     """Return the misfits that the unexplained share is made of, whatever the noise model."""
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     size, frames = problem.scan.frame_size, problem.scan.frame_count
-    found, noise, counts, amplitudes = np.zeros((4, size, size))
-    for batch, measured in problem.visits(problem.batches()):
-        placed = problem.to_device(batch, now, measured)
+
+    def add(sums: Floats, _: FrameBatch, placed: DeviceBatch) -> Floats:
+        measured = ops.numpy(placed.amplitudes)
         expected = ops.numpy(ops.compiled(batch_expected)(now, placed, problem.good))
-        found += np.sum((np.sqrt(expected) - measured) ** 2, axis=0, dtype=np.float64)
-        noise += root_error(expected).sum(axis=0)
-        amplitudes += measured.sum(axis=0, dtype=np.float64)
-        counts += np.sum(measured * measured, axis=0, dtype=np.float64)
-    found, noise, counts, amplitudes = problem.partition.total_values(
-        np.stack([found, noise, counts, amplitudes])
-    )
+        sums[0] += np.sum((np.sqrt(expected) - measured) ** 2, axis=0, dtype=np.float64)
+        sums[1] += root_error(expected).sum(axis=0)
+        sums[2] += np.sum(measured * measured, axis=0, dtype=np.float64)
+        sums[3] += measured.sum(axis=0, dtype=np.float64)
+        return sums
+
+    parts = problem.partial_sums(problem.batches(), now, lambda: np.zeros((4, size, size)), add)
+    found, noise, counts, amplitudes = problem.partition.total_values(sum(parts[1:], parts[0]))
     good = np.fft.ifftshift(~problem.scan.mask)
     mean = counts / frames
     return Misfits(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+import functools
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
@@ -28,12 +30,20 @@ from ptychopinn_plugin.solver.batches import (
 )
 from ptychopinn_plugin.solver.device_arrays import DeviceArrays
 from ptychopinn_plugin.solver.kept_frames import KeptFrames
+from ptychopinn_plugin.solver.partial_sums import add_in_parts, in_turn, part_count
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.parts.partition import Partition, WholeScan
 from ptychopinn_plugin.solver.parts.scan_part import ScanPart
 from ptychopinn_plugin.solver.probe_shifts import ProbeShifts
 from ptychopinn_plugin.solver.subset_sums import Sweep, empty_sums, gradient_images
-from ptychopinn_plugin.solver.sweeps import DeviceBatch, add_batch, add_dose, batch_misfit
+from ptychopinn_plugin.solver.sweeps import (
+    DeviceBatch,
+    Sums,
+    add_batch,
+    add_dose,
+    add_sums,
+    batch_misfit,
+)
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Of the mean flux: a frame without any photon has one too.
@@ -41,6 +51,7 @@ LEAST_FLUX = 1e-3
 
 Floats = npt.NDArray[np.float32]
 Item = TypeVar('Item')
+Sum = TypeVar('Sum')
 
 
 def no_check() -> None:
@@ -196,20 +207,68 @@ class Problem(Stateful):
         """Return the batches of all subsets, one after the other."""
         return (batch for subset in self.subsets for batch in subset)
 
-    def visits(
-        self, batches: Iterable[FrameBatch]
-    ) -> Iterator[tuple[FrameBatch, npt.NDArray[np.float32]]]:
-        """Return each batch with its amplitudes; frames in a file are read one batch ahead."""
-        for batch, amplitudes in self._reader.read(batches, FrameBatch.read_now):
-            self.check()
-            yield batch, amplitudes
+    def partial_sums(
+        self,
+        batches: Iterable[FrameBatch],
+        unknowns: Unknowns,
+        start: Callable[[], Sum],
+        add: Callable[[Sum, FrameBatch, DeviceBatch], Sum],
+        *,
+        on_canvas: bool = False,
+    ) -> list[Sum]:
+        """Return sums over some of the batches each, to be added in their order.
+
+        Args:
+            batches: the batches.
+            unknowns: what the frames are compared with.
+            start: returns a sum before its first batch.
+            add: returns a sum with a batch added, whose arrays it may change in place; called in
+                several threads, for each sum in one at a time.
+            on_canvas: whether a sum is as large as the canvas.
+
+        Raises:
+            What `check` or `add` has raised.
+        """
+        return self._in_parts(
+            list(batches),
+            lambda ordered: self.placed(ordered, unknowns),
+            start,
+            lambda total, item: add(total, *item),
+            on_canvas=on_canvas,
+        )
+
+    def _in_parts(
+        self,
+        batches: list[FrameBatch],
+        visit: Callable[[list[FrameBatch]], Generator[Item]],
+        start: Callable[[], Sum],
+        add: Callable[[Sum, Item], Sum],
+        *,
+        on_canvas: bool,
+    ) -> list[Sum]:
+        """Return partial sums of what a visit to the batches gives."""
+        parts = self.parts_of(batches, on_canvas=on_canvas)
+        ordered = in_turn(batches, parts)
+        visited = visit([batch for _, batch in ordered])
+        with contextlib.closing(visited), self.ops.workers(parts) as workers:
+            numbered = zip((part for part, _ in ordered), visited, strict=True)
+            return add_in_parts(workers, numbered, [start() for _ in range(parts)], add)
+
+    def parts_of(self, batches: list[FrameBatch], *, on_canvas: bool = False) -> int:
+        """Return how many partial sums some batches have, see `partial_sums`."""
+        if not self.ops.threads:
+            return 1
+        pixels = sum(len(batch.frames) for batch in batches) * self.scan.frame_size**2
+        height, width = self.canvas.shape
+        return part_count(len(batches), pixels, height * width if on_canvas else 0)
 
     def placed(
         self, batches: Iterable[FrameBatch], unknowns: Unknowns
-    ) -> Iterator[tuple[FrameBatch, DeviceBatch]]:
-        """Return each batch and what of it is on the device, see `visits`.
+    ) -> Generator[tuple[FrameBatch, DeviceBatch]]:
+        """Return each batch and what of it is on the device.
 
-        Frames that are kept on the device are neither read nor sent again.
+        Frames in a file are read one batch ahead. Frames that are kept on the device are neither
+        read nor sent again.
         """
         batches, with_weights = list(batches), self._shift_images(unknowns) is not None
         # Before the work on any batch: small arrays that stay, each made between large ones that
@@ -230,7 +289,8 @@ class Problem(Stateful):
         """
         ops = self.ops
         kept_dose = self._doses.get(index) if self.fixed_probe else None
-        sums = empty_sums(
+        start = functools.partial(
+            empty_sums,
             ops,
             self.canvas.shape,
             unknowns,
@@ -238,11 +298,17 @@ class Problem(Stateful):
             with_dose=kept_dose is None,
             with_probe=with_probe,
         )
+        # Brought back after the last batch: each time, a device is waited for.
         ratios: list[tuple[FrameBatch, Array]] = []
-        for batch, placed in self.placed(self.subsets[index], unknowns):
+
+        def add(sums: Sums, batch: FrameBatch, placed: DeviceBatch) -> Sums:
             sums, found = ops.compiled(add_batch)(self.noise, sums, unknowns, placed, self.good)
             if found is not None:
                 ratios.append((batch, found))
+            return sums
+
+        parts = self.partial_sums(self.subsets[index], unknowns, start, add, on_canvas=True)
+        sums = functools.reduce(ops.compiled(add_sums), parts)
         for batch, found in ratios:
             self.photon_ratios[batch.frames] = ops.numpy(found)
         dose = kept_dose
@@ -277,10 +343,13 @@ class Problem(Stateful):
     def misfit(self, index: int, unknowns: Unknowns) -> float:
         """Return the misfit over a subset's good pixels."""
         ops = self.ops
-        total = ops.zeros((), 'float32')
-        for _, placed in self.placed(self.subsets[index], unknowns):
-            total = total + ops.compiled(batch_misfit)(self.noise, unknowns, placed, self.good)
-        return self.partition.total(ops.number(total))
+
+        def add(total: Array, _: FrameBatch, placed: DeviceBatch) -> Array:
+            return total + ops.compiled(batch_misfit)(self.noise, unknowns, placed, self.good)
+
+        zero = functools.partial(ops.zeros, (), 'float32')
+        parts = self.partial_sums(self.subsets[index], unknowns, zero, add)
+        return self.partition.total(ops.number(sum(parts[1:], parts[0])))
 
     def to_device(
         self,
@@ -399,11 +468,19 @@ class Problem(Stateful):
         ops = self.ops
         if len(self._doses) == len(self.subsets):
             return sum(self._doses.values())
-        total = ops.zeros(self.canvas.shape, 'float32')
-        for batch in self.batches():
-            self.check()
+
+        def visit(batches: list[FrameBatch]) -> Generator[FrameBatch]:
+            for batch in batches:
+                self.check()
+                yield batch
+
+        def add(total: Array, batch: FrameBatch) -> Array:
             probes = self._device.shifted(batch, probe)
-            total = ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
+            return ops.compiled(add_dose)(total, ops.array(batch.corners), probes)
+
+        zeros = functools.partial(ops.zeros, self.canvas.shape, 'float32')
+        parts = self._in_parts(list(self.batches()), visit, zeros, add, on_canvas=True)
+        total = sum(parts[1:], parts[0])
         return self.partition.add_overlaps(total * float(self.scan.frame_size**2))
 
 

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan import Canvas, ScanData
+from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.problem import Problem
-from ptychopinn_plugin.solver.sweeps import predict
+from ptychopinn_plugin.solver.sweeps import DeviceBatch, predict
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Relative spread of an object guess below which it is an empty canvas, up to rounding.
@@ -36,13 +37,16 @@ def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex
     ops = problem.ops
     unknowns = start._replace(canvas_object=ops.array(placed), background=None)
     good = 1 if problem.good is None else problem.good
-    predicted, dark = 0.0, 0.0
+    dark = 0.0
     if start.background is not None:
         dark = ops.number(ops.sum(start.background * good)) * problem.scan.frame_count
-    for _, placed_batch in problem.placed(problem.batches(), unknowns):
-        counts = predict(ops, unknowns, placed_batch, problem.good).counts
-        predicted += ops.number(ops.sum(counts * good))
-    predicted = problem.partition.total(predicted)
+
+    def add(total: float, _: FrameBatch, batch: DeviceBatch) -> float:
+        counts = predict(ops, unknowns, batch, problem.good).counts
+        return total + ops.number(ops.sum(counts * good))
+
+    parts = problem.partial_sums(problem.batches(), unknowns, float, add)
+    predicted = problem.partition.total(sum(parts))
     measured = max(problem.total_counts - dark, 0.0)
     factor = np.sqrt(measured / predicted) if predicted > 0 else 1.0
     return (placed * np.float32(factor)).astype(np.complex64)

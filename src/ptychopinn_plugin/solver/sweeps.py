@@ -249,6 +249,17 @@ def add_batch(
     return sums, found.ratios
 
 
+def add_sums(ops: Ops, first: Sums, second: Sums) -> Sums:
+    """Return the sum of two sums of a sweep; the arrays of the first may be changed in place."""
+    return Sums(*(_added(one, other) for one, other in zip(first, second, strict=True)))
+
+
+def _added(first: Array | None, second: Array | None) -> Array | None:
+    if first is not None:
+        first += second
+    return first
+
+
 def _with_flux(images: Array, flux: Array | None) -> Array:
     """Return images times the relative photons of their frames."""
     return images if flux is None else images * flux

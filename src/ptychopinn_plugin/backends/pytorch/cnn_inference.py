@@ -70,7 +70,8 @@ class CnnInference:
     def predict(self, batch: GroupBatch) -> Prediction:
         """Return the patches of a batch and their misfit."""
         ops, tensors = self._ops, BatchTensors.from_batch(self._ops, batch)
-        patches = self._network(tensors.inputs)
+        with ops.network_threads():
+            patches = self._network(tensors.inputs)
         factor = self._network.count_factor()
         expected = expected_batch_counts(ops, self._optics, patches, tensors.probe, factor, tensors)
         misfit = amplitude_deviance(ops, expected, tensors.amplitudes, tensors.good)

@@ -2,7 +2,7 @@
 
 On one core NumPy takes a third to a half of the time that PyTorch takes for the same loop (AVX-512,
 measured), and a quarter of the time to start it, which is as long as a loop over a small batch
-takes. It does not share a loop among cores.
+takes. It does not share a loop among cores: batches are divided among them instead.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 
 # From this side on PyTorch adds patches in two thirds of the time that NumPy takes.
 LARGE_PATCH = 128
-# More threads of PyTorch are faster than one of NumPy.
-MOST_THREADS = 4
 
 
 class TorchCpuOps(ProcessorOps):
@@ -66,9 +64,7 @@ class TorchCpuOps(ProcessorOps):
 
 
 def suits(arguments: tuple[Array, ...]) -> bool:
-    """Return whether a function of these arguments is faster here: few threads, no gradient."""
-    if torch.get_num_threads() > MOST_THREADS:
-        return False
+    """Return whether a function of these arguments can be computed here: without a gradient."""
     return not (torch.is_grad_enabled() and _any_gradient(arguments))
 
 

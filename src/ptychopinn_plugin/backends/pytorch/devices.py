@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -74,18 +75,42 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
+def pytorch_threads(count: int) -> Iterator[None]:
+    """Let operations of PyTorch have so many threads, 0 for as many as now; restore it afterwards.
+
+    It holds for the calling thread, and for threads that compute for the first time.
+    """
+    before = torch.get_num_threads()
+    if count in (0, before):
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def share_of_threads(execution: ExecutionConfig, processes: int) -> ExecutionConfig:
+    """Return the config of one of some processes of this machine, which share its cores.
+
+    A number of threads that was given, by the config or as OMP_NUM_THREADS, is that of a process.
+    """
+    if execution.threads or 'OMP_NUM_THREADS' in os.environ:
+        return execution
+    return execution.model_copy(update={'threads': max(1, torch.get_num_threads() // processes)})
+
+
+@contextmanager
 def computing(execution: ExecutionConfig) -> Iterator[None]:
     """Compute with the config's threads and determinism; restore the former settings afterwards."""
-    threads = torch.get_num_threads()
     # Not use_deterministic_algorithms, which imports the compiler, for a second.
     mode = torch.get_deterministic_debug_mode()
     try:
-        if execution.threads:
-            torch.set_num_threads(execution.threads)
         if execution.deterministic:
             # Some operations have no deterministic form on a GPU; these run, with a warning.
             torch.set_deterministic_debug_mode('warn')
-        yield
+        with pytorch_threads(execution.threads):
+            yield
     finally:
-        torch.set_num_threads(threads)
         torch.set_deterministic_debug_mode(mode)

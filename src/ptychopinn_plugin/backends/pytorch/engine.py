@@ -18,6 +18,7 @@ from ptychopinn_plugin.backends.pytorch.devices import (
     computing,
     is_out_of_memory,
     select_device,
+    share_of_threads,
 )
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 from ptychopinn_plugin.backends.pytorch.process_group import TorchCommunicator, join_group
@@ -74,7 +75,8 @@ class PyTorchEngine:
         if ops.device.type == 'cpu':
             ops.fused_functions = fused_functions()
         with computing(self.execution), torch.no_grad():
-            yield ops
+            with ops.batches_on_cores():
+                yield ops
 
     def reconstruct(
         self,
@@ -106,7 +108,7 @@ class PyTorchEngine:
             execution = divide_inference(self.execution, size, divisor)
             return network.reconstruct(scan, inference, execution, monitor)
 
-        with computing(self.execution), torch.no_grad():
+        with computing(self.execution), torch.no_grad(), self.ops.batches_on_cores():
             return halving_batches(run, is_out_of_memory)
 
     def _reconstruct_part(
@@ -129,7 +131,8 @@ class PyTorchEngine:
                 ]
             )
         group = self._group = self._group or join_group(place, self.ops.device)
-        with computing(self.execution), torch.no_grad():
+        execution = share_of_threads(self.execution, place.local_size)
+        with computing(execution), torch.no_grad(), self.ops.batches_on_cores():
             try:
                 network = None if model is None else UnrolledInference(self.ops, model)
                 stage = None if network is None else network.stage

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy.typing as npt
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cpu_ops import on_numpy, suits
+from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
 from ptychopinn_plugin.physics.processor_ops import NO_FUNCTIONS
+from ptychopinn_plugin.physics.worker_threads import worker_threads
 
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 # Enough to keep a CPU's caches warm and a GPU's cores busy.
 _CPU_BATCH, _GPU_BATCH = 2**17, 2**22
+
+
+def _prepare_worker(with_gradients: bool) -> None:
+    """Let a new thread compute with one core, and with gradients or without."""
+    # Not left to PyTorch: MKL would take all cores until PyTorch's own first use of threads.
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(with_gradients)
 
 
 class TorchOps:
@@ -30,8 +41,51 @@ class TorchOps:
     def __init__(self, device: torch.device) -> None:
         """Compute on the given device."""
         self.device = device
+        self._threads = 0
+        self._workers: Sequence[Executor] = ()
         self.batch_pixels = _CPU_BATCH if device.type == 'cpu' else _GPU_BATCH
         self.fused_functions = NO_FUNCTIONS
+
+    @property
+    def threads(self) -> int:
+        """Threads of PyTorch on a CPU, 0 on another device."""
+        if self.device.type != 'cpu':
+            return 0
+        return self._threads or torch.get_num_threads()
+
+    @contextmanager
+    def workers(self, most: int) -> Iterator[Sequence[Executor]]:
+        """Give threads that compute as the calling one does, those of `batches_on_cores` again."""
+        if self._workers:
+            yield self._workers[:most] if most > 1 else ()
+            return
+        with pytorch_threads(min(1, self.threads)):
+            prepare = functools.partial(_prepare_worker, torch.is_grad_enabled())
+            with worker_threads(min(most, self.threads), prepare) as workers:
+                yield workers
+
+    @contextmanager
+    def batches_on_cores(self) -> Iterator[None]:
+        """Have as many threads for batches as PyTorch has; within, its operations have one each.
+
+        The arrays of a batch are small: on two cores, PyTorch's own threads took a third more of
+        the processor's time, and as long. New threads for every sweep would cost a tenth, for their
+        memory.
+        """
+        self._threads = self.threads
+        prepare = functools.partial(_prepare_worker, torch.is_grad_enabled())
+        try:
+            with (
+                pytorch_threads(min(1, self._threads)),
+                worker_threads(self._threads, prepare) as self._workers,
+            ):
+                yield
+        finally:
+            self._threads, self._workers = 0, ()
+
+    def network_threads(self) -> AbstractContextManager[None]:
+        """Let PyTorch's operations have all threads, for a network."""
+        return pytorch_threads(self.threads)
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function of these Ops; on the CPU it runs on NumPy arrays where they suit."""

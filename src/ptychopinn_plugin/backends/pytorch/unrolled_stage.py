@@ -59,7 +59,8 @@ class LearnedStage:
                 self.ops, before.canvas_object, before.direction, before.dose
             )
         inputs = apply_symmetry(torch.stack(features.channels)[None], symmetry)
-        outputs = undo_symmetry(self.network(inputs), symmetry)[0] * factor
+        with self.ops.network_threads():
+            outputs = undo_symmetry(self.network(inputs), symmetry)[0] * factor
         updated: torch.Tensor = features.update_object(
             self.ops, before.canvas_object, (outputs[0], outputs[1])
         )

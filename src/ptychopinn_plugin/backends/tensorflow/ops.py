@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy.typing as npt
@@ -34,6 +36,15 @@ class TensorFlowOps:
         self.batch_pixels = _CPU_BATCH if 'CPU' in device else _GPU_BATCH
         self._fused = fused
         self._functions: dict[Callable[..., Any], Any] = {}
+
+    @property
+    def threads(self) -> int:
+        """Return 0: TensorFlow has all cores work on a batch."""
+        return 0
+
+    def workers(self, most: int) -> AbstractContextManager[Sequence[Executor]]:
+        """Give no threads."""
+        return nullcontext(())
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function of these Ops, compiled once for all calls of the same shapes."""

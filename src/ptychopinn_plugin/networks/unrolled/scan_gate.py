@@ -26,9 +26,10 @@ from ptychopinn_plugin.scan.canvas import patch_placement
 from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
+from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.prepare import subset_count
-from ptychopinn_plugin.solver.sweeps import batch_expected
+from ptychopinn_plugin.solver.sweeps import DeviceBatch, batch_expected
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Most photons are kept, for the network's update depends on the dose; those held out are still
@@ -218,17 +219,25 @@ def _part(solver: AcceleratedSolver, crop: Crop, counts: Floats, share: float) -
 
 def _deviances(solver: AcceleratedSolver, objects: Sequence[Array]) -> npt.NDArray[np.float64]:
     """Return the Poisson deviance of each frame from each object, float64 (objects, frames)."""
-    problem, ops = solver.problem, solver.problem.ops
-    good = np.fft.ifftshift(~problem.scan.mask)
+    problem = solver.problem
     found = np.zeros((len(objects), problem.scan.frame_count))
     for row, one in zip(found, objects, strict=True):
         unknowns = solver.state.now._replace(canvas_object=one)
-        for batch in problem.batches():
-            problem.check()
-            placed = problem.to_device(batch, unknowns)
-            expected = ops.numpy(ops.compiled(batch_expected)(unknowns, placed, problem.good))
-            counts = batch.amplitudes[:, good].astype(np.float64) ** 2
-            mean = expected[:, good].astype(np.float64)
-            ratio = (counts + COUNT_FLOOR) / (mean + COUNT_FLOOR)
-            row[batch.frames] = np.sum(mean - counts + counts * np.log(ratio), axis=1)
+        row[:] = _deviances_from(problem, unknowns)
+    return found
+
+
+def _deviances_from(problem: Problem, unknowns: Unknowns) -> npt.NDArray[np.float64]:
+    """Return the Poisson deviance of each frame from what the unknowns predict, float64 (n,)."""
+    ops, good = problem.ops, np.fft.ifftshift(~problem.scan.mask)
+    found = np.zeros(problem.scan.frame_count)
+
+    def add(_: None, batch: FrameBatch, placed: DeviceBatch) -> None:
+        expected = ops.numpy(ops.compiled(batch_expected)(unknowns, placed, problem.good))
+        counts = ops.numpy(placed.amplitudes)[:, good].astype(np.float64) ** 2
+        mean = expected[:, good].astype(np.float64)
+        ratio = (counts + COUNT_FLOOR) / (mean + COUNT_FLOOR)
+        found[batch.frames] = np.sum(mean - counts + counts * np.log(ratio), axis=1)
+
+    problem.partial_sums(problem.batches(), unknowns, lambda: None, add)
     return found

@@ -22,6 +22,7 @@ from ptychopinn_plugin.solver.batches import FrameBatch, Frames
 from ptychopinn_plugin.solver.estimators.estimator import Solver
 from ptychopinn_plugin.solver.estimators.position_columns import Geometry, affine_columns
 from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.sweeps import DeviceBatch
 
 # Frames that are asked: four numbers need no more than a quarter of some hundred (measured), and
 # the noise of this many is far below any change that matters.
@@ -110,18 +111,21 @@ def look_affine(
     """
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     geometry = _geometry(problem, now.probe)
-    score, spread = np.zeros(COLUMNS), np.zeros(COLUMNS)
-    matrix = np.zeros((COLUMNS, COLUMNS))
-    for _, placed in problem.placed(chosen, now):
+
+    def add(sums: Floats, _: FrameBatch, placed: DeviceBatch) -> Floats:
         columns, residual = ops.compiled(affine_columns)(
             now, slopes, placed, problem.good, geometry, problem.noise
         )
         flat = np.stack([ops.numpy(column).ravel() for column in columns])
         scores = flat * ops.numpy(residual).ravel()
-        score += np.sum(scores, axis=1, dtype=np.float64)
-        matrix += flat @ flat.T
-        spread += np.einsum('ij,ij->i', scores, scores)
-    score, matrix, spread = map(problem.partition.total_values, (score, matrix, spread))
+        sums[0] += np.sum(scores, axis=1, dtype=np.float64)
+        sums[1] += np.einsum('ij,ij->i', scores, scores)
+        sums[2:] += flat @ flat.T
+        return sums
+
+    parts = problem.partial_sums(chosen, now, lambda: np.zeros((2 + COLUMNS, COLUMNS)), add)
+    sums = problem.partition.total_values(sum(parts[1:], parts[0]))
+    score, spread, matrix = sums[0], sums[1], sums[2:]
     return _solved(score, matrix, spread, asked / problem.scan.frame_count)
 
 

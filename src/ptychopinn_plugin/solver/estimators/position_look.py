@@ -13,6 +13,7 @@ from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.estimators.affine import AffineLook
 from ptychopinn_plugin.solver.estimators.estimator import Solver
 from ptychopinn_plugin.solver.estimators.position_columns import FrameSums, frame_sums
+from ptychopinn_plugin.solver.sweeps import DeviceBatch
 
 # Least share of the misfit above noise that moves of single frames must explain: at the first look,
 # the unfinished object of a small scan gives up to 0.084, errors of 0.5 px 0.199 or more; later,
@@ -122,10 +123,13 @@ def look_frames(
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     sums = np.zeros((len(FrameSums._fields), problem.scan.frame_count))
     look, asked = ops.compiled(frame_sums), np.zeros(problem.scan.frame_count)
-    for batch, placed in problem.placed(batches, now):
+
+    def add(_: None, batch: FrameBatch, placed: DeviceBatch) -> None:
         found = look(now, slopes, placed, problem.good)
         sums[:, batch.frames] = np.stack([ops.numpy(values) for values in found])
         asked[batch.frames] = 1
+
+    problem.partial_sums(batches, now, lambda: None, add)
     sums, asked = map(problem.partition.total_values, (sums, asked))
     score_y, score_x, yy, xx, yx, spread, misfit, noise = sums[:, asked > 0]
     trace = yy + xx
