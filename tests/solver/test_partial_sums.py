@@ -19,6 +19,7 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.worker_threads import worker_threads
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.diagnosis import amplitude_misfits
+from ptychopinn_plugin.solver.fused.fused_table import fused_functions
 from ptychopinn_plugin.solver.partial_sums import (
     BATCHES_AHEAD,
     add_in_parts,
@@ -58,7 +59,7 @@ def with_threads(framework: str, count: int) -> Iterator[Ops]:
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
     torch_ops = TorchOps(torch.device('cpu'))
-    torch_ops.batch_pixels = BATCH_PIXELS
+    torch_ops.batch_pixels, torch_ops.fused_functions = BATCH_PIXELS, fused_functions()
     with pytorch_threads(count), torch.no_grad(), torch_ops.batches_on_cores():
         yield torch_ops
 

@@ -74,9 +74,8 @@ class PyTorchEngine:
         ops = TorchOps(self.ops.device)
         if ops.device.type == 'cpu':
             ops.fused_functions = fused_functions()
-        with computing(self.execution), torch.no_grad():
-            with ops.batches_on_cores():
-                yield ops
+        with computing(self.execution), torch.no_grad(), ops.batches_on_cores():
+            yield ops
 
     def reconstruct(
         self,
