@@ -1,8 +1,9 @@
 """CPU time of a pass in units of the Fourier transforms that it needs anyway.
 
-usage: cost_of_a_pass.py [--rows N] [--frame-size N] [--passes N]
+usage: cost_of_a_pass.py [--rows N] [--frame-size N] [--passes N] [--backend NAME] [--general]
 
-The unit is one forward and one inverse transform of all frames, in batches that fit the cache.
+The unit is one forward and one inverse transform of all frames by PyTorch, in batches that fit the
+cache.
 Units and passes are measured in turn on one thread, in CPU time, and medians are printed, so that
 other work on the machine hardly matters.
 """
@@ -19,6 +20,7 @@ import torch
 
 from ptychopinn_plugin import InferenceConfig, ScanData
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.fused.fused_table import functions_for
@@ -42,6 +44,8 @@ def main() -> None:
     parser.add_argument('--rows', type=int, default=21)
     parser.add_argument('--frame-size', type=int, default=64)
     parser.add_argument('--passes', type=int, default=20)
+    parser.add_argument('--backend', choices=('pytorch', 'tensorflow'), default='pytorch')
+    parser.add_argument('--general', action='store_true', help='without fused loops')
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows, size = arguments.rows, arguments.frame_size
@@ -49,7 +53,10 @@ def main() -> None:
     transform = transforms(scan)
     with torch.no_grad():
         for method, settings in METHODS.items():
-            solver = solver_for(scan, settings)
+            ops = cpu_ops(arguments.backend)
+            if not arguments.general:
+                ops.fused_functions = functions_for(scan)
+            solver = solver_for(scan, settings, ops)
             for _ in range(WARM_UP):
                 solver.one_pass()
             units, passes = [], []
@@ -64,11 +71,20 @@ def main() -> None:
             )
 
 
-def solver_for(scan: ScanData, settings: dict[str, Any]) -> AcceleratedSolver:
-    """Return a solver on the CPU."""
-    ops, config = TorchOps(torch.device('cpu')), InferenceConfig.model_validate(settings)
-    ops.fused_functions = functions_for(scan)
-    return prepare_solver(ops, scan, config, lambda: None)
+def cpu_ops(backend: str) -> TorchOps | ProcessorOps:
+    """Return the array operations of a backend on the CPU, with few threads."""
+    if backend == 'pytorch':
+        return TorchOps(torch.device('cpu'))
+    from ptychopinn_plugin.backends.tensorflow.cpu_ops import TensorFlowCpuOps
+
+    return TensorFlowCpuOps('/CPU:0')
+
+
+def solver_for(
+    scan: ScanData, settings: dict[str, Any], ops: TorchOps | ProcessorOps
+) -> AcceleratedSolver:
+    """Return a solver."""
+    return prepare_solver(ops, scan, InferenceConfig.model_validate(settings), lambda: None)
 
 
 def transforms(scan: ScanData) -> Callable[[], None]:

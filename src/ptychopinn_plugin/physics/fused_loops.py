@@ -135,33 +135,43 @@ def add_shift_sums(weights: Floats, images: Floats, first: int, sums: Floats) ->
         first: modes without images, which are left out.
         sums: (terms, k, N, 2 N), so far.
     """
-    terms, modes = sums.shape[:2]
+    modes, single = sums.shape[1], len(weights) % 4
     flat = images.reshape(images.shape[0], images.shape[1], -1)
     for mode in range(modes):
         for begin in range(0, flat.shape[2], _PIECE):
-            end = min(begin + _PIECE, flat.shape[2])
-            for term in range(terms):
-                summed = sums[term, mode].reshape(-1)[begin:end]
-                _add_weighted_piece(weights, term, flat, first + mode, begin, summed)
+            # The pieces of all sums stay in the cache while a few frames are added to each.
+            for frame in range(single):
+                _add_frame(weights, flat, frame, first + mode, begin, sums, mode)
+            for frame in range(single, len(weights), 4):
+                _add_four_frames(weights, flat, frame, first + mode, begin, sums, mode)
 
 
 @part_of_loops
-def _add_weighted_piece(
-    weights: Floats, term: int, images: Floats, mode: int, begin: int, summed: Floats
+def _add_frame(
+    weights: Floats, images: Floats, frame: int, source: int, begin: int, sums: Floats, mode: int
 ) -> None:
-    """Add a piece of images (b, modes, 2 N N) with the weights of a term, four frames at a time."""
-    width = len(summed)
-    end, done = begin + width, len(weights) % 4
-    for frame in range(done):
-        weight, one = weights[frame, term], images[frame, mode, begin:end]
-        for i in range(width):
+    """Add a piece of the image (b, modes, 2 N N) of a frame and mode to the sum of each term."""
+    end = min(begin + _PIECE, images.shape[2])
+    one = images[frame, source, begin:end]
+    for term in range(len(sums)):
+        summed, weight = sums[term, mode].reshape(-1)[begin:end], weights[frame, term]
+        for i in range(len(one)):
             summed[i] += weight * one[i]
-    for frame in range(done, len(weights), 4):
+
+
+@part_of_loops
+def _add_four_frames(
+    weights: Floats, images: Floats, frame: int, source: int, begin: int, sums: Floats, mode: int
+) -> None:
+    """Add a piece of the images of four frames as `_add_frame` does of one."""
+    end = min(begin + _PIECE, images.shape[2])
+    one, two = images[frame, source, begin:end], images[frame + 1, source, begin:end]
+    three, four = images[frame + 2, source, begin:end], images[frame + 3, source, begin:end]
+    for term in range(len(sums)):
+        summed = sums[term, mode].reshape(-1)[begin:end]
         a, b = weights[frame, term], weights[frame + 1, term]
         c, d = weights[frame + 2, term], weights[frame + 3, term]
-        one, two = images[frame, mode, begin:end], images[frame + 1, mode, begin:end]
-        three, four = images[frame + 2, mode, begin:end], images[frame + 3, mode, begin:end]
-        for i in range(width):
+        for i in range(len(one)):
             summed[i] += a * one[i] + b * two[i] + c * three[i] + d * four[i]
 
 

@@ -14,9 +14,9 @@ from ptychopinn_plugin.solver.unknowns import Unknowns
 
 Floats = npt.NDArray[np.float32]
 
-# Detector pixels of the frames that go from loop to loop and transform to transform together:
-# their waves before and after a transform fit the cache of a core, 1 MiB.
-PIECE_PIXELS = 2**16
+# Detector pixels of the frames that go from loop to loop and transform to transform together, those
+# of a batch on a processor; with half as many, the calls of loops and transforms take longer.
+PIECE_PIXELS = 2**17
 
 # Of a `DeviceBatch`, what is shared by its frames.
 _SHARED = ('shift_images', 'spectra')
@@ -52,6 +52,9 @@ def pieces(batch: DeviceBatch) -> Iterator[tuple[slice, DeviceBatch]]:
     """Return the frames of a batch a few at a time, and which these are."""
     frames = len(batch.amplitudes)
     length = max(1, PIECE_PIXELS // batch.amplitudes.shape[-1] ** 2)
+    if frames <= length:
+        yield slice(0, frames), batch
+        return
     for first in range(0, frames, length):
         some = slice(first, min(first + length, frames))
         yield (
