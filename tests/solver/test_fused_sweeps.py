@@ -95,7 +95,7 @@ def test_objects_step_as_far() -> None:
                 arrays[1],
                 dose,
                 np.float32(0.7),
-                (arrays[2], dose),
+                (arrays[2].copy(), dose.copy()),
                 *given,
             )
             for function in (fused(update_object), update_object)

@@ -36,7 +36,7 @@ def compiled_loop(function: Callable[Arguments, Result]) -> Callable[Arguments, 
             return compiled[0](*args, **kwargs)
         except _CACHE_ERRORS as error:
             # The loops themselves raise none of these.
-            logger.info('Compiled loops are not kept on disk: %s', error)
+            logger.debug('Compiled loops are not kept on disk: %s', error)
             compiled[0] = part_of_loops(function)
             return compiled[0](*args, **kwargs)
 
@@ -53,7 +53,7 @@ def _kept_on_disk(function: Callable[Arguments, Result]) -> Callable[Arguments, 
     try:
         return _compile(function, on_disk=True)
     except RuntimeError as error:
-        logger.info('Compiled loops are not kept on disk: %s', error)
+        logger.debug('Compiled loops are not kept on disk: %s', error)
         return _compile(function, on_disk=False)
 
 

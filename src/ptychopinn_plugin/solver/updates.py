@@ -42,7 +42,7 @@ def update_object(
         direction: complex64 (H, W), overlap-added.
         dose: float32 (H, W), overlap-added.
         size: float32 scalar, of the step.
-        pass_sums: direction and dose of the pass so far.
+        pass_sums: direction and dose of the pass so far; may be changed in place.
         regularizers: their gradients are subtracted from the gradient image.
         largest: see `gradient_image`.
 

@@ -35,5 +35,5 @@ def fused_functions() -> Functions:
     except (ImportError, OSError) as error:
         logger.info('Loops are not fused: Numba cannot be imported (%s)', error)
         return NO_FUNCTIONS
-    logger.info('Loops are fused by Numba')
+    logger.debug('Loops are fused by Numba')
     return FUNCTIONS

@@ -33,4 +33,6 @@ def update_object(
     updated = np.empty(canvas_object.shape, np.complex64)
     light = np.ascontiguousarray(dose)
     loops.step_along(start, image, light, floor, np.float32(size), parts(updated))
-    return updated, (pass_sums[0] + direction, pass_sums[1] + dose)
+    for total, values in zip(pass_sums, (direction, dose), strict=True):
+        np.add(total, values, out=total)
+    return updated, pass_sums
