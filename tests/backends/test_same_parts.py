@@ -14,7 +14,7 @@ from ptychopinn_plugin.config import ModelConfig
 BACKENDS = Path(ptychopinn_plugin.backends.__file__).parent
 # Files that only one backend needs.
 EXTRA_FILES = {
-    'pytorch': {'cpu_ops.py', 'lightning_module.py', 'loader_processes.py', 'process_group.py'},
+    'pytorch': {'lightning_module.py', 'loader_processes.py', 'process_group.py'},
     'tensorflow': {'activations.py', 'prefetch.py', 'quiet_import.py', 'signatures.py', 'xla.py'},
 }
 # Public names that only one backend needs, by file; Lightning does what the others do by hand.
@@ -23,6 +23,8 @@ EXTRA_NAMES = {
         '__init__.py': {'PyTorchEngine'},
         'engine.py': {'PyTorchEngine'},
         'ops.py': {'TorchOps'},
+        # Tensors share their memory with NumPy's arrays: each call may turn one into the other.
+        'cpu_ops.py': {'LARGE_PATCH', 'TorchCpuOps', 'on_numpy', 'suits'},
         'devices.py': {'check_device_count'},
         'checkpoint.py': {
             'CheckpointEveryEpoch',
@@ -42,6 +44,7 @@ EXTRA_NAMES = {
         '__init__.py': {'TensorFlowEngine'},
         'engine.py': {'TensorFlowEngine'},
         'ops.py': {'TensorFlowOps'},
+        'cpu_ops.py': {'SolverOps', 'TensorFlowCpuOps', 'on_arrays', 'solver_ops'},
         'devices.py': {'configure_runtime'},
         'checkpoint.py': {
             'Network',
