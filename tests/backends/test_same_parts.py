@@ -25,7 +25,7 @@ EXTRA_NAMES = {
         'ops.py': {'TorchOps'},
         # Tensors share their memory with NumPy's arrays: each call may turn one into the other.
         'cpu_ops.py': {'LARGE_PATCH', 'TorchCpuOps', 'on_numpy', 'suits'},
-        'devices.py': {'check_device_count'},
+        'devices.py': {'check_device_count', 'pytorch_threads', 'share_of_threads'},
         'checkpoint.py': {
             'CheckpointEveryEpoch',
             'CheckpointFiles',
@@ -44,8 +44,14 @@ EXTRA_NAMES = {
         '__init__.py': {'TensorFlowEngine'},
         'engine.py': {'TensorFlowEngine'},
         'ops.py': {'TensorFlowOps'},
-        'cpu_ops.py': {'SolverOps', 'TensorFlowCpuOps', 'on_arrays', 'solver_ops'},
-        'devices.py': {'configure_runtime'},
+        'cpu_ops.py': {
+            'MOST_THREADS',
+            'SolverOps',
+            'TensorFlowCpuOps',
+            'on_arrays',
+            'solver_ops',
+        },
+        'devices.py': {'configure_runtime', 'memory_limit'},
         'checkpoint.py': {
             'Network',
             'OLDER_NAME',

@@ -65,6 +65,7 @@ def test_with_few_threads_nothing_of_the_solver_is_traced() -> None:
     )
     assert result.backend == 'tensorflow'
     assert engine.traces() == {}
+    assert engine.ops.threads == 2
     with engine.computing() as ops:
         assert type(ops) is type(engine.ops)
 

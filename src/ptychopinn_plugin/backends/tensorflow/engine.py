@@ -81,7 +81,7 @@ class TensorFlowEngine:
         """Give array operations that take any shape, compiled once for all uses of this engine."""
         ops: SolverOps = self._flexible_ops
         if isinstance(self.ops, TensorFlowCpuOps):
-            ops = TensorFlowCpuOps(self.ops.device)
+            ops = TensorFlowCpuOps(self.ops.device, self.ops.threads)
             ops.fused_functions = fused_functions()
         with computing(self.ops.device):
             yield ops
