@@ -20,7 +20,7 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.network_change import summarize_change
 from ptychopinn_plugin.solver import AcceleratedSolver
-from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice
+from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice, photon_advice
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.prepare import prepare_solver
@@ -173,7 +173,11 @@ def _with_quality(
     change = summarize_change(result)
     said = [] if change is None else [change.remark]
     remarks = (*result.remarks, *said, quality.summary(result.pixel_size_m))
-    warning = result.warning or held_out_advice(quality.held_out_unexplained)
+    warning = (
+        result.warning
+        or held_out_advice(quality.held_out_unexplained)
+        or photon_advice(quality.typical_phase_error)
+    )
     return dataclasses.replace(result, remarks=remarks, warning=warning)
 
 

@@ -24,12 +24,12 @@ from ptychopinn_plugin.io.ptychodus.checked_files import (
     open_diffraction_file,
 )
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import pair_weights, read_probes
-from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
+from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe, has_unknown_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.scan import orient
 from ptychopinn_plugin.scan.axis_orientation import ORIENTED
-from ptychopinn_plugin.scan.builder import ScanBuilder
+from ptychopinn_plugin.scan.builder import ScanBuilder, focused_probe
 from ptychopinn_plugin.scan.data import (
     BoolArray,
     ComplexArray,
@@ -38,6 +38,10 @@ from ptychopinn_plugin.scan.data import (
     ScanMetadata,
 )
 from ptychopinn_plugin.scan.frame_source import FramesInFile
+
+# Overlap with the focus of the mean frame above which a probe is that placeholder: frames that were
+# dropped since change it a little, a probe of the pupil that is defocused has 0.5 or less.
+SAME_PROBE = 0.99
 
 
 def load_ptychodus_folder(
@@ -187,7 +191,10 @@ def scan_from_input(
             'positions were oriented when this product was reconstructed, as its comments say; '
             'they are not oriented again'
         )
-    return orient(builder.build(), orientation)
+    scan = builder.build()
+    if probe is None and has_unknown_probe(product):
+        scan = _without_placeholder(scan)
+    return orient(scan, orientation)
 
 
 def _add_frames(
@@ -245,6 +252,18 @@ def _metadata(product: Product, *, with_probe: bool) -> ScanMetadata:
         scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
         probe_is_refined=with_probe and has_refined_probe(product),
     )
+
+
+def _without_placeholder(scan: ScanData) -> ScanData:
+    """Return a scan whose probe is unknown, unless it got one since its product was written."""
+    focus, probe = focused_probe(scan.counts), scan.probe
+    if probe.shape != focus.shape:
+        return scan
+    norms = float(np.linalg.norm(focus)) * float(np.linalg.norm(probe))
+    if abs(np.vdot(focus, probe)) < SAME_PROBE * norms:
+        return scan
+    metadata = dataclasses.replace(scan.metadata, probe_is_unknown=True)
+    return dataclasses.replace(scan, metadata=metadata)
 
 
 def with_paired_weights(parameters: ReconstructInput, product: Product) -> ReconstructInput:

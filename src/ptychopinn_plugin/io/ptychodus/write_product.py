@@ -22,6 +22,8 @@ from ptychopinn_plugin.scan.data import ScanData
 MADE_BY = 'ptychopinn-plugin '
 # Ends that line where no reconstruction has refined the probe.
 PROBE_AS_GIVEN = ', probe as given'
+# A line of the comments where the probe is a placeholder, see `ScanMetadata.probe_is_unknown`.
+PROBE_UNKNOWN = 'probe unknown: it is the focus of the mean frame'
 # Begins the lines of a product's comments that say what was found.
 REMARK, WARNING = 'found: ', 'probably wrong: '
 # Begins the line with the settings.
@@ -70,6 +72,11 @@ def has_refined_probe(product: Product) -> bool:
     lines = product.metadata.comments.splitlines()
     ours = [line for line in lines if line.startswith(MADE_BY)]
     return not ours[-1].endswith(PROBE_AS_GIVEN) if ours else len(product.losses) > 0
+
+
+def has_unknown_probe(product: Product) -> bool:
+    """Return whether a product was written from a scan without a probe, as its comments say."""
+    return PROBE_UNKNOWN in product.metadata.comments.splitlines()
 
 
 def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: str = '') -> str:

@@ -18,12 +18,11 @@ from ptychopinn_plugin.errors import OutputError
 from ptychopinn_plugin.io.free_memory import memory_fault
 from ptychopinn_plugin.io.ptychodus.build_product import build_product
 from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
+from ptychopinn_plugin.io.ptychodus.write_product import PROBE_UNKNOWN
 from ptychopinn_plugin.io.stored_counts import counts_dtype
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.scan.data import ScanData
 from ptychopinn_plugin.scan.frame_source import frames_in_file
-
-PROBE_UNKNOWN = 'probe unknown: it is the focus of the mean frame'
 
 
 def save_ptychodus_pair(folder: Path, scan: ScanData) -> None:
