@@ -13,6 +13,8 @@ from ptychopinn_plugin.physics.ambiguities import aligned, without_ramp
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan.canvas import scanned_core
+from ptychopinn_plugin.solver.problem import Problem
+from ptychopinn_plugin.solver.subset_sums import Sweep
 from ptychopinn_plugin.solver.unknowns import Unknowns
 from tests.helpers import KnownScan, expected_counts
 from tests.solver.scans import (
@@ -209,6 +211,26 @@ def test_dropping_momentum_where_the_misfit_rises_pays(
     unguarded = solve(NumpyOps(), known.scan, 40, momentum=0.99)
     assert guarded.resets > 0 == unguarded.resets
     assert guarded.residual() < 0.3 * unguarded.residual()
+
+
+def test_a_rise_without_momentum_is_not_swept_again(
+    known: KnownScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps = 0
+    sweep = Problem.sweep
+
+    def counted(problem: Problem, *arguments: object, **options: object) -> Sweep:
+        nonlocal sweeps
+        sweeps += 1
+        return sweep(problem, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Problem, 'sweep', counted)
+    # Every misfit counts as a rise, so that no update has momentum.
+    monkeypatch.setattr('ptychopinn_plugin.solver.accelerated.RISE_TOLERANCE', -1.0)
+    solver = make_solver(NumpyOps(), known.scan, subsets=4)
+    for _ in range(2):
+        solver.one_pass()
+    assert solver.resets == sweeps == 8
 
 
 def test_subsets_are_joined_where_a_pass_gains_too_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,12 @@ import pytest
 from ptychopinn_plugin.config.constants import EV_METRE
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
+from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.trials.defocus_trials import (
+    EARLY_PASSES,
+    KEPT,
+    PASSES,
+    TRIED_SHARES,
     best_focus,
     focus_hint,
     propagated,
@@ -81,6 +86,21 @@ def test_the_best_distance_explains_as_much_as_the_right_probe() -> None:
     assert focus.misfits.found == pytest.approx(
         short_fit(with_probe(wrong, lambda _: focus.probe), no_check).found
     )
+
+
+def test_distances_that_fit_worst_early_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = 0
+    one_pass = AcceleratedSolver.one_pass
+
+    def counted(solver: AcceleratedSolver) -> float:
+        nonlocal passes
+        passes += 1
+        return one_pass(solver)
+
+    monkeypatch.setattr(AcceleratedSolver, 'one_pass', counted)
+    best_focus(scan(), no_check, halvings=0)
+    distances = 1 + 2 * len(TRIED_SHARES)
+    assert passes == EARLY_PASSES * distances + (PASSES - EARLY_PASSES) * KEPT
 
 
 def test_a_stop_ends_the_trials() -> None:

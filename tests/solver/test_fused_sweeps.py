@@ -66,12 +66,13 @@ def test_sums_are_the_same(world: World, noise: Any) -> None:
     np.testing.assert_allclose(one, other, rtol=TOLERANCE)
 
 
+@pytest.mark.parametrize('modes', [None, 1, 2])
 @pytest.mark.parametrize('world', WORLDS, ids=str)
-def test_sums_of_positions_are_the_same(world: World) -> None:
+def test_sums_of_positions_are_the_same(world: World, modes: int | None) -> None:
     unknowns, batch, good = unknowns_and_batch(world)
     slopes = object_slopes(ProcessorOps(), unknowns.canvas_object)
     found, wanted = (
-        function(ProcessorOps(), unknowns, slopes, batch, good)
+        function(ProcessorOps(), unknowns, slopes, batch, good, modes)
         for function in (fused(frame_sums), frame_sums)
     )
     for one, other in zip(found, wanted, strict=True):

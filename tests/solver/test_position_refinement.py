@@ -16,7 +16,11 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.estimators.affine import AffineChange, look_affine, warp
-from ptychopinn_plugin.solver.estimators.position_columns import frame_sums, object_slopes
+from ptychopinn_plugin.solver.estimators.position_columns import (
+    frame_sums,
+    object_slopes,
+    strong_modes,
+)
 from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors, without_affine
 from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
 from ptychopinn_plugin.solver.prepare import prepare_solver
@@ -80,6 +84,37 @@ def test_steps_point_to_the_true_positions(ops: Ops) -> None:
         steps = np.linalg.solve(information, np.stack([y, x], 1)[..., None])[..., 0]
         rest = steps + offsets[batch.frames]
         assert np.std(rest) < 0.7 * np.std(offsets)
+
+
+@pytest.mark.parametrize(
+    ('powers', 'expected'), [([1], 1), ([94, 3, 3], 1), ([75, 20, 5], 2), ([5, 5, 90], 3)]
+)
+def test_columns_are_made_of_the_modes_with_most_of_the_power(
+    powers: list[float], expected: int
+) -> None:
+    probe = np.sqrt(powers)[:, None, None] * np.full((len(powers), 4, 4), 1j)
+    assert strong_modes(NumpyOps(), probe.astype(np.complex64)) == expected
+
+
+def test_weak_modes_add_little_to_the_steps_and_their_counts_are_not_left_out(ops: Ops) -> None:
+    known = _known()
+    mode = np.roll(known.scan.probe, 2, axis=-1) * np.float32(0.15)
+    scan = dataclasses.replace(known.scan, probe=np.concatenate([known.scan.probe, mode]))
+    solver = _at_truth(ops, dataclasses.replace(known, scan=scan))
+    now, problem = solver.state.now, solver.problem
+    slopes = ops.compiled(object_slopes)(now.canvas_object)
+    placed = problem.to_device(next(problem.batches()), now)
+    assert strong_modes(ops, now.probe) == 1
+    every, strong = (
+        ops.compiled(frame_sums)(now, slopes, placed, problem.good, modes) for modes in (None, 1)
+    )
+    np.testing.assert_allclose(ops.numpy(strong.misfit), ops.numpy(every.misfit), rtol=1e-5)
+    np.testing.assert_allclose(
+        ops.numpy(strong.information_row), ops.numpy(every.information_row), rtol=0.1
+    )
+    assert not np.allclose(
+        ops.numpy(strong.information_row), ops.numpy(every.information_row), rtol=1e-4
+    )
 
 
 def test_noise_is_what_the_true_model_leaves(ops: Ops) -> None:

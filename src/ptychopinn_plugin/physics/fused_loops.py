@@ -435,7 +435,7 @@ def position_sums(
 
     Args:
         waves: (b, modes, N, 2 N), at the detector.
-        slopes: two of the same shape, their derivatives along rows and columns.
+        slopes: two of (b, k, N, 2 N), derivatives of the first k modes along rows and columns.
         amplitudes: (b, N, N), sqrt(counts).
         flux: (b,), relative photons.
         background: (N, N), counts.
@@ -457,10 +457,10 @@ def position_sums(
 
 @part_of_loops
 def _real_products(waves: Floats, others: Floats, summed: Floats) -> None:
-    """Compute the real part of conj(wave) * other of a frame (modes, N, 2 N), summed over modes."""
+    """Sum the real part of conj(wave) * other of a frame (modes, N, 2 N) over the others' modes."""
     for pixel in range(len(summed)):
         summed[pixel] = 0
-    for mode in range(len(waves)):
+    for mode in range(len(others)):
         one, other = waves[mode].reshape(-1), others[mode].reshape(-1)
         for pixel in range(len(summed)):
             real, imag = 2 * pixel, 2 * pixel + 1

@@ -420,8 +420,9 @@ class AcceleratedSolver(Stateful):
         sweep = self.problem.sweep(ahead, index, with_probe=with_probe)
         if not sweep.misfit <= self._last_misfit[index] * (1 + RISE_TOLERANCE):
             self._drop_momentum()
-            ahead = self.state.now
-            sweep = self.problem.sweep(ahead, index, with_probe=with_probe)
+            if momentum > 0:
+                ahead = self.state.now
+                sweep = self.problem.sweep(ahead, index, with_probe=with_probe)
         else:
             self._momentum = min(self.config.momentum, self._momentum * REGROWTH)
         self._last_misfit[index] = sweep.misfit

@@ -20,7 +20,11 @@ from ptychopinn_plugin.physics.ops import Array, fourier_frequencies
 from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.solver.batches import FrameBatch, Frames
 from ptychopinn_plugin.solver.estimators.estimator import Solver
-from ptychopinn_plugin.solver.estimators.position_columns import Geometry, affine_columns
+from ptychopinn_plugin.solver.estimators.position_columns import (
+    Geometry,
+    affine_columns,
+    strong_modes,
+)
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.sweeps import DeviceBatch
 
@@ -110,17 +114,17 @@ def look_affine(
         asked: how many they are in all processes.
     """
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
-    geometry = _geometry(problem, now.probe)
+    geometry, modes = _geometry(problem, now.probe), strong_modes(ops, now.probe)
 
     def add(sums: Floats, _: FrameBatch, placed: DeviceBatch) -> Floats:
         columns, residual = ops.compiled(affine_columns)(
-            now, slopes, placed, problem.good, geometry, problem.noise
+            now, slopes, placed, problem.good, geometry, problem.noise, modes
         )
         flat = np.stack([ops.numpy(column).ravel() for column in columns])
-        scores = flat * ops.numpy(residual).ravel()
-        sums[0] += np.sum(scores, axis=1, dtype=np.float64)
-        sums[1] += np.einsum('ij,ij->i', scores, scores)
+        difference = ops.numpy(residual).ravel()
+        sums[0] += flat @ difference
         sums[2:] += flat @ flat.T
+        sums[1] += np.square(flat, out=flat) @ np.square(difference)
         return sums
 
     parts = problem.partial_sums(chosen, now, lambda: np.zeros((2 + COLUMNS, COLUMNS)), add)

@@ -18,6 +18,7 @@ FIRST_PASS = 2
 # Of the polynomial in the position that the object's amplitude takes over from the flux: a smooth
 # flux and a smooth amplitude of the object give the same frames.
 SMOOTH_DEGREE = 2
+POWERS = [(a, b) for a in range(SMOOTH_DEGREE + 1) for b in range(SMOOTH_DEGREE + 1 - a)]
 # Relative spread of the flux that is worth a remark.
 LEAST_REMARKED = 1e-3
 # Variance of the square root of a Poisson count.
@@ -121,26 +122,31 @@ class FluxEstimator(Estimator):
         solver.transform(rescale)
 
 
-def _polynomial(positions_px: Floats, box: Floats | None = None) -> Floats:
-    """Return the terms of a polynomial in the position, float64 (n, terms).
+def _polynomial(positions_px: Floats) -> Floats:
+    """Return the terms of a polynomial in the position, float64 (n, terms)."""
+    y, x = ((positions_px - positions_px.mean(axis=0)) / _extent(positions_px)).T
+    return np.stack([y**a * x**b for a, b in POWERS], axis=1)
 
-    Args:
-        positions_px: float64 (n, 2).
-        box: the positions that set centre and scale; the same ones by default.
-    """
-    box = positions_px if box is None else box
-    extent = np.maximum(box.std(axis=0), 1e-9)
-    y, x = ((positions_px - box.mean(axis=0)) / extent).T
-    powers = [(a, b) for a in range(SMOOTH_DEGREE + 1) for b in range(SMOOTH_DEGREE + 1 - a)]
-    return np.stack([y**a * x**b for a, b in powers], axis=1)
+
+def _extent(positions_px: Floats) -> Floats:
+    return np.asarray(np.maximum(positions_px.std(axis=0), 1e-9))
 
 
 def _on_canvas(solver: Solver, coefficients: npt.NDArray[np.floating]) -> Floats:
     """Return exp(polynomial / 2) at the pixels of the canvas, constant beyond the scanned field."""
-    positions = solver.problem.scan.positions_px
-    canvas = solver.problem.canvas
-    rows, columns = np.indices(canvas.shape).reshape(2, -1)
-    pixels = np.stack([rows, columns], axis=1) + np.asarray(canvas.origin_px)
-    inside = np.clip(pixels, positions.min(axis=0), positions.max(axis=0))
-    terms = _polynomial(inside, positions)
-    return np.asarray(np.exp(terms @ coefficients / 2).reshape(canvas.shape))
+    positions, canvas = solver.problem.scan.positions_px, solver.problem.canvas
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    pixels = [
+        np.arange(side) + first for side, first in zip(canvas.shape, canvas.origin_px, strict=True)
+    ]
+    y, x = (
+        (np.clip(line, low[axis], high[axis]) - positions[:, axis].mean())
+        / _extent(positions)[axis]
+        for axis, line in enumerate(pixels)
+    )
+    # A sum of products of a row's and a column's power: the powers of each are taken once.
+    matrix = np.zeros((SMOOTH_DEGREE + 1, SMOOTH_DEGREE + 1))
+    matrix[tuple(np.transpose(POWERS))] = coefficients
+    orders = np.arange(SMOOTH_DEGREE + 1)
+    logs = (y[:, None] ** orders) @ matrix @ (x[:, None] ** orders).T
+    return np.asarray(np.exp(logs / 2))

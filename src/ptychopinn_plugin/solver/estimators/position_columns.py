@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from ptychopinn_plugin.physics.forward import frame_waves, over_modes
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array, Ops
@@ -22,6 +24,9 @@ from ptychopinn_plugin.solver.unknowns import Unknowns
 # Counts added to E in the divisors: one photon where hardly any is expected weighs no more than a
 # few do elsewhere. Of 0.05 and 0.5 the smaller told faulty positions apart more clearly.
 COUNT_FLOOR = 0.05
+# Share of the probe's power in the modes that columns are made of. The rest says little of the
+# positions: modes that were added at 0.5 % and grow to 3 % until they are dropped, say.
+STRONG_SHARE = 0.9
 
 
 class FrameSums(NamedTuple):
@@ -68,14 +73,16 @@ class _View(NamedTuple):
     """A batch as predicted, ready for columns.
 
     Attributes:
-        found: the prediction.
-        conjugate: complex64 (b, modes, N, N), of the waves.
+        found: the prediction, of all modes.
+        probes: complex64 (b, modes, N, N), over N, the modes that columns are made of.
+        conjugate: complex64 (b, modes, N, N), of their waves.
         weight: float32 (b, N, N), flux / sqrt(E), 0 at bad pixels.
         root: float32 (b, N, N), sqrt(E) with the floor.
         residual: float32 (b, N, N), 0 at bad pixels.
     """
 
     found: Prediction
+    probes: Array
     conjugate: Array
     weight: Array
     root: Array
@@ -97,6 +104,7 @@ def frame_sums(
     slopes: tuple[Array, Array],
     batch: DeviceBatch,
     good: Array | None,
+    modes: int | None = None,
 ) -> FrameSums:
     """Return the score and information of the position of each frame of a batch.
 
@@ -106,8 +114,9 @@ def frame_sums(
         slopes: from `object_slopes`.
         batch: the frames.
         good: float32 (N, N), 1 where a detector pixel is used; None where all are.
+        modes: from `strong_modes`; None for all.
     """
-    view = _view(ops, unknowns, batch, good)
+    view = _view(ops, unknowns, batch, good, modes)
     row, column = (_column(ops, view, patches) for patches in _patches(ops, slopes, batch))
     noise = 0.25 * view.found.counts / (view.root * view.root)
     if good is not None:
@@ -134,6 +143,7 @@ def affine_columns(
     good: Array | None,
     geometry: Geometry,
     noise: NoiseModel,
+    modes: int | None = None,
 ) -> tuple[tuple[Array, ...], Array]:
     """Return the columns of an affine change of all positions that the object follows.
 
@@ -149,12 +159,13 @@ def affine_columns(
         good: float32 (N, N) or None.
         geometry: coordinates.
         noise: that object and probe were fitted with.
+        modes: from `strong_modes`; None for all.
 
     Returns:
         Eleven of float32 (b, N, N): scale, rotation, aspect, shear and the others; the residual,
         float32 (b, N, N).
     """
-    view = _view(ops, unknowns, batch, good)
+    view = _view(ops, unknowns, batch, good, modes)
     row, column = _patches(ops, slopes, batch)
     y = geometry.rows - batch.shifts_px[:, 0][:, None, None]
     x = geometry.columns - batch.shifts_px[:, 1][:, None, None]
@@ -164,7 +175,7 @@ def affine_columns(
     )
     images = [-yy - xx, xy - yx, xx - yy, -yx - xy]
     images += [_column(ops, view, patches) for patches in (row, column)]
-    spectra = ops.fft2(view.found.probes)
+    spectra = ops.fft2(view.probes)
     for index in range(3):
         probes = ops.ifft2(spectra * geometry.phases[index])
         images.append(_column(ops, view, view.found.patches, probes))
@@ -183,7 +194,21 @@ def _residual(
     return residual if good is None else residual * good
 
 
-def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) -> _View:
+def strong_modes(ops: Ops, probe: Array) -> int:
+    """Return how many of the first modes of a probe hold most of its power.
+
+    Args:
+        ops: the framework.
+        probe: complex64 (modes, N, N).
+    """
+    power = np.sum(np.abs(ops.numpy(probe)) ** 2, axis=(1, 2), dtype=np.float64)
+    held = np.cumsum(power)
+    return min(int(np.searchsorted(held, STRONG_SHARE * held[-1])) + 1, len(held))
+
+
+def _view(
+    ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None, modes: int | None
+) -> _View:
     """Predict a batch and take its residual."""
     found = predict(ops, unknowns, batch, good)
     root = ops.sqrt(found.counts + COUNT_FLOOR)
@@ -193,7 +218,8 @@ def _view(ops: Ops, unknowns: Unknowns, batch: DeviceBatch, good: Array | None) 
         weight = weight * found.flux
     if good is not None:
         weight, residual = weight * good, residual * good
-    return _View(found, ops.conj(found.waves), weight, root, residual)
+    probes, waves = found.probes[:, :modes], found.waves[:, :modes]
+    return _View(found, probes, ops.conj(waves), weight, root, residual)
 
 
 def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple[Array, Array]:
@@ -205,5 +231,5 @@ def _patches(ops: Ops, slopes: tuple[Array, Array], batch: DeviceBatch) -> tuple
 
 def _column(ops: Ops, view: _View, patches: Array, probes: Array | None = None) -> Array:
     """Return the derivative of sqrt(E) where the exit waves change by probe * patch, (b, N, N)."""
-    waves = frame_waves(ops, view.found.probes if probes is None else probes, patches)
+    waves = frame_waves(ops, view.probes if probes is None else probes, patches)
     return over_modes(ops, ops.real(view.conjugate * waves)) * view.weight

@@ -12,7 +12,11 @@ from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.estimators.affine import AffineLook
 from ptychopinn_plugin.solver.estimators.estimator import Solver
-from ptychopinn_plugin.solver.estimators.position_columns import FrameSums, frame_sums
+from ptychopinn_plugin.solver.estimators.position_columns import (
+    FrameSums,
+    frame_sums,
+    strong_modes,
+)
 from ptychopinn_plugin.solver.sweeps import DeviceBatch
 
 # Least share of the misfit above noise that moves of single frames must explain: at the first look,
@@ -123,9 +127,10 @@ def look_frames(
     problem, ops, now = solver.problem, solver.problem.ops, solver.state.now
     sums = np.zeros((len(FrameSums._fields), problem.scan.frame_count))
     look, asked = ops.compiled(frame_sums), np.zeros(problem.scan.frame_count)
+    modes = strong_modes(ops, now.probe)
 
     def add(_: None, batch: FrameBatch, placed: DeviceBatch) -> None:
-        found = look(now, slopes, placed, problem.good)
+        found = look(now, slopes, placed, problem.good, modes)
         sums[:, batch.frames] = np.stack([ops.numpy(values) for values in found])
         asked[batch.frames] = 1
 

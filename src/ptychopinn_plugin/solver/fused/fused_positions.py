@@ -21,14 +21,16 @@ def frame_sums(
     slopes: tuple[Array, Array],
     batch: DeviceBatch,
     good: Array | None,
+    modes: int | None = None,
 ) -> FrameSums:
     """Return score and information of each frame, see `position_columns.frame_sums`."""
     if not are_single(unknowns, batch):
-        return position_columns.frame_sums(ops, unknowns, slopes, batch, good)
+        return position_columns.frame_sums(ops, unknowns, slopes, batch, good, modes)
     seen, found = detector(unknowns, good), []
     for _, frames in pieces(batch):
         view = predicted(ops, unknowns, frames, seen)
-        row, column = (illuminated(ops, slope, frames, view.probes) for slope in slopes)
+        probes = np.ascontiguousarray(view.probes[:, :modes])
+        row, column = (illuminated(ops, slope, frames, probes) for slope in slopes)
         sums = np.empty((len(FrameSums._fields), len(view.flux)), np.float32)
         loops.position_sums(
             parts(view.waves),

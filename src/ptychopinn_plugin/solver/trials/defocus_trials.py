@@ -32,6 +32,8 @@ TRIED_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4)
 HALVINGS = 4
 # Enough to tell distances apart that differ by half a pixel at the edge of the pupil.
 PASSES, SUBSETS = 8, 4
+# Passes after which the best few of the first distances are kept.
+EARLY_PASSES, KEPT = 3, 3
 # A remark is made where propagation takes this share of what photon noise leaves unexplained, and
 # more than noise does by chance.
 CLEAR_SHARE, CLEAR_DEVIATIONS = 0.1, 10.0
@@ -66,18 +68,24 @@ def best_focus(few: ScanData, check: Callable[[], None], halvings: int = HALVING
         check: called before every batch; raises to stop the work.
         halvings: of the intervals around the best distance.
     """
-    shares = (0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES))
-    found = {share: _focus(few, share * few.frame_size, check) for share in shares}
+    tried = sorted((0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES)))
+    # Successive halving (Jamieson and Talwalkar, AISTATS 2016, doi:10.48550/arXiv.1502.07943).
+    trials = {share: _Trial.of(few, share * few.frame_size, check) for share in tried}
+    early = {share: trial.run(EARLY_PASSES) for share, trial in trials.items()}
+    kept = sorted(early, key=lambda share: early[share])[:KEPT]
+    found = {share: trials[share].focus() for share in kept}
+    del trials
 
     def misfit(share: float) -> float:
         return found[share].misfits.found
 
     for _ in range(halvings):
-        best, tried = min(found, key=misfit), sorted(found)
+        best = min(found, key=misfit)
         place = tried.index(best)
         for neighbour in (*tried[max(place - 1, 0) : place], *tried[place + 1 : place + 2]):
             between = (best + neighbour) / 2
-            found[between] = _focus(few, between * few.frame_size, check)
+            found[between] = _Trial.of(few, between * few.frame_size, check).focus()
+        tried = sorted({*tried, *found})
     return found[min(found, key=misfit)]
 
 
@@ -88,14 +96,50 @@ def short_fit(few: ScanData, check: Callable[[], None]) -> Misfits:
         few: some dozens of frames.
         check: called before every batch; raises to stop the work.
     """
-    problem = Problem.for_scan(NumpyOps(), few, SUBSETS, fixed_probe=True, check=check)
-    solver = AcceleratedSolver(problem, InferenceConfig(update_probe='off'))
-    try:
-        for _ in range(PASSES):
-            solver.one_pass()
-    except ReconstructionError:
-        return dataclasses.replace(amplitude_misfits(solver), found=math.inf)
-    return amplitude_misfits(solver)
+    return _Trial.of(few, 0.0, check).focus().misfits
+
+
+@dataclass(eq=False)
+class _Trial:
+    """A short reconstruction with a probe that is held, as far as it has come.
+
+    Attributes:
+        solver: of it.
+        radius_px: see `Focus`.
+        edge: see `Focus`.
+        diverged: whether its numbers are not finite.
+    """
+
+    solver: AcceleratedSolver
+    radius_px: float
+    edge: float
+    diverged: bool = False
+
+    @classmethod
+    def of(cls, few: ScanData, radius_px: float, check: Callable[[], None]) -> _Trial:
+        """Return a trial of a scan's probe propagated, before its first pass."""
+        _, edge = pupil(_power(np.fft.fft2(few.probe.astype(np.complex128))))
+        probe = propagated(few.probe, radius_px) if radius_px else few.probe
+        few = dataclasses.replace(few, probe=probe)
+        problem = Problem.for_scan(NumpyOps(), few, SUBSETS, fixed_probe=True, check=check)
+        return cls(AcceleratedSolver(problem, InferenceConfig(update_probe='off')), radius_px, edge)
+
+    def run(self, passes: int) -> float:
+        """Reconstruct until so many passes are done; return the misfit of the last one."""
+        try:
+            while self.solver.passes < passes and not self.diverged:
+                self.solver.one_pass()
+        except ReconstructionError:
+            self.diverged = True
+        return math.inf if self.diverged else self.solver.last_misfit
+
+    def focus(self) -> Focus:
+        """Reconstruct to the end; return how the probe fits."""
+        self.run(PASSES)
+        misfits = amplitude_misfits(self.solver)
+        if self.diverged:
+            misfits = dataclasses.replace(misfits, found=math.inf)
+        return Focus(self.radius_px, self.edge, self.solver.problem.scan.probe, misfits)
 
 
 def propagated(probe: Probe, radius_px: float) -> Probe:
@@ -155,14 +199,6 @@ def propagation(scan: ScanData, focus: Focus) -> str:
         return f'with light at the edge of the pupil moved by {focus.radius_px:+.1f} px'
     distance_m = -focus.radius_px * size[0] * size[1] * energy / (EV_METRE * focus.edge)
     return f'with the probe propagated by {distance_m * 1e6:+.3g} um'
-
-
-def _focus(few: ScanData, radius_px: float, check: Callable[[], None]) -> Focus:
-    """Return how a scan's probe fits propagated."""
-    probe = propagated(few.probe, radius_px)
-    misfits = short_fit(dataclasses.replace(few, probe=probe), check)
-    _, edge = pupil(_power(np.fft.fft2(few.probe.astype(np.complex128))))
-    return Focus(radius_px, edge, probe, misfits)
 
 
 def _power(spectra: npt.NDArray[np.complex128]) -> Floats:
