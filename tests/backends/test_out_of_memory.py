@@ -61,7 +61,9 @@ def run_out_of_memory(backend: Backend) -> None:
 @pytest.fixture
 def engine(backend: Backend) -> Engine:
     return engine_class(backend)(
-        ExecutionConfig(backend=backend, accelerator='cpu', deterministic=True, logger='none')
+        ExecutionConfig(
+            backend=backend, accelerator='cpu', threads=1, deterministic=True, logger='none'
+        )
     )
 
 
@@ -95,9 +97,9 @@ def test_physics_is_done_again_with_halved_batches(
 ) -> None:
     engine.ops.batch_pixels = engine._batch_pixels = 32 * 64**2  # type: ignore[attr-defined]
     wanted = engine.reconstruct(scan, PASSES, None, Monitor())
-    sizes = limit_batches(monkeypatch, engine.backend, 8)
+    sizes = limit_batches(monkeypatch, engine.backend, FITTING_FRAMES)
     found = engine.reconstruct(scan, PASSES, None, Monitor())
-    first, rest = sizes[0], [size for size in sizes if size <= 8]
+    first, rest = sizes[0], [size for size in sizes if size <= FITTING_FRAMES]
     assert first > 16
     assert max(rest) > 4
     # Sums over frames in another order.

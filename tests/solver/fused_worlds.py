@@ -58,7 +58,8 @@ class World:
 
 WORLDS = (
     World(),
-    World(size=128, frames=5),
+    # More frames than go through the loops together.
+    World(size=128, frames=18, flux='found'),
     World(own=1),
     World(modes=3, degree=2),
     World(modes=2, own=2, flux='found'),

@@ -14,9 +14,10 @@ from ptychopinn_plugin.solver.unknowns import Unknowns
 
 Floats = npt.NDArray[np.float32]
 
-# Detector pixels of the frames that go from loop to loop and transform to transform together, those
-# of a batch on a processor; with half as many, the calls of loops and transforms take longer.
-PIECE_PIXELS = 2**17
+# Detector pixels of the frames that go from loop to loop and transform to transform together. A
+# batch of a processor, with up to a quarter more than its `batch_pixels`, stays whole: with half as
+# many frames, the calls of loops and transforms take longer.
+PIECE_PIXELS = 2**18
 
 # Of a `DeviceBatch`, what is shared by its frames.
 _SHARED = ('shift_images', 'spectra')
