@@ -3,8 +3,9 @@
 usage: anchor_ptychi.py SCAN.npz OUT_FOLDER EPOCHS[,EPOCHS...] [--update-probe] [--advised]
                         [--positions] [--modes N] [--opr-modes N] [--poisson] [--threads N]
 
-Writes OUT_FOLDER/EPOCHS.npz with `object`, `probe`, `positions_px` and `seconds`, and prints the
-epochs done. --advised takes momentum and batches of 44 frames, which its manual advises.
+Writes OUT_FOLDER/EPOCHS.npz with `object`, `probe`, `positions_px`, `seconds` and
+`processor_seconds`, and prints the epochs done. --advised takes momentum and batches of 44 frames,
+which its manual advises.
 """
 
 from __future__ import annotations
@@ -101,11 +102,12 @@ def main() -> None:
         valid_pixel_mask=None,
     )
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    seconds, done = 0.0, 0
+    seconds, processor_seconds, done = 0.0, 0.0, 0
     for mark in marks:
-        began = time.perf_counter()
+        began, processor_began = time.perf_counter(), time.process_time()
         task.run(mark - done)
         seconds += time.perf_counter() - began
+        processor_seconds += time.process_time() - processor_began
         done = mark
         np.savez(
             arguments.folder / f'{mark}.npz',
@@ -113,6 +115,7 @@ def main() -> None:
             probe=task.get_data_to_cpu('probe', as_numpy=True)[0],
             positions_px=task.get_data_to_cpu('probe_positions', as_numpy=True) + 0.5,
             seconds=seconds,
+            processor_seconds=processor_seconds,
         )
         print(mark, flush=True)
 
