@@ -70,6 +70,12 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
         architecture='unrolled',
         label='Network after the passes',
     )
+    early_network: bool = setting(
+        False,
+        'For scans whose frames overlap little: a network of the package changes the object after '
+        'the second pass, and the other passes start from there',
+        label='Network after the second pass',
+    )
     noise_model: Literal['auto', 'poisson', 'amplitude'] = setting(
         'auto',
         'Noise of the counts: poisson, amplitude (Gaussian noise of their square root), or auto '

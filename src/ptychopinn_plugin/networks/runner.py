@@ -79,6 +79,7 @@ def run_reconstruction(
     model: TrainedModel | None = None,
     stage: Stage | None = None,
     gate_ops: Ops | None = None,
+    early: Stage | None = None,
     initial_object: npt.NDArray[np.complex64] | None = None,
     communicator: Communicator | None = None,
 ) -> Reconstruction:
@@ -97,6 +98,7 @@ def run_reconstruction(
         stage: the learned stage; None for physics alone.
         gate_ops: the framework for the gate of the stage, whose shapes change from scan to scan;
             None for `ops`.
+        early: the learned stage after the second pass; None for none.
         initial_object: complex64 (H, W), finite, on the canvas of the scan, from a network; None
             for the one that `initial` names.
         communicator: of the processes that the scan is divided among; None for this one alone.
@@ -116,7 +118,16 @@ def run_reconstruction(
         restore_state(start, resumed.state.part('start'))
     solver = build_solver(ops, scan, inference, monitor, communicator=communicator, start=start)
     run = StageRun(
-        solver, scan.probe, inference, start, stage, gate_ops or ops, model, backend, started
+        solver,
+        scan.probe,
+        inference,
+        start,
+        stage,
+        gate_ops or ops,
+        model,
+        backend,
+        started,
+        early,
     )
     if resumed is not None:
         run.resume(resumed)

@@ -40,6 +40,9 @@ from ptychopinn_plugin.solver.starting_estimates import found_estimates
 logger = logging.getLogger(__name__)
 
 StageName: TypeAlias = Literal['solver', 'network']
+# The pass after which the early network changes the object. Once is better than more often: later
+# on it removes details that the passes have found.
+EARLY_PASS = 2
 
 
 def without_passes(names: list[StageName], most: int | None = None) -> list[StageName]:
@@ -92,6 +95,7 @@ class StageRun(Stateful):
     model: TrainedModel | None
     backend: Backend
     started: float
+    early: Stage | None = None
     residuals: list[float] = field(default_factory=list)
     names: list[StageName] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -148,6 +152,8 @@ class StageRun(Stateful):
             name, rest, number = rest[0], rest[1:], number + 1
             if name == 'solver':
                 self._record(name, self.solver.one_pass())
+                if 'solver' in rest:
+                    self._apply_early_stage()
                 rest = self._without_idle_passes(rest, names.count(name))
                 self._offer_state(monitor, last=name not in rest)
             else:
@@ -191,6 +197,20 @@ class StageRun(Stateful):
         if len(left) < len(rest):
             self.end = stop.reason(solver.passes, planned)
         return left
+
+    def _apply_early_stage(self) -> None:
+        """Change the unfinished object by the network's update; the next passes check it."""
+        solver = self.solver
+        if self.early is None or solver.passes != EARLY_PASS:
+            return
+        partition = solver.problem.partition
+        parts = (solver.canvas_object, *solver.present_direction())
+        wholes = [partition.whole(one) for one in parts]
+        update = self.early(*wholes) if partition.is_first else None
+        solver.set_object(solver.constrained(partition.part(update)))
+        self.reasons.append(
+            f'a network changed the unfinished object after iteration {solver.passes}'
+        )
 
     def _apply_stage(self, stage: Stage) -> None:
         """Change the object by as much of the network's update as held-out photons support."""

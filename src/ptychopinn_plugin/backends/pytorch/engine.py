@@ -33,10 +33,11 @@ from ptychopinn_plugin.config import (
 )
 from ptychopinn_plugin.config.architectures import ARCHITECTURES
 from ptychopinn_plugin.errors import ConfigError
-from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import TrainedModel, early_model
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
+from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.solver.fused.fused_table import functions_for, fused_functions
 
@@ -100,15 +101,24 @@ class PyTorchEngine:
 
         def run(divisor: int) -> Reconstruction:
             self.ops.batch_pixels = self._batch_pixels // divisor
+            early = self._load_early(inference)
             if model is None:
-                return run_reconstruction(self.ops, scan, inference, monitor, backend=self.backend)
+                return run_reconstruction(
+                    self.ops, scan, inference, monitor, backend=self.backend, early=early
+                )
             network = INFERENCES[model.manifest.model.architecture](self.ops, model)
             size = automatic_batch_size(scan.frame_size)
             execution = divide_inference(self.execution, size, divisor)
-            return network.reconstruct(scan, inference, execution, monitor)
+            return network.reconstruct(scan, inference, execution, monitor, early)
 
         with computing(self.execution), torch.no_grad(), self.ops.batches_on_cores():
             return halving_batches(run, is_out_of_memory)
+
+    def _load_early(self, inference: InferenceConfig) -> Stage | None:
+        """Return the package's stage after the second pass, None without one."""
+        if not inference.early_network:
+            return None
+        return UnrolledInference(self.ops, early_model()).stage
 
     def _reconstruct_part(
         self,
@@ -143,6 +153,7 @@ class PyTorchEngine:
                     backend=self.backend,
                     model=model,
                     stage=stage,
+                    early=self._load_early(inference),
                     communicator=group,
                 )
             except Exception as error:

@@ -18,6 +18,7 @@ from ptychopinn_plugin.networks.cnn.dataset import GroupBatch
 from ptychopinn_plugin.networks.cnn.model_probe import with_model_probe
 from ptychopinn_plugin.networks.cnn.patch_inference import Prediction, reconstruct_with_network
 from ptychopinn_plugin.networks.cnn.predicted_counts import Optics
+from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.physics.noise_models import amplitude_deviance
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 
@@ -49,6 +50,7 @@ class CnnInference:
         inference: InferenceConfig,
         execution: ExecutionConfig,
         monitor: Monitor,
+        early: Stage | None = None,
     ) -> Reconstruction:
         """Reconstruct a scan.
 
@@ -58,6 +60,7 @@ class CnnInference:
             execution: groups a batch, and the precision of the convolutions, which stays that of
                 the first call.
             monitor: gets the progress after every batch and pass.
+            early: the learned stage after the second pass; None for none.
 
         Raises:
             ModelMismatchError: the frames have another size than the model's.
@@ -75,6 +78,7 @@ class CnnInference:
             backend=execution.backend,
             model=self.model,
             batch_size=execution.inference_batch_size,
+            early=early,
         )
 
     def predict(self, batch: GroupBatch) -> Prediction:

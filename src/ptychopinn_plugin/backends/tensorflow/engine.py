@@ -34,10 +34,11 @@ from ptychopinn_plugin.config import (
     ModelConfig,
     TrainingConfig,
 )
-from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import TrainedModel, early_model
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.patch_inference import automatic_batch_size
 from ptychopinn_plugin.networks.runner import run_reconstruction
+from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.solver.fused.fused_table import functions_for, fused_functions
 
@@ -60,6 +61,7 @@ class TensorFlowEngine:
 
     def __init__(self, execution: ExecutionConfig) -> None:
         self._network: UnrolledInference | CnnInference | None = None
+        self._early: UnrolledInference | None = None
         self.configure(execution)
 
     def configure(self, execution: ExecutionConfig) -> None:
@@ -71,7 +73,7 @@ class TensorFlowEngine:
         self._batch_pixels = self.ops.batch_pixels
         # Compiled with XLA, each new shape would take seconds.
         self._flexible_ops = TensorFlowOps(device, fused=False)
-        self._network = None
+        self._network = self._early = None
 
     def close(self) -> None:
         """Do nothing: this engine starts no process."""
@@ -106,11 +108,14 @@ class TensorFlowEngine:
 
         def run(divisor: int) -> Reconstruction:
             self.ops.batch_pixels = self._batch_pixels // divisor
+            early = self._load_early(inference)
             if model is None:
-                return run_reconstruction(self.ops, scan, inference, monitor, backend=self.backend)
+                return run_reconstruction(
+                    self.ops, scan, inference, monitor, backend=self.backend, early=early
+                )
             size = automatic_batch_size(scan.frame_size)
             execution = divide_inference(self.execution, size, divisor)
-            return self._load(model).reconstruct(scan, inference, execution, monitor)
+            return self._load(model).reconstruct(scan, inference, execution, monitor, early)
 
         with computing(self.ops.device):
             result = halving_batches(run, is_out_of_memory)
@@ -161,6 +166,13 @@ class TensorFlowEngine:
         """Return how many times each function that reconstructs was traced so far, by its name."""
         network = {} if self._network is None else {'network': self._network.traces()}
         return {**self.ops.traces(), **network}
+
+    def _load_early(self, inference: InferenceConfig) -> Stage | None:
+        """Return the package's stage after the second pass, compiled once, or None without one."""
+        if not inference.early_network:
+            return None
+        self._early = self._early or UnrolledInference(self.ops, early_model())
+        return self._early.stage
 
     def _load(self, model: TrainedModel) -> UnrolledInference | CnnInference:
         """Return the network of a model, the compiled one again for the same model."""

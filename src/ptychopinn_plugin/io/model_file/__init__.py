@@ -13,19 +13,23 @@ from ptychopinn_plugin.io.model_file.manifest import (
     TrainingExample,
 )
 from ptychopinn_plugin.io.model_file.packaged import (
+    EARLY_FILE,
     PACKAGED_FILE,
+    early_model,
     packaged_model,
     resolve_model,
 )
 from ptychopinn_plugin.io.model_file.save import save_model, save_trained_model
 
 __all__ = [
+    'EARLY_FILE',
     'PACKAGED_FILE',
     'SCALE_CONTRACT',
     'Manifest',
     'TrainedModel',
     'TrainingExample',
     'data_fingerprint',
+    'early_model',
     'load_model',
     'packaged_model',
     'probe_fingerprint',

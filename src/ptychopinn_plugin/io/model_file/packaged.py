@@ -1,4 +1,4 @@
-"""The model that the package brings."""
+"""The models that the package brings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from ptychopinn_plugin.io.model_file.load import load_model
 from ptychopinn_plugin.io.model_file.manifest import TrainedModel
 
 PACKAGED_FILE = Path(__file__).with_name('unrolled.safetensors')
+EARLY_FILE = Path(__file__).with_name('early.safetensors')
 
 
 @functools.cache
 def packaged_model() -> TrainedModel:
     """Return the model of the package: `unrolled`, trained on simulated scans of many kinds."""
     return load_model(PACKAGED_FILE)
+
+
+@functools.cache
+def early_model() -> TrainedModel:
+    """Return the package's network for objects after the second pass, see `early_network`."""
+    return load_model(EARLY_FILE)
 
 
 def resolve_model(model: TrainedModel | str | Path | None) -> TrainedModel | None:

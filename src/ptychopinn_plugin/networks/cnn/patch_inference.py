@@ -25,6 +25,7 @@ from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe
 from ptychopinn_plugin.networks.cnn.split import BatchSequence, batch_groups, inference_groups
 from ptychopinn_plugin.networks.cnn.validation import SPREAD_PATCHES
 from ptychopinn_plugin.networks.runner import run_reconstruction, stop_check
+from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.overlap_add import Stitcher
 from ptychopinn_plugin.scan import Reconstruction, ScanData
@@ -79,6 +80,7 @@ def reconstruct_with_network(
     backend: Backend,
     model: TrainedModel,
     batch_size: int,
+    early: Stage | None = None,
 ) -> Reconstruction:
     """Reconstruct a scan from the network's patches, and by physics passes from there.
 
@@ -91,6 +93,7 @@ def reconstruct_with_network(
         backend: the framework's name, for the result.
         model: the trained model of the predictor.
         batch_size: groups a batch, 0 for an automatic choice.
+        early: the learned stage after the second of the passes that follow; None for none.
 
     Raises:
         PatchError: groups cannot be filled.
@@ -118,6 +121,7 @@ def reconstruct_with_network(
         PartMonitor(monitor, before=len(batches)),
         backend=backend,
         model=model,
+        early=early,
         # 1, an empty sample, where no patch lies.
         initial_object=np.where(np.isfinite(initial_object), initial_object, np.complex64(1)),
     )

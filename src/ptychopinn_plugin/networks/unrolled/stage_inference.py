@@ -35,6 +35,7 @@ class StageInference:
         inference: InferenceConfig,
         execution: ExecutionConfig,
         monitor: Monitor,
+        early: Stage | None = None,
     ) -> Reconstruction:
         """Reconstruct a scan.
 
@@ -43,6 +44,7 @@ class StageInference:
             inference: stages and passes.
             execution: the backend's name, for the result.
             monitor: gets the progress after every stage.
+            early: the learned stage after the second pass; None for none.
 
         Raises:
             ReconstructionError: the numbers did not stay finite.
@@ -59,4 +61,5 @@ class StageInference:
             model=self.model,
             stage=self.stage,
             gate_ops=self._gate_ops,
+            early=early,
         )
