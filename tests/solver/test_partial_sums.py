@@ -16,6 +16,7 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array, Ops
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.worker_threads import worker_threads
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.diagnosis import amplitude_misfits
@@ -49,9 +50,11 @@ BATCH_PIXELS = 4 * 32**2
 def with_threads(framework: str, count: int) -> Iterator[Ops]:
     """Give Ops that divide batches among threads."""
     if framework == 'numpy':
-        ops = NumpyOps()
-        ops.threads, ops.batch_pixels = count, BATCH_PIXELS
-        yield ops
+        ops = ProcessorOps(fused_functions())
+        ops.batch_pixels = BATCH_PIXELS
+        with ops.batches_on_cores(count):
+            yield ops
+        assert ops.threads == 1
         return
     import torch
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,24 @@ class NumpyOps:
 
     batch_pixels = 2**18
     threads = 1
+    _workers: Sequence[Executor] = ()
 
     def workers(self, most: int) -> AbstractContextManager[Sequence[Executor]]:
-        """Give as many threads as there are to be."""
+        """Give as many threads as there are to be, those of `batches_on_cores` again."""
+        if self._workers:
+            return nullcontext(self._workers[:most] if most > 1 else ())
         return worker_threads(min(most, self.threads))
+
+    @contextmanager
+    def batches_on_cores(self, threads: int) -> Iterator[None]:
+        """Have some threads for batches, the same ones in all loops."""
+        before = self.threads
+        try:
+            with worker_threads(threads) as self._workers:
+                self.threads = threads
+                yield
+        finally:
+            self.threads, self._workers = before, ()
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function of these Ops."""

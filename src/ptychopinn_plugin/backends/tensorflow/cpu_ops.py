@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
 import numpy as np
@@ -47,8 +48,28 @@ def solver_ops(device: str, execution: ExecutionConfig) -> SolverOps:
     """Return the array operations that solve on a device."""
     threads = execution.threads or os.cpu_count() or 1
     if 'CPU' in device and threads <= MOST_THREADS:
-        return TensorFlowCpuOps(device, threads)
+        return TensorFlowCpuOps(device, thread_count(execution))
     return TensorFlowOps(device, fused=True)
+
+
+def thread_count(execution: ExecutionConfig) -> int:
+    """Return how many CPU threads a config gives: one for each core that may be used, or its own.
+
+    OMP_NUM_THREADS counts as for PyTorch.
+    """
+    named = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0]
+    if hasattr(os, 'sched_getaffinity'):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return execution.threads or (int(named) if named.isdecimal() else 0) or cores
+
+
+def batches_on_cores(ops: SolverOps) -> AbstractContextManager[None]:
+    """Keep the threads among which batches are divided, where TensorFlow does not divide them."""
+    if isinstance(ops, TensorFlowCpuOps):
+        return ops.batches_on_cores(ops.threads)
+    return nullcontext()
 
 
 def on_arrays(stage: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]) -> Stage:

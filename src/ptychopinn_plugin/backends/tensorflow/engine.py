@@ -16,6 +16,7 @@ from ptychopinn_plugin.backends.tensorflow.cnn_inference import CnnInference
 from ptychopinn_plugin.backends.tensorflow.cpu_ops import (
     SolverOps,
     TensorFlowCpuOps,
+    batches_on_cores,
     solver_ops,
 )
 from ptychopinn_plugin.backends.tensorflow.devices import (
@@ -85,7 +86,7 @@ class TensorFlowEngine:
         if isinstance(self.ops, TensorFlowCpuOps):
             ops = TensorFlowCpuOps(self.ops.device, self.ops.threads)
             ops.fused_functions = fused_functions()
-        with computing(self.ops.device):
+        with computing(self.ops.device), batches_on_cores(ops):
             yield ops
 
     def reconstruct(
@@ -117,7 +118,7 @@ class TensorFlowEngine:
             execution = divide_inference(self.execution, size, divisor)
             return self._load(model).reconstruct(scan, inference, execution, monitor, early)
 
-        with computing(self.ops.device):
+        with computing(self.ops.device), batches_on_cores(self.ops):
             result = halving_batches(run, is_out_of_memory)
         logger.debug('Traced so far by TensorFlow: %s', self.traces())
         return result
