@@ -48,8 +48,11 @@ EXTRA_NAMES = {
             'MOST_THREADS',
             'SolverOps',
             'TensorFlowCpuOps',
+            # `TorchOps` have the threads of PyTorch, and a method that keeps them.
+            'batches_on_cores',
             'on_arrays',
             'solver_ops',
+            'thread_count',
         },
         'devices.py': {'configure_runtime', 'memory_limit'},
         'checkpoint.py': {
