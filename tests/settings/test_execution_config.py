@@ -37,6 +37,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ('early_stop_patience', 0, 'early_stop_patience: input should be greater'),
     ('inference_batch_size', -1, 'inference_batch_size: input should be greater'),
     ('inference_precision', 'int8', "'float32' or 'bfloat16', got 'int8'"),
+    ('training_precision', 'float16', "'float32' or 'bfloat16', got 'float16'"),
     ('logger', 'wandb', "'csv', 'tensorboard', 'mlflow' or 'none', got 'wandb'"),
 ]
 
@@ -45,7 +46,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: Any, sentence: str) -> None:
     is_for_training = not name.startswith('inference_')
     create: Any = create_training_config if is_for_training else create_inference_config
-    architecture = 'unrolled' if is_for_training else 'cnn'
+    architecture = 'cnn' if name.endswith('_precision') or not is_for_training else 'unrolled'
     with pytest.raises(ConfigError, match=sentence) as caught:
         create(make_scan(side=2), architecture=architecture, **{name: value})
     assert str(caught.value).startswith(f'explicit: {name}: ')
