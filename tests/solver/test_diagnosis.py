@@ -220,7 +220,8 @@ def test_noise_that_was_fitted_shows_in_photons_that_were_held_out(seed: int) ->
     rows = columns = slice(40, 80)
     error = score(_at(result, rows, columns), known.ground_truth[rows, columns]).nrmse
     assert (error > 0.6) == ('held out, so that noise was fitted' in result.warning)
-    assert bool(result.warning) == (seed == 1)
+    # The other star is right in its coarse structure only, which a warning says too.
+    assert ('photon noise leaves phase errors' in result.warning) == (seed == 0)
 
 
 def _at(result: Reconstruction, rows: slice, columns: slice) -> Values:
