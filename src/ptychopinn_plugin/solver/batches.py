@@ -26,9 +26,9 @@ Item = TypeVar('Item')
 # twelfth more of the processor for 5,000 frames of 128 x 128.
 BATCHES_AT_ONCE = 4
 # After so many of them unused memory is returned to the system. Pages that are returned come back
-# at a cost: after every 64 batches a pass took a fifth longer. 10,000 frames of 128 x 128 took
-# 504 MiB with 64, 623 with 512 and 863 with 1024.
-BATCHES_BETWEEN_RETURNS = 512
+# at a cost, a twentieth of a pass; 20,000 frames of 128 x 128 took 883 MiB with 64 batches and
+# 1,253 with 512.
+BATCHES_BETWEEN_RETURNS = 64
 
 
 @dataclass(frozen=True, eq=False)
