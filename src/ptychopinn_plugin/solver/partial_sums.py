@@ -20,6 +20,9 @@ MOST_PARTS = 32
 # Pixels of partial sums of an object's size, beyond the first, over those of the frames: to fill
 # and to add them takes 2 % of the time that the frames take.
 CANVAS_SHARE = 0.7
+# Pixels of all partial sums of an object's size, 12 bytes each, unless a few parts have more: 32
+# parts of the object of 50,000 frames would take 0.6 GB.
+MOST_CANVAS_PIXELS, FEW_PARTS = 2**23, 4
 # Batches that a thread has been given at most: one that it works on and one to go on with.
 BATCHES_AHEAD = 2
 
@@ -35,6 +38,7 @@ def part_count(batches: int, frame_pixels: int = 0, canvas_pixels: int = 0) -> i
     most = MOST_PARTS
     if canvas_pixels:
         most = min(most, 1 + int(CANVAS_SHARE * frame_pixels / canvas_pixels))
+        most = min(most, max(FEW_PARTS, MOST_CANVAS_PIXELS // canvas_pixels))
     most = min(batches, most) // 2 * 2
     if most < 2:
         return 1
