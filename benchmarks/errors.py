@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from page_tables import write_between
 
 from ptychopinn_plugin import InferenceConfig, make_engine
 from ptychopinn_plugin.backends.protocol import Engine
@@ -98,9 +99,7 @@ def main() -> None:
     found = table(make_engine(options.backend), photons, seeds)
     print(f'{time.perf_counter() - started:.0f} s')
     if options.page is not None:
-        text = options.page.read_text(encoding='utf-8')
-        before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-        options.page.write_text(f'{before}{BEGIN}\n{found}\n{END}{after}', encoding='utf-8')
+        write_between(options.page, BEGIN, END, found)
 
 
 if __name__ == '__main__':

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from page_tables import write_between
+
 from ptychopinn_plugin import InferenceConfig, make_engine, reconstruct
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.metrics import Score, score
@@ -88,9 +90,7 @@ def main() -> None:
     options = parser.parse_args()
     found = table(make_engine(options.backend), options.seed)
     if options.page is not None:
-        text = options.page.read_text(encoding='utf-8')
-        before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-        options.page.write_text(f'{before}{BEGIN}\n{found}\n{END}{after}', encoding='utf-8')
+        write_between(options.page, BEGIN, END, found)
 
 
 if __name__ == '__main__':

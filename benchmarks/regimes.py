@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from page_tables import write_between
 from regime_scans import REGIMES, KnownScan, patterns_512
 
 from ptychopinn_plugin import (
@@ -175,13 +176,6 @@ def table(rows: dict[str, dict[str, Figures]]) -> str:
     return '\n'.join([*heads, *(line(name, row) for name, row in rows.items())])
 
 
-def write_page(page: Path, text: str) -> None:
-    """Put the tables between the page's markers."""
-    before, _, rest = page.read_text(encoding='utf-8').partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f'{before}{BEGIN}\n\n{text}\n\n{END}{after}', encoding='utf-8')
-
-
 def main() -> None:
     """Train, reconstruct, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -196,7 +190,7 @@ def main() -> None:
     text = '\n\n'.join(f'{GROUPS[group]}:\n\n{table(rows)}' for group, rows in found.items())
     print(text)
     if arguments.page:
-        write_page(arguments.page, text)
+        write_between(arguments.page, BEGIN, END, f'\n{text}\n')
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from faults import FAULTS, Fault, FaultyScan, faulty_scan
+from page_tables import write_between
 
 from ptychopinn_plugin import InferenceConfig, Reconstruction, make_engine
 from ptychopinn_plugin.backends.protocol import Engine
@@ -175,13 +176,6 @@ def table(found: Sequence[tuple[str, dict[str, list[Row]]]]) -> str:
     return '\n'.join([*lines, f'| {" | ".join(means)} |'])
 
 
-def write_page(page: Path, text: str) -> None:
-    """Put the table between the page's markers."""
-    before, _, rest = page.read_text(encoding='utf-8').partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f'{before}{BEGIN}\n\n{text}\n\n{END}{after}', encoding='utf-8')
-
-
 def main() -> None:
     """Simulate, reconstruct, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -209,7 +203,7 @@ def main() -> None:
     }
     (arguments.folder / 'stress.json').write_text(json.dumps(plain, indent=1), encoding='utf-8')
     if arguments.page:
-        write_page(arguments.page, text)
+        write_between(arguments.page, BEGIN, END, f'\n{text}\n')
 
 
 if __name__ == '__main__':
