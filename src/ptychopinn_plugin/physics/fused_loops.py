@@ -184,7 +184,7 @@ def poisson_step(
     good: Floats,
     score: Floats,
 ) -> np.float64:
-    """Change waves at the detector as the counts ask for, see `PoissonNoise.misfit_and_factor`.
+    """Scale waves at the detector by the factor of `PoissonNoise.misfit_and_factor` and the flux.
 
     Args:
         waves: (b, modes, N, 2 N), are multiplied by the factor of the noise model and the flux.
@@ -218,7 +218,7 @@ def amplitude_step(
     good: Floats,
     score: Floats,
 ) -> np.float64:
-    """Change waves at the detector as the counts ask for, see `AmplitudeNoise.misfit_and_factor`.
+    """Scale waves at the detector by the factor of `AmplitudeNoise.misfit_and_factor` and the flux.
 
     Args:
         waves: (b, modes, N, 2 N), are multiplied by the factor of the noise model and the flux.
