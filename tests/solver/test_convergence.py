@@ -207,7 +207,7 @@ def test_dropping_momentum_where_the_misfit_rises_pays(
     known: KnownScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded = solve(NumpyOps(), known.scan, 40, momentum=0.99)
-    monkeypatch.setattr('ptychopinn_plugin.solver.accelerated.RISE_TOLERANCE', np.inf)
+    monkeypatch.setattr('ptychopinn_plugin.solver.momentum.RISE_TOLERANCE', np.inf)
     unguarded = solve(NumpyOps(), known.scan, 40, momentum=0.99)
     assert guarded.resets > 0 == unguarded.resets
     assert guarded.residual() < 0.3 * unguarded.residual()
@@ -226,7 +226,7 @@ def test_a_rise_without_momentum_is_not_swept_again(
 
     monkeypatch.setattr(Problem, 'sweep', counted)
     # Every misfit counts as a rise, so that no update has momentum.
-    monkeypatch.setattr('ptychopinn_plugin.solver.accelerated.RISE_TOLERANCE', -1.0)
+    monkeypatch.setattr('ptychopinn_plugin.solver.momentum.RISE_TOLERANCE', -1.0)
     solver = make_solver(NumpyOps(), known.scan, subsets=4)
     for _ in range(2):
         solver.one_pass()
@@ -237,7 +237,7 @@ def test_subsets_are_joined_where_a_pass_gains_too_little(monkeypatch: pytest.Mo
     known = known_scan(noise=True, photons=1000)
     joined = solve(NumpyOps(), known.scan, 30)
     assert len(joined.problem.subsets) == 1
-    monkeypatch.setattr('ptychopinn_plugin.solver.accelerated.STALL_GAIN', -np.inf)
+    monkeypatch.setattr('ptychopinn_plugin.solver.kept_states.STALL_GAIN', -np.inf)
     apart = solve(NumpyOps(), known.scan, 30)
     assert len(apart.problem.subsets) == apart.config.subsets
     assert joined.residual() < apart.residual()

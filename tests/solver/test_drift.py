@@ -48,7 +48,7 @@ def whole_misfit(problem: Problem, unknowns: Unknowns) -> float:
 def test_frames_are_those_of_their_own_probes(ops: Ops, modes: int) -> None:
     scan = make_scan(side=4, modes=modes)
     problem = Problem.for_scan(ops, scan, 2, fixed_probe=False)
-    problem.basis = basis_of(16)
+    problem.frame_values.basis = basis_of(16)
     truth, variation = make_object(problem.canvas.shape), variation_of(scan.probe)
     unknowns = Unknowns(ops.array(truth), ops.array(scan.probe), ops.array(variation))
     for batch in problem.batches():
@@ -56,7 +56,7 @@ def test_frames_are_those_of_their_own_probes(ops: Ops, modes: int) -> None:
         found = ops.numpy(predict(ops, unknowns, placed, problem.good).counts)
         for frame, counts in zip(batch.frames, found, strict=True):
             probe = scan.probe.copy()
-            probe[0] += np.tensordot(problem.basis[frame], variation, 1)
+            probe[0] += np.tensordot(problem.frame_values.basis[frame], variation, 1)
             wanted = expected_counts(truth, probe, scan.positions_px[frame : frame + 1])[0]
             assert relative(np.fft.fftshift(counts), wanted) < 1e-4
 
@@ -64,7 +64,7 @@ def test_frames_are_those_of_their_own_probes(ops: Ops, modes: int) -> None:
 def test_the_gradient_of_the_variation_is_that_of_the_misfit(ops: Ops) -> None:
     scan = make_scan(side=4, photons=1e4)
     problem = Problem.for_scan(ops, scan, 1, fixed_probe=False)
-    problem.basis = basis_of(16)
+    problem.frame_values.basis = basis_of(16)
     variation, change = variation_of(scan.probe), variation_of(scan.probe[:, ::-1])
     start = Unknowns(ops.array(make_object(problem.canvas.shape)), ops.array(scan.probe))
     at = [start._replace(variation=ops.array(variation + s * change)) for s in (-0.02, 0, 0.02)]
@@ -102,7 +102,7 @@ def test_a_free_variation_is_nothing_else(ops: Ops) -> None:
 
 def tilts_of(solver: AcceleratedSolver) -> Values:
     """Return the mean phase step along rows of each frame's probe, radians a pixel."""
-    ops, basis = solver.problem.ops, solver.problem.basis
+    ops, basis = solver.problem.ops, solver.problem.frame_values.basis
     assert basis is not None
     now = solver.state.now
     probes = ops.numpy(now.probe)[0] + np.tensordot(basis, ops.numpy(now.variation), 1)
@@ -115,7 +115,7 @@ def test_a_tilt_goes_to_the_object(ops: Ops) -> None:
     solver.set_object(ops.array(known.ground_truth))
     solver.passes = 1
     DriftEstimator().after_pass(solver)
-    basis = solver.problem.basis
+    basis = solver.problem.frame_values.basis
     assert basis is not None
     # Probes that tilt with the row of their position, as far as the basis can follow.
     rows = known.scan.positions_px[:, 0]
@@ -224,5 +224,5 @@ def test_a_steady_probe_is_left_alone(ops: Ops) -> None:
     for _ in range(LOOK_PASS):
         solver.one_pass()
     assert not estimator.active
-    assert solver.problem.basis is None
+    assert solver.problem.frame_values.basis is None
     assert solver.state.now.variation is None

@@ -63,8 +63,8 @@ def test_a_steady_beam_has_no_spread(ops: Ops) -> None:
 def with_given_flux(solver: AcceleratedSolver, flux: Values) -> AcceleratedSolver:
     """Let the next estimate find these photon ratios, fully trusted."""
     problem = solver.problem
-    problem.photon_ratios = flux.astype(np.float32)
-    problem.flux_trust = np.ones(problem.scan.frame_count, np.float32)
+    problem.frame_values.photon_ratios = flux.astype(np.float32)
+    problem.frame_values.flux_trust = np.ones(problem.scan.frame_count, np.float32)
     return solver
 
 

@@ -155,7 +155,7 @@ def results(ops: Ops, chosen: str) -> dict[str, bytes]:
         'object': object_of(solver),
         'probe': probe_of(solver),
         'positions': problem.positions_px,
-        'ratios': problem.photon_ratios,
+        'ratios': problem.frame_values.photon_ratios,
         'residuals': np.array([*residuals, solver.finish()]),
         'dose': ops.numpy(problem.dose(solver.probe)),
         'misfits': np.array(list(vars(amplitude_misfits(solver)).values())),

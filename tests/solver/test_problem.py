@@ -98,7 +98,7 @@ def test_shifts_as_sums_of_images_give_the_same_sums(ops: Ops, *, varies: bool) 
         basis = np.random.default_rng(0).normal(size=(scan.frame_count, 2)).astype(np.float32)
         placed = placed._replace(variation=ops.array((0.2 * scan.probe[:, ::-1]).copy()))
         for problem in problems:
-            problem.basis = basis
+            problem.frame_values.basis = basis
     batch = problems[0].subsets[0][0]
     images = problems[0].to_device(batch, placed).shift_images
     assert images is not None
@@ -144,7 +144,7 @@ def test_only_doses_that_are_known_are_merged(ops: Ops) -> None:
     while len(problem.subsets) > 1:
         problem.merge_subsets()
         fresh = Problem.for_scan(ops, scan, 4, fixed_probe=False)
-        fresh.subsets = problem.subsets
+        fresh.frames.subsets = problem.subsets
         for index in range(len(problem.subsets)):
             found, wanted = (
                 ops.numpy(one.sweep(placed, index, with_probe=False).dose)

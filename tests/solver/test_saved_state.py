@@ -112,7 +112,7 @@ def test_so_it_does_with_other_settings(settings: dict[str, Any]) -> None:
     scan = make_scan(side=6, frame_size=24, step_px=4.0, photons=1e3)
     unbroken, resumed = (prepare(NumpyOps(), scan, settings) for _ in range(2))
     after(unbroken, 8)
-    assert unbroken.problem.merges > 0
+    assert unbroken.problem.frames.merges > 0
     resumed.restore(through_json(unbroken.saved_state()))
     after(unbroken, 6)
     after(resumed, 6)

@@ -162,7 +162,7 @@ def test_a_frame_that_leaves_its_part_is_followed() -> None:
         assert after is not before
         again = after.whole(solver.canvas_object)
         # What the solver may return to lies on the new parts too.
-        for _, state in (solver._best, solver._first):
+        for _, state in (solver._kept.best, solver._kept.first):
             assert state.now.canvas_object.shape == solver.problem.canvas.shape
         solver.one_pass()
         return after, placed, np.asarray(image), np.asarray(again)

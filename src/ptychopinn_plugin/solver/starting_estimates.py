@@ -35,9 +35,9 @@ def start_estimates(solver: AcceleratedSolver, inference: InferenceConfig) -> No
     problem, known = solver.problem, solver.problem.scan.estimates
     if known.flux is not None and inference.update_flux:
         # The first pass takes each frame's own ratio: a flux that was found exceeds its noise.
-        problem.flux_trust = np.ones(len(known.flux), np.float32)
+        problem.frame_values.flux_trust = np.ones(len(known.flux), np.float32)
     elif known.flux is not None:
-        problem.flux = known.flux.astype(np.float32)
+        problem.frame_values.flux = known.flux.astype(np.float32)
     if known.opr_modes is not None:
         _start_variation(solver, refined=inference.opr_modes > 0)
     background = _starting_background(problem, inference)
@@ -59,7 +59,7 @@ def found_estimates(solver: AcceleratedSolver, factor: float = 1.0) -> Estimates
         background = np.fft.fftshift(problem.ops.numpy(now.background)).astype(np.float32)
     return Estimates(
         *_found_variation(problem, now),
-        flux=problem.relative_flux(),
+        flux=problem.frame_values.relative_flux(),
         background=background,
         nominal_positions_px=_nominal_positions(problem),
     ).scaled(factor)
@@ -83,7 +83,7 @@ def _start_variation(solver: AcceleratedSolver, *, refined: bool) -> None:
         functions = np.column_stack([np.ones(len(basis)), basis])
         fitted, *_ = np.linalg.lstsq(functions, known.opr_weights, rcond=None)
         main, modes = _combined(fitted[:1], modes)[0], _combined(fitted[1:], modes)
-    problem.basis = basis
+    problem.frame_values.basis = basis
     change = np.zeros_like(problem.scan.probe)
     change[0] = main
     ops = problem.ops
@@ -107,7 +107,8 @@ def _found_variation(
     problem: Problem, now: Unknowns
 ) -> tuple[Complex | None, npt.NDArray[np.float32] | None]:
     """Return the modes of a variation, each as strong as the main mode, and their weights."""
-    if now.variation is None or problem.basis is None:
+    basis = problem.frame_values.basis
+    if now.variation is None or basis is None:
         return None, None
     variation = problem.ops.numpy(now.variation).astype(np.complex128)
     parts = variation.reshape(len(variation), -1).view(np.float64)
@@ -117,7 +118,7 @@ def _found_variation(
         return None, None
     strength = float(np.linalg.norm(problem.ops.numpy(now.probe)[0]))
     modes = (strength * right[kept]).view(np.complex128).reshape(-1, *variation.shape[1:])
-    weights = problem.basis @ (left[:, kept] * values[kept] / strength)
+    weights = basis @ (left[:, kept] * values[kept] / strength)
     return modes.astype(np.complex64), weights.astype(np.float32)
 
 

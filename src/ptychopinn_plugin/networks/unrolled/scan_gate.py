@@ -167,7 +167,8 @@ def _second_solver(
     """
     first, now = solver.problem, solver.state.now
     scan = _part(solver, crop, counts, share)
-    same_flux = first.flux_trust is None and first.flux is None
+    values = first.frame_values
+    same_flux = values.flux_trust is None and values.flux is None
     problem = Problem.for_scan(
         ops,
         scan,
@@ -176,12 +177,7 @@ def _second_solver(
         check=first.check,
         noise=first.noise,
     )
-    if first.flux_trust is not None:
-        problem.flux_trust = first.flux_trust[crop.frames]
-    if first.flux is not None:
-        problem.flux = first.flux[crop.frames]
-    if first.basis is not None:
-        problem.basis = first.basis[crop.frames]
+    problem.frame_values.take(values, crop.frames)
     second = AcceleratedSolver(
         problem,
         solver.config.model_copy(update={'update_probe': 'off'}),

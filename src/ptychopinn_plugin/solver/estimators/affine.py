@@ -183,7 +183,7 @@ def some_batches(problem: Problem, seed: int) -> tuple[list[FrameBatch], int]:
             held += len(batches[index])
         return chosen
 
-    return problem.some_batches(choose)
+    return problem.frames.some_batches(choose)
 
 
 def _solved(score: Floats, matrix: Floats, spread: Floats, share: float) -> AffineLook:

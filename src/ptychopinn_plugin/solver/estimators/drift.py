@@ -90,7 +90,7 @@ class DriftEstimator(Estimator):
     def _start(self, solver: Solver) -> None:
         problem = solver.problem
         frames, size = problem.scan.frame_count, problem.scan.frame_size
-        problem.basis = cosines(frames)
+        problem.frame_values.basis = cosines(frames)
         zeros = problem.ops.zeros((FUNCTIONS, size, size), 'complex64')
         solver.change_unknowns(lambda unknowns: unknowns._replace(variation=zeros))
         self.active = True
@@ -112,7 +112,7 @@ class DriftEstimator(Estimator):
 
     def _give_up(self, solver: Solver) -> None:
         solver.change_unknowns(lambda unknowns: unknowns._replace(variation=None))
-        solver.problem.basis = None
+        solver.problem.frame_values.basis = None
         self.active = False
 
 

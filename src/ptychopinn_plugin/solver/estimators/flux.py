@@ -47,11 +47,11 @@ class FluxEstimator(Estimator):
 
     def after_pass(self, solver: Solver) -> None:
         """Estimate the spread; give the smooth part of the flux to the object."""
-        problem = solver.problem
+        problem, values = solver.problem, solver.problem.frame_values
         if solver.passes < FIRST_PASS and not self.continued:
-            problem.flux_trust = np.zeros(problem.scan.frame_count, np.float32)
+            values.flux_trust = np.zeros(problem.scan.frame_count, np.float32)
             return
-        ratios = np.maximum(problem.photon_ratios.astype(np.float64), 1e-3)
+        ratios = np.maximum(values.photon_ratios.astype(np.float64), 1e-3)
         terms = _polynomial(problem.scan.positions_px)
         logs = np.log(ratios)
         rest = logs - terms @ np.linalg.lstsq(terms, logs, rcond=None)[0]
@@ -59,9 +59,9 @@ class FluxEstimator(Estimator):
         variance = max(0.0, float(np.mean(rest**2 - noise)))
         self.spread = float(np.sqrt(variance))
         trust = variance / (variance + noise)
-        before = np.zeros_like(trust) if problem.flux_trust is None else problem.flux_trust
+        before = np.zeros_like(trust) if values.flux_trust is None else values.flux_trust
         self.flux = 1 + before * (ratios - 1)
-        problem.flux_trust = trust.astype(np.float32)
+        values.flux_trust = trust.astype(np.float32)
         if variance > 0:
             self._fix_scale(solver, terms)
 
@@ -106,7 +106,8 @@ class FluxEstimator(Estimator):
         self.flux = self.flux / mean
         scale = ops.array(np.asarray(np.sqrt(mean), np.float32))
         # A probe that varies along the scan carries a part of the photons' variation.
-        photons = np.maximum(self.flux * solver.problem.relative_powers(solver.state.now), 1e-3)
+        powers = solver.problem.frame_values.relative_powers(ops, solver.state.now)
+        photons = np.maximum(self.flux * powers, 1e-3)
         smooth, *_ = np.linalg.lstsq(terms, np.log(photons), rcond=None)
         amplitude = _on_canvas(solver, smooth)
         factor = ops.array(amplitude.astype(np.float32))

@@ -26,8 +26,9 @@ Complex = npt.NDArray[np.complex128]
 def remove_tilt(solver: Solver) -> None:
     """Give the tilt of a varying probe, as far as it is linear in the position, to the object."""
     problem, ops = solver.problem, solver.problem.ops
-    assert problem.basis is not None
-    weights = np.column_stack([np.ones(len(problem.basis)), problem.basis]).astype(np.float64)
+    basis = problem.frame_values.basis
+    assert basis is not None
+    weights = np.column_stack([np.ones(len(basis)), basis]).astype(np.float64)
     now = solver.state.now
     parts = np.concatenate([ops.numpy(now.probe)[:1], ops.numpy(now.variation)])
     tilt = _frame_tilts(parts.astype(np.complex128), weights)

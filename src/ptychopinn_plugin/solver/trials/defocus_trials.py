@@ -19,8 +19,9 @@ from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.batched_scan import no_check
 from ptychopinn_plugin.solver.diagnosis import SQUARE_VARIANCE, Misfits, amplitude_misfits
-from ptychopinn_plugin.solver.problem import Problem, no_check
+from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
 from ptychopinn_plugin.solver.trials.pupil import defocus_phase, pupil

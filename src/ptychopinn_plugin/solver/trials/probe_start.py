@@ -16,9 +16,10 @@ from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.batched_scan import no_check
 from ptychopinn_plugin.solver.estimators.estimator import Estimator
 from ptychopinn_plugin.solver.masked_light import good_photons
-from ptychopinn_plugin.solver.problem import Problem, no_check
+from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.trials.pupil import defocus_phase
 
 # Share of the guess's largest Fourier modulus below which its phase is left to a centred wave.
