@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from ptychopinn_plugin import InferenceConfig, ScanData
-from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.backends.pytorch.cpu_ops import TorchCpuOps
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.simulation import SimulationConfig, simulate
 from ptychopinn_plugin.solver import AcceleratedSolver
@@ -71,17 +71,17 @@ def main() -> None:
             )
 
 
-def cpu_ops(backend: str) -> TorchOps | ProcessorOps:
+def cpu_ops(backend: str) -> ProcessorOps:
     """Return the array operations of a backend on the CPU, with few threads."""
     if backend == 'pytorch':
-        return TorchOps(torch.device('cpu'))
+        return TorchCpuOps()
     from ptychopinn_plugin.backends.tensorflow.cpu_ops import TensorFlowCpuOps
 
     return TensorFlowCpuOps('/CPU:0')
 
 
 def solver_for(
-    scan: ScanData, settings: dict[str, Any], ops: TorchOps | ProcessorOps
+    scan: ScanData, settings: dict[str, Any], ops: ProcessorOps
 ) -> AcceleratedSolver:
     """Return a solver."""
     return prepare_solver(ops, scan, InferenceConfig.model_validate(settings), lambda: None)

@@ -19,6 +19,12 @@ def torch_ops() -> Ops:
     return TorchOps(torch.device('cpu'))
 
 
+def torch_cpu_ops() -> Ops:
+    from ptychopinn_plugin.backends.pytorch.cpu_ops import TorchCpuOps
+
+    return TorchCpuOps()
+
+
 def tensorflow_ops(*, fused: bool) -> Ops:
     from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 
@@ -46,4 +52,7 @@ FRAMEWORKS = [
     )
     for name in MAKERS
 ]
+# What the solver takes instead of tensors on a processor; its laws are those of `Ops`.
+MAKERS['pytorch arrays'] = torch_cpu_ops
+ARRAYS = pytest.param('pytorch arrays', marks=pytest.mark.pytorch, id='pytorch arrays')
 OTHER_FRAMEWORKS = [param for param in FRAMEWORKS if param.id != 'numpy']

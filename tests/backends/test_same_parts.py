@@ -22,9 +22,9 @@ EXTRA_NAMES = {
     'pytorch': {
         '__init__.py': {'PyTorchEngine'},
         'engine.py': {'PyTorchEngine'},
-        'ops.py': {'TorchOps'},
+        'ops.py': {'SolverOps', 'TorchOps', 'solver_ops', 'tensor_ops'},
         # Tensors share their memory with NumPy's arrays: each call may turn one into the other.
-        'cpu_ops.py': {'LARGE_PATCH', 'TorchCpuOps', 'on_numpy', 'suits'},
+        'cpu_ops.py': {'LARGE_PATCH', 'TorchCpuOps', 'on_numpy', 'prepare_worker', 'suits'},
         'devices.py': {'check_device_count', 'pytorch_threads', 'share_of_threads'},
         'checkpoint.py': {
             'CheckpointEveryEpoch',
@@ -50,7 +50,6 @@ EXTRA_NAMES = {
             'TensorFlowCpuOps',
             # `TorchOps` have the threads of PyTorch, and a method that keeps them.
             'batches_on_cores',
-            'on_arrays',
             'solver_ops',
             'thread_count',
         },

@@ -59,9 +59,11 @@ def with_threads(framework: str, count: int) -> Iterator[Ops]:
     import torch
 
     from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
+    from ptychopinn_plugin.backends.pytorch.cpu_ops import TorchCpuOps
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
-    torch_ops = TorchOps(torch.device('cpu'))
+    kinds = {'pytorch': TorchCpuOps, 'pytorch tensors': lambda: TorchOps(torch.device('cpu'))}
+    torch_ops = kinds[framework]()
     torch_ops.batch_pixels, torch_ops.fused_functions = BATCH_PIXELS, fused_functions()
     with pytorch_threads(count), torch.no_grad(), torch_ops.batches_on_cores():
         yield torch_ops
@@ -164,7 +166,14 @@ def results(ops: Ops, chosen: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize('chosen', SETTINGS)
-@pytest.mark.parametrize('framework', ['numpy', pytest.param('pytorch', marks=pytest.mark.pytorch)])
+@pytest.mark.parametrize(
+    'framework',
+    [
+        'numpy',
+        pytest.param('pytorch', marks=pytest.mark.pytorch),
+        pytest.param('pytorch tensors', marks=pytest.mark.pytorch),
+    ],
+)
 def test_the_number_of_threads_changes_no_byte(framework: str, chosen: str) -> None:
     found = []
     for count in (1, 2, 3):

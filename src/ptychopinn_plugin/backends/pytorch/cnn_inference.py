@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
-from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.backends.pytorch.ops import SolverOps, tensor_ops
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
@@ -21,20 +21,21 @@ class CnnInference:
     """A trained network that predicts patches.
 
     Args:
-        ops: the device.
+        ops: for the physics passes.
         model: the trained model.
 
     Raises:
         ModelMismatchError: the model's weights are not those of its network.
     """
 
-    def __init__(self, ops: TorchOps, model: TrainedModel) -> None:
+    def __init__(self, ops: SolverOps, model: TrainedModel) -> None:
         config, size = model.manifest.model, model.manifest.frame_size
         self.model = model
-        self._ops = ops
+        self._solver_ops = ops
+        self._ops = tensor_ops(ops)
         self._network = PatchNetwork(config, size, len(model.probe), model.weights)
         self._network.to(ops.device).eval()
-        self._optics = Optics.from_config(ops, config, size)
+        self._optics = Optics.from_config(self._ops, config, size)
 
     def reconstruct(
         self,
@@ -60,7 +61,7 @@ class CnnInference:
         """
         self._network.precision = execution.inference_precision
         return reconstruct_with_network(
-            self._ops,
+            self._solver_ops,
             with_model_probe(scan, self.model),
             self,
             inference,

@@ -14,13 +14,14 @@ from ptychopinn_plugin.backends.out_of_memory import (
     halving_batches,
 )
 from ptychopinn_plugin.backends.pytorch.cnn_inference import CnnInference
+from ptychopinn_plugin.backends.pytorch.cpu_ops import TorchCpuOps
 from ptychopinn_plugin.backends.pytorch.devices import (
     computing,
     is_out_of_memory,
     select_device,
     share_of_threads,
 )
-from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.backends.pytorch.ops import SolverOps, solver_ops
 from ptychopinn_plugin.backends.pytorch.process_group import TorchCommunicator, join_group
 from ptychopinn_plugin.backends.pytorch.unrolled_inference import UnrolledInference
 from ptychopinn_plugin.backends.ranks import ProcessRank
@@ -58,7 +59,7 @@ class PyTorchEngine:
 
     def configure(self, execution: ExecutionConfig) -> None:
         """Use another config of this backend from the next call on."""
-        self.ops = TorchOps(select_device(execution))
+        self.ops = solver_ops(select_device(execution))
         self._batch_pixels = self.ops.batch_pixels
         self.execution = execution
         self._group: TorchCommunicator | None = None
@@ -70,10 +71,10 @@ class PyTorchEngine:
             self._group = None
 
     @contextmanager
-    def computing(self) -> Iterator[TorchOps]:
+    def computing(self) -> Iterator[SolverOps]:
         """Give array operations that take any shape, with the config's threads set."""
-        ops = TorchOps(self.ops.device)
-        if ops.device.type == 'cpu':
+        ops = solver_ops(self.ops.device)
+        if isinstance(ops, TorchCpuOps):
             ops.fused_functions = fused_functions()
         with computing(self.execution), torch.no_grad(), ops.batches_on_cores():
             yield ops
@@ -93,7 +94,7 @@ class PyTorchEngine:
             OutOfMemoryError: memory ran out also with batches an eighth as large.
             Cancelled: the monitor asked for a stop.
         """
-        if self.ops.device.type == 'cpu':
+        if isinstance(self.ops, TorchCpuOps):
             self.ops.fused_functions = functions_for(scan)
         place = ProcessRank.of_environment()
         if place.size > 1 and self.execution.devices > 1:
@@ -190,7 +191,7 @@ class PyTorchEngine:
         # Lightning is needed here only, and takes longer to import than a small reconstruction.
         from ptychopinn_plugin.backends.pytorch.fit import FITS
 
-        if self.ops.device.type == 'cpu':
+        if isinstance(self.ops, TorchCpuOps):
             self.ops.fused_functions = fused_functions()
 
         def run(divisor: int) -> TrainedModel:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ptychopinn_plugin.backends.pytorch.cnn_training import PatchTraining
-from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.backends.pytorch.ops import SolverOps
 from ptychopinn_plugin.backends.pytorch.training_loop import run_training
 from ptychopinn_plugin.backends.pytorch.unrolled_training import StageTraining
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
@@ -26,7 +26,7 @@ def fit_unrolled(
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
-    ops: TorchOps,
+    ops: SolverOps,
     folder: Path | None,
     *,
     resume: bool,
@@ -52,7 +52,7 @@ def fit_cnn(
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
-    ops: TorchOps,
+    ops: SolverOps,
     folder: Path | None,
     *,
     resume: bool,

@@ -6,12 +6,17 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy.typing as npt
 import torch
 
-from ptychopinn_plugin.backends.pytorch.cpu_ops import on_numpy, suits
+from ptychopinn_plugin.backends.pytorch.cpu_ops import (
+    TorchCpuOps,
+    on_numpy,
+    prepare_worker,
+    suits,
+)
 from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
@@ -23,25 +28,21 @@ _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 _CPU_BATCH, _GPU_BATCH = 2**17, 2**22
 
 
-def _prepare_worker(with_gradients: bool) -> None:
-    """Let a new thread compute with one core, and with gradients or without."""
-    # Not left to PyTorch: MKL would take all cores until PyTorch's own first use of threads.
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(with_gradients)
-
-
 class TorchOps:
     """Tensors on one device.
+
+    Args:
+        device: where they lie.
+        threads: of a network on the CPU; 0 for as many as PyTorch has when it is called.
 
     Attributes:
         fused_functions: on the CPU, what is called in place of a function that is to be compiled,
             where it runs on NumPy arrays.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        """Compute on the given device."""
+    def __init__(self, device: torch.device, threads: int = 0) -> None:
         self.device = device
-        self._threads = 0
+        self._threads = threads
         self._workers: Sequence[Executor] = ()
         self.batch_pixels = _CPU_BATCH if device.type == 'cpu' else _GPU_BATCH
         self.fused_functions = NO_FUNCTIONS
@@ -60,7 +61,7 @@ class TorchOps:
             yield self._workers[:most] if most > 1 else ()
             return
         with pytorch_threads(min(1, self.threads)):
-            prepare = functools.partial(_prepare_worker, torch.is_grad_enabled())
+            prepare = functools.partial(prepare_worker, torch.is_grad_enabled())
             with worker_threads(min(most, self.threads), prepare) as workers:
                 yield workers
 
@@ -73,7 +74,7 @@ class TorchOps:
         memory.
         """
         self._threads = self.threads
-        prepare = functools.partial(_prepare_worker, torch.is_grad_enabled())
+        prepare = functools.partial(prepare_worker, torch.is_grad_enabled())
         try:
             with (
                 pytorch_threads(min(1, self._threads)),
@@ -269,3 +270,16 @@ class TorchOps:
         offsets = (side[:, None] * width + side).reshape(-1)
         first = (corners[:, 0] * width + corners[:, 1]).to(torch.int32)
         return (first[:, None] + offsets).reshape(-1)
+
+
+SolverOps: TypeAlias = TorchOps | TorchCpuOps
+
+
+def solver_ops(device: torch.device) -> SolverOps:
+    """Return the array operations that solve on a device."""
+    return TorchCpuOps() if device.type == 'cpu' else TorchOps(device)
+
+
+def tensor_ops(ops: SolverOps) -> TorchOps:
+    """Return operations on tensors for a network beside a solver, with as many threads."""
+    return ops if isinstance(ops, TorchOps) else TorchOps(ops.device, ops.threads)

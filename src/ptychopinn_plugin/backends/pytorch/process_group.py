@@ -81,19 +81,19 @@ class TorchCommunicator:
 
     def all_sum(self, values: Array) -> Array:
         """Return the sum over all processes of an array on the device."""
-        total = values.clone().contiguous()
+        total = _tensor(values).clone().contiguous()
         with self._exchanging():
             distributed.all_reduce(_real(total))
-        return total
+        return total.numpy() if isinstance(values, np.ndarray) else total
 
     def exchange(self, sent: Mapping[int, Array], wanted: Mapping[int, Array]) -> None:
         """Send arrays to other processes and fill those that are wanted with theirs."""
         works = [
-            distributed.P2POp(distributed.irecv, _real(into), other)
+            distributed.P2POp(distributed.irecv, _real(_tensor(into)), other)
             for other, into in sorted(wanted.items())
         ]
         works += [
-            distributed.P2POp(distributed.isend, _real(one.contiguous()), other)
+            distributed.P2POp(distributed.isend, _real(_tensor(one).contiguous()), other)
             for other, one in sorted(sent.items())
         ]
         if works:
@@ -165,6 +165,11 @@ def join_group(place: ProcessRank, device: torch.device) -> TorchCommunicator:
             'started'
         ) from error
     return TorchCommunicator(store, rank, size)
+
+
+def _tensor(x: Array) -> torch.Tensor:
+    """Return an array as a tensor, which shares the memory of one of NumPy."""
+    return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
 
 
 def _real(x: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.backends.pytorch.ops import TorchOps
+from ptychopinn_plugin.backends.pytorch.cpu_ops import TorchCpuOps, on_arrays
+from ptychopinn_plugin.backends.pytorch.ops import SolverOps, tensor_ops
 from ptychopinn_plugin.backends.pytorch.unrolled_stage import LearnedStage
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.networks.unrolled.stage_inference import StageInference
@@ -19,6 +20,6 @@ class UnrolledInference(StageInference):
         ModelMismatchError: the model's weights are not those of its network.
     """
 
-    def __init__(self, ops: TorchOps, model: TrainedModel) -> None:
-        stage = LearnedStage.from_weights(ops, model.manifest.model, model.weights)
-        super().__init__(ops, model, stage)
+    def __init__(self, ops: SolverOps, model: TrainedModel) -> None:
+        stage = LearnedStage.from_weights(tensor_ops(ops), model.manifest.model, model.weights)
+        super().__init__(ops, model, on_arrays(stage) if isinstance(ops, TorchCpuOps) else stage)
