@@ -58,8 +58,8 @@ def with_threads(framework: str, count: int) -> Iterator[Ops]:
         return
     import torch
 
-    from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
     from ptychopinn_plugin.backends.pytorch.cpu_ops import TorchCpuOps
+    from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
     kinds = {'pytorch': TorchCpuOps, 'pytorch tensors': lambda: TorchOps(torch.device('cpu'))}

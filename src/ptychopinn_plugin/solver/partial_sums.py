@@ -18,8 +18,8 @@ Sum = TypeVar('Sum')
 # Most partial sums, so that as many cores have work.
 MOST_PARTS = 32
 # Pixels of partial sums of an object's size, beyond the first, over those of the frames: to fill
-# and to add them takes 2 % of the time that the frames take.
-CANVAS_SHARE = 0.7
+# and to add them takes 3 % of the time that the frames take.
+CANVAS_SHARE = 0.2
 # Pixels of all partial sums of an object's size, 12 bytes each, unless a few parts have more: 32
 # parts of the object of 50,000 frames would take 0.6 GB.
 MOST_CANVAS_PIXELS, FEW_PARTS = 2**23, 4

@@ -75,6 +75,14 @@ def apply_gains(ops: Ops, image: Array, gains: Array) -> Array:
     Args:
         ops: the framework.
         image: complex64 (H, W).
-        gains: float32 (H, W), over the number of pixels, zero frequency at index 0.
+        gains: float32 (H', W'), over their number, zero frequency at index 0; of the image with
+            zeros below and beside it where they are more than its pixels.
     """
-    return ops.ifft2_unscaled(ops.scale_in_place(ops.fft2_unscaled(image), gains))
+    height, width = image.shape
+    below, beside = gains.shape[0] - height, gains.shape[1] - width
+    if below:
+        image = ops.join(image, ops.zeros((below, width), 'complex64'), axis=0)
+    if beside:
+        image = ops.join(image, ops.zeros((height + below, beside), 'complex64'))
+    scaled = ops.ifft2_unscaled(ops.scale_in_place(ops.fft2_unscaled(image), gains))
+    return scaled[:height, :width] if below or beside else scaled

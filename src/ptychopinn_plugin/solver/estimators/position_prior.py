@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 # Degrees of freedom of the Student prior.
 FREEDOM = 4.0
-# Widths that are tried, and alternations between the width and the weights of the frames.
-WIDTHS, ALTERNATIONS = 60, 5
+# Widths that are tried, and alternations between the width and the weights of the frames; after
+# the first one, widths up to so many places from the last best one are tried first.
+WIDTHS, ALTERNATIONS, NEAR = 60, 5, 6
 TINY = 1e-30
 
 Floats = npt.NDArray[np.float64]
@@ -65,11 +66,29 @@ def _prior(estimates: Floats, variances: Floats) -> tuple[float, Floats]:
     """
     largest = max(4 * float(np.mean(estimates**2)), 1e-7)
     widths = np.concatenate([[0.0], np.geomspace(1e-8, largest, WIDTHS)])
-    weights, best = np.ones(len(estimates)), 0.0
+    weights, place = np.ones(len(estimates)), None
     for _ in range(ALTERNATIONS):
-        total = widths[:, None, None] / weights[:, None] + variances
-        loss = np.sum(np.log(total) + estimates**2 / total, axis=(1, 2))
-        best = float(widths[np.argmin(loss)])
+        place = _most_likely(widths, weights, estimates, variances, place)
+        best = float(widths[place])
         distance = np.sum(estimates**2 / (best + variances), axis=1)
         weights = np.minimum(1.0, (FREEDOM + 2) / (FREEDOM + distance))
     return best, weights
+
+
+def _most_likely(
+    widths: Floats, weights: Floats, estimates: Floats, variances: Floats, last: int | None
+) -> int:
+    """Return the place of the most likely width, looked for near the last one first.
+
+    Where the most likely of those is the outermost, all are tried.
+    """
+    first, end = 0, len(widths)
+    if last is not None:
+        first, end = max(0, last - NEAR), min(end, last + NEAR + 1)
+    total = widths[first:end, None, None] / weights[:, None] + variances
+    loss = np.sum(np.log(total) + estimates**2 / total, axis=(1, 2))
+    place = first + int(np.argmin(loss))
+    outermost = {first} - {0} | {end - 1} - {len(widths) - 1}
+    if place in outermost:
+        return _most_likely(widths, weights, estimates, variances, None)
+    return place

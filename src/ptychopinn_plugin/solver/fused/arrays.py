@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -37,11 +38,18 @@ class Detector(NamedTuple):
 
 def detector(unknowns: Unknowns, good: Array | None) -> Detector:
     """Return background and mask, zeros and ones where there is none."""
-    size = unknowns.probe.shape[-1]
+    plain = _plain_detector(unknowns.probe.shape[-1])
     background = unknowns.background
-    if background is None:
-        background = np.zeros((size, size), np.float32)
-    return Detector(background, np.ones((size, size), np.float32) if good is None else good)
+    return Detector(
+        plain.background if background is None else background,
+        plain.good if good is None else good,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _plain_detector(size: int) -> Detector:
+    """Return a detector without background and bad pixels, whose arrays no loop changes."""
+    return Detector(np.zeros((size, size), np.float32), np.ones((size, size), np.float32))
 
 
 def parts(x: Array) -> Floats:

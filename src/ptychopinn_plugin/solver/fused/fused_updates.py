@@ -8,7 +8,7 @@ from ptychopinn_plugin.physics import fused_loops as loops
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.regularizers import Regularizer
-from ptychopinn_plugin.solver import updates
+from ptychopinn_plugin.solver import unknowns, updates
 from ptychopinn_plugin.solver.fused.arrays import parts
 
 
@@ -31,8 +31,33 @@ def update_object(
     floor = np.float32(updates.DOSE_FLOOR * float(most))
     start, image = (parts(np.ascontiguousarray(one)) for one in (canvas_object, direction))
     updated = np.empty(canvas_object.shape, np.complex64)
-    light = np.ascontiguousarray(dose)
-    loops.step_along(start, image, light, floor, np.float32(size), parts(updated))
-    for total, values in zip(pass_sums, (direction, dose), strict=True):
-        np.add(total, values, out=total)
+    light, (total, all_light) = np.ascontiguousarray(dose), pass_sums
+    step = np.float32(size)
+    loops.step_along(start, image, light, floor, step, parts(updated), parts(total), all_light)
     return updated, pass_sums
+
+
+def apply_gains(ops: ProcessorOps, image: Array, gains: Array) -> Array:
+    """Scale the Fourier components of an image, see `updates.apply_gains`."""
+    if image.dtype != np.complex64 or gains.dtype != np.float32:
+        return updates.apply_gains(ops, image, gains)
+    height, width = image.shape
+    plane = np.zeros(gains.shape, np.complex64)
+    plane[:height, :width] = image
+    spectrum = ops.fft2_of_scratch(plane)
+    loops.scale_numbers(parts(spectrum), gains)
+    return ops.ifft2_of_scratch(spectrum)[:height, :width]
+
+
+def extrapolate(ops: ProcessorOps, now: Array, earlier: Array, momentum: Array) -> Array:
+    """Return an array extrapolated along its last change, see `unknowns.extrapolate`."""
+    alike = now.dtype == earlier.dtype == np.complex64
+    if not (alike and now.flags.c_contiguous and earlier.flags.c_contiguous):
+        return unknowns.extrapolate(ops, now, earlier, momentum)
+    ahead = np.empty_like(now)
+    loops.step_on(
+        *(parts(one).reshape(-1) for one in (now, earlier)),
+        np.float32(momentum),
+        parts(ahead).reshape(-1),
+    )
+    return ahead

@@ -150,11 +150,7 @@ class WholeScan:
 
     def scale_spectrum(self, ops: Ops, image: Array, shape: tuple[int, int], gains: Gains) -> Array:
         """Return the image with its Fourier components scaled."""
-        scaled = ops.compiled(apply_gains)
-        if image.shape == shape:
-            return scaled(image, gains(slice(0, shape[1])))
-        height, width = image.shape
-        return scaled(_padded(ops, image, shape), gains(slice(0, shape[1])))[:height, :width]
+        return ops.compiled(apply_gains)(image, gains(slice(0, shape[1])))
 
     def with_positions(self, positions_px: npt.NDArray[np.float64]) -> Partition:
         """Return itself: the frames stay on the canvas."""
@@ -163,13 +159,3 @@ class WholeScan:
     def to(self, other: Partition, image: Array) -> Array:
         """Return the image."""
         return image
-
-
-def _padded(ops: Ops, image: Array, shape: tuple[int, ...]) -> Array:
-    """Return an image (H, W) with zeros below and beside it, as large as a shape."""
-    below, beside = shape[0] - image.shape[0], shape[1] - image.shape[1]
-    if below:
-        image = ops.join(image, ops.zeros((below, image.shape[1]), 'complex64'), axis=0)
-    if beside:
-        image = ops.join(image, ops.zeros((shape[0], beside), 'complex64'))
-    return image
