@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from ptychopinn_plugin.physics.regularizers import TotalVariation
 from ptychopinn_plugin.solver import sweeps
 from ptychopinn_plugin.solver.estimators.position_columns import frame_sums, object_slopes
 from ptychopinn_plugin.solver.fused.fused_table import fused_functions
-from ptychopinn_plugin.solver.updates import update_object
+from ptychopinn_plugin.solver.unknowns import extrapolate
+from ptychopinn_plugin.solver.updates import apply_gains, update_object
 from tests.solver.fused_worlds import (
     LOOPS_ARE_MISSING,
     WORLDS,
@@ -103,6 +105,41 @@ def test_objects_step_as_far() -> None:
         )
         for one, other in zip((found, *found_sums), (wanted, *wanted_sums), strict=True):
             assert_same(one, other)
+
+
+@pytest.mark.parametrize('plane', [(37, 41), (40, 41), (37, 45), (40, 45)])
+def test_the_prior_scales_as_much(plane: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    image = (rng.normal(size=(37, 41)) + 1j * rng.normal(size=(37, 41))).astype(np.complex64)
+    gains = (rng.uniform(size=plane) / math.prod(plane)).astype(np.float32)
+    given = image.copy()
+    found, wanted = (
+        function(ProcessorOps(), given, gains) for function in (fused(apply_gains), apply_gains)
+    )
+    np.testing.assert_array_equal(given, image)
+    assert_same(found, wanted)
+    padded = np.zeros(plane, np.complex64)
+    padded[:37, :41] = image
+    by_hand = np.fft.ifft2(np.fft.fft2(padded) * gains * math.prod(plane))[:37, :41]
+    np.testing.assert_allclose(found, by_hand, atol=1e-5)
+
+
+def test_unknowns_are_extrapolated_as_far() -> None:
+    rng = np.random.default_rng(2)
+    now, earlier = (rng.normal(size=(2, 5, 14)).astype(np.float32).view(np.complex64) for _ in '12')
+    momentum = np.array(0.7, np.float32)
+    for one, other in (
+        (now, earlier),
+        (now.real, earlier.real),
+        (now[:, :, ::2], earlier[..., 1:]),
+    ):
+        other = other[..., : one.shape[-1]]
+        found, wanted = (
+            function(ProcessorOps(), one, other, momentum)
+            for function in (fused(extrapolate), extrapolate)
+        )
+        assert_same(found, wanted)
+        np.testing.assert_allclose(found, 1.7 * one - 0.7 * other, atol=1e-5)
 
 
 @pytest.mark.parametrize('with_probe', [False, True])

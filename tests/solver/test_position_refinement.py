@@ -15,6 +15,7 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.estimators import position_prior
 from ptychopinn_plugin.solver.estimators.affine import AffineChange, look_affine, warp
 from ptychopinn_plugin.solver.estimators.position_columns import (
     frame_sums,
@@ -185,6 +186,20 @@ def test_the_prior_finds_the_width_and_leaves_noise_alone() -> None:
     nothing, none = posterior_errors(noise, information, 1.0)
     assert none < 0.1
     assert np.std(nothing) < 0.2 * np.std(noise)
+
+
+@pytest.mark.parametrize('width', [0.0, 0.003, 0.05, 0.4])
+def test_widths_near_the_last_one_are_enough(width: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prior is that which all widths in all alternations give, outliers among the frames."""
+    rng = np.random.default_rng(8)
+    errors = rng.standard_t(2.5, (150, 2)) * width
+    information = np.eye(2) * rng.uniform(5, 5000, (150, 1, 1))
+    measured = errors + rng.normal(size=(150, 2)) / np.sqrt(information[:, 0, :1])
+    found, found_width = posterior_errors(measured, information, 1.0)
+    monkeypatch.setattr(position_prior, 'NEAR', position_prior.WIDTHS)
+    wanted, wanted_width = posterior_errors(measured, information, 1.0)
+    assert found_width == wanted_width
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_common_moves_are_no_errors() -> None:

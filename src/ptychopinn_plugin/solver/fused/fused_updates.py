@@ -55,9 +55,6 @@ def extrapolate(ops: ProcessorOps, now: Array, earlier: Array, momentum: Array) 
     if not (alike and now.flags.c_contiguous and earlier.flags.c_contiguous):
         return unknowns.extrapolate(ops, now, earlier, momentum)
     ahead = np.empty_like(now)
-    loops.step_on(
-        *(parts(one).reshape(-1) for one in (now, earlier)),
-        np.float32(momentum),
-        parts(ahead).reshape(-1),
-    )
+    present, before, reached = (parts(one).reshape(-1) for one in (now, earlier, ahead))
+    loops.step_on(present, before, np.float32(momentum), reached)
     return ahead
