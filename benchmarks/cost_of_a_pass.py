@@ -80,9 +80,7 @@ def cpu_ops(backend: str) -> ProcessorOps:
     return TensorFlowCpuOps('/CPU:0')
 
 
-def solver_for(
-    scan: ScanData, settings: dict[str, Any], ops: ProcessorOps
-) -> AcceleratedSolver:
+def solver_for(scan: ScanData, settings: dict[str, Any], ops: ProcessorOps) -> AcceleratedSolver:
     """Return a solver."""
     return prepare_solver(ops, scan, InferenceConfig.model_validate(settings), lambda: None)
 
