@@ -62,8 +62,8 @@ def with_threads(framework: str, count: int) -> Iterator[Ops]:
     from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
     from ptychopinn_plugin.backends.pytorch.ops import TorchOps
 
-    kinds = {'pytorch': TorchCpuOps, 'pytorch tensors': lambda: TorchOps(torch.device('cpu'))}
-    torch_ops = kinds[framework]()
+    tensors = framework == 'pytorch tensors'
+    torch_ops = TorchOps(torch.device('cpu')) if tensors else TorchCpuOps()
     torch_ops.batch_pixels, torch_ops.fused_functions = BATCH_PIXELS, fused_functions()
     with pytorch_threads(count), torch.no_grad(), torch_ops.batches_on_cores():
         yield torch_ops
