@@ -22,11 +22,9 @@ def no_check() -> None:
     """Never stop."""
 
 
-def prepared(
-    scan: ScanData, *, from_network: bool = False, **settings: object
-) -> AcceleratedSolver:
+def prepared(scan: ScanData, **settings: object) -> AcceleratedSolver:
     config = InferenceConfig.model_validate(settings)
-    return prepare_solver(NumpyOps(), scan, config, no_check, from_network=from_network)
+    return prepare_solver(NumpyOps(), scan, config, no_check)
 
 
 def reconstructed_before(scan: ScanData) -> ScanData:
@@ -51,14 +49,6 @@ def test_the_probe_is_refined_where_it_is_a_guess(
     for _ in range(2):
         solver.one_pass()
     assert np.array_equal(solver.probe, scan.probe) is not wanted
-
-
-def test_passes_from_the_object_of_a_network_start_from_the_given_probe() -> None:
-    scan = known_scan(side=3).scan
-    solver = prepared(scan, from_network=True)
-    np.testing.assert_array_equal(solver.probe, scan.probe)
-    assert solver.refines_probe
-    assert not np.array_equal(prepared(scan).probe, scan.probe)
 
 
 def test_auto_leaves_a_fixed_probe_its_modes() -> None:

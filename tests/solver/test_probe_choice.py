@@ -5,18 +5,25 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.metrics import score
+from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
-from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.simulation import SimulatedScan, SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.trials.probe_choice import choose_start
+from ptychopinn_plugin.solver.start import find_start
+from ptychopinn_plugin.solver.trials.defocus_trials import short_fit
+from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
+from ptychopinn_plugin.solver.trials.probe_choice import choose_again, choose_start
 from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
+from tests.frameworks import FRAMEWORKS, ops_of
 from tests.helpers import make_scan
 from tests.solver.scans import known_scan, object_of, with_probe
 
@@ -42,10 +49,15 @@ def simulated(phase_range_rad: float, contrast: float, **settings: float) -> Sim
     return dataclasses.replace(found, scan=dataclasses.replace(found.scan, object_guess=None))
 
 
-def gaussian(scan: ScanData) -> ScanData:
+def gaussian(scan: ScanData, width_px: float = 7.0) -> ScanData:
     x = np.arange(scan.frame_size) - scan.frame_size // 2
-    wave = np.exp(-(x[:, None] ** 2 + x**2) / (2 * 7.0**2))[None].astype(np.complex64)
+    wave = np.exp(-(x[:, None] ** 2 + x**2) / (2 * width_px**2))[None].astype(np.complex64)
     return with_probe(scan, lambda _: wave)
+
+
+def unexplained(scan: ScanData, probe: npt.NDArray[np.complex64]) -> float:
+    few = dataclasses.replace(trial_frames(scan), probe=probe)
+    return short_fit(few, no_check).unexplained
 
 
 def error(solver: AcceleratedSolver, known: SimulatedScan) -> float:
@@ -95,3 +107,64 @@ def test_the_given_probe_gets_the_photons_of_the_good_pixels() -> None:
     spectrum = np.fft.fftshift(np.fft.fft2(with_photons_of_frames(weak)[0], norm='ortho'))
     photons = scan.counts[:, ~scan.mask].sum() / scan.frame_count
     assert np.sum(np.abs(spectrum[~scan.mask]) ** 2) == pytest.approx(photons, rel=1e-4)
+
+
+@pytest.mark.parametrize('modes', [1, 2])
+def test_a_wide_guess_cut_off_at_its_frame_starts_without_its_phases(modes: int) -> None:
+    known = known_scan(noise=True, photons=1e5)
+    wide = gaussian(known.scan, width_px=known.scan.frame_size / 3)
+    scan = dataclasses.replace(wide, probe=np.repeat(wide.probe, modes, axis=0))
+    probe, said = choose_start(scan, no_check)
+    assert 'without the phases of the guess' in said
+    assert probe.shape == scan.probe.shape
+    assert unexplained(scan, probe) < 0.6 * unexplained(scan, start_probe(scan))
+
+
+def refined(scan: ScanData, probe: npt.NDArray[np.complex64]) -> ScanData:
+    metadata = dataclasses.replace(scan.metadata, probe_is_refined=True)
+    return dataclasses.replace(with_probe(scan, lambda _: probe), metadata=metadata)
+
+
+def test_a_refined_probe_stays_where_it_is_right() -> None:
+    known = known_scan(noise=True, photons=1e5)
+    assert choose_again(refined(known.scan, known.scan.probe), no_check) is None
+    dark = dataclasses.replace(known.scan, counts=np.full_like(known.scan.counts, 3))
+    assert choose_again(refined(dark, gaussian(dark).probe), no_check) is None
+
+
+def test_a_refined_probe_that_is_wrong_starts_anew_at_nominal_positions() -> None:
+    known = known_scan(noise=True, photons=1e5)
+    scan = refined(known.scan, gaussian(known.scan, width_px=2).probe)
+    nominal = scan.positions_px
+    flux = np.linspace(0.5, 1.5, scan.frame_count)
+    scan = dataclasses.replace(
+        scan,
+        positions_px=nominal + 2,
+        estimates=Estimates(flux=flux, nominal_positions_px=nominal),
+    )
+    start = find_start(NumpyOps(), scan, InferenceConfig(update_probe='on'), no_check, None)
+    assert any('earlier reconstruction leaves' in remark for remark in start.remarks)
+    begun = start.applied(scan)
+    assert not begun.metadata.probe_is_refined
+    assert begun.estimates.flux is None
+    np.testing.assert_array_equal(begun.positions_px, nominal)
+    assert unexplained(begun, begun.probe) < 0.8 * unexplained(scan, scan.probe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('framework', [one for one in FRAMEWORKS if 'fused' not in str(one.id)])
+def test_a_start_by_a_network_chooses_the_probe_too(framework: str) -> None:
+    known = known_scan(noise=True, photons=1e5)
+    scan = gaussian(known.scan, width_px=known.scan.frame_size / 3)
+    result = run_reconstruction(
+        ops_of(framework),
+        scan,
+        InferenceConfig(estimate_errors=False),
+        Monitor(),
+        backend='pytorch',
+        initial_object=known.ground_truth,
+    )
+    core = scanned_core(scan.positions_px, result.origin_px, margin=2)
+    truth = known.ground_truth[scanned_core(scan.positions_px, margin=2)]
+    assert result.warning == ''
+    assert score(result.object_canvas[core], truth).nrmse < 0.05

@@ -111,9 +111,7 @@ def run_reconstruction(
     started, resumed = time.perf_counter(), _resumption(monitor, communicator)
     start = Start()
     if resumed is None:
-        from_network = initial_object is not None
-        check = stop_check(monitor)
-        start = find_start(ops, scan, inference, check, from_network, communicator)
+        start = find_start(ops, scan, inference, stop_check(monitor), communicator)
     else:
         restore_state(start, resumed.state.part('start'))
     solver = build_solver(ops, scan, inference, monitor, communicator=communicator, start=start)

@@ -44,7 +44,6 @@ def prepare_solver(
     inference: InferenceConfig,
     check: Callable[[], None],
     *,
-    from_network: bool = False,
     communicator: Communicator | None = None,
     start: Start | None = None,
 ) -> AcceleratedSolver:
@@ -55,16 +54,14 @@ def prepare_solver(
         scan: the scan; of its object guess only the shape is used, unless `initial` is product.
         inference: what to estimate, and how.
         check: called before every batch; raises to stop the work.
-        from_network: whether the passes start from the object of a network, which was made with
-            the probe as given.
         communicator: of the processes that the scan is divided among; None for this one alone.
         start: what `find_start` has returned before for the same scan; None to call it.
     """
-    start = start or find_start(ops, scan, inference, check, from_network, communicator)
+    start = start or find_start(ops, scan, inference, check, communicator)
     inference = _settled(inference, scan, refines=start.refines)
     given, refines = scan.mode_count, start.refines
-    is_guess = refines and not scan.metadata.probe_is_refined
     scan = _with_starting_modes(start.applied(scan), inference)
+    is_guess = refines and not scan.metadata.probe_is_refined
     said = [StartOfProbe(sentence) for sentence in start.remarks]
     noise = noise_model(inference)
     passes = PASSES_OF_FEW_FRAMES if scan.frame_count < FEW_FRAMES else PASSES

@@ -14,12 +14,12 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.saved_state import Stateful
-from ptychopinn_plugin.scan import ScanData
+from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.solver.masked_light import hides_nearly_all, remark
 from ptychopinn_plugin.solver.parts.communicator import Communicator, OneProcess
 from ptychopinn_plugin.solver.starting_estimates import without_variation
 from ptychopinn_plugin.solver.trials.automatic import refines_probe
-from ptychopinn_plugin.solver.trials.probe_choice import choose_start
+from ptychopinn_plugin.solver.trials.probe_choice import choose_again, choose_start
 from ptychopinn_plugin.solver.trials.probe_start import with_probe_of_frames
 from ptychopinn_plugin.solver.trials.probe_trial import refining_gains
 
@@ -46,14 +46,27 @@ class Start(Stateful):
     is_chosen: bool = False
 
     def applied(self, scan: ScanData) -> ScanData:
-        """Return the scan with the probe to start from."""
+        """Return the scan with the probe to start from.
+
+        With a probe that was refined wrong, positions, flux and variation were too: the scan
+        starts from nominal positions without these. A background may have been measured.
+        """
         if self.probe is None:
             return scan
+        known, estimates, positions = scan.metadata, scan.estimates, scan.positions_px
+        if self.is_chosen:
+            estimates = without_variation(estimates)
+        if self.is_chosen and known.probe_is_refined:
+            nominal = estimates.nominal_positions_px
+            estimates = Estimates(background=estimates.background)
+            positions = positions if nominal is None else nominal
+        refined = known.probe_is_refined and not self.is_chosen
         return dataclasses.replace(
             scan,
             probe=self.probe,
-            metadata=dataclasses.replace(scan.metadata, probe_is_unknown=False),
-            estimates=without_variation(scan.estimates) if self.is_chosen else scan.estimates,
+            positions_px=positions,
+            metadata=dataclasses.replace(known, probe_is_unknown=False, probe_is_refined=refined),
+            estimates=estimates,
         )
 
 
@@ -62,7 +75,6 @@ def find_start(
     scan: ScanData,
     inference: InferenceConfig,
     check: Callable[[], None],
-    from_network: bool,
     communicator: Communicator | None,
 ) -> Start:
     """Settle whether the probe is refined, and choose where it starts.
@@ -72,15 +84,13 @@ def find_start(
         scan: the scan.
         inference: as given.
         check: called before every batch; raises to stop the work.
-        from_network: whether the passes start from the object of a network, which was made with
-            the probe as given.
         communicator: of the processes that the scan is divided among; None for this one alone.
 
     Raises:
         ScanDataError: the scan has no probe, and the settings say not to refine one.
     """
     group = communicator or OneProcess()
-    return group.on_first(lambda: _found(ops, scan, inference, check, from_network))
+    return group.on_first(lambda: _found(ops, scan, inference, check))
 
 
 def _found(
@@ -88,12 +98,9 @@ def _found(
     scan: ScanData,
     inference: InferenceConfig,
     check: Callable[[], None],
-    from_network: bool,
 ) -> Start:
     """Return the start as one process finds it."""
     start = Start(_refines(ops, scan, inference, check))
-    # A probe that was refined before is better than a start from the moments of the frames.
-    is_guess = start.refines and not scan.metadata.probe_is_refined
     if hides_nearly_all(scan):
         asked = inference.update_probe != 'auto'
         start.remarks.append(remark(scan, refines=start.refines, asked=asked))
@@ -101,10 +108,17 @@ def _found(
         scan = with_probe_of_frames(ops, scan, check)
         start.probe = scan.probe
         start.remarks.append(NO_PROBE)
-    if is_guess and not from_network:
-        start.probe, sentence = choose_start(scan, check)
-        start.remarks += [sentence] if sentence else []
-        start.is_chosen = True
+    if not start.refines:
+        return start
+    # A probe that was refined before is better than a start from the moments of the frames, unless
+    # that reconstruction failed or ended early.
+    choose = choose_again if scan.metadata.probe_is_refined else choose_start
+    chosen = choose(scan, check)
+    if chosen is None:
+        return start
+    start.probe, sentence = chosen
+    start.remarks += [sentence] if sentence else []
+    start.is_chosen = True
     return start
 
 

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.trials.defocus_trials import Probe, best_focus, propagation, short_fit
 from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
-from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
+from ptychopinn_plugin.solver.trials.probe_start import (
+    focused_probe,
+    start_probe,
+    with_photons_of_frames,
+)
 
 # A start that leaves less of the differences between the frames unexplained, held in a short
 # reconstruction, is refined to the right probe.
@@ -26,7 +30,8 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     The first of these with which a short reconstruction leaves less than `ENOUGH` of the
     differences between the frames: the start from the moments of the frames, which fails where a
     strong object lets hardly any of the wave pass unscattered; the probe as it is given; the better
-    of the two propagated. Where none does, the best of them.
+    of the two propagated; the modulus from the moments without the phases of the guess, propagated.
+    Where none does, the best of them.
 
     Args:
         scan: with a guessed probe.
@@ -52,7 +57,41 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
             best, said, least = probe, remark, left
         if least < ENOUGH:
             return best, said
-    focus = best_focus(dataclasses.replace(few, probe=best), check, HALVINGS)
-    if focus.misfits.unexplained < CLEAR_RATIO * least:
-        return focus.probe, f'the probe started {propagation(scan, focus)}, where it explains more'
+    for probe, without in ((best, ''), (focused_probe(scan), ' without the phases of the guess,')):
+        focus = best_focus(dataclasses.replace(few, probe=probe), check, HALVINGS)
+        left = focus.misfits.unexplained
+        if left < CLEAR_RATIO * least:
+            how = propagation(scan, focus)
+            said = f'the probe started{without} {how}, where it explains more'
+            best, least = focus.probe, left
+        if least < ENOUGH:
+            break
     return best, said
+
+
+def choose_again(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str] | None:
+    """Return another start for a probe that an earlier reconstruction refined, and a sentence.
+
+    Such a probe leaves at most a few percent of the differences between the frames in a short
+    reconstruction, that of one that failed or ended early 30 % or more.
+
+    Args:
+        scan: with that probe.
+        check: called before every batch; raises to stop the work.
+
+    Returns:
+        None where the probe is right, or no other start is clearly better.
+    """
+    few = trial_frames(scan, PIXELS)
+    given = short_fit(few, check).unexplained
+    if not given > ENOUGH:
+        return None
+    probe, _ = choose_start(scan, check)
+    left = short_fit(dataclasses.replace(few, probe=probe), check).unexplained
+    if not left < CLEAR_RATIO * given:
+        return None
+    return probe, (
+        f'the probe of the earlier reconstruction leaves {min(given, 1):.0%} of the differences '
+        f'between the frames in a short one, a start from the frames {left:.0%}: the probe '
+        'started from there'
+    )

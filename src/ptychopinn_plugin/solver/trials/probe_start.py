@@ -18,6 +18,7 @@ from ptychopinn_plugin.scan.nearest_frames import middle_frames
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.batched_scan import no_check
 from ptychopinn_plugin.solver.estimators.estimator import Estimator
+from ptychopinn_plugin.solver.estimators.probe_modes import hermite_modes
 from ptychopinn_plugin.solver.masked_light import good_photons
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.trials.pupil import defocus_phase
@@ -106,6 +107,15 @@ def start_probe(scan: ScanData) -> Probe:
     bad = np.fft.ifftshift(scan.mask)
     factor = np.where(bad, 1, modulus / np.maximum(size, TINY))
     return _probe_of(guess * factor)
+
+
+def focused_probe(scan: ScanData) -> Probe:
+    """Return a probe with the same phase everywhere at the detector, complex64 (modes, N, N).
+
+    Its modulus there is that of the frames' unscattered wave; the guess gives only the number of
+    its modes.
+    """
+    return hermite_modes(_defocused(_scaled_modulus(scan), 0.0), scan.mode_count)
 
 
 def with_photons_of_frames(scan: ScanData) -> Probe:
