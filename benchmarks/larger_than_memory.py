@@ -187,6 +187,8 @@ def main() -> None:
         found: Any = measure(Path(given.measure[0]), given.measure[1], given.backend, given.passes)
         sys.stdout.write(json.dumps(found))
         return
+    if given.folder is not None:
+        given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         for frames in given.frames:
             path = Path(folder) / f'{frames}.npz'

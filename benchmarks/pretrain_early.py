@@ -24,6 +24,7 @@ import numpy.typing as npt
 import torch
 from pretrain import AVERAGE, BATCH, CROP_PX, VALIDATION_EVERY, WEIGHT_DECAY, _conjugated, _padded
 from pretraining_cases import KINDS, Case, Complex, Floats, _regions
+from pretraining_commands import run_command
 
 import ptychopinn_plugin
 from ptychopinn_plugin import ExecutionConfig, ModelConfig, TrainedModel, TrainingConfig, save_model
@@ -250,27 +251,5 @@ def save(
     arguments.model.with_suffix('.json').write_text(json.dumps(record, indent=1) + '\n')
 
 
-def main() -> None:
-    """Make cases or train."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    cases = commands.add_parser('cases')
-    cases.add_argument('folder', type=Path)
-    cases.add_argument('--seed', type=int, default=1)
-    cases.add_argument('--first', type=int, default=0)
-    cases.add_argument('--count', type=int, default=330)
-    cases.set_defaults(run=write_cases)
-    training = commands.add_parser('train')
-    training.add_argument('folder', type=Path)
-    training.add_argument('model', type=Path)
-    training.add_argument('--steps', type=int, default=2000)
-    training.add_argument('--report', type=int, default=400)
-    training.add_argument('--seed', type=int, default=1)
-    training.set_defaults(run=train)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    arguments.run(arguments)
-
-
 if __name__ == '__main__':
-    main()
+    run_command(__doc__, write_cases, train, count=330, steps=2000, report=400)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import get_args
 
+import hypothesis
 import pytest
 
 from ptychopinn_plugin.backends import engine_class
@@ -19,6 +20,10 @@ from ptychopinn_plugin.errors import BackendUnavailableError
 from ptychopinn_plugin.worker.environment import THREAD_SPIN_LIMIT
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile('without deadline', deadline=None)
+hypothesis.settings.load_profile('without deadline')
 
 
 def required_backends() -> frozenset[str]:

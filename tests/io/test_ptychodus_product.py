@@ -14,10 +14,18 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin import __version__
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import OutputError
+from ptychopinn_plugin.io.ptychodus.history_comment import history_line, read_history
+from ptychopinn_plugin.io.ptychodus.read_product import load_product_reconstruction
 from ptychopinn_plugin.io.ptychodus.read_scan import load_ptychodus_folder
 from ptychopinn_plugin.io.ptychodus.write_product import save_product
 from ptychopinn_plugin.io.ptychodus.write_scan import save_ptychodus_pair
-from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata, orient
+from ptychopinn_plugin.scan import (
+    PassHistory,
+    Reconstruction,
+    ScanData,
+    ScanMetadata,
+    orient,
+)
 from tests.helpers import make_scan
 
 CENTER_M = (3.2e-6, -7.1e-6)
@@ -179,3 +187,21 @@ def test_positions_and_pixel_size_are_those_of_the_reconstruction(
     np.testing.assert_allclose(host_pixels(product), refined.positions_px - half, atol=1e-6)
     pixel = product.object_.get_pixel_geometry()
     assert (pixel.height_m, pixel.width_m) == (2e-8, 3e-8)
+
+
+@pytest.mark.parametrize('is_so', [False, True])
+def test_passes_are_read_back_to_continue_from(tmp_path: Path, scan: ScanData, is_so: bool) -> None:
+    history = PassHistory(24, 2, automatic=is_so, updates_probe=is_so, moves_frames=not is_so)
+    result = dataclasses.replace(reconstruction(scan), history=history)
+    product = saved(tmp_path / 'p.h5', result, scan, 'to continue from: 3 iterations, 8 subsets')
+    assert history_line(history) in product.metadata.comments
+    assert read_history(product) == history
+    assert load_product_reconstruction(tmp_path / 'p.h5').history == history
+    save_ptychodus_pair(tmp_path, scan)
+    saved(tmp_path / 'product.h5', result, scan)
+    assert load_ptychodus_folder(tmp_path).metadata.history == history
+
+
+def test_products_of_other_programs_count_their_losses(tmp_path: Path, scan: ScanData) -> None:
+    product = saved(tmp_path / 'p.h5', reconstruction(scan), scan)
+    assert read_history(product) == PassHistory(3)

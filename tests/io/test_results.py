@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import OutputError, ResultFileError
-from ptychopinn_plugin.io.npz_reconstruction import _ESTIMATES, _FIELDS, save_npz_reconstruction
+from ptychopinn_plugin.io.npz_reconstruction import (
+    _ESTIMATES,
+    _FIELDS,
+    _HISTORY,
+    save_npz_reconstruction,
+)
 from ptychopinn_plugin.io.result_files import load_comments, load_result, save_reconstruction
-from ptychopinn_plugin.scan import Estimates
+from ptychopinn_plugin.scan import Estimates, PassHistory
 from ptychopinn_plugin.scan.reconstruction import AMPLITUDE_RESIDUAL, Reconstruction
 from tests.io.result_examples import known_quality, known_reconstruction
 from tests.scan.test_estimates import estimates_of
@@ -207,7 +212,8 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_every_field_is_stored() -> None:
     fields = {field.name for field in dataclasses.fields(Reconstruction)}
-    assert fields == {*_FIELDS, 'positions_px', 'estimates', 'quality'}
+    assert fields == {*_FIELDS, 'positions_px', 'estimates', 'quality', 'history'}
+    assert {field.name for field in dataclasses.fields(PassHistory)} == set(_HISTORY)
     assert {field.name for field in dataclasses.fields(Estimates)} == set(_ESTIMATES)
 
 

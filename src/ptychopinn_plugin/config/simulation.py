@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from ptychopinn_plugin.config.base import Config, setting
+from ptychopinn_plugin.config.constants import EV_METRE
 
 ObjectKind: TypeAlias = Literal['mixed', 'lines', 'grf', 'siemens', 'cells', 'polygons']
 ScanPattern: TypeAlias = Literal['raster', 'jittered', 'spiral']
@@ -79,5 +80,5 @@ class SimulationConfig(Config):
     @property
     def pixel_size_m(self) -> float:
         """Side of an object pixel, wavelength x distance / (N x detector pixel), metres."""
-        wavelength_m = 1.239841984e-6 / self.photon_energy_ev
+        wavelength_m = EV_METRE / self.photon_energy_ev
         return wavelength_m * self.detector_distance_m / (self.frame_size * self.detector_pixel_m)

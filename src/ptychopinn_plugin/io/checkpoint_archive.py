@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -61,6 +62,7 @@ def scan_fingerprint(scan: ScanData) -> str:
         'object_guess': scan.object_guess,
         'probe_is_refined': np.array(scan.metadata.probe_is_refined),
         'probe_is_unknown': np.array(scan.metadata.probe_is_unknown),
+        'history': np.array(dataclasses.astuple(scan.metadata.history)),
         **scan.estimates.arrays(),
     }
     return fingerprint((name, array) for name, array in arrays.items() if array is not None)

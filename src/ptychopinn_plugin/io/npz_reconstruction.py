@@ -15,6 +15,7 @@ from ptychopinn_plugin.io.npz_archive import NpzArchive
 from ptychopinn_plugin.io.reading_errors import reading
 from ptychopinn_plugin.io.result_checks import result_faults
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.pass_history import PassHistory
 from ptychopinn_plugin.scan.quality import Quality, quality_faults
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
 
@@ -73,6 +74,14 @@ _ESTIMATES = {
     'background': _StoredField('f', 2, np.float32, optional=True),
     'nominal_positions_px': _StoredField('f', 2, np.float64, optional=True),
 }
+# Those of its `PassHistory`, likewise.
+_HISTORY = {
+    'iterations': _StoredField('i', 0, np.int64, optional=True),
+    'subsets': _StoredField('i', 0, np.int64, optional=True),
+    'automatic': _StoredField('b', 0, np.bool_, optional=True),
+    'updates_probe': _StoredField('b', 0, np.bool_, optional=True),
+    'moves_frames': _StoredField('b', 0, np.bool_, optional=True),
+}
 # Those of its `Quality`, likewise.
 _QUALITY = {
     'ring_frequency': _StoredField('f', 1, np.float64, optional=True),
@@ -90,7 +99,8 @@ _QUALITY = {
 # The two columns of `positions_px` under the names that they have in a scan's file.
 _ROWS, _COLUMNS = 'ycoords', 'xcoords'
 _COORDINATE = _StoredField('f', 1, np.float64)
-_STORED = {row.key or name: row for name, row in (_FIELDS | _ESTIMATES | _QUALITY).items()} | {
+_ALL_FIELDS = _FIELDS | _ESTIMATES | _HISTORY | _QUALITY
+_STORED = {row.key or name: row for name, row in _ALL_FIELDS.items()} | {
     _COLUMNS: _COORDINATE,
     _ROWS: _COORDINATE,
 }
@@ -105,8 +115,9 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     its formula `residual_name`, and `stages`, one a step; `losses`, the training history of the
     model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
     `probe_refined`; `remarks`, a sentence each, and `warning`; `settings`, `name = value` each, and
-    `version` of this package; `pixel_size_m` (height, width) and `scan_index` int64 (n,), the
-    number of each frame in its source, where they are known.
+    `version` of this package; `iterations`, passes in all, `subsets`, `automatic`,
+    `updates_probe` and `moves_frames`, see `PassHistory`; `pixel_size_m` (height, width) and
+    `scan_index` int64 (n,), the number of each frame in its source, where they are known.
     Where they were estimated: `opr_modes` complex64 (k, N, N) and `opr_weights`
     float32 (n, k), frame j sees the main mode probe[0] + sum_k opr_weights[j, k] opr_modes[k];
     `flux` float64 (n,), relative photons of each frame; `background` float32 (N, N), counts, zero
@@ -128,6 +139,10 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
         if (value := getattr(reconstruction, name)) is not None
     }
     arrays |= reconstruction.estimates.arrays()
+    arrays |= {
+        name: np.asarray(getattr(reconstruction.history, name), row.dtype)
+        for name, row in _HISTORY.items()
+    }
     if reconstruction.quality is not None:
         arrays |= reconstruction.quality.arrays()
     arrays[_ROWS], arrays[_COLUMNS] = reconstruction.positions_px.T
@@ -168,6 +183,7 @@ def _to_reconstruction(arrays: Arrays) -> Reconstruction:
         **fields,
         positions_px=positions_px,
         estimates=_estimates(arrays),
+        history=_history(arrays),
         quality=Quality.from_arrays(quality) if quality else None,
     )
 
@@ -180,6 +196,11 @@ def _estimates(arrays: Arrays) -> Estimates:
             if name in arrays
         }
     )
+
+
+def _history(arrays: Arrays) -> PassHistory:
+    """Return the passes that the object comes from; older files do not say."""
+    return PassHistory(**{name: arrays[name].item() for name in _HISTORY if name in arrays})
 
 
 def _value(row: _StoredField, stored: npt.NDArray[Any]) -> object:

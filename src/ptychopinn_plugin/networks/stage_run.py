@@ -30,7 +30,7 @@ from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.networks.unrolled.scan_gate import measure_gate
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.saved_state import SavedState, Stateful
-from ptychopinn_plugin.scan import Reconstruction
+from ptychopinn_plugin.scan import PassHistory, Reconstruction
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.early_stop import EarlyStop
@@ -305,4 +305,17 @@ class StageRun(Stateful):
             network_change=None if change is None else covered(change / scale, coverage),
             settings=settings_lines(self.inference),
             version=__version__,
+            history=self._history(),
+        )
+
+    def _history(self) -> PassHistory:
+        """Return the passes that the present state comes from."""
+        solver, problem = self.solver, self.solver.problem
+        moved = not np.array_equal(problem.positions_px, problem.scan.positions_px)
+        return PassHistory(
+            iterations=solver.passes_before + solver.passes,
+            subsets=len(problem.subsets),
+            automatic=self.inference.auto,
+            updates_probe=solver.refines_probe,
+            moves_frames=moved or problem.scan.metadata.history.moves_frames,
         )

@@ -18,8 +18,9 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
     """Return a scan with the object, the probe, the positions and the estimates of a result.
 
     Pixel (0, 0) of the result's object gets coordinate (0, 0), as every object guess has it;
-    positions and world centre follow. Object pixels that no probe reached are 1. Where frames were
-    left out of the scan, a result may have them.
+    positions and world centre follow. Object pixels that no probe reached are 1, and what a network
+    changed in the object last is taken off. Where frames were left out of the scan, a result may
+    have them.
 
     Args:
         scan: the scan, oriented as it was for the result.
@@ -33,7 +34,11 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
     faults = _faults(scan, result, source)
     if faults:
         raise ScanDataError(faults, scan.source)
-    guess = np.where(np.isfinite(result.object_canvas), result.object_canvas, np.complex64(1))
+    found = result.object_canvas
+    if result.network_change is not None:
+        # The passes of both together are those of one reconstruction, which the network ends.
+        found = found - result.network_change
+    guess = np.where(np.isfinite(found), found, np.complex64(1))
     origin_px = np.asarray(result.origin_px, np.int64)
     return dataclasses.replace(
         scan,
@@ -106,7 +111,11 @@ def _metadata(scan: ScanData, result: Reconstruction, shape: tuple[int, ...]) ->
         height_m, width_m = known.pixel_size_m
         center_m = (center_m[0] + moved_px[0] * height_m, center_m[1] + moved_px[1] * width_m)
     return dataclasses.replace(
-        known, object_center_m=center_m, probe_is_refined=refined, probe_is_unknown=False
+        known,
+        object_center_m=center_m,
+        probe_is_refined=refined,
+        probe_is_unknown=False,
+        history=result.history,
     )
 
 

@@ -13,6 +13,7 @@ from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.scan.checks import scan_faults
 from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.frame_source import select_frames
+from ptychopinn_plugin.scan.pass_history import PassHistory
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 PositionArray: TypeAlias = npt.NDArray[np.float64]
@@ -33,6 +34,7 @@ class ScanMetadata:
         probe_is_refined: whether the probe comes from an earlier reconstruction of the frames.
         probe_is_unknown: whether the source has no probe; that of the scan then is the focus of
             the mean frame, which a reconstruction replaces.
+        history: of the reconstruction that object guess and probe come from.
     """
 
     pixel_size_m: tuple[float, float] | None = None
@@ -42,6 +44,7 @@ class ScanMetadata:
     scan_index: npt.NDArray[np.int64] | None = None
     probe_is_refined: bool = False
     probe_is_unknown: bool = False
+    history: PassHistory = field(default_factory=PassHistory)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.pass_history import PassHistory
 from ptychopinn_plugin.scan.quality import Quality
 
 # That of files that do not name their residual: all were written with this noise model.
@@ -52,6 +53,8 @@ class Reconstruction:
         settings: those that the reconstruction was called with, `name = value`, one a string; ()
             where they are not known.
         version: of ptychopinn-plugin that computed it, '' where it is not known.
+        history: passes in all and how the last ones were done, from which a reconstruction that
+            continues this one starts.
     """
 
     object_canvas: npt.NDArray[np.complex64]
@@ -76,6 +79,7 @@ class Reconstruction:
     network_change: npt.NDArray[np.complex64] | None = None
     settings: tuple[str, ...] = ()
     version: str = ''
+    history: PassHistory = field(default_factory=PassHistory)
 
     @property
     def iterations(self) -> int:

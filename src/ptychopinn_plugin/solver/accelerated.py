@@ -48,6 +48,7 @@ class AcceleratedSolver(SolverState):
         estimators: what is estimated beside object and probe, after each pass in this order.
         prior: of the object, applied after each of its updates; None without.
         passes_before_probe: passes in which a probe that is refined is held at first.
+        passes_before: passes of the reconstructions that this one continues.
     """
 
     regularizers: tuple[Regularizer, ...] = ()
@@ -56,6 +57,7 @@ class AcceleratedSolver(SolverState):
     estimators: tuple[Estimator, ...] = ()
     prior: ObjectPrior | None = None
     passes_before_probe: int = 0
+    passes_before: int = 0
     _steps: Steps = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,18 @@ class AcceleratedSolver(SolverState):
             self.object_constraints,
             self.prior,
         )
+
+    def continue_at(self, changed: Array) -> None:
+        """Start at the object (H, W) of an earlier reconstruction, before the first pass.
+
+        Its misfit is what the first pass is compared with, and its spectrum the first prior.
+        """
+        self.set_object(changed)
+        self._momentum.skip_start()
+        self._kept.expect(self._misfit_of(self.state))
+        if self.prior is not None:
+            dose = self.problem.dose(self.probe)
+            self.prior.continue_at(self.problem.ops, self.problem.partition, changed, dose)
 
     def one_pass(self) -> float:
         """Do one update from each subset.

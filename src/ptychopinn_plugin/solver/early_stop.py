@@ -65,7 +65,7 @@ class EarlyStop(Stateful):
         if len(solver.problem.subsets) > 1:
             return False
         self.residuals.append(residual)
-        if solver.passes < FEWEST_PASSES or len(self.residuals) <= WINDOW:
+        if _passes(solver) < FEWEST_PASSES or len(self.residuals) <= WINDOW:
             return False
         # Momentum that overshoots raises the residual for a while and lowers it afterwards.
         at_its_best = residual <= min(self.residuals) * (1 + self.noise)
@@ -88,3 +88,10 @@ class EarlyStop(Stateful):
             f'stopped after {done} of {planned} iterations: the last {WINDOW} lowered the residual '
             f'by {self.gain:.3%}, less than noise explains ({self.noise:.3%})'
         )
+
+
+def _passes(solver: AcceleratedSolver) -> int:
+    """Return passes done; of earlier reconstructions those that tried the same."""
+    earlier = solver.problem.scan.metadata.history
+    tries_more = solver.config.auto and not earlier.automatic
+    return solver.passes + (0 if tries_more else solver.passes_before)

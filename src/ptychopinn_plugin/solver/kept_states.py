@@ -63,6 +63,10 @@ class KeptStates(Stateful):
         """Take a state for the best one until a pass has measured another."""
         self.best = (math.inf, state)
 
+    def expect(self, misfit: float) -> None:
+        """Compare the next pass, for whether it stalls, with the misfit of the state before it."""
+        self._best_since_merge = misfit
+
     def forget_merge(self) -> None:
         """Compare the next pass with none before, for whether it stalls."""
         self._best_since_merge = math.inf

@@ -12,6 +12,8 @@ from ptychopinn_plugin.saved_state import Stateful
 RISE_TOLERANCE = 1e-2
 # Factors of the momentum at a restart and at each update without one.
 RESET_SHRINK, REGROWTH = 0.8, 1.05
+# Updates that an earlier reconstruction counts for.
+UPDATES_BEFORE = 100
 
 
 @dataclass(eq=False)
@@ -39,6 +41,10 @@ class Momentum(Stateful):
         """Return the momentum of the next update: none at first after a restart, then more."""
         self._updates_since_reset += 1
         return min(self._factor, 1 - 1 / self._updates_since_reset)
+
+    def skip_start(self) -> None:
+        """Go on from a state near a minimum, where the momentum need not grow from none."""
+        self._updates_since_reset = UPDATES_BEFORE
 
     def accepts(self, subset: int, misfit: float) -> bool:
         """Return whether a subset's misfit is no higher than when it was last used.

@@ -11,7 +11,7 @@ import numpy as np
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
-from ptychopinn_plugin.scan import Estimates, ScanData
+from ptychopinn_plugin.scan import Estimates, PassHistory, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
 from ptychopinn_plugin.solver.constraint_table import Constraints
@@ -36,6 +36,7 @@ from ptychopinn_plugin.solver.trials.probe_start import StartOfProbe
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16
 TINY = 1e-30
+BEGINNING = PassHistory()
 
 
 def prepare_solver(
@@ -58,7 +59,11 @@ def prepare_solver(
         start: what `find_start` has returned before for the same scan; None to call it.
     """
     start = start or find_start(ops, scan, inference, check, communicator)
-    inference = _settled(inference, scan, refines=start.refines)
+    if start.is_chosen:
+        # What an earlier reconstruction found with another probe is no start.
+        inference = inference.model_copy(update={'initial': 'empty'})
+    earlier = earlier_passes(scan, inference)
+    inference = _settled(inference, scan, earlier, refines=start.refines)
     given, refines = scan.mode_count, start.refines
     scan = _with_starting_modes(start.applied(scan), inference)
     is_guess = refines and not scan.metadata.probe_is_refined
@@ -76,7 +81,7 @@ def prepare_solver(
     problem = Problem.for_scan(
         ops,
         scan,
-        subset_count(inference, scan),
+        subset_count(inference, scan, earlier),
         fixed_probe=not (refines or changes or moves),
         check=check,
         noise=AMPLITUDE if starts else noise,
@@ -95,18 +100,25 @@ def prepare_solver(
         estimators=(*said, *starts, *estimators, *gauges, *constraints.filters),
         prior=ObjectPrior() if inference.object_prior else None,
         passes_before_probe=passes_before_probe(scan, inference) if is_guess else 0,
+        passes_before=earlier.iterations,
     )
     start_estimates(solver, inference)
     if inference.initial == 'product':
-        solver.set_object(ops.array(starting_object(problem, solver.state.now)))
+        solver.continue_at(ops.array(starting_object(problem, solver.state.now)))
     return solver
 
 
-def _settled(inference: InferenceConfig, scan: ScanData, *, refines: bool) -> InferenceConfig:
+def _settled(
+    inference: InferenceConfig, scan: ScanData, earlier: PassHistory, *, refines: bool
+) -> InferenceConfig:
     """Return a config in which nothing is left to the data, but for `auto` of the positions."""
-    settled = resolve_automatic(inference, probe_refined=refines, frames=scan.frame_count)
+    settled = resolve_automatic(
+        inference, probe_refined=refines, frames=scan.frame_count, tried=earlier.automatic
+    )
     power = _power(inference, scan) if refines else 0.0
-    changes = {'update_probe': 'on' if refines else 'off', 'probe_power': power}
+    changes: dict[str, object] = {'update_probe': 'on' if refines else 'off', 'probe_power': power}
+    if inference.auto and refines and earlier.automatic and scan.estimates.opr_modes is not None:
+        changes['opr_modes'] = len(scan.estimates.opr_modes)
     return settled.model_copy(update=changes)
 
 
@@ -116,9 +128,23 @@ def _with_starting_modes(scan: ScanData, inference: InferenceConfig) -> ScanData
     return _scaled_probe(scan, inference.probe_power) if inference.probe_power else scan
 
 
-def subset_count(inference: InferenceConfig, scan: ScanData) -> int:
-    """Return how many subsets a pass visits."""
-    return max(1, min(inference.subsets, scan.frame_count // FRAMES_OF_A_SUBSET))
+def earlier_passes(scan: ScanData, inference: InferenceConfig) -> PassHistory:
+    """Return the passes that a reconstruction continues, none where it begins anew."""
+    return scan.metadata.history if inference.initial == 'product' else BEGINNING
+
+
+def subset_count(
+    inference: InferenceConfig, scan: ScanData, earlier: PassHistory = BEGINNING
+) -> int:
+    """Return how many subsets the first pass visits.
+
+    Args:
+        inference: how many are asked for.
+        scan: the scan.
+        earlier: passes that are continued; those have joined subsets that contradict each other.
+    """
+    wanted = min(inference.subsets, earlier.subsets or inference.subsets)
+    return max(1, min(wanted, scan.frame_count // FRAMES_OF_A_SUBSET))
 
 
 def _with_modes(scan: ScanData, count: int) -> ScanData:

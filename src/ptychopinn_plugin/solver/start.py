@@ -108,7 +108,7 @@ def _found(
         scan = with_probe_of_frames(ops, scan, check)
         start.probe = scan.probe
         start.remarks.append(NO_PROBE)
-    if not start.refines:
+    if not start.refines or _belongs_to_object(scan, inference):
         return start
     # A probe that was refined before is better than a start from the moments of the frames, unless
     # that reconstruction failed or ended early.
@@ -122,11 +122,20 @@ def _found(
     return start
 
 
+def _belongs_to_object(scan: ScanData, inference: InferenceConfig) -> bool:
+    """Return whether an object to start from was reconstructed with the probe as it is given."""
+    known = scan.metadata
+    held = not (known.probe_is_refined or known.probe_is_unknown)
+    return inference.initial == 'product' and held
+
+
 def _refines(
     ops: Ops, scan: ScanData, inference: InferenceConfig, check: Callable[[], None]
 ) -> bool:
     """Return whether the probe is refined."""
     refines = refines_probe(inference, scan)
+    if inference.update_probe == 'auto' and _goes_on(scan, inference):
+        return True
     doubtful = scan.metadata.probe_is_refined or hides_nearly_all(scan)
     if inference.update_probe == 'auto' and doubtful:
         refines = refining_gains(ops, scan, check)
@@ -139,3 +148,8 @@ def _refines(
             scan.source,
         )
     return refines
+
+
+def _goes_on(scan: ScanData, inference: InferenceConfig) -> bool:
+    """Return whether passes that refined the probe are continued."""
+    return inference.initial == 'product' and scan.metadata.history.updates_probe

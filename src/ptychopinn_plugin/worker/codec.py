@@ -10,7 +10,14 @@ import numpy as np
 
 from ptychopinn_plugin.io.model_file import Manifest, TrainedModel, TrainingExample
 from ptychopinn_plugin.monitor import Progress
-from ptychopinn_plugin.scan import Estimates, Quality, Reconstruction, ScanData, ScanMetadata
+from ptychopinn_plugin.scan import (
+    Estimates,
+    PassHistory,
+    Quality,
+    Reconstruction,
+    ScanData,
+    ScanMetadata,
+)
 from ptychopinn_plugin.worker.messages import Body
 from ptychopinn_plugin.worker.shared_memory import Array
 
@@ -177,9 +184,12 @@ def _plain(instance: DataclassInstance, leave_out: Sequence[str] = ()) -> Body:
 def _plain_value(value: object) -> object:
     if isinstance(value, tuple | list):
         return [_plain_value(each) for each in value]
+    if isinstance(value, PassHistory):
+        return _plain(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _with_tuples(body: Body) -> Body:
-    """Return the body with tuples in place of lists, which the dataclasses need."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
+    """Return the body with tuples in place of lists, and the pass history, as dataclasses need."""
+    fields: Body = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
+    return fields | {'history': PassHistory(**body['history'])}

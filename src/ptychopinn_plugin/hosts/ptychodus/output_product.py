@@ -10,6 +10,7 @@ from ptychodus.api.product import Product
 
 from ptychopinn_plugin.hosts.ptychodus.run_description import MODEL_FILE
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
+from ptychopinn_plugin.io.ptychodus.history_comment import HISTORY
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import make_probes
 from ptychopinn_plugin.io.ptychodus.write_product import (
     MADE_BY,
@@ -21,7 +22,7 @@ from ptychopinn_plugin.io.ptychodus.write_product import (
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
 
-_OURS = (MADE_BY, 'residual ', REMARK, WARNING, MODEL_FILE, SETTINGS)
+_OURS = (MADE_BY, HISTORY, 'residual ', REMARK, WARNING, MODEL_FILE, SETTINGS)
 
 
 def build_output_product(

@@ -13,6 +13,7 @@ from ptychodus.api.product import Product
 from ptychopinn_plugin.config import Backend
 from ptychopinn_plugin.errors import ResultFileError
 from ptychopinn_plugin.io.ptychodus.checked_files import load_product_file
+from ptychopinn_plugin.io.ptychodus.history_comment import read_history
 from ptychopinn_plugin.io.ptychodus.instrument import PIXEL_SIZE_UNKNOWN
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import read_probes
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe
@@ -81,6 +82,7 @@ def _as_reconstruction(path: Path, product: Product) -> Reconstruction:
         probe_refined=has_refined_probe(product),
         scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
         estimates=estimates,
+        history=read_history(product),
     )
 
 

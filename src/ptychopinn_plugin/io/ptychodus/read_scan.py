@@ -23,6 +23,7 @@ from ptychopinn_plugin.io.ptychodus.checked_files import (
     load_product_file,
     open_diffraction_file,
 )
+from ptychopinn_plugin.io.ptychodus.history_comment import read_history
 from ptychopinn_plugin.io.ptychodus.probe_relaxation import pair_weights, read_probes
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe, has_unknown_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
@@ -244,6 +245,7 @@ def positions_of(product: Product, frame_size: int) -> PositionArray:
 
 def _metadata(product: Product, *, with_probe: bool) -> ScanMetadata:
     geometry = product.object_.get_geometry()
+    history = read_history(product)
     return ScanMetadata(
         pixel_size_m=(geometry.pixel_height_m, geometry.pixel_width_m),
         photon_energy_ev=photon_energy_ev(product.metadata),
@@ -251,6 +253,8 @@ def _metadata(product: Product, *, with_probe: bool) -> ScanMetadata:
         object_center_m=(geometry.center_y_m, geometry.center_x_m),
         scan_index=np.array([p.index for p in product.probe_positions], dtype=np.int64),
         probe_is_refined=with_probe and has_refined_probe(product),
+        # Another probe than that of the object is no refined one.
+        history=history if with_probe else dataclasses.replace(history, updates_probe=False),
     )
 
 

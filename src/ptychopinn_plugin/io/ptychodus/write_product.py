@@ -13,6 +13,7 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.config.used_settings import changed_settings
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.io.ptychodus.build_product import build_reconstruction_product
+from ptychopinn_plugin.io.ptychodus.history_comment import history_line
 from ptychopinn_plugin.io.ptychodus.instrument import find_instrument
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.axis_orientation import orientation_decision
@@ -88,6 +89,7 @@ def product_comments(reconstruction: Reconstruction, scan: ScanData, comments: s
         f'{MADE_BY}{__version__}, backend {reconstruction.backend}, {model}, '
         f'{counted(reconstruction.iterations, "iteration")} in {reconstruction.seconds:.2f} s'
         + ('' if refined else PROBE_AS_GIVEN),
+        history_line(reconstruction.history),
     ]
     # The comments that Ptychodus' page makes name the settings already.
     if reconstruction.settings and SETTINGS not in comments:

@@ -22,11 +22,13 @@ class Solver(Protocol):
         problem: the prepared scan.
         state: the unknowns.
         passes: passes done.
+        passes_before: passes of the reconstructions that this one continues.
     """
 
     problem: Problem
     state: State
     passes: int
+    passes_before: int
 
     @property
     def canvas_object(self) -> Array:

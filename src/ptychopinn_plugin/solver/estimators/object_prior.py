@@ -69,6 +69,13 @@ class ObjectPrior(Stateful):
         self.mean, self.spectrum, self.dose = partition.on_first(found)
         self._gains = {}
 
+    def continue_at(
+        self, ops: Ops, partition: Partition, canvas_object: Array, dose: Array
+    ) -> None:
+        """Start at the spectrum of an object that earlier passes have found, see `estimate`."""
+        self._passes = FIRST_PASS
+        self.estimate(ops, partition, canvas_object, dose)
+
     def _estimated(
         self, image: npt.NDArray[np.complex64], photons: Floats
     ) -> tuple[np.complex64, Floats, float]:

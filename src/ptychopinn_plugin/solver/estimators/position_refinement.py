@@ -118,31 +118,60 @@ class PositionRefiner(Estimator):
 
     def after_pass(self, solver: Solver) -> None:
         """Look at the frames and move them."""
+        passes = _passes(solver)
         self._follow_noise(solver)
-        if not self._is_due(solver.passes):
+        continues = solver.passes == 1 and solver.passes_before > 0
+        if continues:
+            self._continue(solver)
+        if not self._is_due(passes):
             return
         slopes = solver.problem.ops.compiled(object_slopes)(solver.canvas_object)
         look = look_frames(solver, slopes, solver.problem.batches())
+        if continues:
+            self._take_errors(solver, look)
         affine = None
-        if self._is_affine_due(solver.passes):
-            affine = look_affine(solver, slopes, *some_batches(solver.problem, solver.passes))
-        if self._awaits_look(solver.passes):
-            self._looked = solver.passes
+        if self._is_affine_due(passes):
+            affine = look_affine(solver, slopes, *some_batches(solver.problem, passes))
+        if self._awaits_look(passes):
+            self._looked = passes
         self.frame_share = look.share()
         if affine is not None:
             self._look_at_all(affine, look)
         if not self.active:
-            self._decide(look, solver.passes)
-        if not self.active:
-            return
+            self._decide(look, passes)
+        if self.active:
+            self._move(solver, affine, look)
+
+    def _move(self, solver: Solver, affine: AffineLook | None, look: FrameLook) -> None:
+        """Move the frames, and look again after the next pass unless they have settled."""
         if affine is not None:
             self._move_all(solver, affine, look)
         if self.constraint != 'affine':
             self._move_each(solver, look)
         before, now = solver.problem.positions_px, self._positions(solver)
         change = float(np.sqrt(np.mean(np.sum((now - before) ** 2, axis=1))))
-        self._next_pass = solver.passes + (1 if change > SETTLED_PX else 2)
+        self._next_pass = _passes(solver) + (1 if change > SETTLED_PX else 2)
         solver.move_frames(now)
+
+    def _continue(self, solver: Solver) -> None:
+        """Go on with what earlier passes decided, where they could decide."""
+        earlier = solver.problem.scan.metadata.history
+        if earlier.moves_frames:
+            self.active, self.reason = True, 'positions are refined as before'
+        if earlier.moves_frames or earlier.automatic:
+            # Another look at an affine change would follow the noise of what is left of it.
+            self._looked = solver.passes_before
+
+    def _take_errors(self, solver: Solver, look: FrameLook) -> None:
+        """Start at the errors that earlier passes have found, where nominal positions are known."""
+        nominal = _nominal(solver)
+        errors, from_centre = solver.problem.positions_px - nominal, nominal - _centre(solver)
+        if not errors.any():
+            return
+        # The same part is common to all as in these passes, which gave it to the object too.
+        self._errors = without_affine(errors, look.information, from_centre)
+        fitted, *_ = np.linalg.lstsq(from_centre, errors - self._errors, rcond=None)
+        self.affine.matrix = np.asarray(fitted.T, np.float64)
 
     def _look_at_all(self, affine: AffineLook, look: FrameLook) -> None:
         """Record what the frames show of an affine change."""
@@ -189,7 +218,7 @@ class PositionRefiner(Estimator):
         """Record after which pass the noise model changed."""
         name = solver.problem.noise.name
         if self._noise and name != self._noise:
-            self._noise_from = solver.passes
+            self._noise_from = _passes(solver)
         self._noise = name
 
     def _decide(self, look: FrameLook, passes: int) -> None:
@@ -236,10 +265,10 @@ class PositionRefiner(Estimator):
 
     def _move_each(self, solver: Solver, look: FrameLook) -> None:
         """Estimate the error of every frame."""
-        nominal = solver.problem.scan.positions_px
+        nominal = _nominal(solver)
         errors = np.zeros_like(nominal) if self._errors is None else self._errors
         steps = np.clip(look.steps(), -LARGEST_STEP_PX, LARGEST_STEP_PX)
-        if self._last_errors is not None and solver.passes >= MOMENTUM_FROM:
+        if self._last_errors is not None and _passes(solver) >= MOMENTUM_FROM:
             steps += MOMENTUM * (errors - self._last_errors)
         self._last_errors = errors
         estimates = errors + steps
@@ -248,10 +277,25 @@ class PositionRefiner(Estimator):
 
     def _positions(self, solver: Solver) -> Floats:
         """Return where the frames lie, float64 (n, 2), object pixels."""
-        nominal = solver.problem.scan.positions_px
+        nominal = _nominal(solver)
         moved = nominal + (nominal - _centre(solver)) @ self.affine.matrix.T
         return moved if self._errors is None else moved + self._errors
 
 
+def _passes(solver: Solver) -> int:
+    """Return the passes that the object comes from, those of earlier reconstructions included."""
+    return solver.passes_before + solver.passes
+
+
 def _centre(solver: Solver) -> Floats:
-    return np.asarray(solver.problem.scan.positions_px.mean(axis=0))
+    return np.asarray(_nominal(solver).mean(axis=0))
+
+
+def _nominal(solver: Solver) -> Floats:
+    """Return the positions before any were refined, float64 (n, 2), object pixels.
+
+    Those of the scan, or where earlier passes have refined these, those that they began with.
+    """
+    scan = solver.problem.scan
+    known = scan.estimates.nominal_positions_px if solver.passes_before else None
+    return scan.positions_px if known is None else known

@@ -19,7 +19,7 @@ AUTOMATIC: dict[str, Any] = {
     'stop_early': True,
     'opr_modes': TRIED_DRIFT_MODES,
 }
-# What a fixed probe leaves nothing to be estimated of.
+# What a fixed probe leaves nothing to be estimated of, and what is tried.
 OF_THE_PROBE = ('probe_modes', 'opr_modes')
 # Fewer frames leave a refined probe undecided for longer.
 FEW_FRAMES = 200
@@ -28,7 +28,7 @@ DRIFT_FRAMES = 64
 
 
 def resolve_automatic(
-    inference: InferenceConfig, *, probe_refined: bool, frames: int
+    inference: InferenceConfig, *, probe_refined: bool, frames: int, tried: bool = False
 ) -> InferenceConfig:
     """Return a config with everything to be estimated that `auto` leaves to the data.
 
@@ -38,6 +38,8 @@ def resolve_automatic(
         inference: as given.
         probe_refined: from `refines_probe`.
         frames: of the scan.
+        tried: whether the scan continues a reconstruction with `auto`, which has tried what
+            OF_THE_PROBE names: what it found is in the scan.
     """
     if not inference.auto:
         return inference
@@ -46,7 +48,7 @@ def resolve_automatic(
         name: value
         for name, value in AUTOMATIC.items()
         if getattr(inference, name) == fields[name].default
-        and (probe_refined or name not in OF_THE_PROBE)
+        and ((probe_refined and not tried) or name not in OF_THE_PROBE)
         and (frames >= DRIFT_FRAMES or name != 'opr_modes')
     }
     return inference.model_copy(update=chosen)
