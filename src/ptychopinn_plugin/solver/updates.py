@@ -69,20 +69,18 @@ def update_probe(ops: Ops, probe: Array, direction: Array, power: Array, size: A
     return probe + ops.scale(direction, size / power)
 
 
-def apply_gains(ops: Ops, image: Array, gains: Array) -> Array:
-    """Scale the Fourier components of an image, complex64 (H, W).
+def apply_gains(ops: Ops, image: Array, gains: Array, below: Array, beside: Array) -> Array:
+    """Scale the Fourier components of an image with zeros below and beside it.
 
     Args:
         ops: the framework.
         image: complex64 (H, W).
-        gains: float32 (H', W'), over their number, zero frequency at index 0; of the image with
-            zeros below and beside it where they are more than its pixels.
+        gains: float32 (H', W'), over their number, zero frequency at index 0.
+        below: complex64 (H' - H, W), zeros; given, for a graph that takes any shape knows none.
+        beside: complex64 (H', W' - W), zeros.
+
+    Returns:
+        complex64 (H', W').
     """
-    height, width = image.shape
-    below, beside = gains.shape[0] - height, gains.shape[1] - width
-    if below:
-        image = ops.join(image, ops.zeros((below, width), 'complex64'), axis=0)
-    if beside:
-        image = ops.join(image, ops.zeros((height + below, beside), 'complex64'))
-    scaled = ops.ifft2_unscaled(ops.scale_in_place(ops.fft2_unscaled(image), gains))
-    return scaled[:height, :width] if below or beside else scaled
+    plane = ops.join(ops.join(image, below, axis=0), beside)
+    return ops.ifft2_unscaled(ops.scale_in_place(ops.fft2_unscaled(plane), gains))

@@ -37,16 +37,18 @@ def update_object(
     return updated, pass_sums
 
 
-def apply_gains(ops: ProcessorOps, image: Array, gains: Array) -> Array:
+def apply_gains(
+    ops: ProcessorOps, image: Array, gains: Array, below: Array, beside: Array
+) -> Array:
     """Scale the Fourier components of an image, see `updates.apply_gains`."""
     if image.dtype != np.complex64 or gains.dtype != np.float32:
-        return updates.apply_gains(ops, image, gains)
+        return updates.apply_gains(ops, image, gains, below, beside)
     height, width = image.shape
     plane = np.zeros(gains.shape, np.complex64)
     plane[:height, :width] = image
     spectrum = ops.fft2_of_scratch(plane)
     loops.scale_numbers(parts(spectrum), gains)
-    return ops.ifft2_of_scratch(spectrum)[:height, :width]
+    return ops.ifft2_of_scratch(spectrum)
 
 
 def extrapolate(ops: ProcessorOps, now: Array, earlier: Array, momentum: Array) -> Array:

@@ -150,7 +150,13 @@ class WholeScan:
 
     def scale_spectrum(self, ops: Ops, image: Array, shape: tuple[int, int], gains: Gains) -> Array:
         """Return the image with its Fourier components scaled."""
-        return ops.compiled(apply_gains)(image, gains(slice(0, shape[1])))
+        (height, width), (rows, columns) = image.shape, shape
+        zeros = (
+            ops.zeros(border, 'complex64')
+            for border in ((rows - height, width), (rows, columns - width))
+        )
+        scaled = ops.compiled(apply_gains)(image, gains(slice(0, columns)), *zeros)
+        return scaled if image.shape == shape else scaled[:height, :width]
 
     def with_positions(self, positions_px: npt.NDArray[np.float64]) -> Partition:
         """Return itself: the frames stay on the canvas."""
