@@ -45,6 +45,15 @@ CASES: dict[str, tuple[dict[str, Any], TrainingConfig]] = {
         {'probe_big': False, 'amp_activation': 'softplus', 'intensity_scale_trainable': False},
         LOSSES,
     ),
+    'correction': ({'network_input': 'back_projection'}, LOSSES),
+    'correction of whole patches of a reconstruction': (
+        {'network_input': 'back_projection', 'pad_object': False, 'n_filters_scale': 0.5},
+        TrainingConfig(batch_size=3, training_target='reconstruction'),
+    ),
+    'reconstruction from amplitudes': (
+        {'gridsize': 2},
+        TrainingConfig(batch_size=3, training_target='reconstruction', realspace_weight=0.1),
+    ),
     'supervised': ({'model_type': 'supervised', 'amp_activation': 'relu'}, TrainingConfig()),
 }
 

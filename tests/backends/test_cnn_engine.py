@@ -239,6 +239,8 @@ MODEL_FIELDS: list[dict[str, Any]] = [
     {'gridsize': 2, 'object_big': False},
     {'intensity_scale_trainable': False},
     {'n_filters_scale': 2},
+    {'n_filters_scale': 0.5},
+    {'network_input': 'back_projection'},
 ]
 TRAINING_FIELDS: list[dict[str, Any]] = [
     {'nphotons': 1e3},
@@ -249,6 +251,7 @@ TRAINING_FIELDS: list[dict[str, Any]] = [
     {'seed': 1},
     {'batch_size': 2},
     {'overlap': 'group'},
+    {'training_target': 'reconstruction'},
     {'n_groups': 5},
     {'subsample_seed': 1},
 ]

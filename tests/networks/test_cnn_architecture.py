@@ -37,6 +37,24 @@ def test_encoder_ends_at_8_pixels_with_the_published_channels(
     assert encoder_filters(cnn(n_filters_scale=2), size) == tuple(2 * one for one in filters)
 
 
+def test_channels_can_be_fewer_down_to_eight() -> None:
+    assert encoder_filters(cnn(n_filters_scale=0.5), 64) == (16, 32, 64)
+    assert encoder_filters(cnn(n_filters_scale=0.25), 256) == (8, 8, 8, 16, 32)
+
+
+def test_a_network_that_corrects_patches_joins_blocks_of_the_same_side() -> None:
+    model = cnn(network_input='back_projection', gridsize=3)
+    shapes = weight_shapes(model, 128, 1)
+    assert shapes['encoder.0.0.weight'] == (16, 2, 3, 3)
+    assert shapes['encoder.2.1.weight'] == (64, 64, 3, 3)
+    assert shapes['decoder.correction.0.0.weight'] == (32, 64 + 32, 3, 3)
+    assert shapes['decoder.correction.1.0.weight'] == (16, 32 + 16, 3, 3)
+    assert shapes['decoder.correction.head.weight'] == (2, 16, 3, 3)
+    assert not any('border' in name for name in shapes)
+    first = initial_weights(model, 128, make_probe(128), seed=0)
+    assert not first['decoder.correction.head.bias'].any()
+
+
 @pytest.mark.parametrize('size', [64, 128, 256])
 def test_decoders_reach_half_the_frame_and_without_padding_all_of_it(size: int) -> None:
     assert 8 * 2 ** len(decoder_filters(CNN, size)) == size // 2

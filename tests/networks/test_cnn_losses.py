@@ -158,3 +158,22 @@ def test_gradients_agree_with_finite_differences() -> None:
 def test_a_training_that_nothing_ties_to_the_frames_is_refused(variation: float) -> None:
     with pytest.raises(ConfigError, match=r'all 0.*nll_weight 1'):
         weights(nll_weight=0, realspace_weight=variation)
+
+
+def test_the_loss_of_a_reconstruction_is_a_squared_error_but_for_the_phase_of_a_patch(
+    ops: Ops,
+) -> None:
+    target, dose = patches(3), np.ones((16, 16), np.float32)
+    dose[:4] = 3
+    which = weights(training_target='reconstruction')  # type: ignore[arg-type]
+    assert not which.needs_counts
+
+    def of(found: Values) -> float:
+        arrays = (ops.array(found), ops.array(target), ops.array(dose))
+        return float(ops.number(patches_loss(ops, which, *arrays)))
+
+    turned = target * np.exp(1j * np.array([0.3, -2.0, 3.0]))[:, None, None]
+    assert of(turned.astype(np.complex64)) < 1e-9
+    # Half as large: what is left has a quarter of the target's squared modulus.
+    wanted = np.mean(np.abs(target) ** 2 * dose) / np.mean(dose) / 4
+    assert of((turned / 2).astype(np.complex64)) == pytest.approx(wanted, rel=1e-3)

@@ -55,24 +55,33 @@ class ModelConfig(Config):
     )
     gridsize: int = setting(
         2,
-        'Side of a group of frames, gridsize² frames',
+        'Side of a group of frames, gridsize² frames; with network_input amplitudes',
         architecture='cnn',
         ge=1,
         le=4,
         label='Frames per group side',
     )
-    n_filters_scale: int = setting(
-        1,
-        'Factor of all channel numbers',
+    network_input: Literal['amplitudes', 'back_projection'] = setting(
+        'amplitudes',
+        "The network's input: the amplitudes of a group of frames, as published, or the object "
+        'under each frame after one step of all frames from an empty one, which a smaller network '
+        'with skip connections corrects frame by frame',
         architecture='cnn',
-        ge=1,
+        label='Input of the network',
+    )
+    n_filters_scale: float = setting(
+        1.0,
+        'Factor of all channel numbers, of which at least 8 are left',
+        architecture='cnn',
+        ge=0.25,
         le=8,
         label='Factor of the channels',
     )
     output_form: Literal['amplitude_phase', 'real_imag'] = setting(
         'amplitude_phase',
         "The decoders' output: amplitude and phase, as published, or real and imaginary part, "
-        'without a greatest amplitude and a jump of the phase, both in units of probe_scale',
+        'without a greatest amplitude and a jump of the phase, both in units of probe_scale; with '
+        'network_input amplitudes',
         architecture='cnn',
         label='Output of the decoders',
     )

@@ -47,6 +47,14 @@ class TrainingConfig(GroupingConfig):
         le=100_000,
         label='Batch size',
     )
+    training_target: Literal['frames', 'reconstruction'] = setting(
+        'frames',
+        'What the network learns: patches that predict the frames, as published, or those of the '
+        'object that physics passes reconstruct from the same frames before, which takes fewer '
+        'epochs',
+        architecture='cnn',
+        label='Target of the training',
+    )
     overlap: Literal['batch', 'group'] = setting(
         'batch',
         'Patches that are merged where they overlap, with object_big: those of neighbouring '
@@ -122,8 +130,7 @@ class TrainingConfig(GroupingConfig):
     )
     reference_passes: int = setting(
         20,
-        "Physics passes for each scan's reference",
-        architecture='unrolled',
+        "Physics passes for each scan's reference; of cnn with training_target reconstruction",
         ge=1,
         le=10_000,
         advanced=True,

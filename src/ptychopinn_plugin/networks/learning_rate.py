@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 
 # A hundredth of PyTorch's default for AdamW.
 WEIGHT_DECAY = 1e-4
@@ -93,12 +93,27 @@ def unrolled_schedule(
 
 
 def cnn_schedule(
-    execution: ExecutionConfig, steps: int, *, supervised: bool = False
+    execution: ExecutionConfig, steps: int, *, rate: float = 4e-4
 ) -> LearningRateSchedule:
     """Return the schedule of the `cnn` architecture; a step is a batch of groups.
 
-    At a rate of 1e-3 a supervised training ends at the mean object, and an unsupervised one
-    reaches a larger loss.
+    Args:
+        execution: the config.
+        steps: planned.
+        rate: from `cnn_rate`, where the config gives none.
     """
-    rate = 3e-4 if supervised else 4e-4
     return LearningRateSchedule.from_config(execution, steps, rate=rate, scheduler='WarmupCosine')
+
+
+def cnn_rate(model: ModelConfig, training: TrainingConfig) -> float:
+    """Return the learning rate of the `cnn` architecture.
+
+    From amplitudes, at a rate of 1e-3 a supervised training ends at the mean object, and one on the
+    frames reaches a larger loss. A network that corrects an object begins near its end, and learns
+    at five times their rate.
+    """
+    if model.network_input == 'back_projection':
+        return 2e-3
+    if training.training_target == 'reconstruction':
+        return 1e-3
+    return 3e-4 if model.model_type == 'supervised' else 4e-4

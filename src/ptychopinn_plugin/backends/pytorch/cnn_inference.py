@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
+from ptychopinn_plugin.backends.pytorch.cnn_correction import build_network
 from ptychopinn_plugin.backends.pytorch.ops import SolverOps, tensor_ops
 from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig
 from ptychopinn_plugin.io.model_file import TrainedModel
@@ -33,7 +33,7 @@ class CnnInference:
         self.model = model
         self._solver_ops = ops
         self._ops = tensor_ops(ops)
-        self._network = PatchNetwork(config, size, len(model.probe), model.weights)
+        self._network = build_network(config, size, len(model.probe), model.weights)
         self._network.to(ops.device).eval()
         self._optics = Optics.from_config(self._ops, config, size)
 

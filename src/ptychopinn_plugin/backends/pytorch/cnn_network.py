@@ -19,11 +19,11 @@ from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.config.execution import Precision
 from ptychopinn_plugin.networks.cnn.architecture import (
     BORDER_CHANNELS,
-    DECODERS,
     INTENSITY,
     PROBE_IMAG,
     PROBE_REAL,
     decoder_filters,
+    decoder_names,
     encoder_filters,
     has_border,
     weight_shapes,
@@ -70,9 +70,11 @@ class PatchNetwork(nn.Module):
             for k in range(len(encoder_filters(model, frame_size)))
         )
         blocks = len(decoder_filters(model, frame_size))
-        decoders = DECODERS[model.output_form]
         self.decoder = nn.ModuleDict(
-            {name.split('.')[1]: _decoder(self.shapes, name, blocks, model) for name in decoders}
+            {
+                name.split('.')[1]: _decoder(self.shapes, name, blocks, model)
+                for name in decoder_names(model)
+            }
         )
         self.intensity = _values(self.shapes, INTENSITY)
         self.probe = _values(self.shapes, PROBE_REAL, PROBE_IMAG)
@@ -94,7 +96,7 @@ class PatchNetwork(nn.Module):
         """
         x = inputs.contiguous(memory_format=torch.channels_last)
         for block in self.encoder:
-            x = functional.max_pool2d(self._run(block, x, peaks), 2)
+            x = functional.max_pool2d(self.run_block(block, x, peaks), 2)
         patches = self._complex_patches(x, peaks)
         return patches.contiguous().flatten(0, 1)
 
@@ -147,7 +149,7 @@ class PatchNetwork(nn.Module):
         # Convolutions first, so that the coarsest ones see the whole frame; the side doubles
         # afterwards.
         for block in blocks.values():
-            x = _upsample(self._run(block, x, peaks))
+            x = upsample(self.run_block(block, x, peaks))
         x = x.float()
         if not self.model.pad_object:
             return activation(head(x))
@@ -156,12 +158,12 @@ class PatchNetwork(nn.Module):
         # stitching.
         if border is None:
             return functional.pad(activation(head(x)), (q, q, q, q))
-        whole = border(_upsample(x[:, -BORDER_CHANNELS:]))
+        whole = border(upsample(x[:, -BORDER_CHANNELS:]))
         inner = slice(q, whole.shape[-1] - q)
         whole[:, :, inner, inner] = head(x[:, :-BORDER_CHANNELS])
         return activation(whole)
 
-    def _run(
+    def run_block(
         self, block: nn.Module, x: torch.Tensor, peaks: list[torch.Tensor] | None
     ) -> torch.Tensor:
         """Run two convolutions; append the peaks of their channels if a list is given."""
@@ -203,6 +205,6 @@ def _decoder(shapes: Shapes, name: str, blocks: int, model: ModelConfig) -> nn.M
     return nn.ModuleDict({**parts, **{end: _conv(shapes, f'{name}.{end}') for end in ends}})
 
 
-def _upsample(x: torch.Tensor) -> torch.Tensor:
+def upsample(x: torch.Tensor) -> torch.Tensor:
     """Repeat every pixel of (b, c, h, w) in both directions."""
     return functional.interpolate(x, scale_factor=2, mode='nearest')

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch.utils.data import DataLoader
 
+from ptychopinn_plugin.backends.pytorch.cnn_correction import build_network
 from ptychopinn_plugin.backends.pytorch.cnn_network import PatchNetwork
 from ptychopinn_plugin.backends.pytorch.lightning_module import Training
 from ptychopinn_plugin.backends.pytorch.ops import TorchOps
@@ -50,7 +51,7 @@ class PatchTraining(Training):
         self.split = split
         self.loss_weights = LossWeights.from_config(model, training, split.photons)
         initial = initial_weights(model, size, probe, training.seed)
-        self.network: PatchNetwork = PatchNetwork(model, size, len(probe), initial)
+        self.network: PatchNetwork = build_network(model, size, len(probe), initial)
         self.network.precision = execution.training_precision
         self.validation = EpochValidation.for_split(split)
         self._detector = build_detector(split)

@@ -108,7 +108,7 @@ class PyTorchEngine:
                     self.ops, scan, inference, monitor, backend=self.backend, early=early
                 )
             network = INFERENCES[model.manifest.model.architecture](self.ops, model)
-            size = automatic_batch_size(scan.frame_size)
+            size = automatic_batch_size(scan.frame_size, model.manifest.model)
             execution = divide_inference(self.execution, size, divisor)
             return network.reconstruct(scan, inference, execution, monitor, early)
 

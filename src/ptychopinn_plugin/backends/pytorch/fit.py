@@ -64,7 +64,8 @@ def fit_cnn(
         ScanDataError: the true object is needed and not known.
         CollapseError: the network has collapsed to a state without useful gradients.
     """
-    prepared = cnn_setup.prepare_training(scans, model, training, execution, monitor)
+    with torch.no_grad():
+        prepared = cnn_setup.prepare_training(ops, scans, model, training, execution, monitor)
     module = PatchTraining(
         prepared.split, model, training, execution, prepared.schedule, stop_check(monitor)
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
+from ptychopinn_plugin.backends.tensorflow.cnn_correction import build_network
 from ptychopinn_plugin.backends.tensorflow.cpu_ops import SolverOps
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.backends.tensorflow.signatures import Arrays, batch_arrays, batch_signature
@@ -40,7 +40,7 @@ class CnnInference:
         self._solver_ops = ops
         # Batches differ in size: compiled with XLA, each size would compile anew.
         self._ops = TensorFlowOps(ops.device, fused=False)
-        self._network = PatchNetwork(config, size, len(model.probe), model.weights)
+        self._network = build_network(config, size, len(model.probe), model.weights)
         self._optics = Optics.from_config(self._ops, config, size)
         self._compiled: Any = None
 

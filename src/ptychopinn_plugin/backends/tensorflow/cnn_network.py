@@ -20,11 +20,11 @@ from ptychopinn_plugin.config import ModelConfig
 from ptychopinn_plugin.config.execution import Precision
 from ptychopinn_plugin.networks.cnn.architecture import (
     BORDER_CHANNELS,
-    DECODERS,
     INTENSITY,
     PROBE_IMAG,
     PROBE_REAL,
     decoder_filters,
+    decoder_names,
     encoder_filters,
     is_last_convolution,
     weight_shapes,
@@ -86,7 +86,7 @@ class PatchNetwork:
         # TensorFlow's convolutions on CPUs need the channels last.
         x = tf.transpose(inputs, (0, 2, 3, 1))
         for block in range(len(encoder_filters(self.model, self.frame_size))):
-            x = tf.nn.max_pool2d(self._block(f'encoder.{block}', x, peaks), 2, 2, 'VALID')
+            x = tf.nn.max_pool2d(self.run_block(f'encoder.{block}', x, peaks), 2, 2, 'VALID')
         patches = self._complex_patches(x, peaks)
         return tf.reshape(tf.transpose(patches, (0, 3, 1, 2)), (-1, *patches.shape[1:3]))
 
@@ -139,7 +139,7 @@ class PatchNetwork:
         layer.build((None, None, None, shape[1]))
         self.convolutions[name] = layer
 
-    def _block(self, name: str, x: tf.Tensor, peaks: list[tf.Tensor] | None) -> tf.Tensor:
+    def run_block(self, name: str, x: tf.Tensor, peaks: list[tf.Tensor] | None) -> tf.Tensor:
         """Run two convolutions; append the peaks of their channels if a list is given."""
         for index in (0, 1):
             x = tf.nn.relu(self.convolutions[f'{name}.{index}'](x))
@@ -153,7 +153,7 @@ class PatchNetwork:
         # The unit of the amplitude, no factor of the probe: a sigmoid with unit 2 begins at 1, an
         # empty sample.
         scale = self.model.probe_scale
-        first, second = DECODERS[self.model.output_form]
+        first, second = decoder_names(self.model)
         if self.model.output_form == 'real_imag':
             real, imag = (self._decode(part, x, peaks, tf.identity) for part in (first, second))
             return tf.complex(scale * real, scale * imag)
@@ -174,7 +174,7 @@ class PatchNetwork:
         # Convolutions first, so that the coarsest ones see the whole frame; the side doubles
         # afterwards.
         for block in range(len(decoder_filters(self.model, self.frame_size))):
-            x = _upsample(self._block(f'{part}.{block}', x, peaks))
+            x = upsample(self.run_block(f'{part}.{block}', x, peaks))
         head, border = self.convolutions[f'{part}.head'], self.convolutions.get(f'{part}.border')
         quarter = self.frame_size // 4 if self.model.pad_object else 0
         margins = ((0, 0), (quarter, quarter), (quarter, quarter), (0, 0))
@@ -183,12 +183,12 @@ class PatchNetwork:
         if border is None:
             return tf.pad(activation(head(x)), margins)
         inner = head(x[..., :-BORDER_CHANNELS])
-        outer = border(_upsample(x[..., -BORDER_CHANNELS:]))
+        outer = border(upsample(x[..., -BORDER_CHANNELS:]))
         # A tensor has no assignment to a part of it: the inner part and the border are summed.
         around = tf.pad(tf.zeros_like(inner), margins, constant_values=1)
         return activation(tf.pad(inner, margins) + outer * around)
 
 
-def _upsample(x: tf.Tensor) -> tf.Tensor:
+def upsample(x: tf.Tensor) -> tf.Tensor:
     """Repeat every pixel of (b, h, w, c) in both directions."""
     return tf.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]), 'nearest')

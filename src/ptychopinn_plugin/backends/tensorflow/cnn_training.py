@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ptychopinn_plugin.backends.tensorflow.cnn_network import PatchNetwork
+from ptychopinn_plugin.backends.tensorflow.cnn_correction import build_network
 from ptychopinn_plugin.backends.tensorflow.ops import TensorFlowOps
 from ptychopinn_plugin.backends.tensorflow.optimizer import (
     apply_pending_gradients,
@@ -57,7 +57,7 @@ class PatchTraining:
         self.check = check
         self.loss_weights = LossWeights.from_config(model, training, split.photons)
         initial = initial_weights(model, size, probe, training.seed)
-        self.network = PatchNetwork(model, size, len(probe), initial)
+        self.network = build_network(model, size, len(probe), initial)
         self.network.set_precision(execution.training_precision)
         self.optimizer = build_optimizer(
             execution, self.network.variables(), self.network.probe_variables()

@@ -114,7 +114,7 @@ class TensorFlowEngine:
                 return run_reconstruction(
                     self.ops, scan, inference, monitor, backend=self.backend, early=early
                 )
-            size = automatic_batch_size(scan.frame_size)
+            size = automatic_batch_size(scan.frame_size, model.manifest.model)
             execution = divide_inference(self.execution, size, divisor)
             return self._load(model).reconstruct(scan, inference, execution, monitor, early)
 

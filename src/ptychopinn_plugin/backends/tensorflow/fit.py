@@ -66,7 +66,7 @@ def fit_cnn(
         ScanDataError: the true object is needed and not known.
         CollapseError: the network has collapsed to a state without useful gradients.
     """
-    prepared = cnn_setup.prepare_training(scans, model, training, execution, monitor)
+    prepared = cnn_setup.prepare_training(ops, scans, model, training, execution, monitor)
     trainer = PatchTraining(
         prepared.split,
         model,

@@ -4,6 +4,11 @@ PtychoPINN of Hoidn, Mishra and Mehta (Sci. Rep. 13, 22789, 2023,
 doi:10.1038/s41598-023-48351-7). Each encoder block halves the side of its input with a pooling,
 down to 8 x 8; each decoder block doubles it after its convolutions: the receptive field of a
 patch's pixel is the whole frame.
+
+With `network_input='back_projection'` a smaller network with skip connections (Ronneberger, Fischer
+and Brox, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28) gets the patch that one step of physics
+gives, and draws its correction. Encoder blocks halve the side between them, decoder blocks double
+it before their convolutions.
 """
 
 from __future__ import annotations
@@ -29,6 +34,15 @@ DECODERS = {
     'amplitude_phase': ('decoder.amplitude', 'decoder.phase'),
     'real_imag': ('decoder.real', 'decoder.imag'),
 }
+# Channels of the encoder's blocks of a network that corrects a patch: what a step of physics leaves
+# to correct is local. Half as many draw twice as many frames a second and need as much time to
+# learn.
+CORRECTION_FILTERS = (16, 32, 64)
+# Its one decoder, which draws real and imaginary part of the correction.
+CORRECTION_DECODER = 'decoder.correction'
+COMPLEX_CHANNELS = 2
+# Of the channels that `n_filters_scale` leaves: the border's and some for the patch.
+FEWEST_CHANNELS = 8
 KERNEL = 3
 # Channels of a decoder's last block that give the border around the centre that the others give.
 BORDER_CHANNELS = 4
@@ -58,28 +72,51 @@ def encoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
             f'the cnn architecture needs frames of {sides} pixels, got {frame_size}; cut or bin '
             'the frames, or take the architecture unrolled'
         )
-    return tuple(channels * model.n_filters_scale for channels in FILTERS[frame_size])
+    filters = CORRECTION_FILTERS if corrects(model) else FILTERS[frame_size]
+    return tuple(max(FEWEST_CHANNELS, round(one * model.n_filters_scale)) for one in filters)
 
 
 def decoder_filters(model: ModelConfig, frame_size: int) -> tuple[int, ...]:
     """Return the channels of each decoder block: up to N/2 with `pad_object`, to N without."""
     filters = encoder_filters(model, frame_size)
-    return filters[-2::-1] if model.pad_object else (*filters[-2::-1], filters[0])
+    if model.pad_object or corrects(model):
+        return filters[-2::-1]
+    return (*filters[-2::-1], filters[0])
+
+
+def corrects(model: ModelConfig) -> bool:
+    """Return whether the network corrects what a step of physics gives, frame by frame."""
+    return model.network_input == 'back_projection'
+
+
+def group_side(model: ModelConfig) -> int:
+    """Return the square root of the frames of a group, which the network gets together."""
+    return 1 if corrects(model) else model.gridsize
+
+
+def group_frames(model: ModelConfig) -> int:
+    """Return C, the frames of a group."""
+    return group_side(model) ** 2
 
 
 def input_channels(model: ModelConfig) -> int:
-    """Return C, the frames of a group: the input channels."""
-    return model.gridsize**2
+    """Return the input channels: one a frame, or real and imaginary part of a patch."""
+    return COMPLEX_CHANNELS if corrects(model) else group_frames(model)
 
 
 def output_channels(model: ModelConfig) -> int:
     """Return the patches of a group: one a frame, or that of its first frame."""
-    return input_channels(model) if model.object_big else 1
+    return group_frames(model) if model.object_big else 1
+
+
+def decoder_names(model: ModelConfig) -> tuple[str, ...]:
+    """Return the names of the decoders."""
+    return (CORRECTION_DECODER,) if corrects(model) else DECODERS[model.output_form]
 
 
 def has_border(model: ModelConfig) -> bool:
     """Return whether separate channels give the border of a patch."""
-    return model.pad_object and model.probe_big
+    return model.pad_object and model.probe_big and not corrects(model)
 
 
 def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, tuple[int, ...]]:
@@ -103,7 +140,7 @@ def weight_shapes(model: ModelConfig, frame_size: int, modes: int) -> dict[str, 
         zip((input_channels(model), *filters), filters, strict=False)
     ):
         shapes |= _block(f'encoder.{block}', before, after)
-    for decoder in DECODERS[model.output_form]:
+    for decoder in decoder_names(model):
         shapes |= _decoder(decoder, filters[-1], model, frame_size)
     if model.intensity_scale_trainable:
         shapes[INTENSITY] = (1,)
@@ -131,7 +168,7 @@ def initial_weights(
     """
     random = np.random.RandomState([seed, WEIGHTS_STREAM])
     weights: Weights = {}
-    first, _ = DECODERS[model.output_form]
+    first = decoder_names(model)[0]
     for name, shape in weight_shapes(model, frame_size, len(probe)).items():
         is_last = is_last_convolution(name)
         if name.endswith('.weight'):
@@ -152,7 +189,12 @@ def is_last_convolution(name: str) -> bool:
 
 
 def amplitude_bias(model: ModelConfig) -> float:
-    """Return the bias of the first decoder that gives an amplitude of 1 after `probe_scale`."""
+    """Return the bias of the first decoder that gives an amplitude of 1 after `probe_scale`.
+
+    0 for a decoder that draws a correction.
+    """
+    if corrects(model):
+        return 0.0
     target = 1 / model.probe_scale
     if model.output_form == 'real_imag':
         return target
@@ -177,10 +219,13 @@ def _decoder(
     """Return the shapes of one decoder."""
     shapes: dict[str, tuple[int, ...]] = {}
     for block, after in enumerate(decoder_filters(model, frame_size)):
-        shapes |= _block(f'{name}.{block}', before, after)
+        # Of the encoder's block of the same side.
+        skipped = after if corrects(model) else 0
+        shapes |= _block(f'{name}.{block}', before + skipped, after)
         before = after
     border = BORDER_CHANNELS if has_border(model) else 0
-    shapes |= _conv(f'{name}.head', before - border, output_channels(model))
+    drawn = COMPLEX_CHANNELS if corrects(model) else output_channels(model)
+    shapes |= _conv(f'{name}.head', before - border, drawn)
     if border:
         shapes |= _conv(f'{name}.border', border, output_channels(model))
     return shapes

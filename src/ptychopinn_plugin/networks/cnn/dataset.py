@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.config import ModelConfig
-from ptychopinn_plugin.networks.cnn.architecture import output_channels
+from ptychopinn_plugin.networks.cnn.architecture import corrects, output_channels
+from ptychopinn_plugin.networks.cnn.back_projection import ObjectImage, back_projected_object
 from ptychopinn_plugin.networks.cnn.frame_groups import Index
 from ptychopinn_plugin.networks.cnn.ground_truth import check_ground_truth, ground_truth_patches
 from ptychopinn_plugin.networks.cnn.predicted_counts import masked_probe, patch_weight
@@ -30,7 +31,9 @@ class GroupBatch:
     """Some groups of one scan; n patches, those of a group next to each other.
 
     Attributes:
-        inputs: float32 (b, C, N, N), normalised amplitudes, zero frequency at N//2.
+        inputs: float32 (b, C, N, N), normalised amplitudes, zero frequency at N//2; or (b, 2, N,
+            N), real and imaginary part of the object under each frame after one step of all
+            frames, less those of an empty one.
         amplitudes: float32 (n, N, N), sqrt(counts), zero frequency at index 0; bad pixels 0.
         positions_px: float64 (n, 2), (row, column) of the patches, object pixels.
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
@@ -41,7 +44,8 @@ class GroupBatch:
         corners: int64 (n, 2) on that canvas, None where patches are not merged.
         shares: float32 (n, N, N), each patch's share of the canvas; None where patches are not
             merged.
-        ground_truth: complex64 (n, N, N), patches of the true object, or None.
+        ground_truth: complex64 (n, N, N), patches of the true object or of the one that physics
+            passes reconstruct, or None.
         scan_index: number of the scan in its training.
     """
 
@@ -74,6 +78,8 @@ class GroupedScan:
         shifts_px: float32 (n, 2), the sub-pixel part of each position.
         with_ground_truth: whether batches hold patches of the true object.
         overlap: whether the patches of a batch are merged, or those of each group.
+        back_projection: the object after one step, where that is the network's input.
+        target: the object that the network learns in place of the frames; None for the frames.
     """
 
     scan: ScanData
@@ -87,6 +93,8 @@ class GroupedScan:
     shifts_px: npt.NDArray[np.float32]
     with_ground_truth: bool = False
     overlap: Literal['batch', 'group'] = 'batch'
+    back_projection: ObjectImage | None = None
+    target: ObjectImage | None = None
 
     @classmethod
     def from_scan(
@@ -98,6 +106,7 @@ class GroupedScan:
         index: int = 0,
         with_ground_truth: bool = False,
         overlap: Literal['batch', 'group'] = 'batch',
+        target: ObjectImage | None = None,
     ) -> GroupedScan:
         """Compute what the batches of a scan have in common.
 
@@ -108,6 +117,7 @@ class GroupedScan:
             index: number of the scan in its training.
             with_ground_truth: whether batches hold patches of the true object.
             overlap: which patches are merged.
+            target: the object that the network learns in place of the frames.
 
         Raises:
             ScanDataError: the true object is needed and not known.
@@ -128,13 +138,16 @@ class GroupedScan:
             shifts,
             with_ground_truth,
             overlap,
+            back_projected_object(scan, scan.probe) if corrects(model) else None,
+            target,
         )
 
     @property
     def merges_batches(self) -> bool:
         """Whether the patches of a batch are merged on one canvas."""
         model = self.model
-        return model.object_big and model.model_type == 'pinn' and self.overlap == 'batch'
+        predicts = model.model_type == 'pinn' and self.target is None
+        return model.object_big and predicts and self.overlap == 'batch'
 
     def batch(self, groups: Index) -> GroupBatch:
         """Return the batch of some groups, int64 (b, C)."""
@@ -150,14 +163,22 @@ class GroupedScan:
             canvas_shape=canvas_shape,
             corners=corners,
             shares=None if corners is None else patch_shares(corners, self.weight, canvas_shape),
-            ground_truth=ground_truth_patches(self.scan, frames)
-            if self.with_ground_truth
-            else None,
+            ground_truth=self._ground_truth(frames),
             scan_index=self.index,
         )
 
+    def _ground_truth(self, frames: Index) -> npt.NDArray[np.complex64] | None:
+        """Return what the network learns in place of the frames, complex64 (n, N, N)."""
+        if self.target is not None:
+            return self.target.patches(self.corners[frames], self.scan.frame_size)
+        return ground_truth_patches(self.scan, frames) if self.with_ground_truth else None
+
     def _inputs(self, groups: Index) -> npt.NDArray[np.float32]:
-        """Return normalised amplitudes, float32 (b, C, N, N)."""
+        """Return the network's input, float32, see `GroupBatch`."""
+        if self.back_projection is not None:
+            corners = self.corners[groups[:, 0]]
+            change = self.back_projection.patches(corners, self.scan.frame_size) - 1
+            return np.stack([change.real, change.imag], axis=1)
         frames = self.scan.counts[groups.ravel()]
         amplitudes = np.sqrt(np.where(self.scan.mask, np.float32(0), frames))
         amplitudes *= np.float32(input_scale(self.scan.frame_size, self.photons))

@@ -20,12 +20,14 @@ class LossWeights:
         amplitude: of the mean absolute error of amplitudes, `mae_weight`.
         variation: of the patches' total variation, `realspace_weight`.
         ground_truth: of the mean absolute error of patches, `realspace_mae_weight`.
+        reconstruction: of the mean squared error of patches against those of a reconstruction.
     """
 
     poisson: float
     amplitude: float
     variation: float
     ground_truth: float
+    reconstruction: float = 0.0
 
     @classmethod
     def from_config(
@@ -42,10 +44,20 @@ class LossWeights:
             photons: a frame, of the data.
 
         Raises:
-            ConfigError: all weights that tie the object to the data are 0.
+            ConfigError: all weights that tie the object to the data are 0, or it has two targets.
         """
+        learns_reconstruction = training.training_target == 'reconstruction'
         if model.model_type == 'supervised':
+            if learns_reconstruction:
+                raise ConfigError(
+                    [
+                        'model_type supervised learns known objects, and training_target '
+                        'reconstruction those that physics passes reconstruct; give one of them'
+                    ]
+                )
             return cls(0.0, 0.0, 0.0, training.realspace_mae_weight or 1.0)
+        if learns_reconstruction:
+            return cls(0.0, 0.0, training.realspace_weight, 0.0, 1.0)
         factor = training.nphotons / photons if training.nphotons else 1.0
         weights = cls(
             training.nll_weight * factor,
@@ -71,6 +83,11 @@ class LossWeights:
     def needs_ground_truth(self) -> bool:
         """Whether patches of the true object are needed."""
         return self.ground_truth > 0
+
+    @property
+    def needs_reconstruction(self) -> bool:
+        """Whether patches of a reconstruction are needed."""
+        return self.reconstruction > 0
 
 
 def counts_loss(
@@ -107,7 +124,7 @@ def patches_loss(
         ops: the framework.
         weights: of the losses.
         patches: complex64 (n, N, N), from the network.
-        ground_truth: complex64 (n, N, N), of the true object, or None.
+        ground_truth: complex64 (n, N, N), of the true object or of a reconstruction, or None.
         dose: float32 (N, N), |probe|^2 in any unit, the weight of each pixel's error.
     """
     loss = 0.0
@@ -116,4 +133,18 @@ def patches_loss(
     if weights.ground_truth and ground_truth is not None:
         error = smooth_modulus(ops, ops.abs2(patches - ground_truth))
         loss = loss + weights.ground_truth * ops.mean(error * dose) / ops.mean(dose)
+    if weights.reconstruction and ground_truth is not None:
+        error = ops.abs2(_with_fitted_phases(ops, patches, ground_truth, dose) - ground_truth)
+        loss = loss + weights.reconstruction * ops.mean(error * dose) / ops.mean(dose)
     return loss
+
+
+def _with_fitted_phases(ops: Ops, patches: Array, target: Array, dose: Array) -> Array:
+    """Return patches times the constant phases that fit them to the target best, (n, N, N).
+
+    A frame does not determine the phase of its patch as a whole.
+    """
+    products = ops.sum(ops.scale(ops.conj_product(patches, target), dose), (1, 2))
+    # The floor keeps the gradient finite where nothing is alike.
+    modulus = ops.sqrt(ops.abs2(products) + COUNT_FLOOR)
+    return patches * ops.scale(products, 1 / modulus)[:, None, None]

@@ -24,6 +24,8 @@ Corners = npt.NDArray[np.int64]
 Value = TypeVar('Value', bound=np.generic)
 
 ITERATIONS = 30
+# Iterations end where no factor changes by more.
+LEAST_CHANGE = 1e-3
 # Added to the dose, relative to its maximum: dark pixels then have no weight.
 DARK = 1e-3
 # Of the rows and columns of the object that are used.
@@ -65,7 +67,9 @@ def align_phases(
     for _ in range(ITERATIONS):
         rotated = patches * factors[:, None, None]
         canvas = add_patches(np.zeros(shape, np.complex64), rotated, corners)
-        factors = _fit_factors(patches, corners, canvas / dose)
+        before, factors = factors, _fit_factors(patches, corners, canvas / dose)
+        if np.abs(factors - before).max() < LEAST_CHANGE:
+            break
     aligned: Complex = factors * np.conj(_unit_modulus(np.sum(factors, keepdims=True)))
     return aligned
 

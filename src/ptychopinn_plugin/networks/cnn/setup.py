@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
+from ptychopinn_plugin.errors import ConfigError
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.cnn.architecture import corrects
+from ptychopinn_plugin.networks.cnn.back_projection import ObjectImage
 from ptychopinn_plugin.networks.cnn.losses import LossWeights
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.history import TrainingHistory
-from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, cnn_schedule
+from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, cnn_rate, cnn_schedule
 from ptychopinn_plugin.networks.model_manifest import build_manifest
+from ptychopinn_plugin.networks.reference import reconstruct_reference
+from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 
 
@@ -24,29 +30,54 @@ class CnnSetup(NamedTuple):
 
 
 def prepare_training(
+    ops: Ops,
     scans: Sequence[ScanData],
     model: ModelConfig,
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
 ) -> CnnSetup:
-    """Draw the groups of a training and start its history.
+    """Draw the groups of a training, reconstruct what it learns and start its history.
 
     Raises:
+        Cancelled: the monitor asked for a stop.
+        ConfigError: settings exclude each other.
         PatchError: groups cannot be filled.
         ScanDataError: the true object is needed and not known, or frames differ in size.
     """
-    with_ground_truth = LossWeights.from_config(model, training, 1.0).needs_ground_truth
-    split = DatasetSplit.from_scans(scans, model, training, with_ground_truth=with_ground_truth)
+    if corrects(model) and model.probe_trainable:
+        raise ConfigError(
+            [
+                'network_input back_projection takes the probe as it is given, so that '
+                'probe_trainable has to be off; refine the probe before, by physics'
+            ]
+        )
+    weights = LossWeights.from_config(model, training, 1.0)
+    used, targets = list(scans), list[ObjectImage | None]()
+    if weights.needs_reconstruction:
+        used, targets = _reconstructed(ops, scans, training, monitor)
+    split = DatasetSplit.from_scans(
+        used, model, training, with_ground_truth=weights.needs_ground_truth, targets=targets
+    )
     # The decoders have fixed sizes, so all scans need frames of one size.
     frame_size = model.frame_size or scans[0].frame_size
     history = TrainingHistory(
         monitor,
         build_manifest(execution, model, training, scans, frame_size=frame_size),
-        scans[0].probe,
+        used[0].probe,
         steps_per_epoch=split.steps_per_epoch,
         metric=execution.checkpoint_monitor_metric,
     )
     steps = split.steps_per_epoch * training.epochs
-    supervised = model.model_type == 'supervised'
-    return CnnSetup(split, history, cnn_schedule(execution, steps, supervised=supervised))
+    return CnnSetup(split, history, cnn_schedule(execution, steps, rate=cnn_rate(model, training)))
+
+
+def _reconstructed(
+    ops: Ops, scans: Sequence[ScanData], training: TrainingConfig, monitor: Monitor
+) -> tuple[list[ScanData], list[ObjectImage | None]]:
+    """Return scans with the probes that physics refined, and the objects that it reconstructed."""
+    references = [reconstruct_reference(ops, scan, training, monitor) for scan in scans]
+    return (
+        [dataclasses.replace(one.scan, true_patches=None) for one in references],
+        [ObjectImage(one.canvas_object, one.canvas.origin_px) for one in references],
+    )

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.config.grouping import GroupingConfig
-from ptychopinn_plugin.networks.cnn.architecture import input_channels
+from ptychopinn_plugin.networks.cnn.architecture import group_frames, group_side
+from ptychopinn_plugin.networks.cnn.back_projection import ObjectImage
 from ptychopinn_plugin.networks.cnn.batching import compact_batches, equal_batches
 from ptychopinn_plugin.networks.cnn.dataset import GroupBatch, GroupedScan
 from ptychopinn_plugin.networks.cnn.disjoint_groups import disjoint_groups
@@ -48,8 +49,17 @@ class DatasetSplit:
         training: TrainingConfig,
         *,
         with_ground_truth: bool,
+        targets: Sequence[ObjectImage | None] = (),
     ) -> DatasetSplit:
         """Draw the groups of a training.
+
+        Args:
+            scans: the scans.
+            model: the architecture.
+            training: groups, batches and their seeds.
+            with_ground_truth: whether batches hold patches of the true object.
+            targets: the object of each scan that the network learns in place of the frames; none
+                where it learns the frames.
 
         Raises:
             PatchError: groups cannot be filled.
@@ -64,8 +74,11 @@ class DatasetSplit:
                 index=index,
                 with_ground_truth=with_ground_truth,
                 overlap=training.overlap,
+                target=target,
             )
-            for index, (scan, both) in enumerate(zip(scans, groups, strict=True))
+            for index, (scan, both, target) in enumerate(
+                zip(scans, groups, targets or [None] * len(scans), strict=True)
+            )
         )
         trained, validated = zip(*groups, strict=True)
         return cls(grouped, trained, validated, training.batch_size, training.seed)
@@ -168,15 +181,15 @@ def inference_groups(
     if grouping.grouping == 'disjoint' and not around_frames:
         return disjoint_groups(
             positions_px,
-            gridsize=model.gridsize,
+            gridsize=group_side(model),
             n_subsample=grouping.n_subsample,
             subsample_seed=grouping.subsample_seed,
             sequential_sampling=grouping.sequential_sampling,
         )
     return draw_groups(
         positions_px,
-        gridsize=model.gridsize,
-        neighbor_count=grouping.neighbors_for(model.gridsize),
+        gridsize=group_side(model),
+        neighbor_count=grouping.neighbors_for(group_side(model)),
         n_groups=grouping.n_groups,
         n_subsample=grouping.n_subsample,
         subsample_seed=grouping.subsample_seed,
@@ -205,7 +218,7 @@ def _split_frames(
 ) -> tuple[Index, Index]:
     """Reserve the last rows for validation; a scan too small for that is used for both."""
     order = frames[np.argsort(positions_px[frames, 0], kind='stable')]
-    fewest = max(FEWEST_FRAMES, input_channels(model))
+    fewest = max(FEWEST_FRAMES, group_frames(model))
     if len(order) < 2 * fewest:
         return order, order
     reserved = max(fewest, round(training.validation_fraction * len(order)))
@@ -222,8 +235,8 @@ def _draw_among(
     """Draw groups among some frames only."""
     groups = draw_groups(
         positions_px[frames],
-        gridsize=model.gridsize,
-        neighbor_count=grouping.neighbors_for(model.gridsize),
+        gridsize=group_side(model),
+        neighbor_count=grouping.neighbors_for(group_side(model)),
         n_groups=n_groups,
         subsample_seed=grouping.subsample_seed,
         sequential_sampling=grouping.sequential_sampling,

@@ -12,10 +12,11 @@ from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, unrolled_schedule
 from ptychopinn_plugin.networks.model_manifest import build_manifest
+from ptychopinn_plugin.networks.reference import reconstruct_reference
 from ptychopinn_plugin.networks.runner import stop_check
 from ptychopinn_plugin.networks.unrolled.dose_gate import GATE_NAME
 from ptychopinn_plugin.networks.unrolled.episode_pool import EpisodePool
-from ptychopinn_plugin.networks.unrolled.references import reconstruct_reference
+from ptychopinn_plugin.networks.unrolled.episodes import TrainingScan
 from ptychopinn_plugin.networks.weight_arrays import Weights
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
@@ -53,7 +54,10 @@ def prepare_training(
         ScanDataError: the frames of a scan have another size than the network is for.
         Cancelled: the monitor asked for a stop.
     """
-    prepared = [reconstruct_reference(ops, scan, training, monitor) for scan in scans]
+    references = [reconstruct_reference(ops, scan, training, monitor) for scan in scans]
+    prepared = [
+        TrainingScan.from_scan(*reference, training.validation_fraction) for reference in references
+    ]
     # With the probes that the references refined.
     used = [one.scan for one in prepared]
     history = TrainingHistory(
