@@ -124,8 +124,9 @@ class FakeEngine:
         *,
         folder: Path | None = None,
         resume: bool = False,
+        initial: TrainedModel | None = None,
     ) -> TrainedModel:
-        self.called(scans=scans, model=model, training=training)
+        self.called(scans=scans, model=model, training=training, initial=initial)
         self.leave_checkpoint(folder, resume=resume)
         losses: Losses = []
         best = 0

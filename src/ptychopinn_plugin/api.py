@@ -80,28 +80,35 @@ def train(
     monitor: Monitor | None = None,
     folder: str | Path | None = None,
     resume: bool = False,
+    initial_model: TrainedModel | str | Path | None = None,
 ) -> TrainedModel:
     """Train a network on one or several scans; no ground truth is needed.
 
     Args:
         scans: the scans.
         backend: 'pytorch' or 'tensorflow'; None takes that of `execution`, or the installed one.
-        model: architecture of the network.
+        model: architecture of the network; None for that of the initial model, if any.
         training: epochs, batches, seeds; epochs that are not set are 8, of `cnn` 60.
         execution: device and threads.
         monitor: receives each step and may request a stop: the best model so far is returned.
         folder: for logs and checkpoints; None writes neither.
         resume: continue from the last checkpoint in the folder.
+        initial_model: a trained model, or its file, whose training goes on with these scans.
 
     Raises:
         Cancelled: stopped before the first epoch was done.
         CheckpointError: there is no checkpoint to resume, or it does not fit.
         BackendUnavailableError: the backend is not installed.
         ConfigError: a setting of the other architecture was set.
+        ModelFileError: the initial model's file cannot be read.
+        ModelMismatchError: the initial model does not fit the network or the scans.
         ScanDataError: `scans` is empty.
         UnknownBackendError: there is no backend of this name.
     """
-    model, training = model or ModelConfig(), training or TrainingConfig()
+    initial = resolve_model(initial_model)
+    if model is None:
+        model = ModelConfig() if initial is None else initial.manifest.model
+    training = training or TrainingConfig()
     unused = [unused_fields(config, model.architecture) for config in (model, training)]
     if any(unused):
         raise ConfigError([reason for reasons in unused for reason in reasons.values()])
@@ -118,6 +125,7 @@ def train(
         monitor or Monitor(),
         folder=None if folder is None else Path(folder),
         resume=resume,
+        initial=initial,
     )
 
 

@@ -18,7 +18,7 @@ from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.config import InferenceConfig, ModelConfig
 from ptychopinn_plugin.config.used_settings import changed_settings
 from ptychopinn_plugin.errors import PatchError
-from ptychopinn_plugin.io.model_file import load_model
+from ptychopinn_plugin.io.model_file import load_model, weights_fingerprint
 from ptychopinn_plugin.io.result_files import load_result
 from ptychopinn_plugin.io.scan_files import load_scan
 from ptychopinn_plugin.monitor import Monitor, Progress
@@ -112,6 +112,26 @@ def test_train_can_be_resumed(run: Run, folder: Path) -> None:
     shown = run(*words, '--resume')
     assert (shown.code, shown.out) == (2, '')
     assert 'no checkpoint' in shown.err
+
+
+def test_train_goes_on_from_a_model_with_its_network(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run('train', 'scan.npz', '--model', 'first.safetensors', '--width', 8)
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(FakeEngine, 'called', lambda _self, **arguments: seen.append(arguments))
+    words = ('train', 'scan.npz', '--model', 'second.safetensors')
+    assert run(*words, '--initial-model', 'first.safetensors', '--epochs', 1).code == 0
+    (call,) = seen
+    assert call['model'].width == 8
+    first = load_model(folder / 'first.safetensors')
+    assert weights_fingerprint(call['initial']) == first.manifest.weights_fingerprint
+    shown = run(*words, '--initial-model', 'none.safetensors')
+    assert (shown.code, len(seen)) == (2, 1)
+    assert 'none.safetensors' in shown.err
+    # The model that it goes on from is not replaced by the one that it makes.
+    shown = run(*words[:2], '--model', 'first.safetensors', '--initial-model', 'first.safetensors')
+    assert (shown.code, len(seen)) == (2, 1)
 
 
 def test_inspect_prints_the_manifest(run: Run) -> None:

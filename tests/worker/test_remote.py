@@ -16,6 +16,7 @@ from ptychopinn_plugin.config import ExecutionConfig, InferenceConfig, ModelConf
 from ptychopinn_plugin.errors import Cancelled, ModelMismatchError, ScanDataError, WorkerError
 from ptychopinn_plugin.hosts.host_tasks import NoHost
 from ptychopinn_plugin.hosts.jobs import Event, run_job
+from ptychopinn_plugin.io.model_file import weights_fingerprint
 from ptychopinn_plugin.monitor import BestModelMonitor, Monitor, Progress
 from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.worker.client import RemoteEngine
@@ -68,6 +69,11 @@ def test_a_training_is_the_same(remote: RemoteEngine, tmp_path: Path) -> None:
     for sent, received in zip(near_monitor.models, far_monitor.models, strict=True):
         assert same_bits(sent, received)
     assert (tmp_path / 'trained').read_text() == 'resume True'
+    # Sent whole the first time, by its name alone the second time.
+    for _ in range(2):
+        far.fit(scans, config, TRAINING, Monitor(), folder=tmp_path, initial=one)
+        assert (tmp_path / 'initial').read_text() == weights_fingerprint(one)
+        (tmp_path / 'initial').unlink()
     assert same_bits(best.best_model, other)
 
 

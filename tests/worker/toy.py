@@ -22,7 +22,7 @@ from ptychopinn_plugin.config import (
     TrainingConfig,
 )
 from ptychopinn_plugin.errors import Cancelled, ModelMismatchError, ScanDataError
-from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from tests.fake_engine import FakeEngine
@@ -83,12 +83,17 @@ class ToyEngine(FakeEngine):
         *,
         folder: Path | None = None,
         resume: bool = False,
+        initial: TrainedModel | None = None,
     ) -> TrainedModel:
+        if folder is not None and initial is not None:
+            (folder / 'initial').write_text(weights_fingerprint(initial))
         if scans[0].source == 'cycle':
             # Its objects refer to each other, as those of a framework's training do.
             cycle: list[object] = [scans]
             cycle.append(cycle)
-        return super().fit(scans, model, training, monitor, folder=folder, resume=resume)
+        return super().fit(
+            scans, model, training, monitor, folder=folder, resume=resume, initial=initial
+        )
 
     def leave_checkpoint(self, folder: Path | None, *, resume: bool) -> None:
         if folder is not None:

@@ -64,6 +64,7 @@ class Engine(Protocol):
         *,
         folder: Path | None = None,
         resume: bool = False,
+        initial: TrainedModel | None = None,
     ) -> TrainedModel:
         """Train a model on scans; a stopped training returns its best model so far.
 
@@ -74,10 +75,12 @@ class Engine(Protocol):
             monitor: receives every step and, if it wants them, every better model.
             folder: for logs and checkpoints; None writes neither.
             resume: continue from the last checkpoint in the folder.
+            initial: whose weights the training goes on from; None for fresh ones.
 
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is no checkpoint to resume, or it does not fit.
+            ModelMismatchError: the initial model does not fit the network or the scans.
         """
         ...
 

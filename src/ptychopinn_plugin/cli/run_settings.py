@@ -32,14 +32,24 @@ logger = logging.getLogger(__name__)
 Run = TypeVar('Run', TrainingRun, InferenceRun)
 
 
-def training_run(flags: Train) -> TrainingRun:
-    """Return the settings of a training, with the backend to use."""
+def training_run(flags: Train, initial: TrainedModel | None = None) -> TrainingRun:
+    """Return the settings of a training, with the backend to use.
+
+    Args:
+        flags: of the command.
+        initial: the model that it goes on from, whose network it has; None without one.
+    """
+    network: dict[str, object] = {}
+    if initial is not None:
+        # A size that was asked for is checked with the scans.
+        network = initial.manifest.model.model_dump(exclude_defaults=True, exclude={'frame_size'})
+    typed = flags.typed_settings(ModelConfig, TrainingConfig, ExecutionConfig, OrientationConfig)
     return _create(
         lambda: create_training_config(
             [scan_file(scan, flags) for scan in flags.scan],
             config_file=flags.config,
             output=flags.model,
-            **flags.typed_settings(ModelConfig, TrainingConfig, ExecutionConfig, OrientationConfig),
+            **(network | typed),
         )
     )
 

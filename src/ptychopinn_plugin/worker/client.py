@@ -124,6 +124,7 @@ class RemoteEngine:
         *,
         folder: Path | None = None,
         resume: bool = False,
+        initial: TrainedModel | None = None,
     ) -> TrainedModel:
         """Train a model as `Engine.fit` does; a stopped training returns its best model so far.
 
@@ -135,8 +136,17 @@ class RemoteEngine:
             PtychoPINNError: the error of the worker's engine, with its class and message.
         """
 
-        def request(_worker: WorkerProcess) -> Message:
-            return fit_request(self.execution, scans, model, training, folder, resume=resume)
+        def request(worker: WorkerProcess) -> Message:
+            return fit_request(
+                self.execution,
+                scans,
+                model,
+                training,
+                folder,
+                resume=resume,
+                initial=initial,
+                worker_model_name=worker.model_name,
+            )
 
         best = BestModelMonitor(monitor)
         with self._job_lock():

@@ -67,16 +67,22 @@ def fit_request(
     folder: Path | None,
     *,
     resume: bool,
+    initial: TrainedModel | None,
+    worker_model_name: str,
 ) -> Message:
-    """Return the request for a training, with the arguments of `Engine.fit`."""
-    body = _common(execution) | {
+    """Return the request for a training, with the arguments of `Engine.fit`.
+
+    `worker_model_name` is that of the model that the worker has already, which is not sent again.
+    """
+    body, model_arrays = _named_model(initial, worker_model_name)
+    body |= _common(execution) | {
         'model_config': model.model_dump(mode='json'),
         'training': training.model_dump(mode='json'),
         'folder': None if folder is None else str(folder.absolute()),
         'resume': resume,
     }
     body['scans'], arrays = pack_scans(scans)
-    return Message(FIT, body, arrays)
+    return Message(FIT, body, model_arrays | arrays)
 
 
 def read_execution(request: Message) -> ExecutionConfig:

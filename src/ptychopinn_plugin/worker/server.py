@@ -137,6 +137,7 @@ class Server:
             monitor,
             folder=None if body['folder'] is None else Path(body['folder']),
             resume=body['resume'],
+            initial=model,
         )
         return pack_model(trained)
 

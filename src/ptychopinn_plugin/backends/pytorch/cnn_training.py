@@ -21,6 +21,7 @@ from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.cnn.validation import EpochValidation, build_detector
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 
 class PatchTraining(Training):
@@ -34,6 +35,7 @@ class PatchTraining(Training):
         execution: ExecutionConfig,
         schedule: LearningRateSchedule,
         check: Callable[[], None],
+        weights: Weights | None = None,
     ) -> None:
         """Prepare a training.
 
@@ -44,17 +46,29 @@ class PatchTraining(Training):
             execution: the optimiser, and the precision of the convolutions.
             schedule: of the learning rate.
             check: raises Cancelled to stop.
+            weights: of a network that is trained further; None for fresh ones.
         """
         super().__init__(execution, schedule, check)
         probe = split.scans[0].scan.probe
         size = probe.shape[-1]
         self.split = split
         self.loss_weights = LossWeights.from_config(model, training, split.photons)
-        initial = initial_weights(model, size, probe, training.seed)
+        self.pretrained = weights is not None
+        initial = weights or initial_weights(model, size, probe, training.seed)
         self.network: PatchNetwork = build_network(model, size, len(probe), initial)
         self.network.precision = execution.training_precision
         self.validation = EpochValidation.for_split(split)
         self._detector = build_detector(split)
+
+    def begin(self, history: TrainingHistory) -> None:
+        """Validate the network that is trained further."""
+        if not self.pretrained:
+            return
+        validation = EpochValidation.for_split(self.split)
+        with torch.no_grad():
+            for batch in self.split.validation_batches():
+                self._validate(batch, validation)
+        history.begin(validation.loss(), self.network.weights(), None)
 
     def train_dataloader(self) -> DataLoader[GroupBatch]:
         """Return this epoch's batches."""
@@ -81,17 +95,8 @@ class PatchTraining(Training):
 
     def validation_step(self, batch: GroupBatch) -> None:
         """Add a batch to the validation."""
-        self.check()
-        peaks: list[torch.Tensor] = []
-        (loss, predicted), patches = self.evaluate(batch, peaks)
-        self.validation.add(
-            batch,
-            float(loss),
-            patches.cpu().numpy(),
-            torch.cat(peaks).cpu().numpy(),
-            None if predicted is None else float(predicted),
-        )
-        self.log('val_loss', float(loss), on_epoch=True, batch_size=1)
+        loss = self._validate(batch, self.validation)
+        self.log('val_loss', loss, on_epoch=True, batch_size=1)
 
     def end_epoch(self, history: TrainingHistory, epoch: int) -> None:
         """Add the epoch to the history; stop a training that has collapsed.
@@ -102,6 +107,20 @@ class PatchTraining(Training):
         history.add_epoch(epoch, self.epoch_losses, self.validation.loss(), self.network.weights)
         # After the epoch was added: the monitor gets it also where the training is stopped here.
         self._detector.check(self.validation.indicators())
+
+    def _validate(self, batch: GroupBatch, validation: EpochValidation) -> float:
+        """Add a batch to a validation; return its loss."""
+        self.check()
+        peaks: list[torch.Tensor] = []
+        (loss, predicted), patches = self.evaluate(batch, peaks)
+        validation.add(
+            batch,
+            float(loss),
+            patches.cpu().numpy(),
+            torch.cat(peaks).cpu().numpy(),
+            None if predicted is None else float(predicted),
+        )
+        return float(loss)
 
     def evaluate(
         self, batch: GroupBatch, peaks: list[torch.Tensor] | None = None

@@ -170,6 +170,7 @@ class PyTorchEngine:
         *,
         folder: Path | None = None,
         resume: bool = False,
+        initial: TrainedModel | None = None,
     ) -> TrainedModel:
         """Train a model on scans; a stopped training gives its best model so far.
 
@@ -180,11 +181,13 @@ class PyTorchEngine:
             monitor: gets the progress after every step, and may ask for a stop.
             folder: for logs and checkpoints; None writes neither.
             resume: continue from the folder's last checkpoint.
+            initial: whose weights the training goes on from; None for fresh ones.
 
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
             CollapseError: the network has collapsed to a state without useful gradients.
+            ModelMismatchError: the initial model does not fit the network or the scans.
             DivergenceError: the loss was not finite before the first epoch was done.
             OutOfMemoryError: memory ran out also with batches an eighth as large.
         """
@@ -199,7 +202,15 @@ class PyTorchEngine:
             torch.manual_seed(training.seed)
             smaller = divide_training(training, divisor)
             return FITS[model.architecture](
-                scans, model, smaller, self.execution, monitor, self.ops, folder, resume=resume
+                scans,
+                model,
+                smaller,
+                self.execution,
+                monitor,
+                self.ops,
+                folder,
+                resume=resume,
+                initial=initial,
             )
 
         # Fresh weights and Lightning draw from PyTorch's global stream: the user's is kept.

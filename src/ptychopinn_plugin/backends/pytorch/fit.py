@@ -30,10 +30,13 @@ def fit_unrolled(
     folder: Path | None,
     *,
     resume: bool,
+    initial: TrainedModel | None = None,
 ) -> TrainedModel:
     """Train the learned stage on scans; see `PyTorchEngine.fit`."""
     with torch.no_grad():
-        prepared = unrolled_setup.prepare_training(ops, scans, model, training, execution, monitor)
+        prepared = unrolled_setup.prepare_training(
+            ops, scans, model, training, execution, monitor, initial
+        )
     module = StageTraining(
         prepared.episodes,
         model,
@@ -56,6 +59,7 @@ def fit_cnn(
     folder: Path | None,
     *,
     resume: bool,
+    initial: TrainedModel | None = None,
 ) -> TrainedModel:
     """Train the published network on scans; see `PyTorchEngine.fit`.
 
@@ -65,9 +69,17 @@ def fit_cnn(
         CollapseError: the network has collapsed to a state without useful gradients.
     """
     with torch.no_grad():
-        prepared = cnn_setup.prepare_training(ops, scans, model, training, execution, monitor)
+        prepared = cnn_setup.prepare_training(
+            ops, scans, model, training, execution, monitor, initial
+        )
     module = PatchTraining(
-        prepared.split, model, training, execution, prepared.schedule, stop_check(monitor)
+        prepared.split,
+        model,
+        training,
+        execution,
+        prepared.schedule,
+        stop_check(monitor),
+        prepared.weights,
     )
     run_training(module, prepared.history, execution, ops.device, folder, resume=resume)
     return prepared.history.best_model()

@@ -25,6 +25,7 @@ from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.cnn.validation import EpochValidation, build_detector
 from ptychopinn_plugin.networks.history import TrainingHistory
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule
+from ptychopinn_plugin.networks.weight_arrays import Weights
 
 
 class PatchTraining:
@@ -38,6 +39,7 @@ class PatchTraining:
         schedule: of the learning rate.
         check: raises Cancelled to stop.
         device: TensorFlow's name of the device.
+        weights: of a network that is trained further; None for fresh ones.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class PatchTraining:
         schedule: LearningRateSchedule,
         check: Callable[[], None],
         device: str,
+        weights: Weights | None = None,
     ) -> None:
         probe = split.scans[0].scan.probe
         size = probe.shape[-1]
@@ -56,7 +59,8 @@ class PatchTraining:
         self.schedule = schedule
         self.check = check
         self.loss_weights = LossWeights.from_config(model, training, split.photons)
-        initial = initial_weights(model, size, probe, training.seed)
+        self.pretrained = weights is not None
+        initial = weights or initial_weights(model, size, probe, training.seed)
         self.network = build_network(model, size, len(probe), initial)
         self.network.set_precision(execution.training_precision)
         self.optimizer = build_optimizer(
@@ -71,7 +75,9 @@ class PatchTraining:
         self._detector = build_detector(split)
 
     def begin(self, history: TrainingHistory) -> None:
-        """Do nothing: this network has not been trained before."""
+        """Validate the network that is trained further."""
+        if self.pretrained:
+            history.begin(self.validate().loss(), self.network.weights(), None)
 
     def run_epoch(self, history: TrainingHistory, epoch: int) -> None:
         """Train and validate one epoch, and add it to the history.

@@ -132,6 +132,7 @@ class TensorFlowEngine:
         *,
         folder: Path | None = None,
         resume: bool = False,
+        initial: TrainedModel | None = None,
     ) -> TrainedModel:
         """Train a model on scans; a stopped training gives its best model so far.
 
@@ -142,11 +143,13 @@ class TensorFlowEngine:
             monitor: gets the progress after every step, and may ask for a stop.
             folder: for logs and checkpoints; None writes neither.
             resume: continue from the folder's last checkpoint.
+            initial: whose weights the training goes on from; None for fresh ones.
 
         Raises:
             Cancelled: stopped before the first epoch was done.
             CheckpointError: there is nothing to resume, or it does not fit.
             CollapseError: the network has collapsed to a state without useful gradients.
+            ModelMismatchError: the initial model does not fit the network or the scans.
             DivergenceError: the loss was not finite before the first epoch was done.
             OutOfMemoryError: memory ran out also with batches an eighth as large.
         """
@@ -157,7 +160,15 @@ class TensorFlowEngine:
             self.ops.batch_pixels = self._batch_pixels // divisor
             smaller = divide_training(training, divisor)
             return FITS[model.architecture](
-                scans, model, smaller, self.execution, monitor, self.ops, folder, resume=resume
+                scans,
+                model,
+                smaller,
+                self.execution,
+                monitor,
+                self.ops,
+                folder,
+                resume=resume,
+                initial=initial,
             )
 
         with computing(self.ops.device):

@@ -31,9 +31,12 @@ def fit_unrolled(
     folder: Path | None,
     *,
     resume: bool,
+    initial: TrainedModel | None = None,
 ) -> TrainedModel:
     """Train the learned stage on scans; see `TensorFlowEngine.fit`."""
-    prepared = unrolled_setup.prepare_training(ops, scans, model, training, execution, monitor)
+    prepared = unrolled_setup.prepare_training(
+        ops, scans, model, training, execution, monitor, initial
+    )
     trainer = StageTraining(
         prepared.episodes,
         model,
@@ -58,6 +61,7 @@ def fit_cnn(
     folder: Path | None,
     *,
     resume: bool,
+    initial: TrainedModel | None = None,
 ) -> TrainedModel:
     """Train the published network on scans; see `TensorFlowEngine.fit`.
 
@@ -66,7 +70,7 @@ def fit_cnn(
         ScanDataError: the true object is needed and not known.
         CollapseError: the network has collapsed to a state without useful gradients.
     """
-    prepared = cnn_setup.prepare_training(ops, scans, model, training, execution, monitor)
+    prepared = cnn_setup.prepare_training(ops, scans, model, training, execution, monitor, initial)
     trainer = PatchTraining(
         prepared.split,
         model,
@@ -75,6 +79,7 @@ def fit_cnn(
         prepared.schedule,
         stop_check(monitor),
         ops.device,
+        prepared.weights,
     )
     run_training(trainer, prepared.history, execution, folder, resume=resume)
     logger.debug('Traced by TensorFlow for the training: %s', trainer.traces())

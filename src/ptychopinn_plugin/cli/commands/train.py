@@ -15,7 +15,7 @@ from ptychopinn_plugin.cli.run_settings import training_run
 from ptychopinn_plugin.cli.scan_loading import load
 from ptychopinn_plugin.cli.usage_error import UsageError
 from ptychopinn_plugin.errors import Cancelled
-from ptychopinn_plugin.io.model_file import save_trained_model
+from ptychopinn_plugin.io.model_file import load_model, save_trained_model
 from ptychopinn_plugin.plotting import SUFFIXES
 from ptychopinn_plugin.plotting.training_figure import training_picture, training_picture_path
 
@@ -27,7 +27,8 @@ def run(flags: Train) -> None:
     check_writable(flags.model, ('.safetensors',))
     report = training_picture_path(flags.model)
     check_writable(report, SUFFIXES)
-    check_distinct([flags.model, report], [check_exists(path) for path in flags.scan])
+    read = [*flags.scan, *([flags.initial_model] if flags.initial_model else [])]
+    check_distinct([flags.model, report], [check_exists(path) for path in read])
     if len(flags.scan) > 1 and flags.product is not None:
         raise UsageError('--product belongs to one scan; name several scans by their folders')
     if len(flags.scan) > 1 and flags.positions is not None and NAME not in flags.positions:
@@ -36,7 +37,8 @@ def run(flags: Train) -> None:
             f'each, as in positions/{NAME}.csv'
         )
     folder = _training_folder(flags)
-    settings = training_run(flags)
+    initial = None if flags.initial_model is None else load_model(flags.initial_model)
+    settings = training_run(flags, initial)
     scans = [load(path, flags, settings.orientation, true_patches=True) for path in flags.scan]
     with CommandMonitor(quiet=flags.quiet) as monitor, on_interrupt(monitor.request_stop):
         try:
@@ -48,6 +50,7 @@ def run(flags: Train) -> None:
                 monitor=monitor,
                 folder=folder,
                 resume=flags.resume,
+                initial_model=initial,
             )
         except Cancelled as error:
             raise Cancelled('interrupted before there was a model to save') from error

@@ -59,12 +59,17 @@ class Train(ScanFlags, ConfigFileFlags, ModelConfig, TrainingConfig):
       ptychopinn train a.npz b.npz c.npz --model model.safetensors --backend pytorch
       ptychopinn train scan.npz --model model.safetensors --config settings.toml
       ptychopinn train scan.npz --model model.safetensors --resume
+      ptychopinn train new.npz --model new.safetensors --initial-model model.safetensors
     """
 
     scan: CliPositionalArg[list[FileName]] = Field(
         description='.npz files, folders of Ptychodus files, or files of instruments', min_length=1
     )
     model: Path = Field(description='The model, a new .safetensors file')
+    initial_model: Path | None = Field(
+        None,
+        description='Go on from a trained model, a .safetensors file, whose network this one has',
+    )
     resume: bool = Field(
         False, description='Go on with the training that was interrupted beside the same --model'
     )

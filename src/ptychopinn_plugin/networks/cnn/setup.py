@@ -8,25 +8,36 @@ from typing import NamedTuple
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
 from ptychopinn_plugin.errors import ConfigError
+from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.cnn.architecture import corrects
 from ptychopinn_plugin.networks.cnn.back_projection import ObjectImage
 from ptychopinn_plugin.networks.cnn.losses import LossWeights
 from ptychopinn_plugin.networks.cnn.split import DatasetSplit
 from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.initial_model import initial_model_weights
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, cnn_rate, cnn_schedule
 from ptychopinn_plugin.networks.model_manifest import build_manifest
 from ptychopinn_plugin.networks.reference import reconstruct_reference
+from ptychopinn_plugin.networks.weight_arrays import Weights
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 
 
 class CnnSetup(NamedTuple):
-    """The groups of a training, an empty history, and the learning rates."""
+    """What a training begins with.
+
+    Attributes:
+        split: its groups.
+        history: still empty.
+        schedule: the learning rates.
+        weights: of the network that is trained further; None for fresh ones.
+    """
 
     split: DatasetSplit
     history: TrainingHistory
     schedule: LearningRateSchedule
+    weights: Weights | None
 
 
 def prepare_training(
@@ -36,15 +47,18 @@ def prepare_training(
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
+    initial: TrainedModel | None = None,
 ) -> CnnSetup:
     """Draw the groups of a training, reconstruct what it learns and start its history.
 
     Raises:
         Cancelled: the monitor asked for a stop.
         ConfigError: settings exclude each other.
+        ModelMismatchError: the initial model does not fit the network or the scans.
         PatchError: groups cannot be filled.
         ScanDataError: the true object is needed and not known, or frames differ in size.
     """
+    given = initial_model_weights(initial, model, scans)
     if corrects(model) and model.probe_trainable:
         raise ConfigError(
             [
@@ -69,7 +83,8 @@ def prepare_training(
         metric=execution.checkpoint_monitor_metric,
     )
     steps = split.steps_per_epoch * training.epochs
-    return CnnSetup(split, history, cnn_schedule(execution, steps, rate=cnn_rate(model, training)))
+    schedule = cnn_schedule(execution, steps, rate=cnn_rate(model, training))
+    return CnnSetup(split, history, schedule, given)
 
 
 def _reconstructed(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ptychopinn_plugin.config import ExecutionConfig, ModelConfig, TrainingConfig
-from ptychopinn_plugin.io.model_file import packaged_model
+from ptychopinn_plugin.io.model_file import TrainedModel, packaged_model
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.history import TrainingHistory
+from ptychopinn_plugin.networks.initial_model import initial_model_weights
 from ptychopinn_plugin.networks.learning_rate import LearningRateSchedule, unrolled_schedule
 from ptychopinn_plugin.networks.model_manifest import build_manifest
 from ptychopinn_plugin.networks.reference import reconstruct_reference
@@ -47,13 +48,16 @@ def prepare_training(
     training: TrainingConfig,
     execution: ExecutionConfig,
     monitor: Monitor,
+    initial: TrainedModel | None = None,
 ) -> UnrolledSetup:
     """Reconstruct the references of a training and start its history.
 
     Raises:
+        ModelMismatchError: the initial model does not fit the network.
         ScanDataError: the frames of a scan have another size than the network is for.
         Cancelled: the monitor asked for a stop.
     """
+    given = initial_model_weights(initial, model, scans)
     references = [reconstruct_reference(ops, scan, training, monitor) for scan in scans]
     prepared = [
         TrainingScan.from_scan(*reference, training.validation_fraction) for reference in references
@@ -66,7 +70,7 @@ def prepare_training(
         used[0].probe,
         metric=execution.checkpoint_monitor_metric,
     )
-    weights = _starting_weights(model, training)
+    weights = _starting_weights(model, training) if given is None else _without_gate(given)
     steps = training.epochs * training.steps_per_epoch
     schedule = unrolled_schedule(execution, steps, pretrained=weights is not None)
     episodes = EpisodePool(prepared, training, stop_check(monitor))
@@ -90,4 +94,8 @@ def _starting_weights(model: ModelConfig, training: TrainingConfig) -> Weights |
             ', '.join(differing),
         )
         return None
-    return {name: value for name, value in packaged.weights.items() if name != GATE_NAME}
+    return _without_gate(packaged.weights)
+
+
+def _without_gate(weights: Weights) -> Weights:
+    return {name: value for name, value in weights.items() if name != GATE_NAME}
