@@ -39,7 +39,7 @@ TRAINING = ['--steps-per-epoch', '1', '--crop-frames', '25', '--validation-episo
 CNN_TRAINING = ['--batch-size', '32', '--gridsize', '1', '--n-groups', '32']
 # Results that the page compares.
 AS_IT_IS = {'first.npz', 'second.npz'}
-CNN_FLAGS = {'--train_data_file', '--architecture', '--nepochs'}
+CNN_FLAGS = {'--train_data_file', '--architecture', '--nepochs', '--initial-model'}
 # Processes of a group: each loads a framework.
 FEWER = {'--devices': '2', '--jobs': '1', '--threads': '1'}
 IN_PYTHON = {

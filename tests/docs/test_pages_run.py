@@ -70,7 +70,7 @@ PAGES: dict[str, tuple[Given, ...]] = {
     'positions': (scan,),
     'probe': (scan,),
     'ptychodus': (scans('star.npz'), ptychodus_folder),
-    'published-network': (scan,),
+    'published-network': (scan, scans('new.npz')),
     'real-scans': (scan,),
     'results': (scan, result),
     'scripts': (scan,),
