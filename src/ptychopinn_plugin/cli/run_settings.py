@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ptychopinn_plugin.backends.registry import check_installed, with_backend
 from ptychopinn_plugin.cli.options import Reconstruct, Train, Watch
@@ -39,7 +39,7 @@ def training_run(flags: Train, initial: TrainedModel | None = None) -> TrainingR
         flags: of the command.
         initial: the model that it goes on from, whose network it has; None without one.
     """
-    network: dict[str, object] = {}
+    network: dict[str, Any] = {}
     if initial is not None:
         # A size that was asked for is checked with the scans.
         network = initial.manifest.model.model_dump(exclude_defaults=True, exclude={'frame_size'})

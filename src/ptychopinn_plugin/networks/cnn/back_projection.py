@@ -86,4 +86,5 @@ def _factor(
     """Return by how much of themselves the waves change to have the measured amplitudes."""
     modulus = np.sqrt(expected)
     # A pixel that no light reaches has no phase to keep.
-    return np.asarray(amplitudes / np.maximum(modulus, 1e-12) - 1) * (modulus > 1e-12)
+    change = (amplitudes / np.maximum(modulus, 1e-12) - 1) * (modulus > 1e-12)
+    return np.asarray(change, np.float32)
