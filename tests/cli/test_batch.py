@@ -112,7 +112,7 @@ def test_a_folder_of_scans_becomes_results_and_a_table(
     of_scans = {f'{name}.{end}' for name in 'ab' for end in ('npz', 'png', 'json', 'log')}
     assert written(folder) == of_scans | {'damaged.json', 'damaged.log', 'table.csv'}
     rows = table(folder)
-    assert {name: row['verdict'] for name, row in rows.items()} == {
+    assert {name: row['result'] for name, row in rows.items()} == {
         'a': 'done',
         'b': 'done',
         'damaged': 'failed',
@@ -120,7 +120,7 @@ def test_a_folder_of_scans_becomes_results_and_a_table(
     assert rows['a']['residual'] == '0.5'
     assert 'damaged.npz' in rows['damaged']['error']
     head = shown.out.splitlines()[0].split()
-    assert head == ['scan', 'verdict', 'seconds', 'residual', 'resolution_px', 'resolution_nm']
+    assert head == ['scan', 'result', 'seconds', 'residual', 'resolution_px', 'resolution_nm']
     assert shown.out.splitlines()[-1] == 'table: out/table.csv'
     assert load_result(folder / 'out' / 'a.npz').iterations == 2
     assert 'refine_iterations: ' in (folder / 'out' / 'a.log').read_text()
@@ -137,7 +137,7 @@ def test_what_is_done_is_left_out_and_what_has_changed_is_not(
         before = counting.runs
         shown = run(*words, *more)
         assert shown.code == 0, shown.err
-        assert {row['verdict'] for row in table(folder).values()} == {'done'}
+        assert {row['result'] for row in table(folder).values()} == {'done'}
         return counting.runs - before
 
     assert reconstructed() == 2
@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_what_is_done(
     shown = run(*words)
     assert shown.code == 130
     assert 'interrupted (1 done, 1 not done)' in shown.err
-    assert {row['verdict'] for row in table(folder).values()} == {'done', 'not done'}
+    assert {row['result'] for row in table(folder).values()} == {'done', 'not done'}
     assert not (folder / 'out' / 'b.npz').exists()
     monkeypatch.setattr(counting, 'faulty', '')
     assert run(*words).code == 0
@@ -228,7 +228,7 @@ def test_warning_and_resolution_are_in_the_table(
     shown = run('batch', 'scan.npz', '--output', 'out', *NPZ)
     assert shown.code == 0
     row = table(folder)['scan']
-    assert row['verdict'] == 'probably wrong'
+    assert row['result'] == 'probably wrong'
     assert (row['resolution_px'], row['resolution_nm']) == ('2', '40')
     assert 'scan: the probe is another one' in shown.out
 
@@ -344,7 +344,7 @@ def test_a_killed_process_is_one_failed_scan_and_another_takes_its_place(folder:
     _, shown = process.communicate(timeout=300)
     assert process.returncode == 1, shown
     rows = list(table(folder).values())
-    failed = [row for row in rows if row['verdict'] == 'failed']
+    failed = [row for row in rows if row['result'] == 'failed']
     assert len(failed) == 1
     assert 'ended by SIGKILL' in failed[0]['error']
     assert len(rows) == len(names)

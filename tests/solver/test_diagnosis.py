@@ -1,4 +1,4 @@
-"""The unexplained share is 0 at the noise and 1 for an empty object; the verdict follows it."""
+"""The unexplained share is 0 at the noise and 1 for an empty object; the fit follows it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import (
     Misfits,
     _advice,
-    _verdict,
+    _fit,
     amplitude_misfits,
     diagnose,
     edge_share,
@@ -78,7 +78,7 @@ def test_the_error_of_the_root_takes_what_is_no_number() -> None:
 def test_a_right_reconstruction_is_good(ops: Ops) -> None:
     scan = known_scan(side=8, noise=True, photons=1e5).scan
     diagnosis = diagnose(solver_of(ops, scan, 16))
-    assert diagnosis.verdict == 'good'
+    assert diagnosis.fit == 'good'
     assert -0.2 < diagnosis.unexplained < 0.1
 
 
@@ -86,7 +86,7 @@ def test_an_empty_object_leaves_all_unexplained() -> None:
     scan = known_scan(side=8, noise=True, photons=1e5).scan
     solver = solver_of(NumpyOps(), scan, 0)
     assert diagnose(solver).unexplained > 0.9
-    assert diagnose(solver).verdict == 'failed'
+    assert diagnose(solver).fit == 'failed'
     assert 'ptychopinn check' in diagnose(solver).advice
 
 
@@ -101,15 +101,15 @@ def test_the_expected_noise_is_that_of_the_true_object() -> None:
 def test_frames_that_differ_by_noise_tell_nothing() -> None:
     solver = solver_of(NumpyOps(), HARD_SCANS['a photon a frame'](), 2)
     diagnosis = diagnose(solver)
-    assert diagnosis.verdict == 'unknown'
+    assert diagnosis.fit == 'unknown'
     assert math.isnan(diagnosis.unexplained)
 
 
 def test_a_share_that_noise_gives_by_chance_is_no_reason_to_warn() -> None:
     # Frames that differ by 1000 more than the noise, whose standard deviation is 100.
     misfits = Misfits(found=0, noise=2e4, empty=2.1e4, alike=2e4, photons=1e5, pixels=80_000)
-    for found, verdict in ((2.02e4, 'good'), (2.04e4, 'poor'), (2.08e4, 'failed'), (2e4, 'good')):
-        assert _verdict(dataclasses.replace(misfits, found=found)) == verdict
+    for found, fit in ((2.02e4, 'good'), (2.04e4, 'poor'), (2.08e4, 'failed'), (2e4, 'good')):
+        assert _fit(dataclasses.replace(misfits, found=found)) == fit
 
 
 def test_a_probe_that_is_too_wrong_for_a_weak_object_is_not_good() -> None:
@@ -125,7 +125,7 @@ def test_a_probe_that_is_too_wrong_for_a_weak_object_is_not_good() -> None:
     scan = dataclasses.replace(wrong, probe=start_probe(wrong))
     solver = solver_of(NumpyOps(), scan, 24)
     diagnosis = diagnose(solver)
-    assert diagnosis.verdict == 'poor'
+    assert diagnosis.fit == 'poor'
     assert 0.15 < diagnosis.unexplained < 0.7
 
 
@@ -141,7 +141,31 @@ def test_positions_of_another_order_or_axis_are_among_the_advice(
 
 @pytest.mark.parametrize(('share', 'named'), [(0.2, False), (0.4, True), (0.65, True)])
 def test_a_large_share_suggests_to_check_the_scan(share: float, named: bool) -> None:
-    assert ('order and axes of the positions' in _advice('poor', share)) == named
+    misfits = Misfits(1e4 * share, 0.0, 1e4, 0.0, 1e9, 1000)
+    assert ('order and axes of the positions' in _advice('poor', misfits)) == named
+
+
+@pytest.mark.parametrize(
+    ('found', 'photons', 'fit'),
+    [(1.2e4, 1e5, 'good'), (1.3e4, 1e5, 'poor'), (1.3e4, 1e7, 'good'), (5e4, 1e7, 'poor')],
+)
+def test_a_misfit_far_beyond_noise_is_poor_however_much_the_frames_differ(
+    found: float, photons: float, fit: str
+) -> None:
+    misfits = Misfits(found, noise=1e4, empty=2e6, alike=1e4, photons=photons, pixels=40_000)
+    assert misfits.unexplained < 0.05
+    assert _fit(misfits) == fit
+
+
+@pytest.mark.parametrize('late', [0, 16])
+def test_frames_that_come_late_by_one_are_not_good(ops: Ops, late: int) -> None:
+    scan = known_scan(side=10, noise=True, photons=1e6).scan
+    counts = scan.counts.copy()
+    counts[20 : 20 + late] = scan.counts[21 : 21 + late]
+    diagnosis = diagnose(solver_of(ops, dataclasses.replace(scan, counts=counts), 12))
+    assert diagnosis.unexplained < 0.15
+    assert diagnosis.fit == ('poor' if late else 'good')
+    assert ('of the amplitudes of the frames' in diagnosis.advice) == bool(late)
 
 
 @pytest.mark.parametrize('photons', [1.0, 1e5])
@@ -155,7 +179,7 @@ def test_only_an_object_that_the_frames_determine_comes_without_a_warning(photon
 
 def test_a_wrong_probe_that_is_held_is_not_good() -> None:
     scan = HARD_SCANS['random probe']()
-    assert diagnose(solver_of(NumpyOps(), scan, 8)).verdict in ('poor', 'failed')
+    assert diagnose(solver_of(NumpyOps(), scan, 8)).fit in ('poor', 'failed')
 
 
 def test_a_dark_or_flat_object_is_a_failure() -> None:
@@ -163,7 +187,7 @@ def test_a_dark_or_flat_object_is_a_failure() -> None:
     for change in (lambda image: image * _few(image), lambda image: np.ones_like(image)):
         solver = with_object(solver_of(NumpyOps(), scan, 8), change)
         diagnosis = diagnose(solver)
-        assert diagnosis.verdict == 'failed'
+        assert diagnosis.fit == 'failed'
         assert 'dark or flat' in diagnosis.advice
 
 
@@ -183,11 +207,11 @@ def test_a_probe_that_ran_to_the_edges_is_poor(monkeypatch: pytest.MonkeyPatch) 
         noise = rng.normal(size=probe.shape) * np.linalg.norm(probe) / scan.frame_size
         return unknowns._replace(probe=(0.05 * probe + noise).astype(np.complex64))
 
-    assert diagnose(solver).verdict == 'good'
+    assert diagnose(solver).fit == 'good'
     monkeypatch.setattr(Misfits, 'unexplained', 0.1)
     solver.transform(spread)
     diagnosis = diagnose(solver)
-    assert diagnosis.verdict == 'poor'
+    assert diagnosis.fit == 'poor'
     assert 'edges' in diagnosis.advice
 
 
@@ -199,7 +223,7 @@ def test_the_same_on_every_framework(other_ops: Ops) -> None:
     scan = with_probe(known_scan(side=6).scan, lambda probe: probe)
     wanted, found = (diagnose(solver_of(ops, scan, 3)) for ops in (NumpyOps(), other_ops))
     assert found.unexplained == pytest.approx(wanted.unexplained, rel=0.05, abs=1e-3)
-    assert found.verdict == wanted.verdict
+    assert found.fit == wanted.fit
 
 
 @pytest.mark.slow

@@ -134,9 +134,9 @@ def run_reconstruction(
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
     diagnosis = diagnose(solver)
     result = _with_diagnosis(run.result(), diagnosis)
-    if diagnosis.verdict in ('good', 'poor'):
+    if diagnosis.fit in ('good', 'poor'):
         result = _with_position_fault(result, find_position_fault(solver))
-    if not inference.estimate_errors or diagnosis.verdict == 'failed':
+    if not inference.estimate_errors or diagnosis.fit == 'failed':
         return result
     result = _with_quality(result, solver, probe_factor(solver, scan.probe))
     return dataclasses.replace(result, seconds=run.seconds())
@@ -193,7 +193,7 @@ def _with_quality(
 def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:
     """Return a result that says what the frames say of it."""
     # Frames that do not determine the object are no reason to trust it.
-    if diagnosis.verdict != 'good':
+    if diagnosis.fit != 'good':
         return dataclasses.replace(result, warning=diagnosis.advice)
     return dataclasses.replace(result, remarks=(*result.remarks, diagnosis.advice))
 

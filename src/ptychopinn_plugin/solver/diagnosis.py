@@ -1,4 +1,4 @@
-"""Whether a reconstruction explains its frames: one figure, a verdict and a sentence of advice."""
+"""Whether a reconstruction explains its frames: figures, a quality of the fit, and advice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ from ptychopinn_plugin.solver.sweeps import DeviceBatch, batch_expected
 if TYPE_CHECKING:
     from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 
-Verdict = Literal['good', 'poor', 'failed', 'unknown']
+Fit = Literal['good', 'poor', 'failed', 'unknown']
 
 # Unexplained shares, set by simulated scans of 1e3 to 1e6 photons a frame, of weak and strong
 # objects of all kinds: right reconstructions stayed below 0.13, objects with twice to five times
 # the error that their photons allow came to 0.15 to 0.4, failures lay above 0.2, most above 0.6.
 POOR, FAILED = 0.15, 0.7
+# Of the amplitudes of the frames, and the misfit relative to that of photon noise: strong contrast
+# of the frames hides errors from the share above. Right reconstructions stayed below 0.02 and 1.1,
+# a measured star below 0.04 and 1.2; 0.045 and more with 1.3 or more came with errors of 0.03 to
+# 0.4, of empty frames, saturated or hot pixels, a few positions far off, or a probe that the passes
+# did not find.
+MODEL_ERROR, NOISE_RATIO = 0.045, 1.25
 # From here on the scan itself may be wrong: a bad row gave 0.32, positions twice as far apart 0.34,
 # a second sample 0.56, positions in another order or mirrored 0.60 to 0.67, all being refined.
 LARGE_SHARE = 0.3
@@ -56,14 +62,14 @@ class Diagnosis:
     """How well a reconstruction fits its frames.
 
     Attributes:
-        verdict: in a word.
+        fit: in a word.
         unexplained: share of the differences between the frames, beyond photon noise, that the
             reconstruction leaves: 0 down to the noise, 1 no better than an empty object. A little
             below 0 where noise was fitted; nan where the frames do not differ.
         advice: a sentence, what was found and what to try.
     """
 
-    verdict: Verdict
+    fit: Fit
     unexplained: float
     advice: str
 
@@ -110,6 +116,16 @@ class Misfits:
         return (self.found - self.noise) / signal if self.differs and signal > 0 else math.nan
 
     @property
+    def model_error(self) -> float:
+        """Return what is left beyond photon noise, relative to the amplitudes (rms)."""
+        return math.sqrt(max(self.found - self.noise, 0) / max(self.photons, TINY))
+
+    @property
+    def is_beyond_noise(self) -> bool:
+        """Return whether the model lacks much, in amplitudes as well as relative to the noise."""
+        return self.model_error > MODEL_ERROR and self.found > NOISE_RATIO * self.noise
+
+    @property
     def beyond_chance(self) -> float:
         """Return the unexplained share, not above 0 where noise gives it by chance."""
         share = self.unexplained
@@ -127,7 +143,7 @@ def diagnose(solver: AcceleratedSolver) -> Diagnosis:
             'the frames differ by no more than photon noise, so they do not determine the object: '
             'record more photons a frame',
         )
-    verdict = _verdict(misfits)
+    fit = _fit(misfits)
     if _is_collapsed(solver, misfits):
         return Diagnosis(
             'failed',
@@ -135,21 +151,22 @@ def diagnose(solver: AcceleratedSolver) -> Diagnosis:
             'the object is dark or flat although the frames differ: look at positions and axes '
             'of the scan with `ptychopinn check`',
         )
-    if verdict != 'failed' and _has_runaway_probe(solver):
+    if fit != 'failed' and _has_runaway_probe(solver):
         return Diagnosis(
             'poor',
             share,
             'the probe spread to the edges of its frame: keep it fixed, or lower probe_step',
         )
-    return Diagnosis(verdict, share, _advice(verdict, share))
+    return Diagnosis(fit, share, _advice(fit, misfits))
 
 
-def _verdict(misfits: Misfits) -> Verdict:
-    """Return what the unexplained share alone says."""
+def _fit(misfits: Misfits) -> Fit:
+    """Return how the frames are fitted, from the misfits alone."""
     share = misfits.unexplained
     if share > FAILED:
         return 'failed'
-    return 'poor' if share > POOR and misfits.exceeds_noise else 'good'
+    poor = (share > POOR and misfits.exceeds_noise) or misfits.is_beyond_noise
+    return 'poor' if poor else 'good'
 
 
 def held_out_advice(share: float) -> str:
@@ -282,21 +299,30 @@ def edge_share(probe: npt.NDArray[np.complex64]) -> float:
     return 1 - inner / max(float(power.sum()), TINY)
 
 
-def _advice(verdict: Verdict, share: float) -> str:
-    """Return the sentence for a verdict that the unexplained share alone gives."""
+def _advice(fit: Fit, misfits: Misfits) -> str:
+    """Return the sentence for a fit that the misfits alone give."""
+    share = misfits.unexplained
     left = f'{max(share, 0):.0%} of the differences between the frames'
-    if verdict == 'good':
+    if fit == 'good':
         return f'the object explains the frames ({left} left, photon noise aside)'
-    if verdict == 'poor':
-        found = (
-            f'{left} are left unexplained: something beside object and probe differs from the '
-            'model, such as positions, flux, background or further probe modes; refine them'
+    if fit == 'poor':
+        found = f'{left} are left unexplained'
+        if share <= POOR:
+            found += (
+                f', {misfits.model_error:.0%} of the amplitudes of the frames (misfit '
+                f'{misfits.found / misfits.noise:.1f} times that of photon noise)'
+            )
+        found += (
+            ': something beside object and probe differs from the model, such as positions, flux, '
+            'background or further probe modes; refine them'
         )
-        if share < LARGE_SHARE:
+        if misfits.is_beyond_noise:
+            found += ', or do more iterations'
+        if share < LARGE_SHARE and not misfits.is_beyond_noise:
             return found
         return (
             f'{found}, or where they are refined already, look with `ptychopinn check` whether '
-            'order and axes of the positions, the pixel size or the mask are wrong'
+            'frames, order and axes of the positions, the pixel size or the mask are wrong'
         )
     found = f'{left} are left unexplained, hardly better than an empty object'
     if share >= 1:

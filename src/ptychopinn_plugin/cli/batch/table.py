@@ -11,14 +11,14 @@ from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 
-PRINTED = ('scan', 'verdict', 'seconds', 'residual', 'resolution_px', 'resolution_nm')
+PRINTED = ('scan', 'result', 'seconds', 'residual', 'resolution_px', 'resolution_nm')
 COLUMNS = (*PRINTED, 'warning', 'error', 'file')
 NOT_DONE = 'not done'
 
 Row = tuple[ScanTask, ScanRecord | None]
 
 
-def verdict(record: ScanRecord | None) -> str:
+def outcome(record: ScanRecord | None) -> str:
     """Return what came of a scan: done, probably wrong, failed or not done."""
     if record is None:
         return NOT_DONE
@@ -53,7 +53,7 @@ def _cells(row: Row) -> dict[str, str]:
     task, record = row
     return {
         'scan': task.name,
-        'verdict': verdict(record),
+        'result': outcome(record),
         'seconds': _number(record.seconds if record else None, '.1f'),
         'residual': _number(record.residual if record else None, '.4g'),
         'resolution_px': _number(record.resolution_px if record else None, '.3g'),

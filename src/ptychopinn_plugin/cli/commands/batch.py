@@ -13,7 +13,7 @@ from ptychopinn_plugin.cli.batch.processes import run_in_processes, share_of_thr
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.scan_list import find_scans, result_names
 from ptychopinn_plugin.cli.batch.scan_worker import ScanWorker
-from ptychopinn_plugin.cli.batch.table import save_table, table_lines, verdict
+from ptychopinn_plugin.cli.batch.table import outcome, save_table, table_lines
 from ptychopinn_plugin.cli.batch.tasks import ScanTask, settings_text
 from ptychopinn_plugin.cli.console import CommandMonitor, echo
 from ptychopinn_plugin.cli.interrupts import on_interrupt
@@ -43,7 +43,7 @@ def run(flags: Batch) -> None:
             records[task] = record
             save_table(table, list(records.items()))
             left = sum(one is None for one in records.values())
-            logger.info('%s: %s; %d left', task.name, record.error or verdict(record), left)
+            logger.info('%s: %s; %d left', task.name, record.error or outcome(record), left)
     for line in table_lines(list(records.items())):
         echo(line)
     echo(f'table: {table}')
@@ -137,7 +137,7 @@ def _report(records: Sequence[ScanRecord | None], *, stopped: bool) -> None:
         Cancelled: a stop was asked for before the last scan was done.
         BatchError: a scan failed.
     """
-    counts = Counter(verdict(record) for record in records)
+    counts = Counter(outcome(record) for record in records)
     summary = ', '.join(f'{count} {name}' for name, count in sorted(counts.items()))
     again = 'run the same command again for the others'
     if stopped and None in records:

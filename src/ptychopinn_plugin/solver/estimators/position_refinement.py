@@ -230,9 +230,9 @@ class PositionRefiner(Estimator):
         if self.mode == 'on':
             self.reason = 'positions are refined as asked'
             return
-        verdict = 'positions are refined' if self.active else 'positions are left alone'
+        decision = 'positions are refined' if self.active else 'positions are left alone'
         self.reason = (
-            f'{verdict}: after pass {passes}, errors of single frames explain '
+            f'{decision}: after pass {passes}, errors of single frames explain '
             f'{max(self.frame_share, 0):.1%} of the misfit above noise ({enough:.1%} needed), '
             f'a common scale, rotation, aspect or shear {self.affine_share:.1%} '
             f'({", ".join(f"{share:.1%}" for share in AFFINE_SHARE)} needed)'
