@@ -14,7 +14,7 @@ import scipy.fft
 
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches, cut_patches
-from ptychopinn_plugin.physics.worker_threads import worker_threads
+from ptychopinn_plugin.physics.worker_threads import threads_for_batches, worker_threads
 
 
 class NumpyOps:
@@ -35,7 +35,7 @@ class NumpyOps:
         """Have some threads for batches, the same ones in all loops."""
         before = self.threads
         try:
-            with worker_threads(threads) as self._workers:
+            with threads_for_batches(threads) as self._workers:
                 self.threads = threads
                 yield
         finally:

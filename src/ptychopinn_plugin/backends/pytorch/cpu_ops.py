@@ -22,7 +22,7 @@ from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
 from ptychopinn_plugin.networks.stage import Stage
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
-from ptychopinn_plugin.physics.worker_threads import worker_threads
+from ptychopinn_plugin.physics.worker_threads import threads_for_batches
 
 # From this side on PyTorch adds patches in two thirds of the time that NumPy takes.
 LARGE_PATCH = 128
@@ -47,7 +47,7 @@ class TorchCpuOps(ProcessorOps):
         count, before = threads or torch.get_num_threads(), self.threads
         prepare = functools.partial(prepare_worker, torch.is_grad_enabled())
         try:
-            with pytorch_threads(1), worker_threads(count, prepare) as self._workers:
+            with pytorch_threads(1), threads_for_batches(count, prepare) as self._workers:
                 self.threads = count
                 yield
         finally:

@@ -21,7 +21,7 @@ from ptychopinn_plugin.backends.pytorch.devices import pytorch_threads
 from ptychopinn_plugin.physics.ops import Array, DType
 from ptychopinn_plugin.physics.overlap_add import add_patches
 from ptychopinn_plugin.physics.processor_ops import NO_FUNCTIONS
-from ptychopinn_plugin.physics.worker_threads import worker_threads
+from ptychopinn_plugin.physics.worker_threads import threads_for_batches, worker_threads
 
 _DTYPES = {'float32': torch.float32, 'complex64': torch.complex64}
 # Enough to keep a CPU's caches warm and a GPU's cores busy.
@@ -78,7 +78,7 @@ class TorchOps:
         try:
             with (
                 pytorch_threads(min(1, self._threads)),
-                worker_threads(self._threads, prepare) as self._workers,
+                threads_for_batches(self._threads, prepare) as self._workers,
             ):
                 yield
         finally:
