@@ -12,7 +12,13 @@ from ptychopinn_plugin.physics.noise_models import NOISE_MODELS, AmplitudeNoise
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.regularizers import TotalVariation
 from ptychopinn_plugin.solver import sweeps
-from ptychopinn_plugin.solver.estimators.position_columns import frame_sums, object_slopes
+from ptychopinn_plugin.solver.estimators.position_columns import (
+    Geometry,
+    affine_columns,
+    affine_sums,
+    frame_sums,
+    object_slopes,
+)
 from ptychopinn_plugin.solver.fused.fused_table import fused_functions
 from ptychopinn_plugin.solver.unknowns import extrapolate
 from ptychopinn_plugin.solver.updates import apply_gains, update_object
@@ -79,6 +85,40 @@ def test_sums_of_positions_are_the_same(world: World, modes: int | None) -> None
     )
     for one, other in zip(found, wanted, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize('noise', NOISE_MODELS.values(), ids=NOISE_MODELS)
+@pytest.mark.parametrize('modes', [None, 1])
+@pytest.mark.parametrize('world', WORLDS, ids=str)
+def test_sums_of_an_affine_change_are_the_same(world: World, modes: int | None, noise: Any) -> None:
+    unknowns, batch, good = unknowns_and_batch(world)
+    slopes = object_slopes(ProcessorOps(), unknowns.canvas_object)
+    rng = np.random.default_rng(3)
+    pixels = np.arange(world.size, dtype=np.float32)
+    phases = 1j * rng.uniform(size=(3, world.size, world.size))
+    geometry = Geometry(
+        pixels[:, None] - np.float32(11.3),
+        pixels[None] - np.float32(9.6),
+        phases.astype(np.complex64),
+        rng.uniform(size=phases.shape[1:]).astype(np.float32),
+    )
+    given = (ProcessorOps(), unknowns, slopes, batch, good, geometry, noise, modes)
+    found = fused(affine_sums)(*given)
+    columns, residual = affine_columns(*given)
+    flat = np.stack([column.ravel() for column in columns]).astype(np.float64)
+    rest = residual.ravel().astype(np.float64)
+    matrix, size = flat @ flat.T, np.sqrt(np.sum(flat**2, axis=1))
+    for sums in (found, affine_sums(*given)):
+        # Relative to the lengths of the vectors: products may cancel.
+        found_score = np.array(sums.score) / size / np.linalg.norm(rest)
+        np.testing.assert_allclose(
+            found_score, flat @ rest / size / np.linalg.norm(rest), atol=TOLERANCE
+        )
+        np.testing.assert_allclose(sums.spread, flat**2 @ rest**2, rtol=10 * TOLERANCE)
+        rows, others = np.triu_indices(len(flat))
+        lengths = size[rows] * size[others]
+        wanted = matrix[rows, others] / lengths
+        np.testing.assert_allclose(np.array(sums.products) / lengths, wanted, atol=TOLERANCE)
 
 
 def test_objects_step_as_far() -> None:

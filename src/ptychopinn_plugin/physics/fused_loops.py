@@ -21,6 +21,7 @@ from ptychopinn_plugin.physics import noise_models
 from ptychopinn_plugin.physics.compiled_loop import compiled_loop, part_of_loops
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Corners = npt.NDArray[np.int64]
 
 # A number of Python would be double precision, and all arithmetic with it.
@@ -80,6 +81,36 @@ def exit_waves(canvas: Floats, corners: Corners, probes: Floats, waves: Floats) 
                     real, imag = 2 * column, 2 * column + 1
                     wave[real] = probe[real] * patch[real] - probe[imag] * patch[imag]
                     wave[imag] = probe[real] * patch[imag] + probe[imag] * patch[real]
+
+
+@compiled_loop
+def scaled_exit_waves(
+    canvas: Floats, corners: Corners, probes: Floats, rows: Floats, columns: Floats, waves: Floats
+) -> None:
+    """Multiply the probe of each frame with its patch and with factors of rows and columns.
+
+    Args:
+        canvas: (H, 2 W).
+        corners: int64 (b, 2), (row, column) of each patch's first pixel.
+        probes: (b, modes, N, 2 N), over N.
+        rows: (b, N), a factor of each row of each frame.
+        columns: (b, N).
+        waves: (b, modes, N, 2 N), is overwritten.
+    """
+    frames, modes, size, _ = probes.shape
+    for frame in range(frames):
+        top, left = corners[frame, 0], 2 * corners[frame, 1]
+        across = columns[frame]
+        for mode in range(modes):
+            for row in range(size):
+                patch = canvas[top + row, left : left + 2 * size]
+                probe, wave = probes[frame, mode, row], waves[frame, mode, row]
+                for column in range(size):
+                    real, imag = 2 * column, 2 * column + 1
+                    factor = rows[frame, row] * across[column]
+                    a, b = factor * probe[real], factor * probe[imag]
+                    wave[real] = a * patch[real] - b * patch[imag]
+                    wave[imag] = a * patch[imag] + b * patch[real]
 
 
 @compiled_loop
@@ -483,22 +514,114 @@ def _sum_positions(
     score_row = score_column = along_rows = along_columns = np.float32(0)
     mixed = spread = misfit = noise = np.float32(0)
     for pixel in range(len(expected)):
-        floored, used = expected[pixel] + floor, good[pixel]
-        weight = used / np.sqrt(floored)
-        residual = amplitudes[pixel] * amplitudes[pixel] - expected[pixel]
-        residual = residual * _HALF * weight
-        y, x = row[pixel] * weight * flux, column[pixel] * weight * flux
-        score_row += y * residual
-        score_column += x * residual
-        along_rows += y * y
-        along_columns += x * x
-        mixed += y * x
-        spread += (y * y + x * x) * (residual * residual)
-        misfit += residual * residual
-        noise += _QUARTER * used * expected[pixel] / floored
+        # Column and residual are over the root of the same number: products of two need no root.
+        weight = good[pixel] / (expected[pixel] + floor)
+        residual = (amplitudes[pixel] * amplitudes[pixel] - expected[pixel]) * _HALF
+        y, x = row[pixel] * flux, column[pixel] * flux
+        score_row += y * residual * weight
+        score_column += x * residual * weight
+        along_rows += y * y * weight
+        along_columns += x * x * weight
+        mixed += y * x * weight
+        square = residual * residual * weight
+        spread += (y * y + x * x) * weight * square
+        misfit += square
+        noise += _QUARTER * weight * expected[pixel]
     sums[0, frame], sums[1, frame] = score_row, score_column
     sums[2, frame], sums[3, frame], sums[4, frame] = along_rows, along_columns, mixed
     sums[5, frame], sums[6, frame], sums[7, frame] = spread, misfit, noise
+
+
+@compiled_loop
+def modulus_residuals(
+    waves: Floats,
+    amplitudes: Floats,
+    flux: Floats,
+    background: Floats,
+    good: Floats,
+    floor: np.float32,
+    of_amplitudes: bool,
+    found: tuple[Floats, Floats, Floats],
+) -> None:
+    """Compute modulus and residual of each pixel, see `position_columns`.
+
+    Args:
+        waves: (b, modes, N, 2 N), at the detector.
+        amplitudes: (b, N, N), sqrt(counts).
+        flux: (b,), relative photons.
+        background: (N, N), counts.
+        good: (N, N), 1 where a detector pixel is used, else 0.
+        floor: counts added in divisors.
+        of_amplitudes: whether the residual is that of the amplitudes, not of the counts.
+        found: three of (b, N, N), overwritten: the factor of the products of `modulus_column`, the
+            modulus with the floor and the residual; 0 where a pixel is not used.
+    """
+    expected, used = np.empty(good.size, np.float32), good.reshape(-1)
+    for frame in range(len(waves)):
+        _expect(waves[frame], flux[frame], background.reshape(-1), expected)
+        weight, root = found[0][frame].reshape(-1), found[1][frame].reshape(-1)
+        measured, residual = amplitudes[frame].reshape(-1), found[2][frame].reshape(-1)
+        for pixel in range(len(expected)):
+            modulus = np.sqrt(expected[pixel] + floor)
+            root[pixel] = used[pixel] * modulus
+            weight[pixel] = used[pixel] / modulus
+        if of_amplitudes:
+            for pixel in range(len(expected)):
+                residual[pixel] = used[pixel] * (measured[pixel] - np.sqrt(expected[pixel]))
+        else:
+            for pixel in range(len(expected)):
+                difference = measured[pixel] * measured[pixel] - expected[pixel]
+                residual[pixel] = difference * _HALF * weight[pixel]
+        for pixel in range(len(expected)):
+            weight[pixel] *= flux[frame]
+
+
+@compiled_loop
+def modulus_column(waves: Floats, others: Floats, weights: Floats, column: Floats) -> None:
+    """Compute the derivative of the modulus where the exit waves change.
+
+    Args:
+        waves: (b, modes, N, 2 N), at the detector.
+        others: (b, k, N, 2 N), their change, of the first k modes.
+        weights: (b, N, N), from `modulus_residuals`.
+        column: (b, N, N), is overwritten.
+    """
+    for frame in range(len(waves)):
+        values, weight = column[frame].reshape(-1), weights[frame].reshape(-1)
+        _real_products(waves[frame], others[frame], values)
+        for pixel in range(len(values)):
+            values[pixel] *= weight[pixel]
+
+
+@compiled_loop
+def column_sums(columns: Floats, products: Doubles, spread: Doubles) -> None:
+    """Add the sums over pixels of products of columns, see `position_columns.AffineSums`.
+
+    Args:
+        columns: (k, pixels), the residual last.
+        products: float64 (k, k), of two columns each, so far; only where the second is not before
+            the first.
+        spread: float64 (k - 1,), of squared columns times the squared residual, so far.
+    """
+    count, squares = len(columns) - 1, np.empty(_PIECE, np.float32)
+    for begin in range(0, columns.shape[1], _PIECE):
+        # A piece of all columns stays in the innermost cache.
+        end = min(begin + _PIECE, columns.shape[1])
+        residual = columns[count, begin:end]
+        for pixel in range(len(residual)):
+            squares[pixel] = residual[pixel] * residual[pixel]
+        for first in range(count + 1):
+            one = columns[first, begin:end]
+            for second in range(first, count + 1):
+                other, summed = columns[second, begin:end], np.float32(0)
+                for pixel in range(len(one)):
+                    summed += one[pixel] * other[pixel]
+                products[first, second] += summed
+        for first in range(count):
+            one, summed = columns[first, begin:end], np.float32(0)
+            for pixel in range(len(one)):
+                summed += one[pixel] * one[pixel] * squares[pixel]
+            spread[first] += summed
 
 
 @compiled_loop

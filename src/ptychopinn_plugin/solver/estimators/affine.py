@@ -21,8 +21,9 @@ from ptychopinn_plugin.saved_state import Stateful
 from ptychopinn_plugin.solver.batches import FrameBatch, Frames
 from ptychopinn_plugin.solver.estimators.estimator import Solver
 from ptychopinn_plugin.solver.estimators.position_columns import (
+    COLUMNS,
     Geometry,
-    affine_columns,
+    affine_sums,
     strong_modes,
 )
 from ptychopinn_plugin.solver.problem import Problem
@@ -31,8 +32,6 @@ from ptychopinn_plugin.solver.sweeps import DeviceBatch
 # Frames that are asked: four numbers need no more than a quarter of some hundred (measured), and
 # the noise of this many is far below any change that matters.
 SHARE_OF_FRAMES, MOST_FRAMES = 0.25, 512
-# Unknowns of a look, those that are only kept out of the way among them.
-COLUMNS = 11
 # Relative ridge of the normal equations, above the rounding of float32 columns.
 RIDGE = 1e-6
 TINY = 1e-30
@@ -117,19 +116,18 @@ def look_affine(
     geometry, modes = _geometry(problem, now.probe), strong_modes(ops, now.probe)
 
     def add(sums: Floats, _: FrameBatch, placed: DeviceBatch) -> Floats:
-        columns, residual = ops.compiled(affine_columns)(
+        found = ops.compiled(affine_sums)(
             now, slopes, placed, problem.good, geometry, problem.noise, modes
         )
-        flat = np.stack([ops.numpy(column).ravel() for column in columns])
-        difference = ops.numpy(residual).ravel()
-        sums[0] += flat @ difference
-        sums[2:] += flat @ flat.T
-        sums[1] += np.square(flat, out=flat) @ np.square(difference)
+        score, spread, products = ([ops.number(x) for x in some] for some in found)
+        sums[0] += score
+        sums[1] += spread
+        sums[2:][np.triu_indices(COLUMNS)] += products
         return sums
 
     parts = problem.partial_sums(chosen, now, lambda: np.zeros((2 + COLUMNS, COLUMNS)), add)
     sums = problem.partition.total_values(sum(parts[1:], parts[0]))
-    score, spread, matrix = sums[0], sums[1], sums[2:]
+    score, spread, matrix = sums[0], sums[1], sums[2:] + np.triu(sums[2:], 1).T
     return _solved(score, matrix, spread, asked / problem.scan.frame_count)
 
 

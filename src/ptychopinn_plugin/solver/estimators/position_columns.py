@@ -27,6 +27,8 @@ COUNT_FLOOR = 0.05
 # Share of the probe's power in the modes that columns are made of. The rest says little of the
 # positions: modes that were added at 0.5 % and grow to 3 % until they are dropped, say.
 STRONG_SHARE = 0.9
+# Columns of an affine change, those that are only kept out of the way among them.
+COLUMNS = 11
 
 
 class FrameSums(NamedTuple):
@@ -51,6 +53,21 @@ class FrameSums(NamedTuple):
     spread: Array
     misfit: Array
     noise: Array
+
+
+class AffineSums(NamedTuple):
+    """Sums over frames and pixels of the columns of an affine change, float32 scalars.
+
+    Attributes:
+        score: of each column times the residual.
+        spread: of each squared column times the squared residual.
+        products: of two columns each: of the first one with itself and those after it, of the
+            second one with itself and those after it, and so on.
+    """
+
+    score: tuple[Array, ...]
+    spread: tuple[Array, ...]
+    products: tuple[Array, ...]
 
 
 class Geometry(NamedTuple):
@@ -182,6 +199,30 @@ def affine_columns(
     root = view.root if good is None else view.root * good
     images += [root, root * geometry.falloff]
     return tuple(images), _residual(ops, view, batch, good, noise)
+
+
+def affine_sums(
+    ops: Ops,
+    unknowns: Unknowns,
+    slopes: tuple[Array, Array],
+    batch: DeviceBatch,
+    good: Array | None,
+    geometry: Geometry,
+    noise: NoiseModel,
+    modes: int | None = None,
+) -> AffineSums:
+    """Return the sums of the columns of an affine change; arguments as of `affine_columns`."""
+    columns, residual = affine_columns(ops, unknowns, slopes, batch, good, geometry, noise, modes)
+    squares = residual * residual
+    return AffineSums(
+        tuple(ops.inner(column, residual) for column in columns),
+        tuple(ops.inner(column * column, squares) for column in columns),
+        tuple(
+            ops.inner(column, other)
+            for index, column in enumerate(columns)
+            for other in columns[index:]
+        ),
+    )
 
 
 def _residual(

@@ -57,10 +57,12 @@ def parts(x: Array) -> Floats:
     return np.asarray(x.view(np.float32))
 
 
-def pieces(batch: DeviceBatch) -> Iterator[tuple[slice, DeviceBatch]]:
+def pieces(
+    batch: DeviceBatch, most_pixels: int = PIECE_PIXELS
+) -> Iterator[tuple[slice, DeviceBatch]]:
     """Return the frames of a batch a few at a time, and which these are."""
     frames = len(batch.amplitudes)
-    length = max(1, PIECE_PIXELS // batch.amplitudes.shape[-1] ** 2)
+    length = max(1, most_pixels // batch.amplitudes.shape[-1] ** 2)
     if frames <= length:
         yield slice(0, frames), batch
         return

@@ -14,4 +14,5 @@ FUNCTIONS: Functions = {
     updates.apply_gains: fused_updates.apply_gains,
     unknowns.extrapolate: fused_updates.extrapolate,
     position_columns.frame_sums: fused_positions.frame_sums,
+    position_columns.affine_sums: fused_positions.affine_sums,
 }
