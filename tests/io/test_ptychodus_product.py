@@ -191,7 +191,15 @@ def test_positions_and_pixel_size_are_those_of_the_reconstruction(
 
 @pytest.mark.parametrize('is_so', [False, True])
 def test_passes_are_read_back_to_continue_from(tmp_path: Path, scan: ScanData, is_so: bool) -> None:
-    history = PassHistory(24, 2, automatic=is_so, updates_probe=is_so, moves_frames=not is_so)
+    history = PassHistory(
+        24,
+        2,
+        automatic=is_so,
+        updates_probe=is_so,
+        moves_frames=not is_so,
+        position_errors_px=0.0 if is_so else 0.25,
+        finds_background=is_so,
+    )
     result = dataclasses.replace(reconstruction(scan), history=history)
     product = saved(tmp_path / 'p.h5', result, scan, 'to continue from: 3 iterations, 8 subsets')
     assert history_line(history) in product.metadata.comments

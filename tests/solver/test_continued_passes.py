@@ -14,10 +14,11 @@ from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import PassHistory, Reconstruction, ScanData, continue_from
+from ptychopinn_plugin.solver.estimators.position_prior import posterior_errors
 from ptychopinn_plugin.solver.estimators.position_refinement import PositionRefiner
 from ptychopinn_plugin.solver.prepare import prepare_solver, subset_count
 from ptychopinn_plugin.solver.start import find_start
-from tests.solver.scans import known_scan, prepared, with_positions
+from tests.solver.scans import known_scan, prepared, with_counts, with_positions
 
 
 def _shaken() -> ScanData:
@@ -127,3 +128,36 @@ def test_a_network_that_ended_the_first_half_does_not_begin_the_second() -> None
     assert guess is not None
     assert plain is not None
     np.testing.assert_allclose(guess, plain, atol=1e-6)
+
+
+def test_a_background_that_a_product_has_no_place_for_is_found_again(ops: Ops) -> None:
+    scan = with_counts(known_scan(side=5).scan, lambda counts: counts + 3)
+    settings = {'update_background': True, 'initial': 'product'}
+    half = _run(ops, scan, 8, update_background=True)
+    kept = dataclasses.replace(half.estimates, background=None)
+    more = continue_from(scan, dataclasses.replace(half, estimates=kept))
+    start = prepared(ops, more, 0, update_probe='off', **settings)
+    found = start.state.now.background
+    assert found is not None
+    assert half.estimates.background is not None
+    wanted = float(half.estimates.background.mean())
+    # Object pixels that no probe reached are 1, which predicts a few photons more.
+    assert float(ops.numpy(found).mean()) == pytest.approx(wanted, rel=0.2)
+    assert start.residual() < 2 * half.residual[-1]
+    plain = dataclasses.replace(half.history, finds_background=False)
+    metadata = dataclasses.replace(more.metadata, history=plain)
+    other = dataclasses.replace(more, metadata=metadata)
+    start = prepared(ops, other, 0, update_probe='off', **settings)
+    assert not ops.numpy(start.state.now.background).any()
+
+
+def test_errors_of_positions_keep_their_width_without_nominal_positions() -> None:
+    rng = np.random.default_rng(0)
+    information = np.tile(np.eye(2), (50, 1, 1))
+    left = rng.normal(size=(50, 2)) * 0.1
+    free, found = posterior_errors(left, information, 0.01)
+    wide, least = posterior_errors(left, information, 0.01, least=2.0)
+    assert found < 0.1
+    assert least == pytest.approx(2.0)
+    np.testing.assert_allclose(wide, left, rtol=0.02)
+    assert np.abs(free).max() < 0.5 * np.abs(left).max()

@@ -81,6 +81,8 @@ _HISTORY = {
     'automatic': _StoredField('b', 0, np.bool_, optional=True),
     'updates_probe': _StoredField('b', 0, np.bool_, optional=True),
     'moves_frames': _StoredField('b', 0, np.bool_, optional=True),
+    'position_errors_px': _StoredField('f', 0, np.float64, optional=True),
+    'finds_background': _StoredField('b', 0, np.bool_, optional=True),
 }
 # Those of its `Quality`, likewise.
 _QUALITY = {
@@ -116,8 +118,9 @@ def save_npz_reconstruction(path: str | Path, reconstruction: Reconstruction) ->
     model; `backend`, `seconds`, `model` (the fingerprint of its weights, '' without one);
     `probe_refined`; `remarks`, a sentence each, and `warning`; `settings`, `name = value` each, and
     `version` of this package; `iterations`, passes in all, `subsets`, `automatic`,
-    `updates_probe` and `moves_frames`, see `PassHistory`; `pixel_size_m` (height, width) and
-    `scan_index` int64 (n,), the number of each frame in its source, where they are known.
+    `updates_probe`, `moves_frames`, `position_errors_px` and `finds_background`, see
+    `PassHistory`; `pixel_size_m` (height, width) and `scan_index` int64 (n,), the number of each
+    frame in its source, where they are known.
     Where they were estimated: `opr_modes` complex64 (k, N, N) and `opr_weights`
     float32 (n, k), frame j sees the main mode probe[0] + sum_k opr_weights[j, k] opr_modes[k];
     `flux` float64 (n,), relative photons of each frame; `background` float32 (N, N), counts, zero

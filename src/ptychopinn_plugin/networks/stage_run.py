@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -311,11 +312,17 @@ class StageRun(Stateful):
     def _history(self) -> PassHistory:
         """Return the passes that the present state comes from."""
         solver, problem = self.solver, self.solver.problem
-        moved = not np.array_equal(problem.positions_px, problem.scan.positions_px)
+        scan, earlier = problem.scan, problem.scan.metadata.history
+        nominal = scan.estimates.nominal_positions_px
+        errors = problem.positions_px - (scan.positions_px if nominal is None else nominal)
+        width_px = math.sqrt(2 * float(np.mean(np.var(errors, axis=0))))
         return PassHistory(
             iterations=solver.passes_before + solver.passes,
             subsets=len(problem.subsets),
             automatic=self.inference.auto,
             updates_probe=solver.refines_probe,
-            moves_frames=moved or problem.scan.metadata.history.moves_frames,
+            moves_frames=bool(errors.any()) or earlier.moves_frames,
+            # Those that a product holds are without the errors that were found before.
+            position_errors_px=max(width_px, earlier.position_errors_px),
+            finds_background=solver.state.now.background is not None,
         )

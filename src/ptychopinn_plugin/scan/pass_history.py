@@ -16,6 +16,9 @@ class PassHistory:
         automatic: whether the settings were chosen from the data (`auto`).
         updates_probe: whether the passes refined the probe.
         moves_frames: whether they refined the positions.
+        position_errors_px: standard deviation of the errors of the positions that they found, both
+            axes together, object pixels.
+        finds_background: whether they estimated a background.
     """
 
     iterations: int = 0
@@ -23,3 +26,5 @@ class PassHistory:
     automatic: bool = False
     updates_probe: bool = False
     moves_frames: bool = False
+    position_errors_px: float = 0.0
+    finds_background: bool = False

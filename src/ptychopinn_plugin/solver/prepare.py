@@ -104,8 +104,26 @@ def prepare_solver(
     )
     start_estimates(solver, inference)
     if inference.initial == 'product':
-        solver.continue_at(ops.array(starting_object(problem, solver.state.now)))
+        _continue(solver, scan, inference, earlier)
     return solver
+
+
+def _continue(
+    solver: AcceleratedSolver, scan: ScanData, inference: InferenceConfig, earlier: PassHistory
+) -> None:
+    """Start a solver at the object of the scan."""
+    ops = solver.problem.ops
+    # Products have no place for a background.
+    lacks = inference.update_background and earlier.finds_background
+    begun, background = starting_object(
+        solver.problem,
+        solver.state.now,
+        lacks_background=lacks and scan.estimates.background is None,
+    )
+    if background is not None:
+        placed = ops.array(background)
+        solver.change_unknowns(lambda unknowns: unknowns._replace(background=placed))
+    solver.continue_at(ops.array(begun))
 
 
 def _settled(

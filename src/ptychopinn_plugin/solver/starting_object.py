@@ -14,10 +14,14 @@ from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Relative spread of an object guess below which it is an empty canvas, up to rounding.
 FLAT = 1e-5
+# Share of the photons that are no background: a probe in another scale predicts less.
+LEAST_LIGHT = 0.5
 
 
-def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex64]:
-    """Return the scan's object guess on the canvas, in the scale of the counts.
+def starting_object(
+    problem: Problem, start: Unknowns, *, lacks_background: bool = False
+) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.float32] | None]:
+    """Return the scan's object guess on the canvas, in the scale of the counts, and a background.
 
     The probe of a product is scaled to photons when it is read; its object is scaled here, so that
     both together predict as many photons as were measured.
@@ -25,9 +29,13 @@ def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex
     Args:
         problem: the prepared scan.
         start: the probe, and what else the frames depend on.
+        lacks_background: whether passes found the object together with a background that is not
+            known any more: then the photons that both predict too few are a background, the same
+            at all pixels.
 
     Returns:
-        complex64 (H, W), on the canvas of the problem, 1 beside the guess.
+        complex64 (H, W), on the canvas of the problem, 1 beside the guess; float32 (N, N), counts,
+        None unless it was lacking.
 
     Raises:
         ScanDataError: there is no object guess, or a flat one.
@@ -48,8 +56,12 @@ def starting_object(problem: Problem, start: Unknowns) -> npt.NDArray[np.complex
     parts = problem.partial_sums(problem.batches(), unknowns, float, add)
     predicted = problem.partition.total(sum(parts))
     measured = max(problem.total_counts - dark, 0.0)
+    if lacks_background and LEAST_LIGHT * measured < predicted <= measured:
+        size = problem.scan.frame_size
+        counts = (measured - predicted) / max(problem.good_pixels, 1)
+        return placed, np.full((size, size), counts, np.float32)
     factor = np.sqrt(measured / predicted) if predicted > 0 else 1.0
-    return (placed * np.float32(factor)).astype(np.complex64)
+    return (placed * np.float32(factor)).astype(np.complex64), None
 
 
 def place_guess(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:

@@ -21,13 +21,16 @@ TINY = 1e-30
 Floats = npt.NDArray[np.float64]
 
 
-def posterior_errors(estimates: Floats, information: Floats, noise: float) -> tuple[Floats, float]:
+def posterior_errors(
+    estimates: Floats, information: Floats, noise: float, least: float = 0.0
+) -> tuple[Floats, float]:
     """Return the errors of the positions and the width of their prior.
 
     Args:
         estimates: float64 (n, 2), of each frame alone, object pixels.
         information: float64 (n, 2, 2), sums of products of columns.
         noise: variance of a residual; an estimate has the covariance noise / information.
+        least: width that the prior has at least, object pixels.
 
     Returns:
         float64 (n, 2), posterior mean; standard deviation over both axes together, object pixels.
@@ -36,6 +39,7 @@ def posterior_errors(estimates: Floats, information: Floats, noise: float) -> tu
     along = np.einsum('nji,nj->ni', axes, estimates)
     variances = noise / np.maximum(values, TINY)
     width, weights = _prior(along, variances)
+    width = max(width, least**2 / 2)
     shrink = width / (width + variances * weights[:, None]) if width else np.zeros_like(along)
     return np.einsum('nij,nj->ni', axes, shrink * along), float(np.sqrt(2 * width))
 

@@ -62,6 +62,8 @@ LARGEST_STEP_PX = 0.5
 MOMENTUM, MOMENTUM_FROM = 0.5, 11
 # Largest element of the affine change: more is no error of a stage, but another fault.
 LARGEST_CHANGE = 0.1
+# Relative change of all distances above rounding.
+LEAST_SCALE = 1e-6
 
 Floats = npt.NDArray[np.float64]
 
@@ -174,6 +176,7 @@ class PositionRefiner(Estimator):
         self._errors = without_affine(errors, look.information, from_centre)
         fitted, *_ = np.linalg.lstsq(from_centre, errors - self._errors, rcond=None)
         self.affine.matrix = np.asarray(fitted.T, np.float64)
+        self._scale_moves = abs(self.affine.scale - 1) > LEAST_SCALE
 
     def _look_at_all(self, affine: AffineLook, look: FrameLook) -> None:
         """Record what the frames show of an affine change."""
@@ -275,7 +278,9 @@ class PositionRefiner(Estimator):
         self._last_errors = errors
         estimates = errors + steps
         own = without_affine(estimates, look.information, nominal - _centre(solver))
-        self._errors, self.sigma_px = posterior_errors(own, look.information, look.variance)
+        self._errors, self.sigma_px = posterior_errors(
+            own, look.information, look.variance, _least_width(solver)
+        )
 
     def _positions(self, solver: Solver) -> Floats:
         """Return where the frames lie, float64 (n, 2), object pixels."""
@@ -287,6 +292,16 @@ class PositionRefiner(Estimator):
 def _passes(solver: Solver) -> int:
     """Return the passes that the object comes from, those of earlier reconstructions included."""
     return solver.passes_before + solver.passes
+
+
+def _least_width(solver: Solver) -> float:
+    """Return the width of errors that were found from positions that are not known any more.
+
+    What is left of them is narrower and would hold the frames where they are.
+    """
+    scan = solver.problem.scan
+    forgotten = solver.passes_before and scan.estimates.nominal_positions_px is None
+    return scan.metadata.history.position_errors_px if forgotten else 0.0
 
 
 def _centre(solver: Solver) -> Floats:
