@@ -7,7 +7,15 @@ import math
 from collections.abc import Callable
 
 from ptychopinn_plugin.scan import ScanData
-from ptychopinn_plugin.solver.trials.defocus_trials import Probe, best_focus, propagation, short_fit
+from ptychopinn_plugin.solver.trials.coarse_frames import coarse_frames
+from ptychopinn_plugin.solver.trials.defocus_trials import (
+    Focus,
+    Probe,
+    best_focus,
+    propagated,
+    propagation,
+    short_fit,
+)
 from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.trials.probe_start import (
     focused_probe,
@@ -49,7 +57,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
             'a start from the moments of the frames',
         ),
     ):
-        left = short_fit(dataclasses.replace(few, probe=probe), check).unexplained
+        left = _unexplained(few, probe, check)
         # Where photons do not show the differences, trials cannot tell starts apart.
         if math.isnan(left):
             return start_probe(scan), ''
@@ -58,7 +66,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
         if least < ENOUGH:
             return best, said
     for probe, without in ((best, ''), (focused_probe(scan), ' without the phases of the guess,')):
-        focus = best_focus(dataclasses.replace(few, probe=probe), check, HALVINGS)
+        focus = _focus(few, probe, check)
         left = focus.misfits.unexplained
         if left < CLEAR_RATIO * least:
             how = propagation(scan, focus)
@@ -83,15 +91,34 @@ def choose_again(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
         None where the probe is right, or no other start is clearly better.
     """
     few = trial_frames(scan, PIXELS)
-    given = short_fit(few, check).unexplained
+    given = _unexplained(few, scan.probe, check)
     if not given > ENOUGH:
         return None
     probe, _ = choose_start(scan, check)
-    left = short_fit(dataclasses.replace(few, probe=probe), check).unexplained
+    left = _unexplained(few, probe, check)
     if not left < CLEAR_RATIO * given:
         return None
     return probe, (
         f'the probe of the earlier reconstruction leaves {min(given, 1):.0%} of the differences '
         f'between the frames in a short one, a start from the frames {left:.0%}: the probe '
         'started from there'
+    )
+
+
+def _unexplained(few: ScanData, probe: Probe, check: Callable[[], None]) -> float:
+    """Return which share of the differences a short reconstruction with a probe leaves."""
+    coarse, _ = coarse_frames(dataclasses.replace(few, probe=probe))
+    return short_fit(coarse, check).unexplained
+
+
+def _focus(few: ScanData, probe: Probe, check: Callable[[], None]) -> Focus:
+    """Return the distance at which a probe fits best, in pixels of the frames as they are."""
+    coarse, factor = coarse_frames(dataclasses.replace(few, probe=probe))
+    found = best_focus(coarse, check, HALVINGS)
+    radius_px = factor * found.radius_px
+    return dataclasses.replace(
+        found,
+        radius_px=radius_px,
+        edge=found.edge / factor,
+        probe=propagated(probe, radius_px) if radius_px else probe,
     )

@@ -218,7 +218,9 @@ def _chunks(scan: ScanData) -> Iterator[Image]:
     """Return the counts of some frames at a time, float64 (b, N, N), 0 at bad pixels."""
     together = max(1, CHUNK_VALUES // scan.frame_size**2)
     for first in range(0, scan.frame_count, together):
-        yield np.where(scan.mask, 0, scan.counts[first : first + together]).astype(np.float64)
+        chunk = scan.counts[first : first + together].astype(np.float64)
+        chunk[:, scan.mask] = 0
+        yield chunk
 
 
 def _spectrum(probe: Probe) -> npt.NDArray[np.complex128]:
