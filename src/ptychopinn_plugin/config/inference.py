@@ -76,6 +76,15 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
         'the second pass, and the other passes start from there',
         label='Network after the second pass',
     )
+    reflections: int = setting(
+        140,
+        'For scans whose frames overlap little: relaxed averaged alternating reflections of all '
+        'exit waves before the passes, kept where the frames fit better from there; 0 for none',
+        ge=0,
+        le=10_000,
+        label='Reflections before the passes',
+        zero='none',
+    )
     noise_model: Literal['auto', 'poisson', 'amplitude'] = setting(
         'auto',
         'Noise of the counts: poisson, amplitude (Gaussian noise of their square root), or auto '

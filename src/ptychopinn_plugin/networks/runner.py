@@ -24,6 +24,7 @@ from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_adv
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.reflection_start import find_reflection_start
 from ptychopinn_plugin.solver.start import Start, find_start
 from ptychopinn_plugin.solver.trials.held_positions import PositionFault, find_position_fault
 
@@ -109,9 +110,13 @@ def run_reconstruction(
         CheckpointError: the monitor's state is none of this reconstruction.
     """
     started, resumed = time.perf_counter(), _resumption(monitor, communicator)
-    start = Start()
+    start, found = Start(), None
     if resumed is None:
-        start = find_start(ops, scan, inference, stop_check(monitor), communicator)
+        check = stop_check(monitor)
+        start = find_start(ops, scan, inference, check, communicator)
+        if initial_object is None and (communicator is None or communicator.size == 1):
+            found = find_reflection_start(ops, scan, inference, start, check)
+            start.reflected = found is not None and found.gains
     else:
         restore_state(start, resumed.state.part('start'))
     solver = build_solver(ops, scan, inference, monitor, communicator=communicator, start=start)
@@ -131,6 +136,8 @@ def run_reconstruction(
         run.resume(resumed)
     elif initial_object is not None:
         run.start_at(ops.array(initial_object))
+    elif found is not None:
+        run.start_from(found)
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
     diagnosis = diagnose(solver)
     result = _with_diagnosis(run.result(), diagnosis)

@@ -35,6 +35,7 @@ from ptychopinn_plugin.scan import PassHistory, Reconstruction
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.early_stop import EarlyStop
+from ptychopinn_plugin.solver.reflection_start import ReflectionStart, apply_start
 from ptychopinn_plugin.solver.start import Start
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
 
@@ -140,6 +141,12 @@ class StageRun(Stateful):
         self.solver.set_object(initial_object)
         self._record('network', self.solver.residual())
 
+    def start_from(self, found: ReflectionStart) -> None:
+        """Start from the object of reflections, where held-out photons support it."""
+        self.reasons.append(found.remark)
+        if self.start.reflected:
+            apply_start(self.solver, found)
+
     def execute(self, names: list[StageName], monitor: Monitor) -> None:
         """Run the stages; record the residual of each pass, and as the last one that of the result.
 
@@ -202,7 +209,8 @@ class StageRun(Stateful):
     def _apply_early_stage(self) -> None:
         """Change the unfinished object by the network's update; the next passes check it."""
         solver = self.solver
-        if self.early is None or solver.passes != EARLY_PASS:
+        # The object of reflections is no early one: the network would take details from it.
+        if self.early is None or self.start.reflected or solver.passes != EARLY_PASS:
             return
         partition = solver.problem.partition
         parts = (solver.canvas_object, *solver.present_direction())
@@ -224,7 +232,8 @@ class StageRun(Stateful):
         if partition.on_first(lambda: update is wholes[0]):
             self.reasons.append('the network was not used: it gains nothing at this dose')
             return
-        gate = partition.on_first(lambda: measure_gate(self.gate_ops, solver, stage))
+        reflections = self.inference.reflections if self.start.reflected else 0
+        gate = partition.on_first(lambda: measure_gate(self.gate_ops, solver, stage, reflections))
         self.reasons.append(gate.remark)
         if gate.factor == 0:
             return

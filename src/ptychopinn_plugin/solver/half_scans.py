@@ -22,7 +22,9 @@ from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Misfits, amplitude_misfits
+from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.start import Start
 from ptychopinn_plugin.solver.starting_estimates import found_estimates
 
 # A part of a large scan says how noise becomes an error of the object; the rest follows by dose.
@@ -76,11 +78,14 @@ def reconstruct_halves(solver: AcceleratedSolver, image: Complex, seed: int = 0)
     rows, columns = scanned_core(scan.positions_px, origin)
     if min(rows.stop - rows.start, columns.stop - columns.start) < LEAST_SIDE_PX:
         return None
+    same_prior = Start(reflected=isinstance(solver.prior, LocalPrior))
     objects: list[Complex] = []
     held_out: list[Misfits] = []
     for counts in thinned(scan.counts, seed):
         half = dataclasses.replace(scan, counts=counts)
-        one = prepare_solver(solver.problem.ops, half, settings, solver.problem.check)
+        one = prepare_solver(
+            solver.problem.ops, half, settings, solver.problem.check, start=same_prior
+        )
         if objects:
             one.set_object(_on_canvas(one, objects[0], origin))
             held_out.append(amplitude_misfits(one))

@@ -20,6 +20,7 @@ from ptychopinn_plugin.solver.estimators.estimator import Estimator
 from ptychopinn_plugin.solver.estimators.flux import FluxEstimator
 from ptychopinn_plugin.solver.estimators.gauges import probe_power
 from ptychopinn_plugin.solver.estimators.lattice import LatticeGauge
+from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
 from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
 from ptychopinn_plugin.solver.estimators.position_refinement import MARGIN_PX, PositionRefiner
 from ptychopinn_plugin.solver.estimators.probe_modes import ModeOrder, ModeSelection, hermite_modes
@@ -98,7 +99,7 @@ def prepare_solver(
         constraints=tuple(constraints.probe),
         object_constraints=tuple(constraints.object_),
         estimators=(*said, *starts, *estimators, *gauges, *constraints.filters),
-        prior=ObjectPrior() if inference.object_prior else None,
+        prior=(object_prior(problem, is_local=start.reflected) if inference.object_prior else None),
         passes_before_probe=passes_before_probe(scan, inference) if is_guess else 0,
         passes_before=earlier.iterations,
     )
@@ -124,6 +125,19 @@ def _continue(
         placed = ops.array(background)
         solver.change_unknowns(lambda unknowns: unknowns._replace(background=placed))
     solver.continue_at(ops.array(begun))
+
+
+def object_prior(problem: Problem, *, is_local: bool) -> ObjectPrior:
+    """Return the prior of the object of a scan.
+
+    Args:
+        problem: the scan; where the prior is local, all of it in one process.
+        is_local: whether each pixel is damped as its own dose asks for.
+    """
+    if not is_local:
+        return ObjectPrior()
+    ops = problem.ops
+    return LocalPrior.for_dose(ops, problem.dose(ops.array(problem.scan.probe)))
 
 
 def _settled(

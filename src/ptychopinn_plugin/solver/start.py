@@ -36,14 +36,16 @@ class Start(Stateful):
         remarks: where it comes from, a sentence each.
         is_chosen: whether it was chosen among several starts. Modes of variation belong to the
             probe that they were found with, so that they are left out then.
+        reflected: whether the object starts from reflections, see `reflection_start`.
     """
 
-    saved_fields: ClassVar = ('refines', 'probe', 'remarks', 'is_chosen')
+    saved_fields: ClassVar = ('refines', 'probe', 'remarks', 'is_chosen', 'reflected')
 
     refines: bool = False
     probe: npt.NDArray[np.complex64] | None = None
     remarks: list[str] = dataclasses.field(default_factory=list)
     is_chosen: bool = False
+    reflected: bool = False
 
     def applied(self, scan: ScanData) -> ScanData:
         """Return the scan with the probe to start from.

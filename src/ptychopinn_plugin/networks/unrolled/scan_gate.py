@@ -27,8 +27,9 @@ from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.batches import FrameBatch
-from ptychopinn_plugin.solver.estimators.object_prior import ObjectPrior
-from ptychopinn_plugin.solver.prepare import subset_count
+from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
+from ptychopinn_plugin.solver.prepare import object_prior, subset_count
+from ptychopinn_plugin.solver.reflection_start import reflected_object, start_at
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, batch_expected
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
@@ -117,13 +118,16 @@ class Crop(NamedTuple):
     shape: tuple[int, int]
 
 
-def measure_gate(ops: Ops, solver: AcceleratedSolver, stage: Stage) -> GateMeasurement:
+def measure_gate(
+    ops: Ops, solver: AcceleratedSolver, stage: Stage, reflections: int = 0
+) -> GateMeasurement:
     """Return the factor of a network's update that held-out photons support.
 
     Args:
         ops: the framework, for work whose shapes change from scan to scan.
         solver: a finished reconstruction by physics alone; only read.
         stage: the network, see `Stage`.
+        reflections: iterations before the passes, where the reconstruction started from them.
 
     Raises:
         Cancelled: the solver's check asked for a stop.
@@ -132,6 +136,8 @@ def measure_gate(ops: Ops, solver: AcceleratedSolver, stage: Stage) -> GateMeasu
     counts = solver.problem.scan.counts[crop.frames]
     kept, held_out = split_photons(counts, KEPT_PHOTONS, np.random.default_rng(SEED))
     second = _second_solver(ops, solver, crop, kept, KEPT_PHOTONS)
+    if reflections:
+        start_at(second, reflected_object(second, reflections), second.probe)
     for _ in range(min(solver.passes, MOST_PASSES)):
         second.one_pass()
     second.finish()
@@ -183,7 +189,11 @@ def _second_solver(
         solver.config.model_copy(update={'update_probe': 'off'}),
         regularizers=solver.regularizers,
         object_constraints=solver.object_constraints,
-        prior=None if solver.prior is None else ObjectPrior(),
+        prior=(
+            None
+            if solver.prior is None
+            else object_prior(problem, is_local=isinstance(solver.prior, LocalPrior))
+        ),
     )
     scale, root = (ops.array(np.array(x, np.float32)) for x in (share, math.sqrt(share)))
 

@@ -47,7 +47,11 @@ class ObjectPrior(Stateful):
     dose: float = 0.0
     _passes: int = 0
     _bins: dict[tuple[int, int], npt.NDArray[np.int64]] = field(default_factory=dict)
-    _gains: dict[float, Array] = field(default_factory=dict)
+    _gains: dict[tuple[float, float], Array] = field(default_factory=dict)
+
+    def estimate_at_once(self) -> None:
+        """Let the next estimate count: the object is there already."""
+        self._passes = FIRST_PASS - 1
 
     def estimate(self, ops: Ops, partition: Partition, canvas_object: Array, dose: Array) -> None:
         """Update the spectrum from the object after a pass.
@@ -88,7 +92,7 @@ class ObjectPrior(Stateful):
         typical = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
         window = np.minimum(photons / typical, 1) * (photons > LEAST_DOSE * typical)
         mean = np.complex64(np.sum(image * window) / np.sum(window))
-        shape = _transformed_shape(image.shape)
+        shape = transformed_shape(image.shape)
         bins = self._frequency_bins(shape, slice(0, shape[1]))
         spectrum = scipy.fft.fft2((image - mean) * window.astype(np.float32), bins.shape)
         power = spectrum.real**2 + spectrum.imag**2
@@ -110,26 +114,42 @@ class ObjectPrior(Stateful):
         if self.spectrum is None:
             return canvas_object
         canvas = partition.whole_canvas.shape
-        shape = _transformed_shape(canvas)
+        shape = transformed_shape(canvas)
         if shape == canvas:  # Without a border, the mean stays as it is.
             return partition.scale_spectrum(
-                ops, canvas_object, shape, lambda some: self._gains_of(ops, shape, some, step)
+                ops,
+                canvas_object,
+                shape,
+                lambda some: self.gains(ops, shape, some, step, self.dose),
             )
         mean = ops.array(np.asarray(self.mean))
         return mean + partition.scale_spectrum(
-            ops, canvas_object - mean, shape, lambda some: self._gains_of(ops, shape, some, step)
+            ops,
+            canvas_object - mean,
+            shape,
+            lambda some: self.gains(ops, shape, some, step, self.dose),
         )
 
-    def _gains_of(self, ops: Ops, shape: tuple[int, int], columns: slice, step: float) -> Array:
-        """Return the gains of the Fourier components in some columns, see `Gains`."""
+    def gains(
+        self, ops: Ops, shape: tuple[int, int], columns: slice, step: float, dose: float
+    ) -> Array:
+        """Return the gains of the Fourier components in some columns, see `Gains`.
+
+        Args:
+            ops: the framework.
+            shape: of the whole plane.
+            columns: of the plane.
+            step: size of the step before, relative to the full one.
+            dose: photons an object pixel.
+        """
         assert self.spectrum is not None
-        if step not in self._gains:
-            gains = 1 / (1 + step / (2 * self.spectrum * self.dose))
+        if (step, dose) not in self._gains:
+            gains = 1 / (1 + step / (2 * self.spectrum * dose))
             # The mean over the canvas is not that of the illuminated part, which was subtracted.
             gains[0] = 1.0
             scaled = (gains / (shape[0] * shape[1])).astype(np.float32)
-            self._gains[step] = ops.array(scaled[self._frequency_bins(shape, columns)])
-        return self._gains[step]
+            self._gains[step, dose] = ops.array(scaled[self._frequency_bins(shape, columns)])
+        return self._gains[step, dose]
 
     def restore(self, state: SavedState) -> None:
         """Go on from a saved state."""
@@ -146,7 +166,7 @@ class ObjectPrior(Stateful):
         return self._bins[wanted]
 
 
-def _transformed_shape(canvas: tuple[int, int]) -> tuple[int, int]:
+def transformed_shape(canvas: tuple[int, int]) -> tuple[int, int]:
     """Return a plane that holds a canvas and is transformed fast: primes take ten times as long."""
     height, width = (scipy.fft.next_fast_len(side, real=True) for side in canvas)
     return height, width
