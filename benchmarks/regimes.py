@@ -4,7 +4,7 @@ usage: regimes.py --folder FOLDER [--backend pytorch] [--cnn-epochs N] [--ptychi
                   [--page docs/benchmarks.md]
 
 Trains the published network on 512 patterns, reconstructs each scan of `regime_scans.py` with each
-method, and prints a Markdown table for each regime: nrmse, phase SSIM and processor seconds. What
+method, all from an empty object (reflections: `sparse_scans.py`), and prints a Markdown table for each regime: nrmse, phase SSIM and processor seconds. What
 is in FOLDER already is not computed again. With --page the tables are written into that page,
 between its markers.
 """
@@ -67,7 +67,12 @@ def ours(
 ) -> Figures:
     """Return the figures of a method of this package."""
     inference = InferenceConfig.model_validate(
-        {**settings, 'update_probe': 'on' if refines else 'off', 'estimate_errors': False}
+        {
+            'reflections': 0,
+            'estimate_errors': False,
+            **settings,
+            'update_probe': 'on' if refines else 'off',
+        }
     )
     began = time.process_time()
     result = reconstruct(known.scan, model=model, inference=inference, engine=engine)

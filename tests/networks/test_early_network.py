@@ -35,7 +35,11 @@ def reconstructed(
     """Reconstruct from an empty object by passes, with the network between them or without."""
     scan = dataclasses.replace(made.scan, object_guess=np.ones_like(made.ground_truth))
     inference = InferenceConfig(
-        refine_iterations=passes, early_network=early, update_probe='off', estimate_errors=False
+        refine_iterations=passes,
+        early_network=early,
+        update_probe='off',
+        estimate_errors=False,
+        reflections=0,
     )
     return engine.reconstruct(scan, inference, None, Monitor())
 
@@ -72,9 +76,12 @@ def test_it_changes_the_object_once_and_not_after_the_last_pass(
         calls.append(float(dose.max()))
         return canvas_object * np.complex64(1j)
 
-    def run(passes: int) -> Reconstruction:
+    def run(passes: int, reflections: int = 0) -> Reconstruction:
         inference = InferenceConfig(
-            refine_iterations=passes, update_probe='off', estimate_errors=False
+            refine_iterations=passes,
+            update_probe='off',
+            estimate_errors=False,
+            reflections=reflections,
         )
         return run_reconstruction(
             NumpyOps(), sparse.scan, inference, Monitor(), backend='pytorch', early=stage
@@ -85,6 +92,9 @@ def test_it_changes_the_object_once_and_not_after_the_last_pass(
     # The frames do not show a constant phase, so that the pass that follows leaves it.
     assert abs(np.angle(np.nansum(turned)) - np.pi / 2) < 0.5
     run(2)
+    assert len(calls) == 1
+    # An object of reflections is no early one.
+    assert any('started from reflections' in one for one in run(3, reflections=28).remarks)
     assert len(calls) == 1
 
 

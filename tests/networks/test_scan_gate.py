@@ -158,7 +158,7 @@ def test_an_update_that_the_frames_contradict_is_reverted(
 ) -> None:
     monkeypatch.setattr(
         'ptychopinn_plugin.networks.stage_run.measure_gate',
-        lambda ops, solver, stage: GateMeasurement(1.0, 100.0, 1.0),
+        lambda ops, solver, stage, reflections: GateMeasurement(1.0, 100.0, 1.0),
     )
     alone, spoilt = reconstructed(known, None), reconstructed(known, noisy)
     np.testing.assert_array_equal(spoilt.object_canvas, alone.object_canvas)

@@ -7,8 +7,10 @@ import pytest
 
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan.canvas import Canvas
+from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
 from ptychopinn_plugin.solver.estimators.object_prior import FIRST_PASS, ObjectPrior
 from ptychopinn_plugin.solver.parts.partition import WholeScan
+from ptychopinn_plugin.solver.updates import DOSE_FLOOR
 from tests.helpers import make_object
 from tests.solver.scans import Values
 
@@ -72,3 +74,31 @@ def test_an_illuminated_part_of_another_mean_stays(ops: Ops) -> None:
         prior.estimate(ops, WHOLE, ops.array(image), ops.array(light))
     found = ops.numpy(prior.apply(ops, WHOLE, ops.array(image), 0.5))
     assert abs(found.mean() - image.mean()) < 1e-4
+
+
+def test_a_local_prior_damps_each_pixel_by_its_own_dose(ops: Ops) -> None:
+    light = np.full(SHAPE, 400.0, np.float32)
+    light[:, 40:] = 20.0
+    image = 1 + noise_of(1 / 400)
+    dose = ops.array(light)
+    prior = LocalPrior.for_dose(ops, dose, estimates_at_once=True)
+    prior.estimate(ops, WHOLE, ops.array(image), dose)
+    assert prior.spectrum is not None
+    found = ops.numpy(prior.apply(ops, WHOLE, ops.array(image), 1.0))
+    # Noise of all frequencies alike: its spectrum is flat, up to the window of the estimate.
+    power = float(np.median(prior.spectrum))
+    for columns, photons in ((slice(4, 30), 400.0), (slice(50, 76), 20.0)):
+        kept = np.std(found[:, columns]) / np.std(image[:, columns])
+        raised = photons + DOSE_FLOOR * 400
+        assert kept == pytest.approx(1 / (1 + 1 / (2 * power * raised)), rel=0.15)
+
+
+def test_a_local_prior_is_the_other_one_under_constant_light(ops: Ops) -> None:
+    image = make_object(SHAPE) + noise_of(0.1)
+    dose = ops.array(np.full(SHAPE, 10.0, np.float32))
+    prior = LocalPrior.for_dose(ops, dose, estimates_at_once=True)
+    prior.estimate(ops, WHOLE, ops.array(image), dose)
+    found = ops.numpy(prior.apply(ops, WHOLE, ops.array(image), 0.5))
+    wanted = applied(ops, image, 10.0, 0.5)
+    # It takes the dose of a step, which is raised by a fiftieth.
+    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted - image).max()
