@@ -4,9 +4,9 @@ usage: regimes.py --folder FOLDER [--backend pytorch] [--cnn-epochs N] [--ptychi
                   [--page docs/benchmarks.md]
 
 Trains the published network on 512 patterns, reconstructs each scan of `regime_scans.py` with each
-method, all from an empty object (reflections: `sparse_scans.py`), and prints a Markdown table for each regime: nrmse, phase SSIM and processor seconds. What
-is in FOLDER already is not computed again. With --page the tables are written into that page,
-between its markers.
+method, all from an empty object (other starts: `sparse_scans.py`), and prints a Markdown table for
+each regime: nrmse, phase SSIM and processor seconds. What is in FOLDER already is not computed
+again. With --page the tables are written into that page, between its markers.
 """
 
 from __future__ import annotations

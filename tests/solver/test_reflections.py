@@ -66,11 +66,9 @@ def test_the_step_is_that_of_the_formula(ops: Ops) -> None:
     # R_overlap R_modulus psi = 2 P_overlap(2 P_modulus psi - psi) - (2 P_modulus psi - psi)
     twice = 2 * probes * patches[:, None] - (2 * measured - waves)
     wanted = beta / 2 * (twice + waves) + (1 - beta) * measured
-    found = relaxed_waves(
-        ops,
-        *(ops.array(one) for one in (waves, measured, image, probes, corners)),
-        ops.array(np.array(beta, np.float32)),
-    )
+    psi, projection, canvas, lights = (ops.array(one) for one in (waves, measured, image, probes))
+    relaxation = ops.array(np.array(beta, np.float32))
+    found = relaxed_waves(ops, psi, projection, canvas, lights, ops.array(corners), relaxation)
     np.testing.assert_allclose(ops.numpy(found), wanted, atol=1e-5)
 
 

@@ -30,7 +30,7 @@ def frame_overlap(scan: ScanData) -> float:
         scan: with its probe; sub-pixel parts of the positions are left out.
     """
     few = middle_frames(scan, MOST_FRAMES, square=True)
-    light = np.sum(np.abs(few.probe) ** 2, axis=0, dtype=np.float64)
+    light = np.asarray(np.sum(np.abs(few.probe) ** 2, axis=0), np.float64)
     canvas = Canvas.for_scan(few)
     corners, _ = patch_placement(few.positions_px, few.frame_size)
     corners -= np.asarray(canvas.origin_px)

@@ -11,6 +11,7 @@ pixels.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -69,9 +70,7 @@ class LocalPrior(ObjectPrior):
         mean = ops.array(np.asarray(self.mean))
         total = mean
         for level, share in zip(self.levels, self.shares, strict=True):
-            gains = self.gains(ops, shape, slice(0, shape[1]), step, float(level))
-            damped = partition.scale_spectrum(
-                ops, canvas_object - mean, shape, lambda _, gains=gains: gains
-            )
+            gains = functools.partial(self.gains, ops, shape, step=step, dose=float(level))
+            damped = partition.scale_spectrum(ops, canvas_object - mean, shape, gains)
             total = total + ops.scale(damped, share)
         return total
