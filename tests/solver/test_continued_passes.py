@@ -132,9 +132,9 @@ def test_a_network_that_ended_the_first_half_does_not_begin_the_second() -> None
 
 def test_a_background_that_a_product_has_no_place_for_is_found_again(ops: Ops) -> None:
     scan = with_counts(known_scan(side=5).scan, lambda counts: counts + 3)
-    settings = {'update_background': True, 'initial': 'product'}
+    settings = {'update_background': True, 'initial': 'product', 'update_flux': True}
     half = _run(ops, scan, 8, update_background=True)
-    kept = dataclasses.replace(half.estimates, background=None)
+    kept = dataclasses.replace(half.estimates, background=None, flux=np.ones(25))
     more = continue_from(scan, dataclasses.replace(half, estimates=kept))
     start = prepared(ops, more, 0, update_probe='off', **settings)
     found = start.state.now.background

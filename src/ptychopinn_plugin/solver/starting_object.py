@@ -49,7 +49,13 @@ def starting_object(
     if start.background is not None:
         dark = ops.number(ops.sum(start.background * good)) * problem.scan.frame_count
 
-    def add(total: float, _: FrameBatch, batch: DeviceBatch) -> float:
+    flux = problem.scan.estimates.flux
+
+    def add(total: float, frames: FrameBatch, batch: DeviceBatch) -> float:
+        if flux is not None:
+            # Not each frame's own ratio, with which any object predicts the measured photons.
+            placed_flux = ops.array(flux[frames.frames].astype(np.float32))
+            batch = batch._replace(flux_trust=None, flux=placed_flux)
         counts = predict(ops, unknowns, batch, problem.good).counts
         return total + ops.number(ops.sum(counts * good))
 
