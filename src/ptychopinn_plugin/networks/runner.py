@@ -19,6 +19,8 @@ from ptychopinn_plugin.networks.stage_run import StageName, StageRun, restore_st
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.network_change import summarize_change
+from ptychopinn_plugin.scan.overlap import Overlap
+from ptychopinn_plugin.scan.saturation import Saturation
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice, photon_advice
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
@@ -141,6 +143,7 @@ def run_reconstruction(
     run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
     diagnosis = diagnose(solver)
     result = _with_diagnosis(run.result(), diagnosis)
+    result = _with_saturation(result, scan)
     if diagnosis.fit in ('good', 'poor'):
         result = _with_position_fault(result, find_position_fault(solver))
     if not inference.estimate_errors or diagnosis.fit == 'failed':
@@ -189,8 +192,11 @@ def _with_quality(
     change = summarize_change(result)
     said = [] if change is None else [change.remark]
     remarks = (*result.remarks, *said, quality.summary(result.pixel_size_m))
+    overlap = Overlap.of(result.positions_px, result.probe).advice(
+        quality.held_out, quality.held_out_unexplained
+    )
     warning = (
-        result.warning
+        '; '.join(filter(None, (overlap, result.warning)))
         or held_out_advice(quality.held_out_unexplained)
         or photon_advice(quality.typical_phase_error)
     )
@@ -203,6 +209,16 @@ def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruct
     if diagnosis.fit != 'good':
         return dataclasses.replace(result, warning=diagnosis.advice)
     return dataclasses.replace(result, remarks=(*result.remarks, diagnosis.advice))
+
+
+def _with_saturation(result: Reconstruction, scan: ScanData) -> Reconstruction:
+    """Return a result that says whether the detector was saturated: of a poor fit, the reason."""
+    found = Saturation.of(scan)
+    if found is None:
+        return result
+    if not result.warning:
+        return dataclasses.replace(result, remarks=(*result.remarks, found.sentence()))
+    return dataclasses.replace(result, warning=f'{found.sentence()}; {result.warning}')
 
 
 def _with_position_fault(result: Reconstruction, fault: PositionFault | None) -> Reconstruction:

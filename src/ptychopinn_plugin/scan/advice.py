@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.scan.frame_outliers import list_numbers
+from ptychopinn_plugin.scan.overlap import TOO_LITTLE, WANTED, Overlap
 from ptychopinn_plugin.scan.photon_scale import RESCALED
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
+from ptychopinn_plugin.scan.saturation import LEAST_COUNT, LEAST_VALUES
 
 FEW_PHOTONS = 1_000.0
 NO_PHOTONS = 30.0
-SATURATED_PIXELS = 20
-# Below about 60 % the reconstruction is no longer well determined (Bunk et al. 2008).
-LOW_OVERLAP = 0.6
-# Without any overlap left, frames are reconstructed one by one, which is ambiguous.
-NO_OVERLAP = 0.2
 LOW_CORRELATION = 0.5
 SHOWN_REGIONS = 3
 # With so much of it masked, a probe that was refined was wrong (a simulated scan, 98 % masked).
@@ -113,7 +110,7 @@ def _pixel_warnings(report: PreflightReport) -> list[str]:
             'hardly determine the probe and the mean of the object: if the probe is known, keep it '
             'with update_probe = off'
         )
-    if report.pixels_at_peak >= SATURATED_PIXELS and report.peak_count > 100:
+    if report.pixels_at_peak >= LEAST_VALUES and report.peak_count > LEAST_COUNT:
         found.append(
             f'{report.pixels_at_peak} pixels hold the highest count, {report.peak_count:.0f}: mask '
             'them with bad_pixels if the detector was saturated'
@@ -128,7 +125,7 @@ def _position_warnings(report: PreflightReport) -> list[str]:
             f'the positions span only {max(report.scan_extent_px):.3g} pixels: they must be in '
             'object pixels, not in metres'
         )
-    elif report.overlap < NO_OVERLAP:
+    elif report.overlap < TOO_LITTLE:
         found.append(_overlap(report))
     if report.far_frames:
         found.append(
@@ -145,11 +142,7 @@ def _position_warnings(report: PreflightReport) -> list[str]:
 
 
 def _overlap(report: PreflightReport) -> str:
-    return (
-        f'neighbouring probes overlap by {max(0.0, report.overlap):.0%} (step '
-        f'{report.neighbour_step_px:.1f} px, probe {report.probe_diameter_px:.1f} px); above '
-        f'{LOW_OVERLAP:.0%} a scan reconstructs far better'
-    )
+    return Overlap(report.neighbour_step_px, report.probe_diameter_px).sentence()
 
 
 def _scan_notes(report: PreflightReport) -> list[str]:
@@ -157,7 +150,7 @@ def _scan_notes(report: PreflightReport) -> list[str]:
     mean = report.photons_per_frame.mean
     if mean < FEW_PHOTONS and (report.whole_counts or mean >= NO_PHOTONS):
         found.append(f'{mean:.3g} photons a frame are few: expect noise, and try a trained model')
-    if max(report.scan_extent_px) >= 2 and NO_OVERLAP <= report.overlap < LOW_OVERLAP:
+    if max(report.scan_extent_px) >= 2 and TOO_LITTLE <= report.overlap < WANTED:
         found.append(_overlap(report))
     if report.duplicate_positions:
         found.append(
