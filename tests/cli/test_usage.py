@@ -90,6 +90,10 @@ def test_version(run: Run) -> None:
         ('reconstruct scan.npz --output scan.npz', 'scan.npz is named twice'),
         ('reconstruct scan.npz --output o.h5 --model none.safetensors', 'no file none'),
         ('reconstruct scan.npz --output o.h5 --update-prob', 'unrecognized'),
+        (
+            'reconstruct scan.npz --output o.h5 --update-positions sure',
+            "auto . on . off, got 'sure'",
+        ),
         ('reconstruct scan.npz --output o.h5 --update-probe=no-one', "'auto', 'on' or 'off'"),
         ('reconstruct scan.npz --output o.h5 --continue-from none.npz', 'no file none.npz'),
         ('reconstruct scan.npz --output o.h5 --continue-from scan.npz', 'not a result of'),

@@ -84,6 +84,14 @@ def complete() -> Reconstruction:
     return full
 
 
+def test_a_report_states_the_resolution_once(tmp_path: Path) -> None:
+    made = complete()
+    assert made.quality is not None
+    summary = made.quality.summary(made.pixel_size_m)
+    save_report(dataclasses.replace(made, remarks=(summary,)), tmp_path / 'report.html')
+    assert (tmp_path / 'report.html').read_text().count('half-bit criterion)') == 1
+
+
 def test_a_report_shows_everything_and_refers_to_nothing_outside(tmp_path: Path) -> None:
     save_report(complete(), tmp_path / 'report.html', title='object.h5', comments='epochs = 3')
     page = Page(tmp_path / 'report.html')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from argparse import (
     Action,
     ArgumentParser,
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import CliSettingsSource
+from pydantic_settings import CliSettingsSource, SettingsError
 
 from ptychopinn_plugin.cli.file_names import encode_name
 from ptychopinn_plugin.cli.options import GROUPS, Ptychopinn, command_class
@@ -43,7 +44,10 @@ def parse(words: Sequence[str]) -> tuple[CliSettingsSource[Any], Namespace]:
     source: CliSettingsSource[Any] = CliSettingsSource(
         Ptychopinn, add_argument_method=_add_argument, formatter_class=HelpFormatter
     )
-    parsed: Namespace = source.root_parser.parse_args(spell_out_switches(words))
+    try:
+        parsed: Namespace = source.root_parser.parse_args(spell_out_switches(words))
+    except SettingsError as error:
+        raise SettingsError(_wrong_switch(words, str(error)) or str(error)) from error
     for name, value in vars(parsed).items():
         if isinstance(value, list):
             setattr(parsed, name, [encode_name(word) for word in value])
@@ -58,11 +62,9 @@ def spell_out_switches(words: Sequence[str]) -> list[str]:
     Args:
         words: after `ptychopinn`; the first is the command.
     """
-    known = dict.fromkeys(Ptychopinn.model_fields)
-    if not words or words[0] not in known or words[0] == 'version':
+    switches = _switches(words)
+    if not switches:
         return list(words)
-    fields = getattr(command_class(words[0]), 'model_fields', {})
-    switches = {f'--{name.replace("_", "-")}' for name, field in fields.items() if is_switch(field)}
     spelled = []
     for word, following in zip(words, [*words[1:], ''], strict=True):
         positive = word.replace('--no-', '--', 1)
@@ -72,6 +74,27 @@ def spell_out_switches(words: Sequence[str]) -> list[str]:
             word = f'{positive}=off'
         spelled.append(word)
     return spelled
+
+
+def _switches(words: Sequence[str]) -> frozenset[str]:
+    """Return the flags of a command whose fields are on, off or decided from the data."""
+    known = dict.fromkeys(Ptychopinn.model_fields)
+    if not words or words[0] not in known or words[0] == 'version':
+        return frozenset()
+    fields = getattr(command_class(words[0]), 'model_fields', {})
+    return frozenset(
+        f'--{name.replace("_", "-")}' for name, field in fields.items() if is_switch(field)
+    )
+
+
+def _wrong_switch(words: Sequence[str], message: str) -> str:
+    """Return which values a flag takes whose value was not recognized, '' where there is none."""
+    _, _, rest = message.partition('unrecognized arguments: ')
+    unknown, switches = rest.partition(';')[0].split(), _switches(words)
+    for word, following in itertools.pairwise(words):
+        if word in switches and following in unknown:
+            return f'{word} takes {" | ".join(SWITCH_VALUES)}, got {following!r}'
+    return ''
 
 
 class HelpFormatter(RawDescriptionHelpFormatter):

@@ -96,7 +96,9 @@ def _sentences(reconstruction: Reconstruction) -> Iterator[str]:
         yield f'<p class="warning">{_text(text)}</p>'
     said = list(reconstruction.remarks)
     if reconstruction.quality is not None:
-        said.insert(0, reconstruction.quality.summary(reconstruction.pixel_size_m))
+        summary = reconstruction.quality.summary(reconstruction.pixel_size_m)
+        # A result of a reconstruction has it among its remarks.
+        said = [summary, *(remark for remark in said if remark != summary)]
     if said:
         yield '<ul>' + ''.join(_element('li', remark) for remark in said) + '</ul>'
 
