@@ -19,7 +19,7 @@ from ptychopinn_plugin.networks.stage_run import StageName, StageRun, restore_st
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import Reconstruction, ScanData
 from ptychopinn_plugin.scan.network_change import summarize_change
-from ptychopinn_plugin.scan.overlap import Overlap
+from ptychopinn_plugin.scan.probe_overlap import Overlap
 from ptychopinn_plugin.scan.saturation import Saturation
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_advice, photon_advice

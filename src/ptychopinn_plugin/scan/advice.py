@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.scan.frame_outliers import list_numbers
-from ptychopinn_plugin.scan.overlap import TOO_LITTLE, WANTED, Overlap
 from ptychopinn_plugin.scan.photon_scale import RESCALED
 from ptychopinn_plugin.scan.preflight_report import PreflightReport
+from ptychopinn_plugin.scan.probe_overlap import TOO_LITTLE, WANTED, Overlap
 from ptychopinn_plugin.scan.saturation import LEAST_COUNT, LEAST_VALUES
 
 FEW_PHOTONS = 1_000.0

@@ -9,7 +9,7 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.runner import run_reconstruction
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
-from ptychopinn_plugin.scan.overlap import Overlap
+from ptychopinn_plugin.scan.probe_overlap import Overlap
 from tests.helpers import make_known_scan, make_scan
 
 
