@@ -102,3 +102,12 @@ def test_a_local_prior_is_the_other_one_under_constant_light(ops: Ops) -> None:
     wanted = applied(ops, image, 10.0, 0.5)
     # It takes the dose of a step, which is raised by a fiftieth.
     assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted - image).max()
+
+
+@pytest.mark.parametrize('updates', [1, 2, 3, 8])
+def test_no_step_is_left_after_a_pass(updates: int) -> None:
+    steps = [ObjectPrior().steps_after(index, updates) for index in range(updates)]
+    assert sum(steps) == updates
+    assert steps[-1] > 0
+    assert 2 * sum(one > 0 for one in steps) <= updates + 1
+    assert [LocalPrior().steps_after(index, updates) for index in range(updates)] == [1] * updates

@@ -214,7 +214,7 @@ def test_finish_keeps_an_object_that_a_prior_goes_on_to_mend() -> None:
     """The misfit of few photons is least where some of their noise is fitted."""
     made = simulate(
         SimulationConfig(
-            object_kind='grf', seed=722, rows=17, columns=17, photons_per_frame=1e3, jitter_px=1.0
+            object_kind='grf', seed=722, rows=17, columns=17, photons_per_frame=500, jitter_px=1.0
         )
     )
     config = InferenceConfig(update_probe='off', object_prior=True)

@@ -46,7 +46,7 @@ class AcceleratedSolver(SolverState):
         constraints: of the probe, applied after each of its updates in this order.
         object_constraints: applied after each update of the object and at the end, in this order.
         estimators: what is estimated beside object and probe, after each pass in this order.
-        prior: of the object, applied after each of its updates; None without.
+        prior: of the object, applied after its updates; None without.
         passes_before_probe: passes in which a probe that is refined is held at first.
         passes_before: passes of the reconstructions that this one continues.
     """
@@ -220,7 +220,11 @@ class AcceleratedSolver(SolverState):
             sweep = self.problem.sweep(ahead, index, with_probe=with_probe)
         self._momentum.remember(index, sweep.misfit)
         assert self._pass_sums is not None
-        reached, self._pass_sums = self._steps.step(ahead, sweep, self._step_scale, self._pass_sums)
+        updates = len(self.problem.subsets)
+        steps = 0 if self.prior is None else self.prior.steps_after(index, updates)
+        reached, self._pass_sums = self._steps.step(
+            ahead, sweep, self._step_scale, self._pass_sums, steps
+        )
         self.state = State(reached, self.state.now)
         return sweep.misfit
 

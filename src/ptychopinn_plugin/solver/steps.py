@@ -49,7 +49,12 @@ class Steps:
         return ahead
 
     def step(
-        self, ahead: Unknowns, sweep: Sweep, scale: float, pass_sums: tuple[Array, Array]
+        self,
+        ahead: Unknowns,
+        sweep: Sweep,
+        scale: float,
+        pass_sums: tuple[Array, Array],
+        prior_steps: int,
     ) -> tuple[Unknowns, tuple[Array, Array]]:
         """Step from the extrapolated point along the gradient images.
 
@@ -58,12 +63,17 @@ class Steps:
             sweep: the sums there.
             scale: of all steps.
             pass_sums: direction and dose of the pass so far; may be changed in place.
+            prior_steps: steps of the prior, from `ObjectPrior.steps_after`.
 
         Returns:
             The unknowns, and the sums of the pass with those of this sweep.
         """
         ops, config = self.problem.ops, self.config
         canvas_object, pass_sums = self._step_object(ahead.canvas_object, sweep, scale, pass_sums)
+        if self.prior is not None and prior_steps:
+            step, partition = prior_steps * config.object_step, self.problem.partition
+            canvas_object = self.prior.apply(ops, partition, canvas_object, step)
+        canvas_object = self.constrained(canvas_object)
         reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
             reached = self._step_probe(reached, sweep, scale)
@@ -98,9 +108,7 @@ class Steps:
             # Their neighbourhoods reach beyond a part of the canvas.
             change = partition.on_whole(self._regularized, before)
             canvas_object = canvas_object - ops.scale(change, size)
-        if self.prior is not None:
-            canvas_object = self.prior.apply(ops, partition, canvas_object, config.object_step)
-        return self.constrained(canvas_object), pass_sums
+        return canvas_object, pass_sums
 
     def _regularized(self, canvas_object: Array) -> Array:
         """Return the sum of the gradients of the regularisers, complex64 (H, W)."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,8 @@ class LocalPrior(ObjectPrior):
         shares: float32 (H, W) each, of the levels in each pixel; they add up to 1.
     """
 
+    # Steps of more than one update were not measured with it.
+    updates_a_step: ClassVar[int] = 1
     levels: npt.NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.ones(1))
     shares: tuple[Array, ...] = ()
 
