@@ -1,6 +1,6 @@
 """Reconstruct the scans of a comparison with one backend, in a process of its own.
 
-usage: measure.py BACKEND OUT.json SCAN.npz... [--unrolled M] [--cnn M] [--passes 8,24]
+usage: measure.py BACKEND OUT.json SCAN.npz... [--cnn M] [--passes 8,24]
                   [--repeats N] [--update-probe]
 
 Writes a list of rows, one a scan and method; `compare.py` calls it and makes the table.
@@ -26,29 +26,28 @@ from ptychopinn_plugin import (
     make_engine,
     reconstruct,
 )
+from ptychopinn_plugin.io.model_file import packaged_model
 
 
-def plans(arguments: argparse.Namespace) -> Iterator[tuple[str, InferenceConfig, Path | None]]:
+def plans(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[str, InferenceConfig, TrainedModel | None]]:
     """Yield what is compared: the method's name, how it reconstructs, its model."""
-    probe = {'update_probe': arguments.update_probe}
+    probe: dict[str, Any] = {'update_probe': 'on' if arguments.update_probe else 'off'}
+    # Resolution and errors are no part of what the others compute.
+    probe['estimate_errors'] = False
     counts = [int(number) for number in arguments.passes.split(',')]
     for passes in counts:
-        yield (
-            f'physics alone, {passes} passes',
-            InferenceConfig(refine_iterations=passes, **probe),
-            None,
-        )
-    if arguments.unrolled is not None:
-        own = InferenceConfig()
-        for passes in counts:
-            rest = max(passes - own.stages * own.stage_passes, 0)
-            inference = InferenceConfig(refine_iterations=rest, **probe)
-            yield f'unrolled network, {passes} passes', inference, arguments.unrolled
+        inference = InferenceConfig(refine_iterations=passes, **probe)
+        yield f'physics alone, {passes} passes', inference, None
+    last = InferenceConfig(refine_iterations=counts[-1], **probe)
+    yield f'with the network of the package, {counts[-1]} passes', last, packaged_model()
     if arguments.cnn is not None:
-        yield 'published network', InferenceConfig(**probe), arguments.cnn
-        for passes in counts:
+        cnn = load_model(arguments.cnn)
+        for passes in (0, *counts):
             inference = InferenceConfig(cnn_refine_iterations=passes, **probe)
-            yield f'published network, {passes} passes', inference, arguments.cnn
+            then = f', then {passes} passes' if passes else ''
+            yield f'published network{then}', inference, cnn
 
 
 def fits(model: TrainedModel, case: Case) -> bool:
@@ -86,18 +85,18 @@ def main() -> None:
     parser.add_argument('backend', choices=['pytorch', 'tensorflow'])
     parser.add_argument('out', type=Path)
     parser.add_argument('scans', nargs='+', type=Path)
-    parser.add_argument('--unrolled', type=Path)
     parser.add_argument('--cnn', type=Path)
-    parser.add_argument('--passes', default='8,12,24,48')
+    parser.add_argument('--passes', default='8,24')
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--update-probe', action='store_true')
     arguments = parser.parse_args()
     cases = [case_of(path) for path in arguments.scans]
-    methods = [(name, how, m and load_model(m)) for name, how, m in plans(arguments)]
+    methods = list(plans(arguments))
     # Import and first trace: what the first call of a worker pays.
     began = time.perf_counter()
     engine = make_engine(arguments.backend)
-    reconstruct(cases[0].scan, inference=InferenceConfig(refine_iterations=1), engine=engine)
+    brief = InferenceConfig(refine_iterations=1)
+    reconstruct(cases[0].scan, model=None, inference=brief, engine=engine)
     first = time.perf_counter() - began
     rows = [
         row(case, name, inference, model, engine, arguments.repeats)

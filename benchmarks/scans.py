@@ -1,4 +1,4 @@
-"""The scans that methods are compared on, and those that the network learns from."""
+"""The scans that methods are compared on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ptychopinn_plugin.metrics import score
 from ptychopinn_plugin.simulation import SimulationConfig, save_simulated, simulate
 
 DENSE = {'rows': 33, 'columns': 33, 'step_px': 6.0}
-# Seeds of the tested scans are never among those learned from.
 TESTED = {
     'mixed, 1e6 photons': {'object_kind': 'mixed', 'seed': 1, **DENSE},
     'lines, 1e6 photons': {'object_kind': 'lines', 'seed': 2, **DENSE},
@@ -37,10 +36,6 @@ TESTED = {
         'step_px': 18.0,
     },
 }
-LEARNED = [
-    {'object_kind': kind, 'seed': seed, 'probe_variation': 0.1, **DENSE}
-    for kind, seed in (('mixed', 10), ('lines', 13), ('grf', 15), ('cells', 17), ('polygons', 18))
-]
 # Pixels left out along the border of the scanned field.
 BORDER_PX = 6
 
@@ -94,8 +89,3 @@ def scored(case: Case, canvas_object: npt.NDArray[np.complex64]) -> dict[str, fl
     core = case.core()
     found = score(canvas_object[core], case.truth[core])
     return {'nrmse': found.nrmse, 'phase_ssim': found.phase_ssim, 'frc_half': found.frc_half}
-
-
-def learned_scans() -> list[ScanData]:
-    """Simulate the scans that the network learns from."""
-    return [simulate(SimulationConfig.model_validate(one)).scan for one in LEARNED]
