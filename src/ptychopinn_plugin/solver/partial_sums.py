@@ -17,9 +17,8 @@ Sum = TypeVar('Sum')
 
 # Most partial sums, so that as many cores have work.
 MOST_PARTS = 32
-# Pixels of partial sums of an object's size, beyond the first, over those of the frames: to fill
-# and to add them takes 4 % of the time that the frames take. For a second part, which halves the
-# time on two cores, 10 %.
+# Most pixels of partial sums of an object's size, beyond the first, over those of the frames: all
+# are filled and added. More are allowed for a second part, which halves the time on two cores.
 CANVAS_SHARE, SECOND_SHARE = 0.3, 0.7
 # Pixels of all partial sums of an object's size, 12 bytes each, unless a few parts have more: 32
 # parts of the object of 50,000 frames would take 0.6 GB.
