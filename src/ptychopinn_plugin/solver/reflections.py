@@ -29,8 +29,8 @@ from ptychopinn_plugin.solver.sweeps import DeviceBatch, frame_probes
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
 # Relaxation, and share of the iterations with it. At 1e6 photons a frame and steps of 26 px (probe
-# of 26 px) the waves came nearer to the object with 0.97 than with 0.9, in 40 to 80 iterations; at 1e4
-# photons noise moves them away from it again, which 0.9 and less undo.
+# of 26 px) the waves came nearer to the object with 0.97 than with 0.9, in 40 to 80 iterations; at
+# 1e4 photons noise moves them away from it again, which 0.9 and less undo.
 SCHEDULE = ((0.97, 3 / 7), (0.9, 2 / 7), (0.8, 1 / 7), (0.6, 1 / 7))
 # The object's prior is applied from this share of the iterations on: with one from the 20th on,
 # bright scans at 26 px ended with an error two fifths larger.
