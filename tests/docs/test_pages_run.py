@@ -60,6 +60,7 @@ PAGES: dict[str, tuple[Given, ...]] = {
     'data-contract': (scan,),
     'devices': (scan,),
     'differences-to-ptychopinn': (scan,),
+    'fewer-frames': (scan,),
     'first-in-ptychodus': (),
     'first-reconstruction': (),
     'from-ptychopinn': (),
