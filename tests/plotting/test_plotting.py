@@ -11,6 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.quiver import Quiver
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from matplotlib_scalebar.scalebar import ScaleBar
 
 from ptychopinn_plugin.errors import OutputError
@@ -297,3 +299,22 @@ def test_the_legend_of_the_ring_correlation_covers_no_curve() -> None:
     assert box.x0 >= 0
     assert box.y0 >= 0
     assert box.x1 <= figure.bbox.x1
+
+
+def test_units_of_colour_bars_touch_no_title() -> None:
+    _, made = known_reconstruction()
+    view = object_view(made)
+    # As wide as four panels of a picture beside each other.
+    figure = new_figure(11, 3.6)
+    axes = figure.subplots(1, 4)
+    draw_network_change(axes[0], np.ones(made.object_canvas.shape, np.float32), view)
+    draw_error(axes[1], np.ones(made.object_canvas.shape, np.float32), view, 'rad')
+    axes[1].set_title('phase error\nby photon noise', fontsize='medium')
+    figure.draw_without_rendering()
+    boxes: dict[str, Bbox] = {
+        text.get_text(): text.get_window_extent()
+        for text in figure.findobj(Text)
+        if isinstance(text, Text)
+    }
+    for unit in ('rad', 'sigma'):
+        assert [text for text, box in boxes.items() if boxes[unit].overlaps(box)] == [unit]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -39,15 +41,23 @@ def test_only_a_result_whose_held_out_photons_do_not_fit_is_warned_of(
         assert 'overlap by 15%' in said
         assert '60% are needed' in said
         assert 'steps of at most 10 px' in said
+        assert 'update_probe = off' in said
+        assert 'update_probe' not in Overlap(step, 26).advice(held_out, share, probe_held=True)
 
 
 def test_probes_apart_from_each_other_overlap_by_nothing() -> None:
     assert 'overlap by 0%' in Overlap(40, 26).sentence()
 
 
-@pytest.mark.parametrize(('step', 'warns'), [(5.0, False), (14.0, True)])
-def test_the_result_of_a_sparse_scan_says_so(step: float, warns: bool) -> None:
+@pytest.mark.parametrize(
+    ('step', 'update_probe', 'warns', 'proposes'),
+    [(5.0, 'on', False, False), (14.0, 'on', True, True), (14.0, 'off', True, False)],
+)
+def test_the_result_of_a_sparse_scan_says_so(
+    step: float, update_probe: Literal['on', 'off'], warns: bool, proposes: bool
+) -> None:
     scan = make_known_scan(side=6, step_px=step, photons=1e6).scan
-    config = InferenceConfig(refine_iterations=8)
+    config = InferenceConfig(refine_iterations=8, reflections=0, update_probe=update_probe)
     result = run_reconstruction(NumpyOps(), scan, config, Monitor(), backend='pytorch')
     assert ('neighbouring probes overlap by' in result.warning) == warns
+    assert ('hold a probe that is known' in result.warning) == proposes

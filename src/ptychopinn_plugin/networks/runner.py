@@ -193,7 +193,9 @@ def _with_quality(
     said = [] if change is None else [change.remark]
     remarks = (*result.remarks, *said, quality.summary(result.pixel_size_m))
     overlap = Overlap.of(result.positions_px, result.probe).advice(
-        quality.held_out, quality.held_out_unexplained
+        quality.held_out,
+        quality.held_out_unexplained,
+        probe_held=not solver.refines_probe,
     )
     warning = (
         '; '.join(filter(None, (overlap, result.warning)))

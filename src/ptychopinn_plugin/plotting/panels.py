@@ -208,4 +208,5 @@ def _draw_image(
     axes.locator_params(nbins=5)
     bar = axes.figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
     bar.ax.tick_params(labelsize='small')
-    bar.ax.set_title(unit, fontsize='small')
+    # Beside the bar: above it, the unit would touch the title of a narrow panel.
+    bar.set_label(unit, fontsize='small')

@@ -46,23 +46,31 @@ class Overlap:
         """Return 1 - step / diameter (Bunk et al., doi:10.1016/j.ultramic.2007.08.003)."""
         return 1 - self.step_px / self.diameter_px
 
-    def sentence(self) -> str:
-        """Return what was found, what is needed and what to do."""
+    def sentence(self, *, probe_held: bool = False) -> str:
+        """Return what was found, what is needed and what to do.
+
+        Args:
+            probe_held: whether the probe is held already; else that is one way to need less.
+        """
         needed = (1 - WANTED) * self.diameter_px
+        hold = '' if probe_held else ', or hold a probe that is known (update_probe = off)'
         return (
             f'neighbouring probes overlap by {max(0.0, self.share):.0%} (step {self.step_px:.1f} '
             f'px, probe {self.diameter_px:.1f} px); {WANTED:.0%} are needed to determine object '
-            f'and probe: take steps of at most {needed:.0f} px or a larger probe'
+            f'and probe: take steps of at most {needed:.0f} px or a larger probe{hold}'
         )
 
-    def advice(self, held_out: float, held_out_unexplained: float) -> str:
+    def advice(
+        self, held_out: float, held_out_unexplained: float, *, probe_held: bool = False
+    ) -> str:
         """Return that frames overlap too little for a result, '' where they do not.
 
         Args:
             held_out: misfit of photons that were held out, relative to photon noise.
             held_out_unexplained: share of the differences between the frames that they leave.
+            probe_held: whether the probe was held.
         """
         fits = held_out <= HELD_OUT and not held_out_unexplained > HELD_OUT_SHARE
         if self.share >= LITTLE or fits:
             return ''
-        return f'{self.sentence()}; photons that were held out do not fit'
+        return f'{self.sentence(probe_held=probe_held)}; photons that were held out do not fit'
