@@ -60,7 +60,7 @@ PAGES: dict[str, tuple[Given, ...]] = {
     'data-contract': (scan,),
     'devices': (scan,),
     'differences-to-ptychopinn': (scan,),
-    'fewer-frames': (scan,),
+    'fewer-frames': (scans('scan.npz', 'dense.npz'),),
     'first-in-ptychodus': (),
     'first-reconstruction': (),
     'from-ptychopinn': (),
