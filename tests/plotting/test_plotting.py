@@ -312,9 +312,7 @@ def test_units_of_colour_bars_touch_no_title() -> None:
     axes[1].set_title('phase error\nby photon noise', fontsize='medium')
     figure.draw_without_rendering()
     boxes: dict[str, Bbox] = {
-        text.get_text(): text.get_window_extent()
-        for text in figure.findobj(Text)
-        if isinstance(text, Text)
+        text.get_text(): text.get_window_extent() for text in figure.findobj(Text)
     }
     for unit in ('rad', 'sigma'):
         assert [text for text, box in boxes.items() if boxes[unit].overlaps(box)] == [unit]
