@@ -19,6 +19,7 @@ from ptychopinn_plugin.solver.estimators.position_columns import (
     affine_columns,
     object_slopes,
 )
+from ptychopinn_plugin.solver.estimators.position_look import significant
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from tests.solver.scans import known_scan
 
@@ -94,3 +95,26 @@ def test_no_common_change_is_looked_for_as_the_noise_model_changes(
     solver = _solver(NumpyOps(), 1e5, update_probe='on', **settings)
     # From amplitudes to Poisson after pass 12.
     assert [one for one in _passes_of_looks(monkeypatch, solver, 15) if one > 10] == [14]
+
+
+@pytest.mark.parametrize(
+    ('chi_squared', 'share', 'found'),
+    [
+        # Scales of 1.015 and 0.985: 144 frames of 1e5 photons, 64 of 1e6.
+        (190.0, 0.066, True),
+        (284.0, 0.195, True),
+        # Other faults that look like one.
+        (152.0, 0.046, False),
+        (284.0, 0.022, False),
+        (390.0, 0.018, False),
+        # A scale that explains less needs to be clearer.
+        (600.0, 0.04, True),
+    ],
+)
+def test_a_scale_that_explains_much_is_significant_sooner(
+    chi_squared: float, share: float, *, found: bool
+) -> None:
+    one = np.array([1.0, 0.0, 0.0, 0.0])
+    look = AffineLook(step=0.01 * one, significance=chi_squared * one, gain=one)
+    assert bool(significant(look, share * one)[0]) == found
+    assert not significant(look, share * one)[1:].any()

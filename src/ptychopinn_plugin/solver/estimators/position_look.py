@@ -29,9 +29,11 @@ FIRST_FRAME_SHARE, FRAME_SHARE = 0.1, 0.055
 # look like a scale or an aspect: up to 0.046 with a chi-squared of 152, 0.022 with 284, 0.018 with
 # 390; a scale of 1.005 gives 0.04 with 600 as soon as the object is there.
 AFFINE_SHARE = np.array([0.025, 0.005, 0.02, 0.01])
-# Least chi-squared of a scale that is significant; of any number relative to the logarithm of the
-# number of frames, four times that of the Bayesian information criterion.
-SCALE_CLEAR, AFFINE_CLEAR = 400.0, 4.0
+# Least chi-squared of a scale that is significant, less where it explains more than any of those
+# other faults: few frames of few photons give a smaller one (1.015 in 144 frames of 1e5: 249 with
+# 0.092). Of any number relative to the logarithm of the number of frames, four times that of the
+# Bayesian information criterion.
+SCALE_CLEAR, LARGE_SCALE_CLEAR, LARGE_SCALE_SHARE, AFFINE_CLEAR = 400.0, 170.0, 0.06, 4.0
 # Least gain of the moves beyond chance, relative to what chance gives: an unfinished object of 64
 # frames gives up to 2.3, errors of 0.1 px 8.8 or more. Where residuals vary no more than noise,
 # by 1/4, nothing else is unfinished: errors in dim scans give 1.7 or more.
@@ -110,7 +112,8 @@ def significant(affine: AffineLook, shares: Floats) -> Bools:
         shares: from `clear_shares`.
     """
     found = shares > AFFINE_SHARE
-    found[0] &= affine.significance[0] > SCALE_CLEAR
+    least = LARGE_SCALE_CLEAR if shares[0] > LARGE_SCALE_SHARE else SCALE_CLEAR
+    found[0] &= affine.significance[0] > least
     return found
 
 
