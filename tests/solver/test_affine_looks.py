@@ -80,12 +80,12 @@ def _passes_of_looks(
     return looked
 
 
-def test_a_look_that_falls_between_two_moves_is_made_up_for(
+def test_a_look_is_not_put_off_until_settled_frames_are_moved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(position_refinement, 'SETTLED_PX', 10.0)
     solver = _solver(NumpyOps(), 1e5, update_positions='on', update_probe='off')
-    assert _passes_of_looks(monkeypatch, solver, 15) == [4, 6, 10, 14]
+    assert _passes_of_looks(monkeypatch, solver, 15) == list(position_refinement.LOOKS)
 
 
 def test_no_common_change_is_looked_for_as_the_noise_model_changes(

@@ -68,9 +68,9 @@ def test_frames_that_were_moved_go_on_from_where_they_are(ops: Ops) -> None:
     (refiner,) = second.estimators
     assert isinstance(refiner, PositionRefiner)
     assert refiner.active
-    # Of the whole errors, of which the affine part is held apart: a pass changes little.
+    # Of errors of 0.4 px an axis, of which the affine part is held apart: a pass changes little.
     moved = second.problem.positions_px - more.positions_px
-    assert 0 < np.sqrt(np.mean(moved**2)) < 0.03
+    assert 0 < np.sqrt(np.mean(moved**2)) < 0.06
     nominal = more.estimates.nominal_positions_px
     assert nominal is not None
     np.testing.assert_allclose(refiner.sigma_px, np.sqrt(2) * 0.4, rtol=0.3)

@@ -208,10 +208,7 @@ class PositionRefiner(Estimator):
         return self._affine_moves or self._awaits_look(passes)
 
     def _awaits_look(self, passes: int) -> bool:
-        """Return whether a look was due since the last one.
-
-        Frames that settled move after every second pass only: it may be the one after a look.
-        """
+        """Return whether a look was due since the last one."""
         looks = (*LOOKS, *LATE_LOOKS) if self._scale_moves else LOOKS
         return self._is_settled(passes) and any(self._looked < one <= passes for one in looks)
 
