@@ -21,18 +21,17 @@ from ptychopinn_plugin.physics import noise_models
 from ptychopinn_plugin.physics.compiled_loop import compiled_loop, part_of_loops
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 Corners = npt.NDArray[np.int64]
 
 # A number of Python would be double precision, and all arithmetic with it.
 _ONE, _TWO = np.float32(1), np.float32(2)
-_HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
+_HALF = np.float32(0.5)
 _COUNT_FLOOR = np.float32(noise_models.COUNT_FLOOR)
 _DIVISOR_FLOOR = np.float32(noise_models.DIVISOR_FLOOR)
 _DARK_SHARE = np.float32(noise_models.DARK_SHARE)
 _TINY = np.float32(noise_models.TINY)
 # Numbers of an image that are worked on together: those of 21 images fit the innermost cache.
-_PIECE = 512
+PIECE = 512
 _LOG2 = np.float32(math.log(2))
 # Bits of the float32 sqrt(1/2), and of its fraction.
 _ROOT_BITS, _FRACTION_BITS = np.int32(0x3F3504F3), np.int32(23)
@@ -127,8 +126,8 @@ def shifted_probes(weights: Floats, images: Floats, first: int, probes: Floats) 
     flat = images.reshape(terms, modes, -1)
     # A piece of all images stays in the cache while all frames take their sums of it.
     for mode in range(modes):
-        for begin in range(0, flat.shape[2], _PIECE):
-            end = min(begin + _PIECE, flat.shape[2])
+        for begin in range(0, flat.shape[2], PIECE):
+            end = min(begin + PIECE, flat.shape[2])
             for frame in range(len(weights)):
                 summed = probes[frame, first + mode].reshape(-1)[begin:end]
                 _weighted_piece(weights[frame], flat, mode, begin, summed)
@@ -169,7 +168,7 @@ def add_shift_sums(weights: Floats, images: Floats, first: int, sums: Floats) ->
     modes, single = sums.shape[1], len(weights) % 4
     flat = images.reshape(images.shape[0], images.shape[1], -1)
     for mode in range(modes):
-        for begin in range(0, flat.shape[2], _PIECE):
+        for begin in range(0, flat.shape[2], PIECE):
             # The pieces of all sums stay in the cache while a few frames are added to each.
             for frame in range(single):
                 _add_frame(weights, flat, frame, first + mode, begin, sums, mode)
@@ -182,7 +181,7 @@ def _add_frame(
     weights: Floats, images: Floats, frame: int, source: int, begin: int, sums: Floats, mode: int
 ) -> None:
     """Add a piece of the image (b, modes, 2 N N) of a frame and mode to the sum of each term."""
-    end = min(begin + _PIECE, images.shape[2])
+    end = min(begin + PIECE, images.shape[2])
     one = images[frame, source, begin:end]
     for term in range(len(sums)):
         summed, weight = sums[term, mode].reshape(-1)[begin:end], weights[frame, term]
@@ -195,7 +194,7 @@ def _add_four_frames(
     weights: Floats, images: Floats, frame: int, source: int, begin: int, sums: Floats, mode: int
 ) -> None:
     """Add a piece of the images of four frames as `_add_frame` does of one."""
-    end = min(begin + _PIECE, images.shape[2])
+    end = min(begin + PIECE, images.shape[2])
     one, two = images[frame, source, begin:end], images[frame + 1, source, begin:end]
     three, four = images[frame + 2, source, begin:end], images[frame + 3, source, begin:end]
     for term in range(len(sums)):
@@ -232,7 +231,7 @@ def poisson_step(
     misfit = np.float64(0)
     for frame in range(len(waves)):
         measured = amplitudes[frame].reshape(-1)
-        _expect(waves[frame], flux[frame], background.reshape(-1), values)
+        sum_expected(waves[frame], flux[frame], background.reshape(-1), values)
         if len(score):
             _add_score(values, measured, score)
         misfit += _poisson_factors(values, measured, good.reshape(-1), flux[frame])
@@ -266,7 +265,7 @@ def amplitude_step(
     misfit = np.float64(0)
     for frame in range(len(waves)):
         measured = amplitudes[frame].reshape(-1)
-        _expect(waves[frame], flux[frame], background.reshape(-1), values)
+        sum_expected(waves[frame], flux[frame], background.reshape(-1), values)
         if len(score):
             _add_score(values, measured, score)
         misfit += _amplitude_factors(values, measured, good.reshape(-1), flux[frame])
@@ -275,7 +274,7 @@ def amplitude_step(
 
 
 @part_of_loops
-def _expect(waves: Floats, flux: np.float32, background: Floats, counts: Floats) -> None:
+def sum_expected(waves: Floats, flux: np.float32, background: Floats, counts: Floats) -> None:
     """Compute the expected counts (N N,) of the waves of a frame (modes, N, 2 N)."""
     _sum_abs2(waves, counts)
     for pixel in range(len(counts)):
@@ -449,241 +448,3 @@ def probe_images(
                     real, imag = wave[2 * column], wave[2 * column + 1]
                     wave[2 * column] = a * real + b * imag
                     wave[2 * column + 1] = a * imag - b * real
-
-
-@compiled_loop
-def position_sums(
-    waves: Floats,
-    slopes: tuple[Floats, Floats],
-    amplitudes: Floats,
-    flux: Floats,
-    background: Floats,
-    good: Floats,
-    floor: np.float32,
-    sums: Floats,
-) -> None:
-    """Sum what the position of each frame takes from its pixels, see `position_columns`.
-
-    Args:
-        waves: (b, modes, N, 2 N), at the detector.
-        slopes: two of (b, k, N, 2 N), derivatives of the first k modes along rows and columns.
-        amplitudes: (b, N, N), sqrt(counts).
-        flux: (b,), relative photons.
-        background: (N, N), counts.
-        good: (N, N), 1 where a detector pixel is used, else 0.
-        floor: counts added in divisors.
-        sums: (8, b), in the order of `FrameSums`, is overwritten.
-    """
-    expected = np.empty(good.size, np.float32)
-    row, column = np.empty_like(expected), np.empty_like(expected)
-    for frame in range(len(waves)):
-        _expect(waves[frame], flux[frame], background.reshape(-1), expected)
-        _real_products(waves[frame], slopes[0][frame], row)
-        _real_products(waves[frame], slopes[1][frame], column)
-        measured = amplitudes[frame].reshape(-1)
-        _sum_positions(
-            expected, row, column, measured, good.reshape(-1), flux[frame], floor, sums, frame
-        )
-
-
-@part_of_loops
-def _real_products(waves: Floats, others: Floats, summed: Floats) -> None:
-    """Sum the real part of conj(wave) * other of a frame (modes, N, 2 N) over the others' modes."""
-    for pixel in range(len(summed)):
-        summed[pixel] = 0
-    for mode in range(len(others)):
-        one, other = waves[mode].reshape(-1), others[mode].reshape(-1)
-        for pixel in range(len(summed)):
-            real, imag = 2 * pixel, 2 * pixel + 1
-            summed[pixel] += one[real] * other[real] + one[imag] * other[imag]
-
-
-@part_of_loops
-def _sum_positions(
-    expected: Floats,
-    row: Floats,
-    column: Floats,
-    amplitudes: Floats,
-    good: Floats,
-    flux: np.float32,
-    floor: np.float32,
-    sums: Floats,
-    frame: int,
-) -> None:
-    """Sum over the pixels of a frame; `row` and `column` are of the squared modulus, halved."""
-    score_row = score_column = along_rows = along_columns = np.float32(0)
-    mixed = spread = misfit = noise = np.float32(0)
-    for pixel in range(len(expected)):
-        # Column and residual are over the root of the same number: products of two need no root.
-        weight = good[pixel] / (expected[pixel] + floor)
-        residual = (amplitudes[pixel] * amplitudes[pixel] - expected[pixel]) * _HALF
-        y, x = row[pixel] * flux, column[pixel] * flux
-        score_row += y * residual * weight
-        score_column += x * residual * weight
-        along_rows += y * y * weight
-        along_columns += x * x * weight
-        mixed += y * x * weight
-        square = residual * residual * weight
-        spread += (y * y + x * x) * weight * square
-        misfit += square
-        noise += _QUARTER * weight * expected[pixel]
-    sums[0, frame], sums[1, frame] = score_row, score_column
-    sums[2, frame], sums[3, frame], sums[4, frame] = along_rows, along_columns, mixed
-    sums[5, frame], sums[6, frame], sums[7, frame] = spread, misfit, noise
-
-
-@compiled_loop
-def modulus_residuals(
-    waves: Floats,
-    amplitudes: Floats,
-    flux: Floats,
-    background: Floats,
-    good: Floats,
-    floor: np.float32,
-    of_amplitudes: bool,
-    found: tuple[Floats, Floats, Floats],
-) -> None:
-    """Compute modulus and residual of each pixel, see `position_columns`.
-
-    Args:
-        waves: (b, modes, N, 2 N), at the detector.
-        amplitudes: (b, N, N), sqrt(counts).
-        flux: (b,), relative photons.
-        background: (N, N), counts.
-        good: (N, N), 1 where a detector pixel is used, else 0.
-        floor: counts added in divisors.
-        of_amplitudes: whether the residual is that of the amplitudes, not of the counts.
-        found: three of (b, N, N), overwritten: the factor of the products of `modulus_column`, the
-            modulus with the floor and the residual; 0 where a pixel is not used.
-    """
-    expected, used = np.empty(good.size, np.float32), good.reshape(-1)
-    for frame in range(len(waves)):
-        _expect(waves[frame], flux[frame], background.reshape(-1), expected)
-        weight, root = found[0][frame].reshape(-1), found[1][frame].reshape(-1)
-        measured, residual = amplitudes[frame].reshape(-1), found[2][frame].reshape(-1)
-        for pixel in range(len(expected)):
-            modulus = np.sqrt(expected[pixel] + floor)
-            root[pixel] = used[pixel] * modulus
-            weight[pixel] = used[pixel] / modulus
-        if of_amplitudes:
-            for pixel in range(len(expected)):
-                residual[pixel] = used[pixel] * (measured[pixel] - np.sqrt(expected[pixel]))
-        else:
-            for pixel in range(len(expected)):
-                difference = measured[pixel] * measured[pixel] - expected[pixel]
-                residual[pixel] = difference * _HALF * weight[pixel]
-        for pixel in range(len(expected)):
-            weight[pixel] *= flux[frame]
-
-
-@compiled_loop
-def modulus_column(waves: Floats, others: Floats, weights: Floats, column: Floats) -> None:
-    """Compute the derivative of the modulus where the exit waves change.
-
-    Args:
-        waves: (b, modes, N, 2 N), at the detector.
-        others: (b, k, N, 2 N), their change, of the first k modes.
-        weights: (b, N, N), from `modulus_residuals`.
-        column: (b, N, N), is overwritten.
-    """
-    for frame in range(len(waves)):
-        values, weight = column[frame].reshape(-1), weights[frame].reshape(-1)
-        _real_products(waves[frame], others[frame], values)
-        for pixel in range(len(values)):
-            values[pixel] *= weight[pixel]
-
-
-@compiled_loop
-def column_sums(columns: Floats, products: Doubles, spread: Doubles) -> None:
-    """Add the sums over pixels of products of columns, see `position_columns.AffineSums`.
-
-    Args:
-        columns: (k, pixels), the residual last.
-        products: float64 (k, k), of two columns each, so far; only where the second is not before
-            the first.
-        spread: float64 (k - 1,), of squared columns times the squared residual, so far.
-    """
-    count, squares = len(columns) - 1, np.empty(_PIECE, np.float32)
-    for begin in range(0, columns.shape[1], _PIECE):
-        # A piece of all columns stays in the innermost cache.
-        end = min(begin + _PIECE, columns.shape[1])
-        residual = columns[count, begin:end]
-        for pixel in range(len(residual)):
-            squares[pixel] = residual[pixel] * residual[pixel]
-        for first in range(count + 1):
-            one = columns[first, begin:end]
-            for second in range(first, count + 1):
-                other, summed = columns[second, begin:end], np.float32(0)
-                for pixel in range(len(one)):
-                    summed += one[pixel] * other[pixel]
-                products[first, second] += summed
-        for first in range(count):
-            one, summed = columns[first, begin:end], np.float32(0)
-            for pixel in range(len(one)):
-                summed += one[pixel] * one[pixel] * squares[pixel]
-            spread[first] += summed
-
-
-@compiled_loop
-def step_along(
-    canvas_object: Floats,
-    direction: Floats,
-    dose: Floats,
-    floor: np.float32,
-    size: np.float32,
-    updated: Floats,
-    pass_direction: Floats,
-    pass_dose: Floats,
-) -> None:
-    """Step along a gradient image over its dose, see `updates.update_object`.
-
-    Args:
-        canvas_object: (H, 2 W).
-        direction: (H, 2 W), overlap-added.
-        dose: (H, W), overlap-added.
-        floor: added to the dose.
-        size: of the step.
-        updated: (H, 2 W), is overwritten.
-        pass_direction: (H, 2 W), sum of the directions of the pass so far.
-        pass_dose: (H, W), sum of the doses of the pass so far.
-    """
-    start, image, reached = canvas_object.reshape(-1), direction.reshape(-1), updated.reshape(-1)
-    light, total, all_light = dose.reshape(-1), pass_direction.reshape(-1), pass_dose.reshape(-1)
-    for pixel in range(len(light)):
-        real, imag, share = 2 * pixel, 2 * pixel + 1, size / (light[pixel] + floor)
-        reached[real] = start[real] + share * image[real]
-        reached[imag] = start[imag] + share * image[imag]
-    # In loops of their own: the compiler finds no vector instructions for so many arrays at once.
-    for number in range(len(image)):
-        total[number] += image[number]
-    for pixel in range(len(light)):
-        all_light[pixel] += light[pixel]
-
-
-@compiled_loop
-def scale_numbers(numbers: Floats, factors: Floats) -> None:
-    """Multiply complex numbers by real ones.
-
-    Args:
-        numbers: (H, 2 W), are multiplied.
-        factors: (H, W).
-    """
-    values, scales = numbers.reshape(-1), factors.reshape(-1)
-    for pixel in range(len(scales)):
-        values[2 * pixel] *= scales[pixel]
-        values[2 * pixel + 1] *= scales[pixel]
-
-
-@compiled_loop
-def step_on(now: Floats, earlier: Floats, momentum: np.float32, ahead: Floats) -> None:
-    """Extrapolate numbers along their last change, see `unknowns.extrapolate`.
-
-    Args:
-        now: of any shape.
-        earlier: of the same shape.
-        momentum: share of the last change that is added.
-        ahead: is overwritten.
-    """
-    present, before, reached = now.reshape(-1), earlier.reshape(-1), ahead.reshape(-1)
-    for number in range(len(present)):
-        reached[number] = present[number] + momentum * (present[number] - before[number])

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ptychopinn_plugin.physics import fused_loops as loops
+from ptychopinn_plugin.physics import position_loops as loops
+from ptychopinn_plugin.physics.fused_loops import scaled_exit_waves
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, NoiseModel
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
@@ -161,7 +162,7 @@ def _moved_columns(
 
     def column(slope: Array, rows: Floats, columns: Floats) -> Floats:
         waves = np.empty_like(view.probes)
-        loops.scaled_exit_waves(
+        scaled_exit_waves(
             parts(slope), frames.corners, parts(view.probes), rows, columns, parts(waves)
         )
         return view.column(ops.fft2_of_scratch(waves))

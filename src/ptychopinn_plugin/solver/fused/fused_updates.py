@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptychopinn_plugin.physics import fused_loops as loops
+from ptychopinn_plugin.physics import canvas_loops as loops
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.regularizers import Regularizer
