@@ -18,8 +18,8 @@ from ptychopinn_plugin.solver import reflection_start
 from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
 from ptychopinn_plugin.solver.overlap import SPARSE, frame_overlap
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.reflection_start import apply_start, find_reflection_start
-from ptychopinn_plugin.solver.start import Start
+from ptychopinn_plugin.solver.reflection_start import apply_start, find_reflection_start, settle
+from ptychopinn_plugin.solver.start import Start, find_start
 from tests.helpers import KnownScan, make_known_scan, make_scan
 from tests.solver.scans import core_score, defocused, with_positions, with_probe
 
@@ -80,6 +80,30 @@ def test_a_refined_probe_comes_along() -> None:
         solver.residual()
         < 0.3 * prepare_solver(NumpyOps(), scan, inference, lambda: None, start=start).residual()
     )
+
+
+@pytest.mark.parametrize(('defocus', 'held'), [(0, True), (20, False)])
+def test_a_right_probe_is_held_where_the_settings_leave_that_open(
+    ops: Ops, defocus: float, *, held: bool
+) -> None:
+    scan = with_probe(sparse_scan(side=5).scan, lambda probe: defocused(probe, defocus))
+    inference = config(update_probe='auto')
+    start = find_start(ops, scan, inference, lambda: None, None)
+    assert start.probe is not None
+    found = find_reflection_start(ops, scan, inference, start, lambda: None)
+    assert found is not None
+    settle(start, found)
+    assert start.reflected
+    assert start.refines == (not held)
+    assert (start.probe is None) == held
+    assert ('which is held' in found.remark) == held
+
+
+def test_a_probe_that_is_to_be_refined_is_refined() -> None:
+    start, scan = Start(refines=True), sparse_scan(side=5).scan
+    found = find_reflection_start(NumpyOps(), scan, config(update_probe='on'), start, lambda: None)
+    settle(start, found)
+    assert start.refines
 
 
 def test_a_worse_object_is_left_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from ptychopinn_plugin.solver.diagnosis import Diagnosis, diagnose, held_out_adv
 from ptychopinn_plugin.solver.error_estimate import estimate_quality
 from ptychopinn_plugin.solver.parts.communicator import Communicator
 from ptychopinn_plugin.solver.prepare import prepare_solver
-from ptychopinn_plugin.solver.reflection_start import find_reflection_start
+from ptychopinn_plugin.solver.reflection_start import find_reflection_start, settle
 from ptychopinn_plugin.solver.start import Start, find_start
 from ptychopinn_plugin.solver.trials.held_positions import PositionFault, find_position_fault
 
@@ -118,7 +118,7 @@ def run_reconstruction(
         start = find_start(ops, scan, inference, check, communicator)
         if initial_object is None and (communicator is None or communicator.size == 1):
             found = find_reflection_start(ops, scan, inference, start, check)
-            start.reflected = found is not None and found.gains
+            settle(start, found)
     else:
         restore_state(start, resumed.state.part('start'))
     solver = build_solver(ops, scan, inference, monitor, communicator=communicator, start=start)

@@ -56,11 +56,14 @@ class ReflectionStart:
         solver: with the object and the probe to start from, of a share `KEPT_PHOTONS` of them.
         empty: residual of the photons held out, of the passes from an empty object.
         reflected: the same of the passes from the object of the reflections.
+        refined: the same with the probe refined, where the solver holds the given one because
+            that explains these photons better; None otherwise.
     """
 
     solver: AcceleratedSolver
     empty: float
     reflected: float
+    refined: float | None = None
 
     @property
     def gains(self) -> bool:
@@ -74,6 +77,11 @@ class ReflectionStart:
             f'(residual of held-out photons {self.reflected:.5f}, '
             f'from an empty object {self.empty:.5f})'
         )
+        if self.gains and self.refined is not None:
+            return (
+                'the frames overlap little: the object started from reflections with the given '
+                f'probe, which is held {found[:-1]}, with the probe refined {self.refined:.5f})'
+            )
         if self.gains:
             return f'the frames overlap little: the object started from reflections {found}'
         return (
@@ -101,7 +109,9 @@ def find_reflection_start(
 ) -> ReflectionStart | None:
     """Return the start from reflections; None where the scan is not one for it.
 
-    The reflections hold the probe: the given one, or that of the passes from an empty object.
+    The reflections hold the probe: the given one, or that of the passes from an empty object. Where
+    the settings leave open whether it is refined, both are tried: frames that overlap little say
+    little about the probe, and a right one that is refined with them becomes worse.
 
     Args:
         ops: the framework.
@@ -117,19 +127,47 @@ def find_reflection_start(
     power = inference.probe_power * KEPT_PHOTONS
     later = inference.model_copy(update={**LATER, 'probe_power': power})
 
-    def prepared(*, reflected: bool) -> AcceleratedSolver:
+    def prepared(start: Start, *, reflected: bool) -> AcceleratedSolver:
         part = dataclasses.replace(_scaled(start, KEPT_PHOTONS), reflected=reflected)
         return prepare_solver(ops, _part(scan, kept, KEPT_PHOTONS), later, check, start=part)
 
+    def reflected_from(source: AcceleratedSolver, start: Start) -> AcceleratedSolver:
+        solver = prepared(start, reflected=True)
+        start_at(solver, reflected_object(source, inference.reflections), source.probe)
+        return _after(solver, min(PASSES, passes))
+
     passes = min(EMPTY_PASSES, inference.refine_iterations)
     try:
-        empty = _after(prepared(reflected=False), passes)
-        solver = prepared(reflected=True)
-        start_at(solver, reflected_object(empty, inference.reflections), empty.probe)
-        solver = _after(solver, min(PASSES, passes))
+        empty = _after(prepared(start, reflected=False), passes)
+        solver = reflected_from(empty, start)
     except ReconstructionError:
         return None
-    return ReflectionStart(solver, *(_held_out_residual(one, held_out) for one in (empty, solver)))
+    found = ReflectionStart(solver, *(_held_out_residual(one, held_out) for one in (empty, solver)))
+    if not _may_hold(scan, start, inference):
+        return found
+    given = Start()
+    try:
+        solver = reflected_from(prepared(given, reflected=False), given)
+    except ReconstructionError:
+        return found
+    held = ReflectionStart(
+        solver, found.empty, _held_out_residual(solver, held_out), refined=found.reflected
+    )
+    return held if held.reflected < min(found.empty, found.reflected) else found
+
+
+def settle(start: Start, found: ReflectionStart | None) -> None:
+    """Record whether the object starts from reflections, and whether the probe is then held."""
+    start.reflected = found is not None and found.gains
+    if found is not None and found.gains and found.refined is not None:
+        # As given: where it was chosen among several starts, those were for a probe to be refined.
+        start.refines, start.probe, start.remarks, start.is_chosen = False, None, [], False
+
+
+def _may_hold(scan: ScanData, start: Start, inference: InferenceConfig) -> bool:
+    """Return whether the scan has a probe that may be held though it is to be refined."""
+    given = not scan.metadata.probe_is_unknown
+    return inference.update_probe == 'auto' and start.refines and given
 
 
 def apply_start(solver: AcceleratedSolver, found: ReflectionStart) -> None:
