@@ -75,22 +75,23 @@ class Regime(NamedTuple):
         """Simulate the scans of the row."""
         if self.group == 'patterns':
             return [patterns_512(self.photons)]
-        rows = max(FEWEST_ROWS, round(FIELD_PX / self.step_px) + 1)
+        settings = field_settings(self.step_px, self.photons, self.defocus_error)
         return [
-            simulated(
-                {
-                    'object_kind': kind,
-                    'seed': seed,
-                    'rows': rows,
-                    'columns': rows,
-                    'step_px': self.step_px,
-                    'photons_per_frame': self.photons,
-                    'probe_guess_error': self.defocus_error,
-                },
-                self.wrong,
-            )
+            simulated(settings | {'object_kind': kind, 'seed': seed}, self.wrong)
             for kind, seed in OBJECTS
         ]
+
+
+def field_settings(step_px: float, photons: float, defocus_error: float) -> dict[str, Any]:
+    """Return the settings of a square scan of about one field, whatever its step."""
+    rows = max(FEWEST_ROWS, round(FIELD_PX / step_px) + 1)
+    return {
+        'rows': rows,
+        'columns': rows,
+        'step_px': step_px,
+        'photons_per_frame': photons,
+        'probe_guess_error': defocus_error,
+    }
 
 
 def simulated(

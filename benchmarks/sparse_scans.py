@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from page_tables import write_between
-from regime_scans import FEWEST_ROWS, FIELD_PX, KnownScan, simulated
+from regime_scans import KnownScan, field_settings, simulated
 
 from ptychopinn_plugin import Engine, ExecutionConfig, InferenceConfig, make_engine, reconstruct
 from ptychopinn_plugin.metrics import score
@@ -64,21 +64,8 @@ METHODS = (
 
 def scans(step_px: float, photons: float, defocus_error: float) -> list[KnownScan]:
     """Simulate the scans of a row."""
-    rows = max(FEWEST_ROWS, round(FIELD_PX / step_px) + 1)
-    return [
-        simulated(
-            {
-                'object_kind': kind,
-                'seed': seed,
-                'rows': rows,
-                'columns': rows,
-                'step_px': step_px,
-                'photons_per_frame': photons,
-                'probe_guess_error': defocus_error,
-            }
-        )
-        for kind, seed in OBJECTS
-    ]
+    settings = field_settings(step_px, photons, defocus_error)
+    return [simulated(settings | {'object_kind': kind, 'seed': seed}) for kind, seed in OBJECTS]
 
 
 def figures(engine: Engine, method: Method, known: KnownScan, update_probe: str) -> Figures:

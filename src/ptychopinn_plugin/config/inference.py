@@ -50,7 +50,9 @@ class InferenceConfig(ConstraintConfig, GroupingConfig):
     update_probe: Switch = setting(
         'auto',
         'Update the probe together with the object: on, off, or auto (on, but off where the probe '
-        'comes from an earlier reconstruction and held-out frames gain nothing)',
+        'comes from an earlier reconstruction and held-out frames gain nothing, or where the '
+        'object starts from reflections and held-out photons are explained better with the probe '
+        'as it was given)',
         label='Update probe',
     )
     estimate_errors: bool = setting(

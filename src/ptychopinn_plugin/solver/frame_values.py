@@ -53,7 +53,7 @@ class FrameValues(Stateful):
         self.basis = some(other.basis)
 
     def share_ratios(self, partition: Partition) -> None:
-        """Let every process know the photon ratios of all frames."""
+        """Share the photon ratios of all frames among the processes."""
         frames = partition.frames
         if frames is None or self.flux_trust is None:
             return

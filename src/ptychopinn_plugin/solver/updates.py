@@ -76,7 +76,7 @@ def apply_gains(ops: Ops, image: Array, gains: Array, below: Array, beside: Arra
         ops: the framework.
         image: complex64 (H, W).
         gains: float32 (H', W'), over their number, zero frequency at index 0.
-        below: complex64 (H' - H, W), zeros; given, for a graph that takes any shape knows none.
+        below: complex64 (H' - H, W), zeros; given, as a graph for any shape cannot make them.
         beside: complex64 (H', W' - W), zeros.
 
     Returns:

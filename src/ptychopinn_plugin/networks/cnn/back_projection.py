@@ -52,7 +52,7 @@ class ObjectImage(NamedTuple):
 def back_projected_object(scan: ScanData, probe: npt.NDArray[np.complex64]) -> ObjectImage:
     """Return the object after one step of all frames from an empty one, 1 everywhere.
 
-    Bad detector pixels ask for no change.
+    Bad detector pixels change nothing.
 
     Args:
         scan: frames and positions.
