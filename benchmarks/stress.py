@@ -3,9 +3,10 @@
 usage: stress.py --folder FOLDER [--seeds 31,32] [--backend pytorch] [--only NAME,...]
                  [--frame-size N] [--ptychi PYTHON] [--page docs/real-scans.md]
 
-Prints a Markdown table: error and phase similarity with the probe alone refined, with everything
-left to the data (`auto`), and by pty-chi's LSQML with its corrections on. With --page it is written
-into that page, between its markers, with a picture of before and after for each fault beside it.
+Prints a Markdown table: error and phase similarity by physics alone with the probe refined, by
+`reconstruct --auto` with the model of the package, and by pty-chi's LSQML with its corrections on.
+With --page it is written into that page, between its markers, with a picture of before and after
+for each fault beside it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,10 @@ import numpy.typing as npt
 from faults import FAULTS, Fault, FaultyScan, faulty_scan
 from page_tables import write_between
 
-from ptychopinn_plugin import InferenceConfig, Reconstruction, make_engine
+from ptychopinn_plugin import InferenceConfig, Reconstruction, make_engine, reconstruct
 from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.io.npz_scan_writer import save_npz
 from ptychopinn_plugin.metrics import Score, score
-from ptychopinn_plugin.monitor import Monitor
 
 BEGIN, END = '<!-- measured table -->', '<!-- end of the table -->'
 BORDER_PX = 6
@@ -93,9 +93,13 @@ def by_ptychi(python: str, faulty: FaultyScan, fault: Fault, folder: Path) -> Ro
     return Row(score(found[inner], faulty.truth[inner]), distance, seconds)
 
 
-def reconstruct(engine: Engine, faulty: FaultyScan, config: InferenceConfig) -> Reconstruction:
-    """Reconstruct once."""
-    return engine.reconstruct(faulty.scan, config, None, Monitor())
+def reconstructions(engine: Engine, faulty: FaultyScan) -> tuple[Reconstruction, Reconstruction]:
+    """Reconstruct with the probe refined by physics alone, and as `reconstruct --auto` does."""
+    plain, auto = InferenceConfig(update_probe='on'), InferenceConfig(auto=True)
+    return (
+        reconstruct(faulty.scan, model=None, inference=plain, engine=engine),
+        reconstruct(faulty.scan, inference=auto, engine=engine),
+    )
 
 
 def draw(path: Path, faulty: FaultyScan, before: Reconstruction, after: Reconstruction) -> None:
@@ -126,12 +130,11 @@ def draw(path: Path, faulty: FaultyScan, before: Reconstruction, after: Reconstr
 def measure(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, list[Row]]]]:
     """Yield what each method makes of each fault, a row for each seed."""
     engine = make_engine(arguments.backend)
-    plain, auto = InferenceConfig(update_probe='on'), InferenceConfig(auto=True)
     for name in arguments.only or FAULTS:
         rows: dict[str, list[Row]] = {}
         for number, seed in enumerate(arguments.seeds):
             faulty = faulty_scan(FAULTS[name], seed, frame_size=arguments.frame_size)
-            before, after = (reconstruct(engine, faulty, config) for config in (plain, auto))
+            before, after = reconstructions(engine, faulty)
             rows.setdefault('probe', []).append(judge(faulty, before))
             rows.setdefault('auto', []).append(judge(faulty, after))
             if arguments.ptychi:
