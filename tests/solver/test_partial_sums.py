@@ -19,8 +19,8 @@ from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.worker_threads import worker_threads
 from ptychopinn_plugin.solver import AcceleratedSolver, Problem
-from ptychopinn_plugin.solver.diagnosis import amplitude_misfits
 from ptychopinn_plugin.solver.fused.fused_table import fused_functions
+from ptychopinn_plugin.solver.misfits import amplitude_misfits
 from ptychopinn_plugin.solver.partial_sums import (
     BATCHES_AHEAD,
     add_in_parts,

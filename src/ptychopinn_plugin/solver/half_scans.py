@@ -21,8 +21,8 @@ from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.scan.nearest_frames import nearest_frames
 from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.diagnosis import Misfits, amplitude_misfits
 from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
+from ptychopinn_plugin.solver.misfits import Misfits, amplitude_misfits
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.start import Start
 from ptychopinn_plugin.solver.starting_estimates import found_estimates

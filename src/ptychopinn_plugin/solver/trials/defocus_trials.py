@@ -20,7 +20,7 @@ from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.batched_scan import no_check
-from ptychopinn_plugin.solver.diagnosis import SQUARE_VARIANCE, Misfits, amplitude_misfits
+from ptychopinn_plugin.solver.misfits import Misfits, amplitude_misfits
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
@@ -175,8 +175,7 @@ def focus_hint(scan: ScanData, check: Callable[[], None] = no_check) -> tuple[st
     nearer = 0 if fits[0].found <= fits[1].found else 1
     given, focus = fits[nearer], best_focus(starts[nearer], check)
     gain = given.found - focus.misfits.found
-    deviation = math.sqrt(SQUARE_VARIANCE * given.pixels)
-    if gain < max(CLEAR_SHARE * (given.found - given.noise), CLEAR_DEVIATIONS * deviation):
+    if gain < max(CLEAR_SHARE * (given.found - given.noise), CLEAR_DEVIATIONS * given.deviation):
         return ()
     return (
         f'looks out of focus: {propagation(scan, focus)}, a short reconstruction leaves '
