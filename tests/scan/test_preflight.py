@@ -66,6 +66,23 @@ def test_zero_frequency_in_the_corner(scan: ScanData) -> None:
     assert "load_scan(dc='corner')" in advice(corner)
 
 
+@pytest.mark.parametrize(
+    ('axes', 'place'),
+    [((), 'center'), ((1, 2), 'corner'), ((1,), 'top edge'), ((2,), 'left edge')],
+)
+def test_zero_frequency_of_a_wide_ring(scan: ScanData, axes: tuple[int, ...], place: str) -> None:
+    """The pupil of a zone plate: its dark middle is as wide as its dark corners."""
+    size = scan.frame_size
+    radius = np.hypot(*(np.indices((size, size)) - size // 2)) / size
+    ring = np.where((radius > 0.24) & (radius < 0.45), 100.0, 3.0)
+    frames = np.random.default_rng(0).poisson(ring, scan.counts.shape)
+    shifted = dataclasses.replace(
+        with_counts(scan, np.fft.ifftshift(frames, axes=axes)),
+        mask=np.zeros((size, size), np.bool_),
+    )
+    assert preflight(shifted).zero_frequency == place
+
+
 def test_a_mask_over_nearly_all_light_is_named_and_the_probe_not_blamed(scan: ScanData) -> None:
     size = scan.frame_size
     mask = np.hypot(*(np.indices((size, size)) - size // 2)) < size / 4

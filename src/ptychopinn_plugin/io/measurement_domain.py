@@ -31,7 +31,8 @@ def decide_domain(
     """Decide whether the frames are counts or amplitudes.
 
     In this order: the user's choice, the file's own `measurement_domain`, an integer dtype,
-    whole numbers throughout, the signature of the program that wrote the file, else amplitude.
+    whole numbers throughout, the signature of the program that wrote the file, noise below zero,
+    else amplitude.
 
     Args:
         frames: as stored.
@@ -54,6 +55,8 @@ def decide_domain(
         return 'counts', f'{key} holds counts: every value is a whole number'
     if ptychodus_export:
         return 'counts', f"{key} holds counts: 'bad_pixels' beside it marks an export of Ptychodus"
+    if frames.below_zero:
+        return 'counts', f'{key} holds counts: amplitudes have no noise below zero'
     return 'amplitude', f'{key} holds amplitude: {UNDECIDED}'
 
 

@@ -44,6 +44,7 @@ class StoredFrames:
         dtype: of that array.
         whole_numbers: True where every finite value is one.
         order: of the axes of that array.
+        below_zero: True where the file has noise below zero, which is 0 in `values`.
     """
 
     values: FloatArray
@@ -51,6 +52,7 @@ class StoredFrames:
     dtype: np.dtype[Any]
     whole_numbers: bool
     order: AxisOrder
+    below_zero: bool = False
 
     def in_memory(self) -> StoredFrames:
         """Return the frames read into memory."""

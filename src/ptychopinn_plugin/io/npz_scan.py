@@ -15,6 +15,7 @@ from ptychopinn_plugin.io.axis_order import AxisOrder
 from ptychopinn_plugin.io.file_format import InstrumentOptions, ZeroFrequency
 from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.measurement_domain import (
+    DOMAIN_NAMES,
     Domain,
     are_whole_numbers,
     decide_domain,
@@ -236,6 +237,9 @@ def scale_counts(
         # Bad pixels may hold anything; they must not count as photons.
         stored = dataclasses.replace(stored, values=zero_pixels(stored.values, builder.mask))
     builder.counts = stored.values
+    if (asked or DOMAIN_NAMES.get(declared or '')) != 'amplitude':
+        has_noise = builder.settle_negative_values(stored.dtype)
+        stored = dataclasses.replace(stored, values=builder.counts, below_zero=has_noise)
     domain, reason = decide_domain(stored, declared, asked, export)
     if UNDECIDED in reason and nphotons is None and builder.probe is not None:
         domain, reason = domain_of_photons(stored, builder.probe, builder.mask) or (domain, reason)

@@ -24,6 +24,7 @@ from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 from ptychopinn_plugin.scan.frame_outliers import LEFT_OUT, frames_without_light, list_numbers
 from ptychopinn_plugin.scan.frame_source import frames_in_file, select_frames, zero_pixels
 from ptychopinn_plugin.scan.largest_values import mask_largest_values
+from ptychopinn_plugin.scan.negative_values import settle_negative_values
 from ptychopinn_plugin.scan.photon_scale import match_probe
 from ptychopinn_plugin.scan.photons import frame_photons
 from ptychopinn_plugin.scan.plausibility import implausible
@@ -97,6 +98,26 @@ class ScanBuilder:
             found = self.attempt(mask_largest_values, self.counts, mask, dtype, self.decisions)
             self.mask = mask if found is None else found
             self.counts = zero_pixels(self.counts, self.mask)
+
+    def settle_negative_values(self, dtype: np.dtype[Any]) -> bool:
+        """Mask pixels marked by a negative value, set negative noise to 0; call before scaling.
+
+        Args:
+            dtype: that the frames were stored with.
+
+        Returns:
+            Whether there was noise below zero, which counts have and amplitudes do not.
+        """
+        if dtype.kind == 'u' or self.counts is None or self.counts.ndim != 3:
+            return False
+        shape = self.counts.shape[1:]
+        given = np.zeros(shape, dtype=np.bool_) if self.mask is None else self.mask
+        if given.shape != shape:
+            return False
+        self.counts, self.mask, has_noise = settle_negative_values(
+            self.counts, given, self.decisions
+        )
+        return has_noise
 
     def build(self, frame_factor: float = 1.0) -> ScanData:
         """Return the checked scan: masked pixels zero, the probe in photons.

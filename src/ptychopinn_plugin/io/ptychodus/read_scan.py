@@ -168,6 +168,7 @@ def scan_from_input(
     dtype = _add_frames(builder, parameters, frames)
     assert builder.counts is not None
     builder.add_mask(mask)
+    builder.settle_negative_values(dtype)
     builder.mask_largest_values(dtype)
     if probe is None:
         builder.probe, builder.estimates = read_probes(
