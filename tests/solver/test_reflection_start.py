@@ -18,6 +18,7 @@ from ptychopinn_plugin.solver import reflection_start
 from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
 from ptychopinn_plugin.solver.overlap import SPARSE, frame_overlap
 from ptychopinn_plugin.solver.prepare import prepare_solver
+from ptychopinn_plugin.solver.reflected_object import reflected_object
 from ptychopinn_plugin.solver.reflection_start import apply_start, find_reflection_start, settle
 from ptychopinn_plugin.solver.start import Start, find_start
 from tests.helpers import KnownScan, make_known_scan, make_scan
@@ -167,7 +168,7 @@ def test_a_stop_is_looked_for_during_the_reflections(monkeypatch: pytest.MonkeyP
     scan = sparse_scan().scan
     solver = prepare_solver(NumpyOps(), scan, config(), check)
     with pytest.raises(Cancelled):
-        reflection_start.reflected_object(solver, REFLECTIONS)
+        reflected_object(solver, REFLECTIONS)
 
 
 @pytest.mark.parametrize('case', ['dark', 'one place'])

@@ -23,11 +23,10 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.scan.data import FloatArray
 from ptychopinn_plugin.scan.thinning import split_photons
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
-from ptychopinn_plugin.solver.amplitude_start import AmplitudeStart
 from ptychopinn_plugin.solver.overlap import overlaps_little
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.problem import Problem
-from ptychopinn_plugin.solver.reflections import Reflections
+from ptychopinn_plugin.solver.reflected_object import reflected_object, start_at
 from ptychopinn_plugin.solver.start import Start
 
 # The exit waves of all frames stay in memory, before and after the projection.
@@ -122,38 +121,90 @@ def find_reflection_start(
     """
     if not is_asked_for(start.applied(scan), inference):
         return None
-    rng = np.random.default_rng(SEED)
-    kept, held_out = split_photons(np.asarray(scan.counts[:]), KEPT_PHOTONS, rng)
-    power = inference.probe_power * KEPT_PHOTONS
-    later = inference.model_copy(update={**LATER, 'probe_power': power})
-
-    def prepared(start: Start, *, reflected: bool) -> AcceleratedSolver:
-        part = dataclasses.replace(_scaled(start, KEPT_PHOTONS), reflected=reflected)
-        return prepare_solver(ops, _part(scan, kept, KEPT_PHOTONS), later, check, start=part)
-
-    def reflected_from(source: AcceleratedSolver, start: Start) -> AcceleratedSolver:
-        solver = prepared(start, reflected=True)
-        start_at(solver, reflected_object(source, inference.reflections), source.probe)
-        return _after(solver, min(PASSES, passes))
-
-    passes = min(EMPTY_PASSES, inference.refine_iterations)
+    thinned = _ThinnedScan.of(ops, scan, inference, check)
     try:
-        empty = _after(prepared(start, reflected=False), passes)
-        solver = reflected_from(empty, start)
+        empty = thinned.from_empty(start)
+        found = thinned.compared(thinned.from_reflections(empty, start), thinned.residual(empty))
     except ReconstructionError:
         return None
-    found = ReflectionStart(solver, *(_held_out_residual(one, held_out) for one in (empty, solver)))
-    if not _may_hold(scan, start, inference):
-        return found
+    return _with_held_probe(thinned, found) if _may_hold(scan, start, inference) else found
+
+
+def _with_held_probe(thinned: _ThinnedScan, refined: ReflectionStart) -> ReflectionStart:
+    """Return the start with the probe as it is given, where it explains held-out photons better.
+
+    After that with a refined probe: it is kept only where it is better than both of those.
+    """
     given = Start()
     try:
-        solver = reflected_from(prepared(given, reflected=False), given)
+        solver = thinned.from_reflections(thinned.solver(given, reflected=False), given)
     except ReconstructionError:
-        return found
-    held = ReflectionStart(
-        solver, found.empty, _held_out_residual(solver, held_out), refined=found.reflected
-    )
-    return held if held.reflected < min(found.empty, found.reflected) else found
+        return refined
+    held = thinned.compared(solver, refined.empty, refined=refined.reflected)
+    return held if held.reflected < min(refined.empty, refined.reflected) else refined
+
+
+@dataclass(frozen=True, eq=False)
+class _ThinnedScan:
+    """A scan whose photons are divided, for reconstructions from a part of them.
+
+    Attributes:
+        ops: the framework.
+        scan: all frames, with `KEPT_PHOTONS` of their photons and of their light.
+        held_out: float32 (n, N, N), the other photons.
+        inference: settings of the reconstructions.
+        iterations: reflections.
+        check: called before every batch; raises to stop the work.
+    """
+
+    ops: Ops
+    scan: ScanData
+    held_out: FloatArray
+    inference: InferenceConfig
+    iterations: int
+    check: Callable[[], None]
+
+    @classmethod
+    def of(
+        cls, ops: Ops, scan: ScanData, inference: InferenceConfig, check: Callable[[], None]
+    ) -> _ThinnedScan:
+        """Divide the photons of a scan."""
+        rng = np.random.default_rng(SEED)
+        kept, held_out = split_photons(np.asarray(scan.counts[:]), KEPT_PHOTONS, rng)
+        power = inference.probe_power * KEPT_PHOTONS
+        later = inference.model_copy(update={**LATER, 'probe_power': power})
+        part = _part(scan, kept, KEPT_PHOTONS)
+        return cls(ops, part, held_out, later, inference.reflections, check)
+
+    @property
+    def passes(self) -> int:
+        """Passes from an empty object."""
+        return min(EMPTY_PASSES, self.inference.refine_iterations)
+
+    def solver(self, start: Start, *, reflected: bool) -> AcceleratedSolver:
+        """Return a solver before its first pass."""
+        part = dataclasses.replace(_scaled(start, KEPT_PHOTONS), reflected=reflected)
+        return prepare_solver(self.ops, self.scan, self.inference, self.check, start=part)
+
+    def from_empty(self, start: Start) -> AcceleratedSolver:
+        """Reconstruct from an empty object."""
+        return _after(self.solver(start, reflected=False), self.passes)
+
+    def from_reflections(self, source: AcceleratedSolver, start: Start) -> AcceleratedSolver:
+        """Reconstruct from the object of reflections with the probe of another solver."""
+        solver = self.solver(start, reflected=True)
+        start_at(solver, reflected_object(source, self.iterations), source.probe)
+        return _after(solver, min(PASSES, self.passes))
+
+    def residual(self, solver: AcceleratedSolver) -> float:
+        """Return the Poisson residual of the photons that a solver did not get."""
+        return _held_out_residual(solver, self.held_out)
+
+    def compared(
+        self, solver: AcceleratedSolver, empty: float, refined: float | None = None
+    ) -> ReflectionStart:
+        """Return the start from a solver's object, with its residual beside those of others."""
+        return ReflectionStart(solver, empty, self.residual(solver), refined)
 
 
 def settle(start: Start, found: ReflectionStart | None) -> None:
@@ -179,48 +230,6 @@ def apply_start(solver: AcceleratedSolver, found: ReflectionStart) -> None:
     top, left = (int(one) for one in corner)
     image[top : top + height, left : left + width] = ops.numpy(source.canvas_object)
     start_at(solver, ops.array(image), _times(ops, source.probe, KEPT_PHOTONS**-0.5))
-
-
-def start_at(solver: AcceleratedSolver, canvas_object: Array, probe: Array) -> None:
-    """Start from an object and, where it is refined, from a probe.
-
-    The prior is estimated from that object: without one, the first passes would fit noise, and
-    have the least misfit of all. So would passes with the noise model of amplitudes where pixels
-    hold few counts; they are for an object that is not there yet.
-
-    Args:
-        solver: before its first pass.
-        canvas_object: complex64 (H, W).
-        probe: complex64 (modes, N, N).
-    """
-    solver.set_object(canvas_object)
-    if solver.refines_probe and tuple(solver.probe.shape) == tuple(probe.shape):
-        solver.transform(lambda unknowns: unknowns._replace(probe=probe))
-    for estimator in solver.estimators:
-        if isinstance(estimator, AmplitudeStart):
-            estimator.at_end(solver)
-    if solver.prior is not None:
-        problem = solver.problem
-        solver.prior.estimate_at_once()
-        dose = problem.dose(solver.probe)
-        solver.prior.estimate(problem.ops, problem.partition, canvas_object, dose)
-
-
-def reflected_object(solver: AcceleratedSolver, iterations: int) -> Array:
-    """Return the object of reflections with a solver's probe, which is held, complex64 (H, W).
-
-    Args:
-        solver: of the scan; only read.
-        iterations: how many reflections.
-
-    Raises:
-        Whatever the check of the problem raises to stop the work.
-    """
-    problem = solver.problem
-    scan = dataclasses.replace(problem.scan, probe=problem.ops.numpy(solver.probe))
-    fixed = Problem.for_scan(problem.ops, scan, 1, fixed_probe=True, check=problem.check)
-    reflections = Reflections(fixed, with_prior=solver.prior is not None)
-    return solver.constrained(reflections.run(iterations))
 
 
 def _part(scan: ScanData, counts: FloatArray, share: float) -> ScanData:

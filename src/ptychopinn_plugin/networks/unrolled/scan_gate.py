@@ -29,7 +29,7 @@ from ptychopinn_plugin.solver import AcceleratedSolver, Problem
 from ptychopinn_plugin.solver.batches import FrameBatch
 from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
 from ptychopinn_plugin.solver.prepare import object_prior, subset_count
-from ptychopinn_plugin.solver.reflection_start import reflected_object, start_at
+from ptychopinn_plugin.solver.reflected_object import reflected_object, start_at
 from ptychopinn_plugin.solver.sweeps import DeviceBatch, batch_expected
 from ptychopinn_plugin.solver.unknowns import Unknowns
 
