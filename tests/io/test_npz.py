@@ -160,7 +160,7 @@ def test_a_transposed_stack_of_another_number_is_reported_as_such(
 
 def test_both_ends_of_the_stack_may_be_frames(tmp_path: Path) -> None:
     scan = make_scan(frame_size=16, side=4, step_px=3.0)
-    # Frames as bright at the edge as in the middle do not tell.
+    # Frames as bright at the edge as in the middle do not decide.
     even = np.random.default_rng(0).poisson(200.0, scan.counts.shape).astype(np.float32)
     scan = dataclasses.replace(scan, counts=even)
     path = write(tmp_path / 's.npz', canonical(scan))

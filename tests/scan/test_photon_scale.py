@@ -153,4 +153,4 @@ def test_a_probe_in_another_unit_behind_a_beamstop(tmp_path: Path) -> None:
     path = write(
         tmp_path / 's.npz', canonical(scan), bad_pixels=hidden, probeGuess=scan.probe * 1e-3
     )
-    assert any('do not tell its photons' in decision for decision in load_npz(path).decisions)
+    assert any('do not determine its photons' in decision for decision in load_npz(path).decisions)

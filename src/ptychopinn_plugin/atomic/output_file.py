@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class OutputFile(io.RawIOBase):
     """A file that keeps its first error until `finish` and lets its user go on.
 
-    Libraries cannot be trusted to survive a failing write: HDF5 ends the process, zipfile raises
+    Libraries do not survive every failing write: HDF5 ends the process, zipfile raises
     again when it is collected, others raise errors of their own. After the error nothing is
     stored; position and size go on as if it were, and zeros are read.
 

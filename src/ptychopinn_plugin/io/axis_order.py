@@ -29,7 +29,7 @@ def order_from_values(
         shape: of the stack.
 
     Returns:
-        'nhw' or 'hwn'; None where the values do not tell.
+        'nhw' or 'hwn'; None where the values do not decide.
     """
     first, last = np.zeros(shape[0]), np.zeros(shape[2])
     for place, block in blocks:

@@ -77,7 +77,7 @@ def domain_of_photons(
     power = float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))
     if not (np.isfinite(power) and power > 0):
         return None
-    # Squares of counts that are whole numbers tell more than the scale of a probe.
+    # Squares of counts that are whole numbers are better evidence than the scale of a probe.
     first = frames.values[:1]
     if are_whole_numbers(first * first):
         return None

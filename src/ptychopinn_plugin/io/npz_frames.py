@@ -186,7 +186,7 @@ def _find_axis_order(
             return order
         raise ScanDataError(
             [f'{key!r} has shape {header.shape} and there are {positions} positions, so either '
-             'end may be the frame axis, and the light does not tell; say which with '
+             'end may be the frame axis, and the light does not decide; say which with '
              'load_scan(axis_order=...), nhw or hwn']
         )  # fmt: skip
     if last == positions:

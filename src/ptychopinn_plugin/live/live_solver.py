@@ -26,7 +26,7 @@ from ptychopinn_plugin.solver.prepare import subset_count
 from ptychopinn_plugin.solver.trials.automatic import refines_probe
 from ptychopinn_plugin.solver.unknowns import State, Unknowns
 
-# Fewer frames leave too much of a probe open, and a wrong one spoils what is added later.
+# Fewer frames do not determine a probe, and a wrong one makes worse what is added later.
 FRAMES_OF_A_PROBE = 64
 # Kept for the curve of the picture.
 MOST_RESIDUALS = 1000

@@ -206,8 +206,8 @@ def _with_quality(
 
 
 def _with_diagnosis(result: Reconstruction, diagnosis: Diagnosis) -> Reconstruction:
-    """Return a result that says what the frames say of it."""
-    # Frames that do not determine the object are no reason to trust it.
+    """Return a result with the advice of its diagnosis, as its warning or a remark."""
+    # Frames that do not determine the object are not evidence that it is right.
     if diagnosis.fit != 'good':
         return dataclasses.replace(result, warning=diagnosis.advice)
     return dataclasses.replace(result, remarks=(*result.remarks, diagnosis.advice))

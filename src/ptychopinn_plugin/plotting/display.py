@@ -97,7 +97,7 @@ class PositionMoves:
 
 
 def position_moves(reconstruction: Reconstruction) -> PositionMoves | None:
-    """Return how positions were refined, of so many as arrows can be told apart; None if not."""
+    """Return how positions were refined, of so many as arrows can be distinguished; None if not."""
     nominal = reconstruction.estimates.nominal_positions_px
     if nominal is None:
         return None

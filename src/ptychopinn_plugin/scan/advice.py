@@ -21,7 +21,7 @@ SHOWN_REGIONS = 3
 HIDDEN_LIGHT = 0.9
 # A scan covers most of its bounding box, a ring or a diagonal line less.
 LOW_COVERAGE = 0.1
-# The reason of frames that are taken for amplitudes because nothing tells.
+# The reason of frames that are taken for amplitudes where neither file nor values decide.
 UNDECIDED = 'nothing in the file says otherwise'
 # Axis of the stack along which an `fftshift` brings the zero frequency to the middle.
 EDGE_AXES = {'top edge': 1, 'left edge': 2}

@@ -71,7 +71,7 @@ def frames_unlike_neighbours(totals: Totals, positions_px: PositionArray) -> npt
 def neighbour_variation(totals: Totals, positions_px: PositionArray) -> float:
     """Return the standard deviation of a frame's photons from the median around it, relative.
 
-    The quartiles tell it, so that single frames do not count; 0 for a handful of frames.
+    From the quartiles, so that single frames do not count; 0 for a handful of frames.
     """
     around = _median_around(totals, positions_px)
     if around is None or not np.all(around > 0):

@@ -110,8 +110,8 @@ def match_probe(
         # Of what is scattered past a beamstop, no one knows which share of the light it is.
         decisions.append(
             f'the probe had sum |P|^2 = {power:.4g} where the frames have {mean:.4g} photons on '
-            f'average; the mask hides {1 - seen:.1%} of its light, so the frames do not tell its '
-            f'photons: {RESCALED} {bright:.4g}, and the amplitude of the object is relative'
+            f'average; the mask hides {1 - seen:.1%} of its light, so the frames do not determine '
+            f'its photons: {RESCALED} {bright:.4g}, and the amplitude of the object is relative'
         )
         return _scaled(probe, bright / power)
     wanted = bright / seen

@@ -24,7 +24,7 @@ FAR_FACTOR = 10.0
 COVERAGE_POINTS = 10_000
 # Fewer photons in a frame may fall on the same pixels in another one by chance.
 DISTINCT_PHOTONS = 100.0
-# Share of the pixels around a place that must not be masked to tell how bright it is.
+# Share of the pixels around a place that must not be masked to estimate its brightness.
 LEAST_SEEN = 0.25
 # The border of a frame is this part of its side wide, and has so many times less light than any
 # border in a wrong order: 2 or more times for pupils that reach the border, 1.8 where light

@@ -44,7 +44,7 @@ def merge_sources(
 
     Args:
         sections: the configs to make, by section.
-        sources: the weakest first; a later one wins.
+        sources: by precedence, lowest first; a later one replaces values of the earlier.
         log_changes: whether every override is logged.
 
     Raises:

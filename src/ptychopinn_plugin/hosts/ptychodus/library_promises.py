@@ -59,7 +59,7 @@ Check: TypeAlias = Callable[[CheckedLibrary], Iterator[str]]
 
 
 def check_names(case: CheckedLibrary) -> Iterator[str]:
-    """Names make keys that Ptychodus can split and tell apart; iterating gives the same objects."""
+    """Names make keys that Ptychodus can split, each another; iterating gives the same objects."""
     library, _ = case.make()
     if fault := name_fault(library.name, BUILT_IN):
         yield f'the library: {fault}'

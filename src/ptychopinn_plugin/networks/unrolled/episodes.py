@@ -186,7 +186,7 @@ def _episode(
         held_out = _draw(count, max(FEWEST_FRAMES, round(count * HELD_OUT_SHARE)), rng)
         if seen[used][:, good].any() and rest[held_out][:, good].any():
             break
-        # Where photons are few, an empty part tells nothing: more of them are kept next time.
+        # Where photons are few, an empty part has no information: more are kept next time.
         kept_photons = min(2 * kept_photons, MOST_KEPT)
     else:
         raise _too_faint(scan.scan, len(used))

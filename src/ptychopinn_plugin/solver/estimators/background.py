@@ -19,8 +19,8 @@ LEAST_SHARE = 1e-3
 def updated_background(background: Image, score: Image, scan: ScanData) -> Image:
     """Return the background after a step of Fisher scoring, shrunk towards its mean.
 
-    The estimate of each pixel has a variance that the frames themselves tell (of its scores, which
-    stays honest while the model is still wrong). What the pixels differ by beyond it is the spread
+    The estimate of each pixel has a variance estimated from the frames (of its scores, which
+    stays right while the model is still wrong). What the pixels differ by beyond it is the spread
     of a structured background; without such a spread, the background is one number.
 
     Args:

@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(eq=False)
 class FluxEstimator(Estimator):
-    """Estimates how far each frame's photon ratio is to be trusted as its flux.
+    """Estimates the weight of each frame's photon ratio in the estimate of its flux.
 
     Attributes:
         spread: relative standard deviation of the flux beyond photon noise.

@@ -1,4 +1,4 @@
-"""Functions with the period of a raster scan: frames cannot tell whether object or probe has them.
+"""Functions with the period of a raster scan, which frames assign neither to object nor probe.
 
 If all positions lie on a lattice, object / g and probe * g give the same frames for every g with
 the period of the lattice. The solver would split an error with that period between object and
@@ -29,7 +29,7 @@ LARGEST_DISTANCE = 0.1
 MOST_HARMONICS = 400
 # Of the weight's sum: keeps the harmonics apart on a small scan.
 RIDGE = 1e-4
-# |g| below which the object is not divided by it: there the fit tells nothing.
+# |g| below which the object is not divided by it: there the fit determines nothing.
 LEAST_MODULUS = 1e-3
 
 Complex = npt.NDArray[np.complex64]

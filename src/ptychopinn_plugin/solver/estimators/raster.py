@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-# Neighbours of each position that tell its axes.
+# Neighbours of each position that the axes are found from.
 NEIGHBOURS = 4
 # Positions around the middle that are asked for their neighbours.
 MIDDLE = 200

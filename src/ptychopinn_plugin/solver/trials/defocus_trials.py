@@ -31,7 +31,7 @@ from ptychopinn_plugin.solver.trials.pupil import defocus_phase, pupil
 TRIED_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4)
 # How often the intervals on both sides of the best distance are halved.
 HALVINGS = 4
-# Enough to tell distances apart that differ by half a pixel at the edge of the pupil.
+# Enough to distinguish distances that differ by half a pixel at the edge of the pupil.
 PASSES, SUBSETS = 8, 4
 # Passes after which the best few of the first distances are kept.
 EARLY_PASSES, KEPT = 3, 3

@@ -15,14 +15,14 @@ from ptychopinn_plugin.solver.problem import Problem
 PASSES = 12
 PIXELS = 2**20  # of all frames of a trial: about a second for the eight trials
 FEWEST, MOST = 25, 64
-# Residuals closer than this are within what a short trial can tell.
+# Residuals closer than this cannot be distinguished by a short trial.
 CLEAR_RATIO = 0.8
 
 
 def orientation_residuals(scan: ScanData) -> dict[OrientationConfig, float]:
     """Reconstruct frames from the middle of a scan in each orientation.
 
-    The probe is refined on the way, because a starting probe is rarely good enough to tell.
+    The probe is refined on the way, because with a starting probe orientations rarely differ.
 
     Args:
         scan: the scan as its file has it.
@@ -38,7 +38,7 @@ def orientation_residuals(scan: ScanData) -> dict[OrientationConfig, float]:
 def orientation_hints(
     residuals: dict[OrientationConfig, float], given: OrientationConfig | None = None
 ) -> tuple[str, ...]:
-    """Say in a sentence what trials tell.
+    """Return the outcome of trials, a sentence each.
 
     Args:
         residuals: from `orientation_residuals`.

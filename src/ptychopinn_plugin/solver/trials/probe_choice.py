@@ -58,7 +58,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
         ),
     ):
         left = _unexplained(few, probe, check)
-        # Where photons do not show the differences, trials cannot tell starts apart.
+        # Where photons do not show the differences, trials cannot distinguish starts.
         if math.isnan(left):
             return start_probe(scan), ''
         if left < least:

@@ -31,7 +31,7 @@ TINY = 1e-30
 # Defoci that are tried where there is no guess: how far light at the edge of the pupil is moved, in
 # shares of the frame size, to either side.
 DEFOCUS_SHARES = (1 / 64, 1 / 32, 1 / 16, 3 / 32, 1 / 8, 3 / 16, 1 / 4)
-# A trial: enough to tell defoci apart, at a fraction of the work of a reconstruction.
+# A trial: enough to distinguish defoci, at a fraction of the work of a reconstruction.
 TRIAL_PASSES, TRIAL_FRAMES, TRIAL_SUBSETS = 3, 121, 4
 
 Image = npt.NDArray[np.float64]
@@ -209,7 +209,7 @@ def _scaled_modulus(scan: ScanData) -> Image:
     moments = Moments.of(scan)
     modulus = moments.unscattered_modulus()
     photons, power = float(moments.mean.sum()), float(np.sum(modulus**2))
-    if power <= 0:  # Too few photons to tell the scattered wave from the other.
+    if power <= 0:  # Too few photons to separate the scattered wave.
         modulus, power = np.sqrt(moments.mean), photons
     return np.asarray(modulus * math.sqrt(good_photons(scan, photons) / max(power, TINY)))
 

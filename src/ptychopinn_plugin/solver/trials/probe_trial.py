@@ -1,4 +1,4 @@
-"""Whether refining a probe pays: short reconstructions of some frames, scored on others."""
+"""Whether a refined probe fits better: short reconstructions of some frames, scored on others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def refining_gains(ops: Ops, scan: ScanData, check: Callable[[], None]) -> bool:
 
     By more than the standard deviation of the misfit that noise gives. An empty object is
     reconstructed twice from the frames around the middle of the scan, with the probe held and
-    refined. False where there are too few frames to tell.
+    refined. False where there are too few frames for a trial.
 
     Args:
         ops: the framework.

@@ -1,4 +1,4 @@
-"""What `auto` estimates of a scan, and why, as far as its frames tell before a reconstruction."""
+"""What `auto` estimates of a scan, and why, as far as it follows from the frames alone."""
 
 from __future__ import annotations
 

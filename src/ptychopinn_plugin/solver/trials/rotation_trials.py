@@ -12,7 +12,7 @@ from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames, tri
 
 ANGLES_DEG = (-6.0, -3.0, 3.0, 6.0)
 # Simulated and measured scans that were turned by 5 degrees came to 0.23 to 0.82, others to 0.88
-# and above; with 1000 photons a frame trials cannot tell.
+# and above; with 1000 photons a frame trials cannot decide.
 CLEAR_RATIO = 0.85
 
 
