@@ -47,7 +47,7 @@ def test_canonical_amplitudes_give_the_exact_counts(tmp_path: Path, scan: ScanDa
     assert read.source == str(tmp_path / 's.npz')
 
 
-def test_legacy_key(tmp_path: Path, scan: ScanData) -> None:
+def test_frames_are_found_under_the_key_of_old_files(tmp_path: Path, scan: ScanData) -> None:
     members = canonical(scan)
     members['diff3d'] = members.pop('diffraction')
     assert_same(load_npz(write(tmp_path / 's.npz', members)), scan)
@@ -58,7 +58,7 @@ def test_the_canonical_key_comes_first(tmp_path: Path, scan: ScanData) -> None:
     assert_same(load_npz(path), scan)
 
 
-def test_neither_key(tmp_path: Path, scan: ScanData) -> None:
+def test_a_file_without_frames_is_a_fault(tmp_path: Path, scan: ScanData) -> None:
     path = write(tmp_path / 's.npz', canonical(scan), without=('diffraction',))
     (fault,) = faults_of(path)
     assert fault.startswith("neither 'diffraction' nor 'diff3d' is in the file; it holds xcoords")
@@ -281,7 +281,7 @@ def test_a_probe_in_fortran_order(tmp_path: Path, scan: ScanData) -> None:
     assert_same(load_npz(write(tmp_path / 's.npz', canonical(scan), probeGuess=stored)), scan)
 
 
-def test_flat_probe(tmp_path: Path, scan: ScanData) -> None:
+def test_a_probe_without_a_mode_axis_is_one_mode(tmp_path: Path, scan: ScanData) -> None:
     assert_same(
         load_npz(write(tmp_path / 's.npz', canonical(scan), probeGuess=scan.probe[0])), scan
     )
@@ -305,7 +305,7 @@ def test_a_probe_from_elsewhere(tmp_path: Path, scan: ScanData, suffix: str) -> 
     assert other.name in fault
 
 
-def test_bad_pixels(tmp_path: Path) -> None:
+def test_bad_pixels_of_the_file_are_the_mask(tmp_path: Path) -> None:
     scan = make_scan(frame_size=16, side=3, bad_pixels=4)
     amplitude = np.sqrt(scan.counts)
     amplitude[:, scan.mask] = np.nan

@@ -31,7 +31,7 @@ def assert_same(read: ScanData, scan: ScanData) -> None:
     np.testing.assert_allclose(read.positions_px, scan.positions_px, atol=1e-9)
 
 
-def test_npz(tmp_path: Path, scan: ScanData) -> None:
+def test_an_npz_file_is_read_from_a_path_or_its_text(tmp_path: Path, scan: ScanData) -> None:
     assert_same(load_scan(write(tmp_path / 's.npz', canonical(scan))), scan)
     assert_same(load_scan(str(tmp_path / 's.npz'), domain='amplitude', axis_order='nhw'), scan)
 

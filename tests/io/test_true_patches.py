@@ -34,7 +34,7 @@ def changed(scan: ScanData, patches: Any) -> tuple[str, ...]:
     return caught.value.faults
 
 
-def test_faults(scan: ScanData) -> None:
+def test_wrong_dtype_shape_or_values_are_faults(scan: ScanData) -> None:
     patches = scan.true_patches
     assert patches is not None
     assert changed(scan, patches.astype('c16')) == (

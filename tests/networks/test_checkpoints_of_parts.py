@@ -118,7 +118,7 @@ def test_another_number_of_processes_goes_on(before: int, after: int, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', SLOW)
-def test_so_do_four(name: str, tmp_path: Path) -> None:
+def test_four_processes_go_on_where_they_were(name: str, tmp_path: Path) -> None:
     check_resumed(dim_scan(), SLOW[name] | {'refine_iterations': 12}, tmp_path, 4, 4)
 
 

@@ -71,7 +71,7 @@ def test_anything_may_stand_under_the_mask(scan: ScanData, value: float) -> None
     assert dataclasses.replace(scan, counts=counts, mask=mask).frame_count == 9
 
 
-def test_zero_counts(scan: ScanData) -> None:
+def test_counts_that_are_zero_everywhere_are_a_fault(scan: ScanData) -> None:
     (fault,) = faults_of(scan, counts=np.zeros_like(scan.counts))
     assert fault == 'counts are zero in every frame outside the mask'
 
@@ -92,7 +92,7 @@ def test_counts_only_under_the_mask_are_no_counts(scan: ScanData) -> None:
         ('object_guess', np.complex128),
     ],
 )
-def test_dtypes(scan: ScanData, name: str, dtype: type) -> None:
+def test_another_dtype_is_a_fault(scan: ScanData, name: str, dtype: type) -> None:
     array = getattr(scan, name)
     (fault,) = faults_of(scan, **{name: array.astype(dtype)})
     assert fault == f'{name} must be {array.dtype}, got {np.dtype(dtype)}'
@@ -121,7 +121,7 @@ def test_positions_in_other_units_than_pixels(scan: ScanData) -> None:
     assert 'not in metres' in faults_of(scan, positions_px=scan.positions_px * 1e6)[0]
 
 
-def test_empty_stack(scan: ScanData) -> None:
+def test_a_stack_without_frames_is_a_fault(scan: ScanData) -> None:
     faults = faults_of(scan, counts=scan.counts[:0], positions_px=scan.positions_px[:0])
     assert faults == ('counts is empty: (0, 16, 16) holds no frame',)
 

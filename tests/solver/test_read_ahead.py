@@ -46,7 +46,7 @@ def test_every_batch_comes_with_its_own_frames(
     assert len(returns) == (2 if in_thread else 0)
 
 
-def test_memory_is_returned_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_returning_memory_raises_on_no_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     free_memory.return_unused_memory()
     monkeypatch.setattr(sys, 'platform', 'darwin')
     free_memory.return_unused_memory()

@@ -28,7 +28,7 @@ def through_json(body: object) -> dict:  # type: ignore[type-arg]
     return back
 
 
-def test_scans() -> None:
+def test_a_scan_is_the_same_after_the_codec() -> None:
     counts = SCAN.counts.copy()
     counts[:, SCAN.mask] = np.nan
     rich = dataclasses.replace(
@@ -49,7 +49,7 @@ def test_scans() -> None:
         assert same_bits(scan, other)
 
 
-def test_models() -> None:
+def test_a_model_is_the_same_after_the_codec() -> None:
     model = fake_model(SCAN, [(1.0, 2.0), (0.1 + 0.2, float('nan'))])
     crop = SCAN.probe[0]
     example = TrainingExample(crop, 2 * crop, 3 * crop, np.abs(crop))
@@ -84,7 +84,7 @@ def test_reconstructions() -> None:
     assert same_bits(whole, codec.unpack_reconstruction(through_json(body), arrays))
 
 
-def test_steps() -> None:
+def test_progress_is_the_same_after_the_codec() -> None:
     for progress in (
         Progress('train', 3, 8, 0.1 + 0.2, None, 1.5),
         Progress('solver', np.int64(1), 2, np.float32(0.5), float('inf')),  # type: ignore[arg-type]
