@@ -212,7 +212,7 @@ def test_frames_are_not_sent_to_other_processes(tmp_path: Path, scan: ScanData) 
     path = tmp_path / 's.npz'
     np.savez(path, **members_of(scan, scan.counts.astype(np.uint16)))
     read = load_scan(path, frames_in_memory='no')
-    with pytest.raises(ScanDataError, match='num_workers to 0'):
+    with pytest.raises(ScanDataError, match='num_workers = 0'):
         pickle.dumps(read)
 
 

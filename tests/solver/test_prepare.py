@@ -111,5 +111,8 @@ def test_the_guess_lies_at_its_coordinates() -> None:
 @pytest.mark.parametrize('guess', [None, np.full((90, 90), 0.5j, np.complex64)])
 def test_an_empty_guess_is_no_start(guess: np.ndarray[tuple[int, int], np.dtype] | None) -> None:
     scan = dataclasses.replace(known_scan(side=3).scan, object_guess=guess)
-    with pytest.raises(ScanDataError, match='initial is product, but the scan comes with'):
+    with pytest.raises(
+        ScanDataError,
+        match='initial = product starts from the object',
+    ):
         prepared(scan, initial='product')

@@ -6,7 +6,7 @@ import logging
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ptychopinn_plugin.cli.sentences import with_flags
+from ptychopinn_plugin.config.flag_names import with_flags
 from ptychopinn_plugin.config.wording import duration
 from ptychopinn_plugin.errors import printable
 from ptychopinn_plugin.monitor import Monitor, Progress

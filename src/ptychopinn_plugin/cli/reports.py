@@ -10,8 +10,9 @@ from pydantic_settings import SettingsError
 
 from ptychopinn_plugin import errors
 from ptychopinn_plugin.cli.options import Ptychopinn
-from ptychopinn_plugin.cli.sentences import validation_sentences, with_flags
+from ptychopinn_plugin.cli.sentences import validation_sentences
 from ptychopinn_plugin.cli.usage_error import UsageError
+from ptychopinn_plugin.config.flag_names import with_flags
 
 LONGEST_TRACEBACK = 100_000
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -1,25 +1,26 @@
-"""Messages for flags with values that their fields do not accept."""
+"""Sentences of the command line: what was found, and values that flags do not accept."""
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from ptychopinn_plugin.cli.options import POSITIONAL
+from ptychopinn_plugin.config.flag_names import flag_name, with_flags
 from ptychopinn_plugin.config.validation_messages import fault_field, fault_sentence
 
-# How sentences of the package name a way to read a scan: load_scan(dc='corner'), =True, =...
-_WAY_TO_READ = re.compile(r"load_scan\((\w+)=(?:'(\w+)'|\.\.\.|True)\)")
+if TYPE_CHECKING:
+    # A help text waits for no SciPy.
+    from ptychopinn_plugin.scan import Reconstruction
 
 
-def with_flags(sentence: str) -> str:
-    """Return a sentence with the flags of this command line for the options of `load_scan`."""
-
-    def flag(found: re.Match[str]) -> str:
-        return ' '.join(filter(None, (_flag(found[1]), found[2])))
-
-    return _WAY_TO_READ.sub(flag, sentence)
+def finding_lines(result: Reconstruction) -> list[str]:
+    """Return what was found of a result, a line each: the remarks, and whether it is wrong."""
+    lines = [f'found: {remark}' for remark in result.remarks]
+    if result.warning:
+        lines.append(f'warning: the object is probably wrong: {result.warning}')
+    return [with_flags(line) for line in lines]
 
 
 def validation_sentences(error: ValidationError) -> list[str]:
@@ -33,4 +34,4 @@ def validation_sentences(error: ValidationError) -> list[str]:
 def _flag(name: str) -> str:
     if not name or name in POSITIONAL:
         return name.upper()
-    return f'--{name.replace("_", "-")}'
+    return flag_name(name)

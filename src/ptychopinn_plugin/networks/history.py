@@ -198,6 +198,6 @@ def _check_finite(loss: float, name: str) -> None:
     """Refuse a loss after which every weight would be lost."""
     if not math.isfinite(loss):
         raise DivergenceError(
-            f'{name} is not finite ({loss}); lower learning_rate (a tenth of it) and keep '
-            'gradient_clip_val at 1'
+            f'{name} is not finite ({loss}); take a tenth of the learning rate, such as '
+            'learning_rate = 0.0001, and keep gradient_clip_val = 1'
         )

@@ -227,7 +227,8 @@ def _with_position_fault(result: Reconstruction, fault: PositionFault | None) ->
     """Return a result that says what the frames show of positions that were held."""
     if fault is None:
         return result
-    if not fault.is_wrong:
+    # Of a poor fit it is the reason.
+    if not fault.is_wrong and not result.warning:
         return dataclasses.replace(result, remarks=(*result.remarks, fault.sentence))
     warning = '; '.join(filter(None, (fault.sentence, result.warning)))
     return dataclasses.replace(result, warning=warning)

@@ -1,7 +1,7 @@
 """Recommendations from the figures of a preflight.
 
-`load_scan(name='value')` in a sentence is the way to read a scan otherwise; the command line shows
-it as its flag.
+`load_scan(name='value')` in a sentence is the way to read a scan otherwise, `name = value` a
+setting; the command line shows both as its flags (`config/flag_names.py`).
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def _pixel_warnings(report: PreflightReport) -> list[str]:
         more = ', ...' if len(report.hot_pixels) > 5 else ''
         found.append(
             f'{len(report.hot_pixels)} pixels are far brighter than those around them '
-            f'({shown}{more}): mask them with bad_pixels if they are hot'
+            f'({shown}{more}): mask them with load_scan(mask=...) if they are hot'
         )
     if report.dark_regions:
         shown = '; '.join(report.dark_regions[:SHOWN_REGIONS])
         more = '; ...' if len(report.dark_regions) > SHOWN_REGIONS else ''
         found.append(
-            f'pixels without light between bright ones: {shown}{more}: mask them with bad_pixels, '
-            'or with load_scan(mask=...)'
+            f'pixels without light between bright ones: {shown}{more}: mask them with '
+            'load_scan(mask=...)'
         )
     if report.masked_light > HIDDEN_LIGHT:
         found.append(
@@ -113,7 +113,7 @@ def _pixel_warnings(report: PreflightReport) -> list[str]:
     if report.pixels_at_peak >= LEAST_VALUES and report.peak_count > LEAST_COUNT:
         found.append(
             f'{report.pixels_at_peak} pixels hold the highest count, {report.peak_count:.0f}: mask '
-            'them with bad_pixels if the detector was saturated'
+            'them with load_scan(mask=...) if the detector was saturated'
         )
     return found
 

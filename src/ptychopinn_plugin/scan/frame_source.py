@@ -195,8 +195,8 @@ class FramesInFile:
         """
         raise ScanDataError(
             [
-                'frames that stay in their file cannot be sent to another process; set '
-                "num_workers to 0, or read the frames with load_scan(frames_in_memory='yes')"
+                'frames that stay in their file cannot be sent to another process; take '
+                "num_workers = 0, or read the frames with load_scan(frames_in_memory='yes')"
             ]
         )
 

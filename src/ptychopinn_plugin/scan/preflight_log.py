@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ptychopinn_plugin.scan.data import ScanData
 from ptychopinn_plugin.scan.preflight import preflight
 
 
-def log_preflight(scan: ScanData, logger: logging.Logger) -> None:
+def log_preflight(
+    scan: ScanData, logger: logging.Logger, in_words_of_caller: Callable[[str], str] = str
+) -> None:
     """Log the size of the canvas, and as warnings what makes a reconstruction wrong or incomplete.
 
     Args:
         scan: about to be reconstructed or trained on.
         logger: of the caller.
+        in_words_of_caller: changes a warning that names ways to read a scan; none by default.
     """
     report = preflight(scan)
     height, width = report.canvas_shape
@@ -26,4 +30,4 @@ def log_preflight(scan: ScanData, logger: logging.Logger) -> None:
         100 * report.covered_share,
     )
     for warning in report.warnings:
-        logger.warning('%s: %s', scan.source, warning)
+        logger.warning('%s: %s', scan.source, in_words_of_caller(warning))

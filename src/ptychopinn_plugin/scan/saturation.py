@@ -52,5 +52,5 @@ class Saturation:
         return (
             f'{self.values} values of the frames, at {int(self.pixels.sum())} pixels, are the '
             f'highest count, {self.count:.0f}: if the detector was saturated, record frames with '
-            'less light, or mask these pixels (bad_pixels)'
+            'less light, or mask these pixels with load_scan(mask=...)'
         )

@@ -73,7 +73,8 @@ def diagnose(solver: AcceleratedSolver) -> Diagnosis:
         return Diagnosis(
             'poor',
             share,
-            'the probe spread to the edges of its frame: keep it fixed, or lower probe_step',
+            'the probe spread to the edges of its frame: keep it fixed '
+            '(update_probe = off), or take smaller steps (probe_step = 0.3)',
         )
     return Diagnosis(fit, share, _advice(fit, misfits))
 
@@ -106,7 +107,8 @@ def held_out_advice(share: float) -> str:
         return ''
     return (
         f'{share:.0%} of the differences between the frames are left unexplained where photons are '
-        'held out, so that noise was fitted: give a better probe, or record more photons or frames'
+        'held out, so that noise was fitted: give a better probe with '
+        'load_scan(probe=...), or record more photons or frames'
     )
 
 
@@ -136,7 +138,8 @@ def _advice(fit: Fit, misfits: Misfits) -> str:
     if share >= 1:
         found = 'the frames are explained worse than by an empty object'
     return (
-        f'{found}: look at the scan with `ptychopinn check`, and give a better probe or refine it'
+        f'{found}: look at the scan with `ptychopinn check`, and give a better probe with '
+        'load_scan(probe=...) or refine it (update_probe = on)'
     )
 
 
@@ -156,7 +159,7 @@ def _advice_of_poor(misfits: Misfits, left: str) -> str:
         )
     found += (
         ': something beside object and probe differs from the model, such as positions, flux, '
-        'background or further probe modes; refine them'
+        'background or further probe modes; refine them (auto = true)'
     )
     if large:
         found += ', or do more iterations'

@@ -145,7 +145,7 @@ def _refines(
         raise ScanDataError(
             [
                 'the scan has no probe, and one that is estimated from the frames must be refined: '
-                'leave update_probe at auto, or give a probe'
+                'take update_probe = on, or give a probe with load_scan(probe=...)'
             ],
             scan.source,
         )

@@ -81,8 +81,8 @@ def place_guess(scan: ScanData, canvas: Canvas) -> npt.NDArray[np.complex64]:
         found = 'no object' if guess is None else 'an object that is the same everywhere'
         raise ScanDataError(
             [
-                f'initial is product, but the scan comes with {found}; give a product that was '
-                'reconstructed, a result to continue from, or leave initial at empty'
+                f'initial = product starts from the object of the scan, which comes with {found}; '
+                'give a product that was reconstructed, or take initial = empty'
             ],
             scan.source,
         )

@@ -57,8 +57,8 @@ def check_device_count(execution: ExecutionConfig, device: torch.device) -> None
     elif execution.devices * execution.num_nodes > 1:
         raise BackendUnavailableError(
             f'{execution.devices * execution.num_nodes} devices were asked for, and only CUDA '
-            f'devices train together, not {device.type}; leave devices and num_nodes at 1 and '
-            'give a CPU more threads'
+            f'devices train together, not {device.type}; take devices = 1 and num_nodes = 1, '
+            'and give a CPU more threads'
         )
 
 

@@ -28,8 +28,8 @@ def check_main_guard(num_workers: int) -> None:
     if script is not None and not _has_main_guard(Path(script)):
         raise ConfigError(
             f'num_workers is {num_workers}, and each of these processes would run {script} again; '
-            "put the calls of the script below a line `if __name__ == '__main__':`, or set "
-            'num_workers to 0'
+            "put the calls of the script below a line `if __name__ == '__main__':`, or take "
+            'num_workers = 0'
         )
 
 

@@ -13,8 +13,8 @@ from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
 from ptychopinn_plugin.cli.options import Batch, Reconstruct
 from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files
-from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import ExecutionConfig
+from ptychopinn_plugin.config.flag_names import with_flags
 from ptychopinn_plugin.errors import Cancelled, OutputError, printable
 from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model
 from ptychopinn_plugin.monitor import Monitor

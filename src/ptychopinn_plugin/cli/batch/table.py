@@ -10,6 +10,7 @@ from pathlib import Path
 from ptychopinn_plugin.atomic import replacing
 from ptychopinn_plugin.cli.batch.records import ScanRecord
 from ptychopinn_plugin.cli.batch.tasks import ScanTask
+from ptychopinn_plugin.config.flag_names import with_flags
 
 PRINTED = ('scan', 'result', 'seconds', 'residual', 'resolution_px', 'resolution_nm')
 COLUMNS = (*PRINTED, 'warning', 'error', 'file')
@@ -45,7 +46,9 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
     widths = {name: max(len(row[name]) for row in cells) for name in PRINTED}
     lines = ['  '.join(row[name].ljust(widths[name]) for name in PRINTED).rstrip() for row in cells]
     for row in cells[1:]:
-        lines += [f'{row["scan"]}: {row[kind]}' for kind in ('warning', 'error') if row[kind]]
+        lines += [
+            f'{row["scan"]}: {with_flags(row[kind])}' for kind in ('warning', 'error') if row[kind]
+        ]
     return lines
 
 

@@ -8,8 +8,8 @@ from ptychopinn_plugin.cli.console import echo, echo_json
 from ptychopinn_plugin.cli.options import Check
 from ptychopinn_plugin.cli.paths import check_distinct, check_writable
 from ptychopinn_plugin.cli.scan_loading import files_beside, load
-from ptychopinn_plugin.cli.sentences import with_flags
 from ptychopinn_plugin.config import OrientationConfig
+from ptychopinn_plugin.config.flag_names import with_flags
 from ptychopinn_plugin.io.formats import scan_files
 from ptychopinn_plugin.io.mask_file import ENDINGS, save_mask
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
@@ -112,10 +112,13 @@ def report_lines(report: PreflightReport) -> list[str]:
     ]
     lines = [f'{name + ":":<16}{value}' for name, value in rows]
     lines += [f'{"read as:":<16}{decision}' for decision in report.decisions]
-    lines += [f'{"orientation:":<16}{hint}' for hint in report.orientation_hints]
-    lines += [f'{"focus:":<16}{hint}' for hint in report.focus_hints]
-    lines += [f'{"with auto:":<16}{proposal}' for proposal in report.proposed_settings]
-    lines += [f'{"look at:":<16}{advice}' for advice in map(with_flags, report.recommendations)]
+    said = {
+        'orientation:': report.orientation_hints,
+        'focus:': report.focus_hints,
+        'with auto:': report.proposed_settings,
+        'look at:': report.recommendations,
+    }
+    lines += [f'{name:<16}{with_flags(text)}' for name, texts in said.items() for text in texts]
     return lines if report.recommendations else [*lines, 'nothing to remark']
 
 

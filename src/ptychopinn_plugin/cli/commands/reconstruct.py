@@ -13,6 +13,7 @@ from ptychopinn_plugin.cli.options import Reconstruct
 from ptychopinn_plugin.cli.reconstruct_files import check_files, reconstruct_files, what_is_kept
 from ptychopinn_plugin.cli.result_record import result_json
 from ptychopinn_plugin.cli.run_settings import inference_run
+from ptychopinn_plugin.cli.sentences import finding_lines
 from ptychopinn_plugin.errors import Cancelled, OutputError, ProcessLostError
 from ptychopinn_plugin.io.model_file import TrainedModel, resolve_model
 from ptychopinn_plugin.networks.checkpointing import FILE_NAME
@@ -86,10 +87,8 @@ def _print_summary(flags: Reconstruct, result: Reconstruction) -> None:
         return
     echo(f'object: {flags.output}')
     echo(heading(result).replace('  ·  ', ', '))
-    for remark in result.remarks:
-        echo(f'found: {remark}')
-    if result.warning:
-        echo(f'warning: the object is probably wrong: {result.warning}')
+    for line in finding_lines(result):
+        echo(line)
     if flags.picture is not None:
         echo(f'picture: {flags.picture}')
 

@@ -13,6 +13,7 @@ from ptychopinn_plugin.cli.interrupts import on_interrupt
 from ptychopinn_plugin.cli.options import Watch
 from ptychopinn_plugin.cli.paths import check_distinct, check_exists, check_writable
 from ptychopinn_plugin.cli.run_settings import watch_run
+from ptychopinn_plugin.cli.sentences import finding_lines
 from ptychopinn_plugin.config.model_names import MODEL_NAMES
 from ptychopinn_plugin.errors import Cancelled, OutputError, ReconstructionError, ScanDataError
 from ptychopinn_plugin.io.formats import result_endings
@@ -27,7 +28,7 @@ from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_probe
 from ptychopinn_plugin.io.separate_frames import USUAL_DATASETS, split_name
 from ptychopinn_plugin.live import LiveReconstruction
-from ptychopinn_plugin.live.starting_scan import starting_scan
+from ptychopinn_plugin.live.live_reconstruction import starting_scan
 from ptychopinn_plugin.live.watcher import Watcher
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
@@ -116,10 +117,8 @@ def _finish(live: LiveReconstruction, output: _Output, fault: str) -> None:
     output.write(result, live.scan())
     echo(f'object: {output.flags.output}')
     echo(heading(result).replace('  ·  ', ', '))
-    for remark in result.remarks:
-        echo(f'found: {remark}')
-    if result.warning:
-        echo(f'warning: the object is probably wrong: {result.warning}')
+    for line in finding_lines(result):
+        echo(line)
     if fault:
         raise ScanDataError([f'{fault}; the result has the {live.frame_count} frames before'])
 

@@ -46,7 +46,11 @@ from ptychopinn_plugin.hosts.ptychodus.run_description import (
     describe_settings,
 )
 from ptychopinn_plugin.hosts.ptychodus.state_file import checkpoint_file
-from ptychopinn_plugin.hosts.ptychodus.status_pane import errors_logged, package_logger
+from ptychopinn_plugin.hosts.ptychodus.status_pane import (
+    errors_logged,
+    in_words_of_ptychodus,
+    package_logger,
+)
 from ptychopinn_plugin.hosts.ptychodus.training_data import (
     export_path,
     load_training_data,
@@ -234,7 +238,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
                 f'model {used.describe()}' if used.model else 'physics alone',
                 describe_settings(configs),
             )
-            log_preflight(scan, package_logger)
+            log_preflight(scan, package_logger, in_words_of_ptychodus)
             run = ReconstructionRun(
                 engine,
                 scan,
@@ -270,7 +274,7 @@ class PtychoPINNTrainableReconstructor(TrainableReconstructor):
             data = load_training_data(input_path, configs.orientation)
             self._check_training(data.scans)
             for scan in data.scans:
-                log_preflight(scan, package_logger)
+                log_preflight(scan, package_logger, in_words_of_ptychodus)
             run = TrainingRun(
                 self._engines.get(configs.execution),
                 data,

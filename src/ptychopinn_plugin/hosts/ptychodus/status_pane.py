@@ -7,12 +7,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ptychopinn_plugin.config.backend_names import backend_display_name
+from ptychopinn_plugin.config.flag_names import replace_ways_to_read
 from ptychopinn_plugin.config.wording import counted
 from ptychopinn_plugin.errors import Cancelled, PtychoPINNError
 from ptychopinn_plugin.scan import Reconstruction
 
 # The library passes this name to Ptychodus, which shows the loggers below it too.
 package_logger = logging.getLogger('ptychopinn_plugin')
+
+# Where Ptychodus itself offers a way to read a scan; else a file is converted before.
+_OF_PTYCHODUS = {
+    'mask': '"Apply Bad Pixels Mask" where Ptychodus opens the patterns',
+    'probe': 'the Probe page of Ptychodus',
+}
+
+
+def in_words_of_ptychodus(sentence: str) -> str:
+    """Return a sentence with what a user of Ptychodus does in place of options of `load_scan`.
+
+    Settings stay as they are: they have the same names in Ptychodus' settings.
+    """
+    return replace_ways_to_read(
+        sentence, lambda name, flag: _OF_PTYCHODUS.get(name, f'`ptychopinn convert {flag}`')
+    )
 
 
 @contextmanager
@@ -30,7 +47,7 @@ def errors_logged(subject: str) -> Iterator[None]:
         sentence = str(error).removeprefix('stopped').lstrip(':; ')
         package_logger.info('Stopped: %s', sentence)
     except PtychoPINNError as error:
-        text = str(error)
+        text = in_words_of_ptychodus(str(error))
         package_logger.error('%s', text if text.startswith(subject) else f'{subject}: {text}')
         raise
     except Exception as error:
@@ -56,9 +73,9 @@ def log_result(result: Reconstruction, subject: str, model: str) -> None:
         f'{result.residual[-1]:.4g}' if len(result.residual) else 'unknown',
     )
     for remark in result.remarks:
-        package_logger.info('Found: %s', remark)
+        package_logger.info('Found: %s', in_words_of_ptychodus(remark))
     if result.warning:
-        package_logger.warning('Probably wrong: %s', result.warning)
+        package_logger.warning('Probably wrong: %s', in_words_of_ptychodus(result.warning))
 
 
 class PaneRefreshHandler(logging.Handler):

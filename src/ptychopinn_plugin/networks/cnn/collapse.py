@@ -39,19 +39,19 @@ EQUAL = 1e-5
 # Greatest variance of the square root of a photon count, met at about 1.3 expected photons.
 NOISE_VARIANCE = 0.42
 
-_SMALLER_STEPS = 'lower learning_rate (a tenth of it)'
+_SMALLER_STEPS = 'take a tenth of the learning rate, such as learning_rate = 0.0001'
 _FLAT_ADVICE = (
-    f'{_SMALLER_STEPS}; give mae_weight a value, as 1, beside or in place of nll_weight; begin '
-    'with a known probe; see with "ptychopinn check" whether the positions have to be flipped or '
-    'transposed'
+    f'{_SMALLER_STEPS}; take mae_weight = 1 beside the Poisson loss, or in place of it with '
+    'nll_weight = 0; begin with a known probe; see with "ptychopinn check" whether the positions '
+    'have to be flipped or transposed'
 )
 _DEAD_ADVICE = (
-    f'{_SMALLER_STEPS}; keep gradient_clip_val at 1; choose amp_activation sigmoid or softplus, '
-    'not relu'
+    f'{_SMALLER_STEPS}; keep gradient_clip_val = 1; choose amp_activation = sigmoid or '
+    'softplus, not relu'
 )
 _COUNTS_ADVICE = (
-    'let intensity_scale_trainable be true; check that probe and frames are in the same photons '
-    f'(ptychopinn inspect); choose amp_activation softplus; {_SMALLER_STEPS}'
+    'take intensity_scale_trainable = true; check that probe and frames are in the same photons '
+    f'(ptychopinn inspect); choose amp_activation = softplus; {_SMALLER_STEPS}'
 )
 
 
@@ -104,7 +104,7 @@ class CollapseDetector:
         if not all(math.isfinite(value) for value in values):
             raise DivergenceError(
                 f'the training was stopped after epoch {self._epochs}: the network gives values '
-                f'that are not finite. Try this: {_SMALLER_STEPS}; keep gradient_clip_val at 1'
+                f'that are not finite. Try this: {_SMALLER_STEPS}; keep gradient_clip_val = 1'
             )
         self._has_learnt = self._has_learnt or indicators.spread >= self._learnt_spread
         found = dict(self._find_faults(indicators))

@@ -32,7 +32,7 @@ def check_ground_truth(scan: ScanData, purpose: str = 'supervised training') -> 
         raise ScanDataError(
             [
                 f'{purpose} needs Y (the true patch of each frame, complex (n, N, N)) or a true '
-                f"objectGuess, and {fault}; give one of them, or train with model_type 'pinn', "
+                f'objectGuess, and {fault}; give one of them, or train with model_type = pinn, '
                 'which needs none'
             ],
             scan.source,

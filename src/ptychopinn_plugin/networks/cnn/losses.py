@@ -51,7 +51,7 @@ class LossWeights:
             if learns_reconstruction:
                 raise ConfigError(
                     [
-                        'model_type supervised learns known objects, and training_target '
+                        'model_type = supervised learns known objects, and training_target = '
                         'reconstruction those that physics passes reconstruct; give one of them'
                     ]
                 )
@@ -69,7 +69,7 @@ class LossWeights:
             raise ConfigError(
                 [
                     'nll_weight, mae_weight and realspace_mae_weight are all 0, so that nothing '
-                    'ties the object to the frames; give one of them a value, as nll_weight 1'
+                    'ties the object to the frames; give one of them a value, as nll_weight = 1'
                 ]
             )
         return weights

@@ -62,8 +62,8 @@ def prepare_training(
     if corrects(model) and model.probe_trainable:
         raise ConfigError(
             [
-                'network_input back_projection takes the probe as it is given, so that '
-                'probe_trainable has to be off; refine the probe before, by physics'
+                'network_input = back_projection takes the probe as it is given: take '
+                'probe_trainable = false, and refine the probe before, by physics'
             ]
         )
     weights = LossWeights.from_config(model, training, 1.0)

@@ -75,7 +75,7 @@ def _frame_fault(look: FrameLook) -> PositionFault | None:
         return None
     sentence = (
         f'the positions of single frames may be off by {width:.1f} px or more: {ADVICE}, or all '
-        'that the frames need (auto)'
+        'that the frames need (auto = true)'
     )
     return PositionFault(sentence, is_wrong=False)
 
