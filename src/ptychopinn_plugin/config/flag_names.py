@@ -22,7 +22,6 @@ _NAMES = {
 }
 # Not the quoted value of a line of a settings file.
 _SETTING = re.compile(rf'(?<![\w.-])({"|".join(sorted(_NAMES))}) = (\w+(?:\.\d+)?)\b')
-_SWITCHED = {'true': '--', 'false': '--no-'}
 
 
 def flag_name(name: str) -> str:
@@ -49,8 +48,8 @@ def with_flags(sentence: str) -> str:
 
     def setting(found: re.Match[str]) -> str:
         name, value = found[1], found[2]
-        if value in _SWITCHED:
-            return _SWITCHED[value] + flag_name(name).removeprefix('--')
+        if value in ('true', 'false'):
+            return flag_name(name if value == 'true' else f'no_{name}')
         return f'{flag_name(name)} {value}'
 
     return _SETTING.sub(setting, replace_ways_to_read(sentence, lambda _, flag: flag))
