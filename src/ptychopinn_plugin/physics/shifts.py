@@ -66,13 +66,15 @@ def least_degree(power: npt.NDArray[np.floating], tolerance: float) -> int:
         power: (N, N), of the probe at each spatial frequency, zero frequency at index 0.
         tolerance: root mean square of the error relative to the probe.
     """
-    size = len(power)
     total = max(float(power.sum(dtype=np.float64)), 1e-30)
-    squares = np.abs(_terms_along(size, HIGHEST_DEGREE + 1)) ** 2
+    squares = _squares_along(len(power))
+    # Of each pair of orders, the power in its term; by total degree, from the last order of columns
+    # on so that the pairs of a degree lie on a diagonal.
+    shares = (squares @ power @ squares.T)[:, ::-1]
     for degree in range(LOWEST_DEGREE, HIGHEST_DEGREE):
         # Of the terms left out those of the next degree are the largest; a square of a Chebyshev
         # polynomial is 1/2 on average.
-        left = sum(float(squares[a] @ power @ squares[degree + 1 - a]) for a in range(degree + 2))
+        left = float(np.trace(shares, len(shares) - 2 - degree))
         if left / 2 < tolerance**2 * total:
             return degree
     return HIGHEST_DEGREE
@@ -98,6 +100,12 @@ def unshifted_sum(ops: Ops, images: Array, factors: Array) -> Array:
         factors: complex64 (terms, N, N), of `ShiftTerms`.
     """
     return ops.ifft2(ops.sum(ops.fft2(images) * ops.conj(factors)[:, None], (0,)))
+
+
+@functools.lru_cache(maxsize=16)
+def _squares_along(size: int) -> npt.NDArray[np.float64]:
+    """Return the squared moduli of the terms along one axis, (HIGHEST_DEGREE + 2, N)."""
+    return np.asarray(np.abs(_terms_along(size, HIGHEST_DEGREE + 1)) ** 2)
 
 
 @functools.lru_cache(maxsize=16)

@@ -70,8 +70,7 @@ class ProbeShifts(Stateful):
 
     def _find_terms(self, probe: Array) -> None:
         """Take more terms where the light of a probe has spread on the detector; never fewer."""
-        spectra = np.fft.fft2(self.ops.numpy(probe))
-        power = np.sum(np.abs(spectra) ** 2, axis=0)
+        power = self.ops.numpy(self.ops.sum_abs2(self.ops.fft2(probe)))
         degree = max(self._degree, least_degree(power, TOLERANCE))
         if degree != self._degree or (degree and self._terms is None):
             self._degree, self._terms = degree, shift_terms(probe.shape[-1], degree)

@@ -51,6 +51,8 @@ class ObjectPrior(Stateful):
     dose: float = 0.0
     _passes: int = 0
     _bins: dict[tuple[int, int], npt.NDArray[np.int64]] = field(default_factory=dict)
+    # Fourier components in each bin of the whole plane.
+    _counts: npt.NDArray[np.int64] | None = None
     _gains: dict[tuple[float, float], Array] = field(default_factory=dict)
 
     def estimate_at_once(self) -> None:
@@ -72,7 +74,7 @@ class ObjectPrior(Stateful):
         whole, light = partition.whole(canvas_object), partition.whole(dose)
 
         def found() -> tuple[np.complex64, Floats, float]:
-            return self._estimated(ops.numpy(whole), ops.numpy(light).astype(np.float64))
+            return self._estimated(ops, ops.numpy(whole), ops.numpy(light))
 
         self.mean, self.spectrum, self.dose = partition.on_first(found)
         self._gains = {}
@@ -85,22 +87,27 @@ class ObjectPrior(Stateful):
         self.estimate(ops, partition, canvas_object, dose)
 
     def _estimated(
-        self, image: npt.NDArray[np.complex64], photons: Floats
+        self, ops: Ops, image: npt.NDArray[np.complex64], photons: npt.NDArray[np.float32]
     ) -> tuple[np.complex64, Floats, float]:
         """Return mean, spectrum and dose, see the attributes.
 
         Args:
+            ops: the framework.
             image: complex64 (H, W), the object.
-            photons: float64 (H, W), an object pixel.
+            photons: float32 (H, W), an object pixel.
         """
-        typical = float(np.sum(photons**2) / max(float(np.sum(photons)), TINY))
-        window = np.minimum(photons / typical, 1) * (photons > LEAST_DOSE * typical)
-        mean = np.complex64(np.sum(image * window) / np.sum(window))
-        shape = transformed_shape(image.shape)
-        bins = self._frequency_bins(shape, slice(0, shape[1]))
-        spectrum = scipy.fft.fft2((image - mean) * window.astype(np.float32), bins.shape)
-        power = spectrum.real**2 + spectrum.imag**2
-        observed = _radial_mean(power, bins) / np.sum(window**2)
+        # Images in single precision, sums in double: the object has no more digits.
+        squares = float(np.sum(photons * photons, dtype=np.float64))
+        typical = squares / max(float(np.sum(photons, dtype=np.float64)), TINY)
+        window = np.minimum(photons * np.float32(1 / typical), 1)
+        window *= window > np.float32(LEAST_DOSE)
+        height, width = image.shape
+        plane = np.zeros(transformed_shape(image.shape), np.complex64)
+        windowed = np.multiply(image, window, out=plane[:height, :width])
+        mean = np.complex64(np.sum(windowed) / np.sum(window))
+        windowed -= mean * window
+        power = ops.numpy(ops.abs2(ops.fft2_unscaled(ops.array(plane))))
+        observed = self._radial_mean(power) / np.sum(window * window, dtype=np.float64)
         # A frame determines a modulus only, so that a complex pixel has the variance 1 / dose.
         variance = 1 / typical
         before = np.maximum(observed, variance) if self.spectrum is None else self.spectrum
@@ -152,7 +159,9 @@ class ObjectPrior(Stateful):
             # The mean over the canvas is not that of the illuminated part, which was subtracted.
             gains[0] = 1.0
             scaled = (gains / (shape[0] * shape[1])).astype(np.float32)
-            self._gains[step, dose] = ops.array(scaled[self._frequency_bins(shape, columns)])
+            bins = self._frequency_bins(shape, columns)
+            # Without a check of each index: they are in range.
+            self._gains[step, dose] = ops.array(scaled.take(bins, mode='clip'))
         return self._gains[step, dose]
 
     def steps_after(self, index: int, updates: int) -> int:
@@ -170,6 +179,13 @@ class ObjectPrior(Stateful):
         super().restore(state)
         self._gains = {}
 
+    def _radial_mean(self, power: npt.NDArray[np.floating]) -> Floats:
+        """Return the mean power (H, W) of a plane in bins of spatial frequency."""
+        flat = self._frequency_bins(power.shape, slice(0, power.shape[1])).ravel()
+        if self._counts is None:
+            self._counts = np.maximum(np.bincount(flat), 1)
+        return np.asarray(np.bincount(flat, power.ravel()) / self._counts)
+
     def _frequency_bins(self, shape: tuple[int, int], columns: slice) -> npt.NDArray[np.int64]:
         """Return the bin of each Fourier component in some columns of a plane."""
         wanted = (columns.start, columns.stop)
@@ -184,9 +200,3 @@ def transformed_shape(canvas: tuple[int, int]) -> tuple[int, int]:
     """Return a plane that holds a canvas and is transformed fast: primes take ten times as long."""
     height, width = (scipy.fft.next_fast_len(side, real=True) for side in canvas)
     return height, width
-
-
-def _radial_mean(power: npt.NDArray[np.floating], bins: npt.NDArray[np.int64]) -> Floats:
-    """Return the mean power in bins of spatial frequency."""
-    flat = bins.ravel()
-    return np.bincount(flat, power.ravel()) / np.maximum(np.bincount(flat), 1)
