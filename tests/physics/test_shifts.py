@@ -9,6 +9,7 @@ from ptychopinn_plugin.physics.forward import shift_ramps, shifted_probes
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.physics.shifts import (
     HIGHEST_DEGREE,
+    LOWEST_DEGREE,
     least_degree,
     shift_terms,
     shifted_images,
@@ -59,6 +60,17 @@ def test_the_sum_is_the_adjoint_of_the_images(ops: Ops) -> None:
     sums = ops.combine(ops.transpose(weights), ops.array(frames))
     back = ops.numpy(unshifted_sum(ops, sums, factors))
     assert np.vdot(there, frames) == pytest.approx(np.vdot(probe, back), rel=1e-4)
+
+
+@pytest.mark.parametrize('radius', [0.05, 0.1, 0.15, 0.2, 0.3])
+def test_a_degree_less_leaves_more_out_than_the_tolerance(radius: float) -> None:
+    power, tolerance = power_of(make_probe(radius)), 1e-3
+    degree = least_degree(power, tolerance)
+    factors, orders = (getattr(shift_terms(SIZE, degree), name) for name in ('factors', 'orders'))
+    last = factors[orders.sum(axis=1) == degree]
+    # The square of a Chebyshev polynomial is 1/2 on average.
+    left = np.sum(np.abs(last) ** 2 * power) / 2 / power.sum()
+    assert degree == LOWEST_DEGREE or left >= tolerance**2
 
 
 def test_light_that_reaches_further_needs_more_terms() -> None:

@@ -11,6 +11,7 @@ import pytest
 from ptychopinn_plugin.physics.noise_models import NOISE_MODELS, AmplitudeNoise
 from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.physics.regularizers import TotalVariation
+from ptychopinn_plugin.physics.shifts import shift_terms, shifted_images, unshifted_sum
 from ptychopinn_plugin.solver import sweeps
 from ptychopinn_plugin.solver.estimators.position_columns import (
     Geometry,
@@ -72,6 +73,20 @@ def test_sums_are_the_same(world: World, noise: Any) -> None:
         for function in (fused(sweeps.batch_misfit), sweeps.batch_misfit)
     )
     np.testing.assert_allclose(one, other, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize(('size', 'modes'), [(64, 1), (48, 3), (33, 2)])
+def test_images_of_shifts_and_their_adjoint_are_the_same(size: int, modes: int) -> None:
+    rng = np.random.default_rng(4)
+    ops, factors = ProcessorOps(), shift_terms(size, 4).factors
+    shape = (len(factors), modes, size, size)
+    images = (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(np.complex64)
+    given = images.copy()
+    for function, argument in ((shifted_images, images[0]), (unshifted_sum, images)):
+        found = fused(function)(ops, argument, factors)
+        assert found.flags.c_contiguous
+        assert_same(found, function(ops, argument, factors))
+    np.testing.assert_array_equal(images, given)
 
 
 @pytest.mark.parametrize('modes', [None, 1, 2])

@@ -8,7 +8,13 @@ import pytest
 from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan.canvas import Canvas
 from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
-from ptychopinn_plugin.solver.estimators.object_prior import FIRST_PASS, ObjectPrior
+from ptychopinn_plugin.solver.estimators.object_prior import (
+    BINS,
+    FIRST_PASS,
+    LEAST_DOSE,
+    ObjectPrior,
+    transformed_shape,
+)
 from ptychopinn_plugin.solver.parts.partition import WholeScan
 from ptychopinn_plugin.solver.updates import DOSE_FLOOR
 from tests.helpers import make_object
@@ -62,6 +68,32 @@ def test_the_first_passes_are_left_alone(ops: Ops) -> None:
     for passes in range(FIRST_PASS):
         np.testing.assert_array_equal(applied(ops, image, 10.0, 1.0, passes), image)
     assert np.abs(applied(ops, image, 10.0, 1.0, FIRST_PASS) - image).max() > 0.01
+
+
+def test_the_first_spectrum_is_that_of_the_definition(ops: Ops) -> None:
+    # Sides of large prime factors, which are transformed with zeros beside them.
+    image = (make_object(SHAPE) + noise_of(0.1))[:83, :79]
+    assert transformed_shape(image.shape) != image.shape
+    y, x = (np.linspace(-1, 1, side) for side in image.shape)
+    light = (1e3 * np.exp(-2 * (y[:, None] ** 2 + x**2))).astype(np.float32)
+    prior = ObjectPrior()
+    prior.estimate_at_once()
+    prior.estimate(ops, WHOLE, ops.array(image), ops.array(light))
+    photons = light.astype(np.float64)
+    dose = np.sum(photons**2) / photons.sum()
+    window = np.minimum(photons / dose, 1) * (photons > LEAST_DOSE * dose)
+    mean = np.sum(image * window) / window.sum()
+    shape = transformed_shape(image.shape)
+    power = np.abs(np.fft.fft2((image - mean) * window, shape)) ** 2 / np.sum(window**2)
+    rows, columns = (np.fft.fftfreq(side) for side in shape)
+    bins = np.rint(2 * BINS * np.hypot(rows[:, None], columns)).astype(int)
+    observed = np.array([power[bins == one].mean() for one in range(bins.max() + 1)])
+    before = np.maximum(observed, 1 / dose)
+    wanted = observed + before / dose / (before + 1 / dose)
+    assert prior.spectrum is not None
+    np.testing.assert_allclose(prior.spectrum, wanted, rtol=1e-4)
+    np.testing.assert_allclose(prior.mean, mean, rtol=1e-5)
+    assert prior.dose == pytest.approx(dose, rel=1e-5)
 
 
 def test_an_illuminated_part_of_another_mean_stays(ops: Ops) -> None:
