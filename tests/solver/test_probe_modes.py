@@ -11,6 +11,7 @@ from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.estimators.probe_modes import (
     FIRST_LOOK,
     LAST_LOOK,
+    SECOND_LOOK,
     STARTING_SHARE,
     ModeOrder,
     ModeSelection,
@@ -136,3 +137,21 @@ def test_added_modes_that_fade_are_dropped_and_those_that_settle_stay() -> None:
     assert counts[LAST_LOOK] == 4
     assert counts[-1] == 3
     assert selection.kept == 3
+
+
+def test_modes_that_grow_slowly_are_looked_at_again() -> None:
+    scan = with_probe(make_scan(side=3), lambda probe: hermite_modes(probe, 4))
+    solver = make_solver(NumpyOps(), scan, update_probe=True)
+    selection = ModeSelection(given=1)
+    counts = []
+    # The second mode stays as it is, the third grows too little to be told at first, and stops.
+    for solver.passes in range(1, SECOND_LOOK + 2):
+        third = 1.02 if solver.passes <= LAST_LOOK else 1.0
+        modes = len(solver.probe)
+        growth = [1.0, 1.0, third, 1.025] if modes == 4 else [1.0, third, 1.025]
+        scale_modes(solver, growth)
+        selection.after_pass(solver)
+        counts.append(len(solver.probe))
+    assert counts[LAST_LOOK - 2 : LAST_LOOK] == [4, 3]
+    assert counts[SECOND_LOOK - 2 : SECOND_LOOK] == [3, 2]
+    assert counts[-1] == selection.kept == 2

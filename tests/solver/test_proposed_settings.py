@@ -32,6 +32,7 @@ def test_each_setting_has_the_value_that_auto_takes(side: int) -> None:
         value, reason = text.split(': ', 1)
         assert value == str(getattr(chosen, name)).lower()
         assert len(reason) > 20
+    assert found['stop_early'].endswith(f'refine_iterations = {chosen.refine_iterations}')
     few = 'too few to determine how the probe drifts' in found['opr_modes']
     assert few == (scan.frame_count < DRIFT_FRAMES)
 

@@ -140,7 +140,7 @@ def run_reconstruction(
         run.start_at(ops.array(initial_object))
     elif found is not None:
         run.start_from(found)
-    run.execute(plan_stages(inference, with_stage=stage is not None), monitor)
+    run.execute(plan_stages(solver.config, with_stage=stage is not None), monitor)
     diagnosis = diagnose(solver)
     result = _with_diagnosis(run.result(), diagnosis)
     result = _with_saturation(result, scan)

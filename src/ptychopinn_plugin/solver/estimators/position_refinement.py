@@ -44,7 +44,7 @@ FIRST_PASS = 4
 # Looks of `auto`, as long as nothing is significant; other passes cost nothing.
 LOOKS = (4, 6, 9, 13)
 # Further looks where a scale was found: the rest of it shows once the object is sharp.
-LATE_LOOKS = (16, 19)
+LATE_LOOKS = (16, 19, 24, 30, 36)
 # Passes with another noise model before a look: where pixels hold few counts, object and probe of
 # amplitudes look like a wrong scale to a Poisson model, by up to 0.014 after one pass.
 PASSES_TO_SETTLE = 2

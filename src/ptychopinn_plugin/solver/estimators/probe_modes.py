@@ -17,6 +17,9 @@ STARTING_SHARE = 0.005
 # A mode that the frames need grows: measured by its power from one pass to another.
 FIRST_LOOK, LAST_LOOK = 4, 6
 LEAST_GROWTH = 1.15
+# Of 100 frames of 256 x 256, real modes grow as slowly as by 1.04 until then, and modes that are
+# not needed stay or shrink: those between are looked at again.
+UNDECIDED_GROWTH, SECOND_LOOK = 1.02, 12
 # A mode that stood for something else, such as positions that are refined meanwhile, fades: it has
 # lost half of its largest share and still loses more than this in one pass. Positions 1.5 px off
 # gave modes of 4 % that lost a fifth in each; those that are real settle.
@@ -107,12 +110,13 @@ class ModeSelection(Estimator):
         kept: modes that were kept; 0 before the decision.
     """
 
-    saved_fields: ClassVar = ('growth', 'kept', '_shares', '_largest')
+    saved_fields: ClassVar = ('growth', 'kept', '_shares', '_first', '_largest')
 
     given: int = 1
     growth: npt.NDArray[np.float64] | None = None
     kept: int = 0
     _shares: npt.NDArray[np.float64] | None = None
+    _first: npt.NDArray[np.float64] | None = None
     _largest: npt.NDArray[np.float64] | None = None
 
     def after_pass(self, solver: Solver) -> None:
@@ -125,12 +129,14 @@ class ModeSelection(Estimator):
             return
         if solver.passes == LAST_LOOK:
             self.growth = shares / np.maximum(before, 1e-30)
-            needed = self.growth > LEAST_GROWTH
-            self._largest = np.maximum(before, shares)
+            needed = self.growth > UNDECIDED_GROWTH
+            self._first, self._largest = before, np.maximum(before, shares)
         else:
             assert self._largest is not None
             self._largest = np.maximum(self._largest, shares)
             needed = (shares > FADED * self._largest) | (shares > FADING * before)
+            if solver.passes == SECOND_LOOK and self._first is not None:
+                needed &= self._largest > LEAST_GROWTH * self._first
         needed |= np.arange(len(shares)) < self.given
         self.kept = int(np.count_nonzero(needed))
         if not needed.all():
@@ -147,6 +153,7 @@ class ModeSelection(Estimator):
         assert self._shares is not None
         assert self._largest is not None
         self._shares, self._largest = self._shares[kept], self._largest[kept]
+        self._first = None if self._first is None else self._first[kept]
         ops = solver.problem.ops
 
         def keep(unknowns: Unknowns) -> Unknowns:

@@ -25,6 +25,9 @@ OF_THE_PROBE = ('probe_modes', 'opr_modes')
 FEW_FRAMES = 200
 # Fewer frames do not determine how the probe varies from one to the next: 64 do.
 DRIFT_FRAMES = 64
+# Passes within which a reconstruction of few frames with a refined probe ends: a quarter of them
+# fit amplitudes, and with 24 passes such objects were still far from what the frames determine.
+PASSES_FOR_FEW_FRAMES = 48
 
 
 def resolve_automatic(
@@ -51,6 +54,9 @@ def resolve_automatic(
         and ((probe_refined and not tried) or name not in OF_THE_PROBE)
         and (frames >= DRIFT_FRAMES or name != 'opr_modes')
     }
+    given = inference.refine_iterations != fields['refine_iterations'].default
+    if probe_refined and not tried and frames < FEW_FRAMES and not given:
+        chosen['refine_iterations'] = PASSES_FOR_FEW_FRAMES
     return inference.model_copy(update=chosen)
 
 

@@ -29,7 +29,7 @@ def proposed_settings(scan: ScanData, report: PreflightReport) -> tuple[str, ...
     chosen = resolve_automatic(asked, probe_refined=refined, frames=scan.frame_count)
     values = {'update_probe': 'on' if refined else 'off'}
     values |= {name: getattr(chosen, name) for name in AUTOMATIC}
-    reasons = _reasons(report, refined=refined)
+    reasons = _reasons(report, refined=refined, passes=chosen.refine_iterations)
     return tuple(
         f'{name} = {_as_typed(value)}: {reasons[name]}'
         for name, value in values.items()
@@ -37,7 +37,7 @@ def proposed_settings(scan: ScanData, report: PreflightReport) -> tuple[str, ...
     )
 
 
-def _reasons(report: PreflightReport, *, refined: bool) -> dict[str, str]:
+def _reasons(report: PreflightReport, *, refined: bool, passes: int) -> dict[str, str]:
     """Return why each setting has its value, by name."""
     frames = report.frames
     differ = f'neighbouring frames differ by {report.neighbour_variation:.1%} in photons'
@@ -60,7 +60,7 @@ def _reasons(report: PreflightReport, *, refined: bool) -> dict[str, str]:
         else f'{frames} frames are too few to determine how the probe drifts ({DRIFT_FRAMES} are '
         'needed)',
         'stop_early': 'passes end once they gain no more than noise explains, within '
-        f'refine_iterations = {InferenceConfig().refine_iterations}',
+        f'refine_iterations = {passes}',
     }
 
 
