@@ -65,3 +65,24 @@ def test_a_result_of_other_frames_is_refused() -> None:
         continue_from(few, small, 'a.npz')
     assert 'a.npz has 25 positions, the scan has 20 frames' in str(caught.value)
     assert '16 pixels a side, the frames of the scan have 32' in str(caught.value)
+
+
+def test_a_result_with_other_object_pixels_is_refused() -> None:
+    scan, result = known_reconstruction()
+    scan = dataclasses.replace(
+        scan, metadata=dataclasses.replace(scan.metadata, pixel_size_m=(1e-8, 1e-8))
+    )
+    continue_from(scan, dataclasses.replace(result, pixel_size_m=(1.001e-8, 1e-8)))
+    with pytest.raises(ScanDataError, match=r'of a.npz are 10 x 20 nm, those of the scan 10 x 10'):
+        continue_from(scan, dataclasses.replace(result, pixel_size_m=(1e-8, 2e-8)), 'a.npz')
+
+
+def test_a_result_of_frames_elsewhere_is_refused() -> None:
+    """Also of the same frames in another order; not one that was oriented or refined."""
+    scan, result = known_reconstruction()
+    rng = np.random.default_rng(3)
+    refined = result.positions_px[:, ::-1] * (1.1, -0.9) + rng.normal(0, 1, (25, 2)) + 40
+    continue_from(scan, dataclasses.replace(result, positions_px=refined))
+    shuffled = result.positions_px[rng.permutation(25)]
+    with pytest.raises(ScanDataError, match='same frames in the same order'):
+        continue_from(scan, dataclasses.replace(result, positions_px=shuffled))

@@ -146,7 +146,7 @@ class PoissonNoise:
     misfit_per_parameter: ClassVar[float] = 0.25
 
     def misfit(self, ops: Ops, expected: Array, amplitudes: Array, good: Array | None) -> Array:
-        """Return half the Poisson deviance: 1/4 a pixel at many counts, as for amplitudes."""
+        """Return a quarter of the Poisson deviance, 1/4 a pixel at many counts."""
         return 0.5 * poisson_deviance(ops, expected, amplitudes * amplitudes, good)
 
     def misfit_and_factor(

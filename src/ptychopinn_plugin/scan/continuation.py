@@ -12,6 +12,10 @@ from ptychopinn_plugin.scan.data import ScanData, ScanMetadata
 from ptychopinn_plugin.scan.estimates import Estimates
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.scan.reconstruction import Reconstruction
+from ptychopinn_plugin.scan.statistics import neighbour_step_px
+
+# Relative difference of two pixel sizes that are the same: products round energy and distance.
+PIXEL_TOLERANCE = 0.01
 
 
 def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the result') -> ScanData:
@@ -28,7 +32,8 @@ def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the res
         source: of the result, for messages.
 
     Raises:
-        ScanDataError: the result has another number of positions or another frame size.
+        ScanDataError: the result has another number of positions, another frame or pixel size, or
+            positions elsewhere.
     """
     result = _of_same_frames(scan, result)
     faults = _faults(scan, result, source)
@@ -80,7 +85,41 @@ def _faults(scan: ScanData, result: Reconstruction, source: str) -> list[str]:
             f'the probe of {source} has {size} pixels a side, the frames of the scan have '
             f'{scan.frame_size}; continue a reconstruction of the same frames'
         )
-    return faults
+    return faults or [*_pixel_faults(scan, result, source), *_position_faults(scan, result, source)]
+
+
+def _pixel_faults(scan: ScanData, result: Reconstruction, source: str) -> list[str]:
+    """Return that object pixels differ in size, where both sizes are known."""
+    own, other = scan.metadata.pixel_size_m, result.pixel_size_m
+    if own is None or other is None or np.allclose(own, other, rtol=PIXEL_TOLERANCE, atol=0):
+        return []
+    sizes = [' x '.join(f'{side * 1e9:.5g}' for side in size) for size in (other, own)]
+    return [
+        f'the object pixels of {source} are {sizes[0]} nm, those of the scan {sizes[1]} nm; '
+        'continue a reconstruction with the same energy, distance and detector pixels'
+    ]
+
+
+def _position_faults(scan: ScanData, result: Reconstruction, source: str) -> list[str]:
+    """Return that the frames of a result were elsewhere, or in another order.
+
+    Scale, rotation, flips and shear are taken off, by least squares: positions may have been
+    refined or oriented since.
+    """
+    nominal = result.estimates.nominal_positions_px
+    found = result.positions_px if nominal is None else nominal
+    own = scan.positions_px - scan.positions_px.mean(axis=0)
+    other = found - found.mean(axis=0)
+    change, *_ = np.linalg.lstsq(own, other)
+    off = float(np.sqrt(np.mean(np.sum((other - own @ change) ** 2, axis=1))))
+    step = neighbour_step_px(scan.positions_px)
+    if off <= step:
+        return []
+    return [
+        f'the positions of {source} are {off:.1f} px off those of the scan (root mean square), '
+        f'more than its step of {step:.1f} px; continue a reconstruction of the same frames in '
+        'the same order'
+    ]
 
 
 def _estimates(
