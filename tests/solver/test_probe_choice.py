@@ -17,14 +17,15 @@ from ptychopinn_plugin.scan import Estimates, ScanData
 from ptychopinn_plugin.scan.canvas import scanned_core
 from ptychopinn_plugin.simulation import SimulatedScan, SimulationConfig, simulate
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
+from ptychopinn_plugin.solver.overlap import frame_overlap
 from ptychopinn_plugin.solver.prepare import prepare_solver
 from ptychopinn_plugin.solver.start import find_start
-from ptychopinn_plugin.solver.trials.defocus_trials import short_fit
+from ptychopinn_plugin.solver.trials.defocus_trials import propagated, short_fit
 from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.trials.probe_choice import choose_again, choose_start
 from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
 from tests.frameworks import FRAMEWORKS, ops_of
-from tests.helpers import make_scan
+from tests.helpers import expected_counts, make_scan
 from tests.solver.scans import known_scan, object_of, with_probe
 
 
@@ -118,6 +119,29 @@ def test_a_wide_guess_cut_off_at_its_frame_starts_without_its_phases(modes: int)
     assert 'without the phases of the guess' in said
     assert probe.shape == scan.probe.shape
     assert unexplained(scan, probe) < 0.6 * unexplained(scan, start_probe(scan))
+
+
+def test_a_start_with_which_each_frame_lies_alone_is_not_preferred() -> None:
+    """In focus each frame has an object of its own, which explains it at a wrong position too."""
+    known = known_scan(step_px=14.0, frame_size=64, side=6)
+    probe = propagated(known.scan.probe, 8.0)
+    rng = np.random.default_rng(0)
+    positions = known.scan.positions_px
+    counts = rng.poisson(expected_counts(known.ground_truth, probe, positions))
+    scan = dataclasses.replace(
+        with_probe(known.scan, lambda _: probe),
+        counts=counts.astype(np.float32),
+        positions_px=positions + rng.normal(0, 3, positions.shape),
+        object_guess=None,
+    )
+    focused = propagated(probe, -12.0)
+    chosen, _ = choose_start(scan, no_check)
+    alone, given, found = (
+        frame_overlap(with_probe(scan, lambda _, one=one: one)) for one in (focused, probe, chosen)
+    )
+    assert alone < 1.2
+    assert min(given, found) > 2
+    assert unexplained(scan, focused) < unexplained(scan, chosen)
 
 
 def refined(scan: ScanData, probe: npt.NDArray[np.complex64]) -> ScanData:

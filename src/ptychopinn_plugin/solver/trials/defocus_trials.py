@@ -21,6 +21,7 @@ from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.batched_scan import no_check
 from ptychopinn_plugin.solver.misfits import Misfits, amplitude_misfits
+from ptychopinn_plugin.solver.overlap import frame_overlap
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.trials.orientation_trials import trial_frames
 from ptychopinn_plugin.solver.trials.probe_start import start_probe, with_photons_of_frames
@@ -61,15 +62,30 @@ class Focus:
     misfits: Misfits
 
 
-def best_focus(few: ScanData, check: Callable[[], None], halvings: int = HALVINGS) -> Focus:
+def best_focus(
+    few: ScanData,
+    check: Callable[[], None],
+    halvings: int = HALVINGS,
+    least_overlap: float = 0.0,
+) -> Focus:
     """Try a scan's probe at distances to either side, closer around the best one.
 
     Args:
         few: some dozens of frames.
         check: called before every batch; raises to stop the work.
         halvings: of the intervals around the best distance.
+        least_overlap: distances at which the frames overlap less are not tried, but for the probe
+            as it is where they do at all of them, see `frame_overlap`.
     """
-    tried = sorted((0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES)))
+
+    def overlaps(share: float) -> bool:
+        if not least_overlap:
+            return True
+        probe = propagated(few.probe, share * few.frame_size) if share else few.probe
+        return frame_overlap(dataclasses.replace(few, probe=probe)) >= least_overlap
+
+    shares = (0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES))
+    tried = sorted(share for share in shares if overlaps(share)) or [0.0]
     # Successive halving (Jamieson and Talwalkar, AISTATS 2016, doi:10.48550/arXiv.1502.07943).
     trials = {share: _Trial.of(few, share * few.frame_size, check) for share in tried}
     early = {share: trial.run(EARLY_PASSES) for share, trial in trials.items()}
