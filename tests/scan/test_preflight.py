@@ -83,6 +83,31 @@ def test_zero_frequency_of_a_wide_ring(scan: ScanData, axes: tuple[int, ...], pl
     assert preflight(shifted).zero_frequency == place
 
 
+@pytest.mark.parametrize('offset', [(4, -3), (0, 5)])
+def test_a_beam_off_the_middle_is_named(offset: tuple[int, int]) -> None:
+    scan = make_scan(frame_size=32, side=5, step_px=4.0)
+    assert preflight(scan).beam_offset_px == (0, 0)
+    shifted = with_counts(scan, np.roll(scan.counts, offset, axis=(1, 2)))
+    found = preflight(shifted).beam_offset_px
+    assert np.abs(np.subtract(found, offset)).max() <= 1
+    assert f'{found[0]:+d} rows and {found[1]:+d} columns' in advice(shifted)
+    # A probe with that ramp has its light there too.
+    ramp = np.exp(2j * np.pi * (np.indices((32, 32)).T @ np.array(offset)).T / 32)
+    ramped = dataclasses.replace(shifted, probe=(scan.probe * ramp).astype(np.complex64))
+    assert preflight(ramped).beam_offset_px == (0, 0)
+
+
+def test_the_overlap_of_an_unknown_probe_is_not_judged() -> None:
+    scan = make_scan(frame_size=32, side=5, step_px=9.0)
+    narrow = scan.probe * (np.hypot(*(np.indices((32, 32)) - 16)) < 2)
+    known = dataclasses.replace(scan, probe=narrow.astype(np.complex64))
+    metadata = dataclasses.replace(scan.metadata, probe_is_unknown=True)
+    assert 'neighbouring probes overlap' in advice(known)
+    assert 'neighbouring probes overlap' not in advice(
+        dataclasses.replace(known, metadata=metadata)
+    )
+
+
 def test_a_mask_over_nearly_all_light_is_named_and_the_probe_not_blamed(scan: ScanData) -> None:
     size = scan.frame_size
     mask = np.hypot(*(np.indices((size, size)) - size // 2)) < size / 4

@@ -65,6 +65,13 @@ def _light_warnings(report: PreflightReport) -> list[str]:
             f'{mean:.3g} photons a frame look like normalised frames: give the true number with '
             'load_scan(photons=...)'
         )
+    row, column = report.beam_offset_px
+    if (row or column) and report.zero_frequency == 'center':
+        found.append(
+            f'the light of the frames lies {row:+d} rows and {column:+d} columns from that of the '
+            'probe: cut the frames so that the beam is at pixel N//2, for files of instruments '
+            'with load_scan(beam_center=...)'
+        )
     decisions = ' '.join(report.decisions)
     if UNDECIDED in decisions and RESCALED in decisions:
         found.append(
@@ -125,7 +132,7 @@ def _position_warnings(report: PreflightReport) -> list[str]:
             f'the positions span only {max(report.scan_extent_px):.3g} pixels: they must be in '
             'object pixels, not in metres'
         )
-    elif report.overlap < TOO_LITTLE:
+    elif report.overlap < TOO_LITTLE and not report.probe_is_unknown:
         found.append(_overlap(report))
     if report.far_frames:
         found.append(
@@ -150,7 +157,8 @@ def _scan_notes(report: PreflightReport) -> list[str]:
     mean = report.photons_per_frame.mean
     if mean < FEW_PHOTONS and (report.whole_counts or mean >= NO_PHOTONS):
         found.append(f'{mean:.3g} photons a frame are few: expect noise, and try a trained model')
-    if max(report.scan_extent_px) >= 2 and TOO_LITTLE <= report.overlap < WANTED:
+    overlaps_little = TOO_LITTLE <= report.overlap < WANTED and not report.probe_is_unknown
+    if max(report.scan_extent_px) >= 2 and overlaps_little:
         found.append(_overlap(report))
     if report.duplicate_positions:
         found.append(

@@ -40,6 +40,8 @@ class PreflightReport(BaseModel):
         dark_regions: dead pixels, beamstops and gaps that are not masked, a few words each.
         hot_pixels: (row, column) of pixels far brighter than all around them.
         zero_frequency: 'center', 'corner', 'top edge', 'left edge' or 'unclear'.
+        beam_offset_px: (rows, columns) that the light of the frames lies from where the probe has
+            it; (0, 0) where that is not clear.
         scan_extent_px: (height, width) spanned by the positions, object pixels.
         canvas_shape: (H, W) of the object canvas.
         canvas_origin_px: (row, column) coordinate of its first pixel.
@@ -54,6 +56,7 @@ class PreflightReport(BaseModel):
         probe_photons: sum |P|^2.
         photon_ratio: photons of the mean frame over those of the probe alone, good pixels only.
         probe_correlation: of the amplitudes of the mean frame with those of the probe alone.
+        probe_is_unknown: whether the probe is only the mean frame with a flat phase.
         pixel_size_m: (height, width) of an object pixel, None where unknown.
         photon_energy_ev: None where unknown.
         detector_distance_m: None where unknown.
@@ -88,6 +91,7 @@ class PreflightReport(BaseModel):
     dark_regions: tuple[str, ...]
     hot_pixels: tuple[tuple[int, int], ...]
     zero_frequency: stats.ZeroFrequencyPlace
+    beam_offset_px: tuple[int, int]
     scan_extent_px: tuple[float, float]
     canvas_shape: tuple[int, int]
     canvas_origin_px: tuple[int, int]
@@ -101,6 +105,7 @@ class PreflightReport(BaseModel):
     probe_photons: float
     photon_ratio: float
     probe_correlation: float
+    probe_is_unknown: bool
     pixel_size_m: tuple[float, float] | None
     photon_energy_ev: float | None
     detector_distance_m: float | None

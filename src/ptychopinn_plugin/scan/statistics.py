@@ -30,6 +30,9 @@ LEAST_SEEN = 0.25
 # border in a wrong order: 2 or more times for pupils that reach the border, 1.8 where light
 # scattered by a strong object does.
 BORDER_SHARE, CLEAR_BORDER = 32, 1.3
+# A beam is off its place by more than this share of the frame where that makes frames and probe so
+# much less alike: a real scan that came out well with 4 px of 128 became worse with 12.
+FAR_BEAM, CLEAR_GAIN = 1 / 20, 0.1
 # Axes along which an `fftshift` brings the zero frequency to pixel N//2.
 SHIFTED_AXES: dict[ZeroFrequencyPlace, tuple[int, ...]] = {
     'center': (),
@@ -143,6 +146,37 @@ def hot_pixels(mean_frame: Image, mask: BoolArray) -> list[tuple[int, int]]:
     beam = slice(max(0, middle - 2), middle + 3)
     hot[beam, beam] = False
     return [(int(row), int(column)) for row, column in np.argwhere(hot)]
+
+
+def beam_offset_px(mean_frame: Image, alone: Image, good: BoolArray) -> tuple[int, int]:
+    """Return how far the light of the frames lies from where the probe has it, (rows, columns).
+
+    (0, 0) where it is not far, or where frames that are moved back are not clearly more like the
+    probe's: a sample may scatter to one side.
+
+    Args:
+        mean_frame: float64 (N, N).
+        alone: float64 (N, N), the frame of the probe alone.
+        good: bool (N, N), False where bad.
+    """
+    size = len(mean_frame)
+    floor = float(np.median(mean_frame[good]))
+    light = np.where(good & (mean_frame > floor), mean_frame - floor, 0)
+    row, column = (
+        round(float(_center(light, axis) - _center(np.where(good, alone, 0), axis)))
+        for axis in (1, 0)
+    )
+    if np.hypot(row, column) <= size * FAR_BEAM:
+        return 0, 0
+    moved, seen = (np.roll(one, (-row, -column), (0, 1)) for one in (mean_frame, good))
+    gain = correlation(moved, alone, good & seen) - correlation(mean_frame, alone, good)
+    return (row, column) if gain > CLEAR_GAIN else (0, 0)
+
+
+def _center(light: Image, axis: int) -> float:
+    """Return the centre of light along the other axis, pixels."""
+    profile = light.sum(axis=axis)
+    return float(profile @ np.arange(len(profile)) / max(float(profile.sum()), 1e-300))
 
 
 def probe_diameter_px(probe: ComplexArray, fraction: float = 0.9) -> float:

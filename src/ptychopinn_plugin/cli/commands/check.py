@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from ptychopinn_plugin.cli.console import echo, echo_json
@@ -44,7 +45,9 @@ def run(flags: Check) -> None:
     if residuals and orientation == next(iter(residuals)):
         hints += rotation_hint(as_in_file, orientation, residuals[orientation])
         focus = focus_hint(scan) if has_given_probe else ()
-    report = preflight(scan, hints)
+    # What was estimated from the frames alone is a start, which says little of the overlap.
+    known = dataclasses.replace(scan.metadata, probe_is_unknown=not has_given_probe)
+    report = preflight(dataclasses.replace(scan, metadata=known), hints)
     proposed = proposed_settings(as_in_file, report)
     report = report.model_copy(update={'proposed_settings': proposed, 'focus_hints': focus})
     if flags.write_mask is not None:
