@@ -168,7 +168,8 @@ def beam_offset_px(mean_frame: Image, alone: Image, good: BoolArray) -> tuple[in
     )
     if np.hypot(row, column) <= size * FAR_BEAM:
         return 0, 0
-    moved, seen = (np.roll(one, (-row, -column), (0, 1)) for one in (mean_frame, good))
+    back = (-row, -column)
+    moved, seen = np.roll(mean_frame, back, (0, 1)), np.roll(good, back, (0, 1))
     gain = correlation(moved, alone, good & seen) - correlation(mean_frame, alone, good)
     return (row, column) if gain > CLEAR_GAIN else (0, 0)
 
