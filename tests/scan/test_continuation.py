@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ptychopinn_plugin.errors import ScanDataError
-from ptychopinn_plugin.scan import continue_from
+from ptychopinn_plugin.scan import PassHistory, continue_from
 from tests.io.result_examples import known_reconstruction
 
 CENTER_M = (3e-6, -2e-6)
@@ -81,8 +81,13 @@ def test_a_result_of_frames_elsewhere_is_refused() -> None:
     """Also of the same frames in another order; not one that was oriented or refined."""
     scan, result = known_reconstruction()
     rng = np.random.default_rng(3)
-    refined = result.positions_px[:, ::-1] * (1.1, -0.9) + rng.normal(0, 1, (25, 2)) + 40
-    continue_from(scan, dataclasses.replace(result, positions_px=refined))
+    oriented = result.positions_px[:, ::-1] * (1.1, -0.9) + 40
+    continue_from(scan, dataclasses.replace(result, positions_px=oriented))
+    moved = dataclasses.replace(result, positions_px=oriented + rng.normal(0, 1, (25, 2)))
+    for unknown_or_moved in (PassHistory(24), PassHistory(24, 1, moves_frames=True)):
+        continue_from(scan, dataclasses.replace(moved, history=unknown_or_moved))
+    with pytest.raises(ScanDataError, match=r'are 1\.\d px off those of the scan'):
+        continue_from(scan, dataclasses.replace(moved, history=PassHistory(24, 1)))
     shuffled = result.positions_px[rng.permutation(25)]
     with pytest.raises(ScanDataError, match='same frames in the same order'):
         continue_from(scan, dataclasses.replace(result, positions_px=shuffled))

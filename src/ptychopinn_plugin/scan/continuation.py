@@ -16,6 +16,8 @@ from ptychopinn_plugin.scan.statistics import neighbour_step_px
 
 # Relative difference of two pixel sizes that are the same: products round energy and distance.
 PIXEL_TOLERANCE = 0.01
+# Likewise of positions that no reconstruction moved, object pixels.
+HELD_PX = 0.1
 
 
 def continue_from(scan: ScanData, result: Reconstruction, source: str = 'the result') -> ScanData:
@@ -112,13 +114,13 @@ def _position_faults(scan: ScanData, result: Reconstruction, source: str) -> lis
     other = found - found.mean(axis=0)
     change, *_ = np.linalg.lstsq(own, other)
     off = float(np.sqrt(np.mean(np.sum((other - own @ change) ** 2, axis=1))))
-    step = neighbour_step_px(scan.positions_px)
-    if off <= step:
+    # Where the history is not known, positions may have been refined.
+    were_held = result.history.subsets > 0 and not result.history.moves_frames
+    if off <= (HELD_PX if were_held else neighbour_step_px(scan.positions_px)):
         return []
     return [
-        f'the positions of {source} are {off:.1f} px off those of the scan (root mean square), '
-        f'more than its step of {step:.1f} px; continue a reconstruction of the same frames in '
-        'the same order'
+        f'the positions of {source} are {off:.2g} px off those of the scan (root mean square); '
+        'continue a reconstruction of the same frames in the same order'
     ]
 
 
