@@ -43,7 +43,7 @@ COMPILED = EVERYTHING | {'noise_model': 'amplitude'}
 # Computed from the scan, the arguments, the state and the device when they are needed.
 NO_STATE = (
     'ops', 'scan', 'subsets', 'found', 'factors',
-    '_bins', '_harmonics', '_gains', '_terms', '_free_bytes',
+    '_bins', '_counts', '_harmonics', '_gains', '_terms', '_free_bytes',
 )  # fmt: skip
 # Without a state: nothing of them changes, or changes what is saved elsewhere.
 CONSTANT = {AmplitudeStart, StartOfProbe}
