@@ -48,6 +48,7 @@ class AcceleratedSolver(SolverState):
         estimators: what is estimated beside object and probe, after each pass in this order.
         prior: of the object, applied after its updates; None without.
         passes_before_probe: passes in which a probe that is refined is held at first.
+        passes_before_background: passes in which a background that is estimated stays at first.
         passes_before: passes of the reconstructions that this one continues.
     """
 
@@ -57,6 +58,7 @@ class AcceleratedSolver(SolverState):
     estimators: tuple[Estimator, ...] = ()
     prior: ObjectPrior | None = None
     passes_before_probe: int = 0
+    passes_before_background: int = 0
     passes_before: int = 0
     _steps: Steps = field(init=False)
 
@@ -223,7 +225,12 @@ class AcceleratedSolver(SolverState):
         updates = len(self.problem.subsets)
         steps = 0 if self.prior is None else self.prior.steps_after(index, updates)
         reached, self._pass_sums = self._steps.step(
-            ahead, sweep, self._step_scale, self._pass_sums, steps
+            ahead,
+            sweep,
+            self._step_scale,
+            self._pass_sums,
+            steps,
+            with_background=self.passes >= self.passes_before_background,
         )
         self.state = State(reached, self.state.now)
         return sweep.misfit

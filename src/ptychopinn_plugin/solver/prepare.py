@@ -17,7 +17,7 @@ from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAME
 from ptychopinn_plugin.solver.constraint_table import Constraints
 from ptychopinn_plugin.solver.estimators.drift import DriftEstimator
 from ptychopinn_plugin.solver.estimators.estimator import Estimator
-from ptychopinn_plugin.solver.estimators.flux import FluxEstimator
+from ptychopinn_plugin.solver.estimators.flux import FIRST_PASS, FluxEstimator
 from ptychopinn_plugin.solver.estimators.gauges import probe_power
 from ptychopinn_plugin.solver.estimators.lattice import LatticeGauge
 from ptychopinn_plugin.solver.estimators.local_prior import LocalPrior
@@ -33,6 +33,7 @@ from ptychopinn_plugin.solver.starting_estimates import start_estimates
 from ptychopinn_plugin.solver.starting_object import starting_object
 from ptychopinn_plugin.solver.trials.automatic import FEW_FRAMES, resolve_automatic
 from ptychopinn_plugin.solver.trials.probe_start import StartOfProbe
+from ptychopinn_plugin.solver.trials.scattering import waiting_passes
 
 # Fewer frames determine too little of the object: the updates of different subsets contradict.
 FRAMES_OF_A_SUBSET = 16
@@ -64,6 +65,7 @@ def prepare_solver(
         # What an earlier reconstruction found with another probe is no start.
         inference = inference.model_copy(update={'initial': 'empty'})
     earlier = earlier_passes(scan, inference)
+    waiting = waiting_passes(scan, inference, refines=start.refines)
     inference = _settled(inference, scan, earlier, refines=start.refines)
     given, refines = scan.mode_count, start.refines
     scan = _with_starting_modes(start.applied(scan), inference)
@@ -91,7 +93,7 @@ def prepare_solver(
     )
     constraints = Constraints.of(inference)
     gauges = constraints.probe_gauges if refines else []
-    estimators = _estimators(inference, given, scan.estimates)
+    estimators = _estimators(inference, given, scan.estimates, waiting.get('update_flux', 0))
     solver = AcceleratedSolver(
         problem,
         inference,
@@ -102,6 +104,7 @@ def prepare_solver(
         prior=(object_prior(problem, is_local=start.reflected) if inference.object_prior else None),
         passes_before_probe=passes_before_probe(scan, inference) if is_guess else 0,
         passes_before=earlier.iterations,
+        passes_before_background=waiting.get('update_background', 0),
     )
     start_estimates(solver, inference)
     if inference.initial == 'product':
@@ -219,12 +222,15 @@ def _power(inference: InferenceConfig, scan: ScanData) -> float:
     return probe_power(scan.probe)
 
 
-def _estimators(inference: InferenceConfig, given_modes: int, known: Estimates) -> list[Estimator]:
-    """Return what is estimated between passes, in this order."""
+def _estimators(
+    inference: InferenceConfig, given_modes: int, known: Estimates, flux_waits: int
+) -> list[Estimator]:
+    """Return what is estimated between passes, in this order; the flux after some of them."""
     varies = known.opr_modes is not None
     found: list[Estimator] = []
     if inference.update_flux:
-        found.append(FluxEstimator(continued=known.flux is not None))
+        first_pass = max(flux_waits, FIRST_PASS)
+        found.append(FluxEstimator(continued=known.flux is not None, first_pass=first_pass))
     if inference.auto:
         found.append(ModeSelection(given_modes))
     if inference.opr_modes:

@@ -55,6 +55,8 @@ class Steps:
         scale: float,
         pass_sums: tuple[Array, Array],
         prior_steps: int,
+        *,
+        with_background: bool,
     ) -> tuple[Unknowns, tuple[Array, Array]]:
         """Step from the extrapolated point along the gradient images.
 
@@ -64,6 +66,7 @@ class Steps:
             scale: of all steps.
             pass_sums: direction and dose of the pass so far; may be changed in place.
             prior_steps: steps of the prior, from `ObjectPrior.steps_after`.
+            with_background: whether a background is updated too, where the settings ask for one.
 
         Returns:
             The unknowns, and the sums of the pass with those of this sweep.
@@ -77,7 +80,8 @@ class Steps:
         reached = ahead._replace(canvas_object=canvas_object)
         if sweep.probe_direction is not None:
             reached = self._step_probe(reached, sweep, scale)
-        if sweep.background_score is not None and config.update_background:
+        has_score = sweep.background_score is not None
+        if with_background and has_score and config.update_background:
             score = ops.numpy(sweep.background_score)
             background = updated_background(ops.numpy(ahead.background), score, self.problem.scan)
             reached = reached._replace(background=ops.array(background))

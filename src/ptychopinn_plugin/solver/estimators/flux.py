@@ -35,6 +35,7 @@ class FluxEstimator(Estimator):
         spread: relative standard deviation of the flux beyond photon noise.
         flux: float64 (n,), relative photons of each frame.
         continued: whether it starts at a flux that was found before.
+        first_pass: after which it is estimated first, where it does not.
     """
 
     saved_fields: ClassVar = ('spread', 'flux', '_photons', '_lit')
@@ -42,13 +43,14 @@ class FluxEstimator(Estimator):
     spread: float = 0.0
     flux: Floats | None = None
     continued: bool = False
+    first_pass: int = FIRST_PASS
     _photons: Floats | None = None
     _lit: float = 0.0
 
     def after_pass(self, solver: Solver) -> None:
         """Estimate the spread; give the smooth part of the flux to the object."""
         problem, values = solver.problem, solver.problem.frame_values
-        if solver.passes < FIRST_PASS and not self.continued:
+        if solver.passes < self.first_pass and not self.continued:
             values.flux_trust = np.zeros(problem.scan.frame_count, np.float32)
             return
         ratios = np.maximum(values.photon_ratios.astype(np.float64), 1e-3)
