@@ -17,9 +17,7 @@ STRONG_SHARE = 0.4
 PASSES = 10
 
 
-def waiting_passes(
-    scan: ScanData, inference: InferenceConfig, *, refines: bool
-) -> dict[str, int]:
+def waiting_passes(scan: ScanData, inference: InferenceConfig, *, refines: bool) -> dict[str, int]:
     """Return the passes before what `auto` tries is estimated, by the names of its settings.
 
     Empty where nothing waits: what a setting asks for, and what an earlier result has, is estimated
