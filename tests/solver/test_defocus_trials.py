@@ -13,6 +13,7 @@ from ptychopinn_plugin.errors import Cancelled
 from ptychopinn_plugin.scan import ScanData, ScanMetadata
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.trials.defocus_trials import (
+    BEHIND,
     EARLY_PASSES,
     KEPT,
     PASSES,
@@ -88,19 +89,44 @@ def test_the_best_distance_explains_as_much_as_the_right_probe() -> None:
     )
 
 
-def test_distances_that_fit_worst_early_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    passes = 0
+@pytest.fixture
+def counted_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by one item with each pass of any solver."""
+    passes: list[int] = []
     one_pass = AcceleratedSolver.one_pass
 
     def counted(solver: AcceleratedSolver) -> float:
-        nonlocal passes
-        passes += 1
+        passes.append(solver.passes)
         return one_pass(solver)
 
     monkeypatch.setattr(AcceleratedSolver, 'one_pass', counted)
+    return passes
+
+
+def test_distances_that_fit_worst_early_are_given_up(counted_passes: list[int]) -> None:
     best_focus(scan(), no_check, halvings=0)
     distances = 1 + 2 * len(TRIED_SHARES)
-    assert passes == EARLY_PASSES * distances + (PASSES - EARLY_PASSES) * KEPT
+    assert len(counted_passes) == EARLY_PASSES * distances + (PASSES - EARLY_PASSES) * KEPT
+
+
+def test_distances_behind_another_probe_are_all_given_up(counted_passes: list[int]) -> None:
+    right = scan()
+    rival = best_focus(right, no_check, halvings=0).early
+    wrong = with_probe(right, lambda probe: np.roll(probe, 3, axis=-1) * probe.conj())
+    del counted_passes[:]
+    behind = best_focus(wrong, no_check, rival=rival)
+    assert len(counted_passes) == EARLY_PASSES * (1 + 2 * len(TRIED_SHARES))
+    assert behind.early > BEHIND * rival
+
+
+def test_a_probe_that_keeps_up_with_another_one_is_tried_to_the_end(
+    counted_passes: list[int],
+) -> None:
+    alone = best_focus(scan(), no_check)
+    passes = len(counted_passes)
+    focus = best_focus(scan(), no_check, rival=alone.early)
+    assert len(counted_passes) == 2 * passes
+    assert focus.radius_px == alone.radius_px
 
 
 def test_a_stop_ends_the_trials() -> None:

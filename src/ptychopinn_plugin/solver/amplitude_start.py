@@ -28,13 +28,11 @@ class AmplitudeStart(Estimator):
 
     def after_pass(self, solver: Solver) -> None:
         """Change to the noise model once, after the first passes."""
-        if solver.passes == self.passes:
-            self._change(solver)
+        if solver.passes == self.passes and solver.problem.noise is not self.noise:
+            solver.use_noise(self.noise)
 
     def at_end(self, solver: Solver) -> None:
         """Change to it where there were fewer passes, so that the residual is of its kind."""
-        self._change(solver)
-
-    def _change(self, solver: Solver) -> None:
         if solver.problem.noise is not self.noise:
             solver.use_noise(self.noise)
+            solver.measure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -16,6 +17,8 @@ from ptychopinn_plugin.solver.unknowns import State, Unknowns, placed_unknowns, 
 STALL_GAIN = 0.01
 # Rise over the best pass from which on a pass has diverged.
 DIVERGENCE = 1.5
+# Misfit of a state before it is measured: finite, for the solver may return to that state.
+UNMEASURED = sys.float_info.max
 
 
 @dataclass(eq=False)
@@ -48,15 +51,17 @@ class KeptStates(Stateful):
             misfit: measured before the updates of the pass.
             entry: the state before them, which the misfit belongs to.
         """
+        if self.first[0] == UNMEASURED:
+            self.first = (misfit, entry)
         if misfit < self.best[0]:
             self.best = (misfit, entry)
         stalled = misfit > self._best_since_merge * (1 - STALL_GAIN)
         self._best_since_merge = min(misfit, self._best_since_merge)
         return stalled
 
-    def restart(self, first: tuple[float, State]) -> None:
-        """Begin anew with a state and its misfit."""
-        self.first = self.best = first
+    def restart(self, state: State) -> None:
+        """Begin anew with a state, whose misfit the next pass measures."""
+        self.first = self.best = (UNMEASURED, state)
         self._best_since_merge = math.inf
 
     def forget_best(self, state: State) -> None:

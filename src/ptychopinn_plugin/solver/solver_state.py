@@ -159,11 +159,18 @@ class SolverState(Stateful):
             self._pass_sums = direction, dose
 
     def use_noise(self, noise: NoiseModel) -> None:
-        """Go on with another noise model: misfits so far are of another kind."""
+        """Go on with another noise model: misfits so far are of another kind.
+
+        That of the present state is measured by the next pass.
+        """
         self.problem.noise = noise
-        self._misfit = self._misfit_of(self.state)
-        self._kept.restart((self._misfit, self.state))
+        self._kept.restart(self.state)
         self._reset_misfits()
+
+    def measure(self) -> None:
+        """Measure the present state, for a fifth to a third of a pass's work."""
+        self._misfit = self._misfit_of(self.state)
+        self._kept.first = self._kept.best = (self._misfit, self.state)
 
     def transform_if_free(self, function: Callable[[Unknowns], Unknowns]) -> bool:
         """Apply a linear map to the result if the frames leave it open; return whether they do.

@@ -115,7 +115,7 @@ def _found(
     # A probe that was refined before is better than a start from the moments of the frames, unless
     # that reconstruction failed or ended early.
     choose = choose_again if scan.metadata.probe_is_refined else choose_start
-    chosen = choose(scan, check)
+    chosen = choose(scan, check, ops)
     if chosen is None:
         return start
     start.probe, sentence = chosen

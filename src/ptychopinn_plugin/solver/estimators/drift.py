@@ -100,7 +100,9 @@ class DriftEstimator(Estimator):
         ops = solver.problem.ops
         variation = ops.numpy(solver.state.now.variation)
         parts = variation.astype(np.complex128).reshape(FUNCTIONS, -1).view(np.float64)
-        left, values, _ = np.linalg.svd(parts, full_matrices=False)
+        # Of the small matrix of products: the decomposition of the modes themselves takes 0.05 s.
+        squares, left = (one[..., ::-1] for one in np.linalg.eigh(parts @ parts.T))
+        values = np.sqrt(np.maximum(squares, 0))
         noise = float(np.mean(values[self.rank :] ** 2))
         kept = np.maximum(1 - noise / np.maximum(values**2, TINY), 0)
         kept[self.rank :] = 0

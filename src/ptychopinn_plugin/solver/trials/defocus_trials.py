@@ -17,6 +17,8 @@ from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.config.constants import EV_METRE
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
+from ptychopinn_plugin.physics.ops import Ops
+from ptychopinn_plugin.physics.processor_ops import ProcessorOps
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.batched_scan import no_check
@@ -36,6 +38,8 @@ HALVINGS = 4
 PASSES, SUBSETS = 8, 4
 # Passes after which the best few of the first distances are kept.
 EARLY_PASSES, KEPT = 3, 3
+# Misfit after these passes, relative to that of another probe, above which no distance is kept.
+BEHIND = 1.1
 # A remark is made where propagation takes this share of what photon noise leaves unexplained, and
 # more than noise does by chance.
 CLEAR_SHARE, CLEAR_DEVIATIONS = 0.1, 10.0
@@ -54,12 +58,14 @@ class Focus:
         edge: radius of the pupil, cycles a pixel.
         probe: complex64 (modes, N, N), propagated.
         misfits: of a short reconstruction with it.
+        early: misfit of its first `EARLY_PASSES`.
     """
 
     radius_px: float
     edge: float
     probe: Probe
     misfits: Misfits
+    early: float
 
 
 def best_focus(
@@ -67,6 +73,9 @@ def best_focus(
     check: Callable[[], None],
     halvings: int = HALVINGS,
     least_overlap: float = 0.0,
+    *,
+    ops: Ops | None = None,
+    rival: float = math.inf,
 ) -> Focus:
     """Try a scan's probe at distances to either side, closer around the best one.
 
@@ -76,6 +85,9 @@ def best_focus(
         halvings: of the intervals around the best distance.
         least_overlap: distances at which the frames overlap less are not tried, but for the probe
             as it is where they do at all of them, see `frame_overlap`.
+        ops: the framework; None for NumPy.
+        rival: `Focus.early` of another probe with the same frames; where all distances stay behind
+            it, the best of them is returned after these few passes.
     """
 
     def overlaps(share: float) -> bool:
@@ -87,8 +99,10 @@ def best_focus(
     shares = (0.0, *TRIED_SHARES, *(-share for share in TRIED_SHARES))
     tried = sorted(share for share in shares if overlaps(share)) or [0.0]
     # Successive halving (Jamieson and Talwalkar, AISTATS 2016, doi:10.48550/arXiv.1502.07943).
-    trials = {share: _Trial.of(few, share * few.frame_size, check) for share in tried}
+    trials = {share: _Trial.of(few, share * few.frame_size, check, ops) for share in tried}
     early = {share: trial.run(EARLY_PASSES) for share, trial in trials.items()}
+    if min(early.values()) > BEHIND * rival:
+        return trials[min(early, key=lambda share: early[share])].focus(EARLY_PASSES)
     kept = sorted(early, key=lambda share: early[share])[:KEPT]
     found = {share: trials[share].focus() for share in kept}
     del trials
@@ -101,19 +115,20 @@ def best_focus(
         place = tried.index(best)
         for neighbour in (*tried[max(place - 1, 0) : place], *tried[place + 1 : place + 2]):
             between = (best + neighbour) / 2
-            found[between] = _Trial.of(few, between * few.frame_size, check).focus()
+            found[between] = _Trial.of(few, between * few.frame_size, check, ops).focus()
         tried = sorted({*tried, *found})
     return found[min(found, key=misfit)]
 
 
-def short_fit(few: ScanData, check: Callable[[], None]) -> Misfits:
+def short_fit(few: ScanData, check: Callable[[], None], ops: Ops | None = None) -> Misfits:
     """Return the misfits of a short reconstruction with the probe held.
 
     Args:
         few: some dozens of frames.
         check: called before every batch; raises to stop the work.
+        ops: the framework; None for NumPy.
     """
-    return _Trial.of(few, 0.0, check).focus().misfits
+    return _Trial.of(few, 0.0, check, ops).focus().misfits
 
 
 @dataclass(eq=False)
@@ -125,20 +140,26 @@ class _Trial:
         radius_px: see `Focus`.
         edge: see `Focus`.
         diverged: whether its numbers are not finite.
+        early: see `Focus`.
     """
 
     solver: AcceleratedSolver
     radius_px: float
     edge: float
     diverged: bool = False
+    early: float = math.inf
 
     @classmethod
-    def of(cls, few: ScanData, radius_px: float, check: Callable[[], None]) -> _Trial:
+    def of(
+        cls, few: ScanData, radius_px: float, check: Callable[[], None], ops: Ops | None
+    ) -> _Trial:
         """Return a trial of a scan's probe propagated, before its first pass."""
         _, edge = pupil(_power(np.fft.fft2(few.probe.astype(np.complex128))))
         probe = propagated(few.probe, radius_px) if radius_px else few.probe
         few = dataclasses.replace(few, probe=probe)
-        problem = Problem.for_scan(NumpyOps(), few, SUBSETS, fixed_probe=True, check=check)
+        # On a GPU, so few frames take longer to start than to compute.
+        ops = ops if isinstance(ops, ProcessorOps) else NumpyOps()
+        problem = Problem.for_scan(ops, few, SUBSETS, fixed_probe=True, check=check)
         return cls(AcceleratedSolver(problem, InferenceConfig(update_probe='off')), radius_px, edge)
 
     def run(self, passes: int) -> float:
@@ -150,13 +171,16 @@ class _Trial:
             self.diverged = True
         return math.inf if self.diverged else self.solver.last_misfit
 
-    def focus(self) -> Focus:
-        """Reconstruct to the end; return how the probe fits."""
-        self.run(PASSES)
+    def focus(self, passes: int = PASSES) -> Focus:
+        """Reconstruct until so many passes are done; return how the probe fits."""
+        if self.solver.passes <= EARLY_PASSES:
+            self.early = self.run(EARLY_PASSES)
+        self.run(passes)
         misfits = amplitude_misfits(self.solver)
         if self.diverged:
             misfits = dataclasses.replace(misfits, found=math.inf)
-        return Focus(self.radius_px, self.edge, self.solver.problem.scan.probe, misfits)
+        probe = self.solver.problem.scan.probe
+        return Focus(self.radius_px, self.edge, probe, misfits, self.early)
 
 
 def propagated(probe: Probe, radius_px: float) -> Probe:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+from ptychopinn_plugin.physics.ops import Ops
 from ptychopinn_plugin.scan import ScanData
 from ptychopinn_plugin.solver.overlap import frame_overlap
 from ptychopinn_plugin.solver.trials.coarse_frames import coarse_frames
@@ -38,7 +39,9 @@ PIXELS, HALVINGS = 2**19, 2
 LEAST_OVERLAP, OVERLAP_SHARE = 2.0, 0.5
 
 
-def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]:
+def choose_start(
+    scan: ScanData, check: Callable[[], None], ops: Ops | None = None
+) -> tuple[Probe, str]:
     """Return the start of a probe that is refined, and a sentence where it is not the usual one.
 
     The first of these with which a short reconstruction leaves less than `ENOUGH` of the
@@ -51,6 +54,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     Args:
         scan: with a guessed probe.
         check: called before every batch; raises to stop the work.
+        ops: the framework; None for NumPy.
 
     Returns:
         complex64 (modes, N, N), and a remark, empty for the start from the moments.
@@ -64,7 +68,7 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
             'a start from the moments of the frames',
         ),
     ):
-        left = _unexplained(few, probe, check)
+        left = _unexplained(few, probe, check, ops)
         # Where photons do not show the differences, trials cannot distinguish starts.
         if math.isnan(left):
             return start_probe(scan), ''
@@ -73,12 +77,12 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
         if least < ENOUGH:
             return best, said
     usual = dataclasses.replace(few, probe=start_probe(scan))
-    least_overlap = min(LEAST_OVERLAP, OVERLAP_SHARE * frame_overlap(usual))
+    least_overlap, rival = min(LEAST_OVERLAP, OVERLAP_SHARE * frame_overlap(usual)), math.inf
     for probe, without in ((best, ''), (focused_probe(scan), ' without the phases of the guess,')):
-        focus = _focus(few, probe, check, least_overlap)
+        focus = _focus(few, probe, check, least_overlap, ops=ops, rival=rival)
         if frame_overlap(dataclasses.replace(few, probe=focus.probe)) < least_overlap:
             continue
-        left = focus.misfits.unexplained
+        rival, left = min(rival, focus.early), focus.misfits.unexplained
         if left < CLEAR_RATIO * least:
             how = propagation(scan, focus)
             said = f'the probe started{without} {how}, where it explains more'
@@ -88,7 +92,9 @@ def choose_start(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     return best, said
 
 
-def choose_again(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str] | None:
+def choose_again(
+    scan: ScanData, check: Callable[[], None], ops: Ops | None = None
+) -> tuple[Probe, str] | None:
     """Return another start for a probe that an earlier reconstruction refined, and a sentence.
 
     Such a probe leaves at most a few percent of the differences between the frames in a short
@@ -97,16 +103,17 @@ def choose_again(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     Args:
         scan: with that probe.
         check: called before every batch; raises to stop the work.
+        ops: the framework; None for NumPy.
 
     Returns:
         None where the probe is right, or no other start is clearly better.
     """
     few = trial_frames(scan, PIXELS)
-    given = _unexplained(few, scan.probe, check)
+    given = _unexplained(few, scan.probe, check, ops)
     if not given > ENOUGH:
         return None
-    probe, _ = choose_start(scan, check)
-    left = _unexplained(few, probe, check)
+    probe, _ = choose_start(scan, check, ops)
+    left = _unexplained(few, probe, check, ops)
     if not left < CLEAR_RATIO * given:
         return None
     return probe, (
@@ -116,16 +123,26 @@ def choose_again(scan: ScanData, check: Callable[[], None]) -> tuple[Probe, str]
     )
 
 
-def _unexplained(few: ScanData, probe: Probe, check: Callable[[], None]) -> float:
+def _unexplained(
+    few: ScanData, probe: Probe, check: Callable[[], None], ops: Ops | None
+) -> float:
     """Return which share of the differences a short reconstruction with a probe leaves."""
     coarse, _ = coarse_frames(dataclasses.replace(few, probe=probe))
-    return short_fit(coarse, check).unexplained
+    return short_fit(coarse, check, ops).unexplained
 
 
-def _focus(few: ScanData, probe: Probe, check: Callable[[], None], least_overlap: float) -> Focus:
+def _focus(
+    few: ScanData,
+    probe: Probe,
+    check: Callable[[], None],
+    least_overlap: float,
+    *,
+    ops: Ops | None,
+    rival: float,
+) -> Focus:
     """Return the distance at which a probe fits best, in pixels of the frames as they are."""
     coarse, factor = coarse_frames(dataclasses.replace(few, probe=probe))
-    found = best_focus(coarse, check, HALVINGS, least_overlap)
+    found = best_focus(coarse, check, HALVINGS, least_overlap, ops=ops, rival=rival)
     radius_px = factor * found.radius_px
     return dataclasses.replace(
         found,

@@ -25,8 +25,8 @@ from ptychopinn_plugin.solver.trials.pupil import defocus_phase
 
 # Share of the guess's largest Fourier modulus below which its phase is left to a centred wave.
 PHASE_FLOOR = 1e-6
-# Values of the frames, as float64, that are held at a time: 32 MiB.
-CHUNK_VALUES = 2**22
+# Values of the frames, as float64, that are held at a time: 2 MiB, which fit the level-two cache.
+CHUNK_VALUES = 2**18
 TINY = 1e-30
 # Defoci that are tried where there is no guess: how far light at the edge of the pupil is moved, in
 # shares of the frame size, to either side.
