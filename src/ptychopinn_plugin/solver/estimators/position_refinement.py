@@ -52,8 +52,8 @@ PASSES_TO_SETTLE = 2
 # 0.02 px on, a fifth more looks gave the same errors; with every second pass from the first look
 # on, errors of 1.5 px were left off by up to 0.068 px instead of 0.052.
 SETTLED_PX = 0.1
-# Change below which they are looked at after every fourth pass only, a third of the looks of scans
-# whose positions are right: errors of 0.5 and 1.5 px were left off by 0.001 px more.
+# Change below which they are looked at after every fourth pass only: errors of 0.5 and 1.5 px were
+# left off by up to 0.002 px more.
 STILL_PX = 0.02
 # Least share of the misfit above noise that one number of the affine change must explain to be
 # changed; a first step of the scale needs as much as a start.

@@ -123,9 +123,7 @@ def choose_again(
     )
 
 
-def _unexplained(
-    few: ScanData, probe: Probe, check: Callable[[], None], ops: Ops | None
-) -> float:
+def _unexplained(few: ScanData, probe: Probe, check: Callable[[], None], ops: Ops | None) -> float:
     """Return which share of the differences a short reconstruction with a probe leaves."""
     coarse, _ = coarse_frames(dataclasses.replace(few, probe=probe))
     return short_fit(coarse, check, ops).unexplained
