@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from ptychopinn_plugin.io.detector_gain import gain_of
 from ptychopinn_plugin.io.npz_frames import StoredFrames
 from ptychopinn_plugin.scan.advice import UNDECIDED
 from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, FloatArray
@@ -97,6 +98,35 @@ def domain_of_photons(
     return domain, (
         f'{key} holds {domain}: a frame then has {photons[domain]:.4g} photons and the probe '
         f'{power:.4g}; as {far[0]} a frame would have {photons[far[0]]:.4g}'
+    )
+
+
+def counts_with_gain(
+    frames: StoredFrames, probe: ComplexArray | None, mask: BoolArray | None
+) -> tuple[float, str] | None:
+    """Return the gain of frames that are photon counts times one, and the reason.
+
+    Args:
+        frames: as stored, zero where masked, without values below zero.
+        probe: complex64 (modes, N, N), in any scale; None where it is not known.
+        mask: bool (N, N), True where bad.
+
+    Returns:
+        None where the values are no whole multiples of one step, see `gain_of`, or the probe has
+        the photons of their squares and not those of the multiples: rounded amplitudes.
+    """
+    gain = gain_of(frames.values)
+    if gain is None:
+        return None
+    sums, squares = _mean_sums(frames.values)
+    if probe is not None:
+        power = float(np.sum(np.abs(probe.astype(np.complex128)) ** 2))
+        seen = 1.0 if mask is None else visible_share(probe, mask)
+        if photons_fit(power, seen, squares) and not photons_fit(power, seen, sums / gain):
+            return None
+    return gain, (
+        f'{frames.key!r} holds counts times a gain: every value is a whole multiple of {gain:.6g}; '
+        f'they were divided by it, to {sums / gain:.4g} photons a frame'
     )
 
 

@@ -12,12 +12,14 @@ import numpy as np
 from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io import npz_arrays, npz_scalars
 from ptychopinn_plugin.io.axis_order import AxisOrder
+from ptychopinn_plugin.io.detector_gain import without_gain
 from ptychopinn_plugin.io.file_format import InstrumentOptions, ZeroFrequency
 from ptychopinn_plugin.io.frame_files import FramesInMemory
 from ptychopinn_plugin.io.measurement_domain import (
     DOMAIN_NAMES,
     Domain,
     are_whole_numbers,
+    counts_with_gain,
     decide_domain,
     domain_of_photons,
     negative_amplitudes,
@@ -241,7 +243,11 @@ def scale_counts(
         has_noise = builder.settle_negative_values(stored.dtype)
         stored = dataclasses.replace(stored, values=builder.counts, below_zero=has_noise)
     domain, reason = decide_domain(stored, declared, asked, export)
-    if UNDECIDED in reason and nphotons is None and builder.probe is not None:
+    gain = 1.0
+    if UNDECIDED in reason and (found := counts_with_gain(stored, builder.probe, builder.mask)):
+        domain, (gain, reason) = 'counts', found
+        builder.counts = without_gain(builder.counts, gain)
+    elif UNDECIDED in reason and nphotons is None and builder.probe is not None:
         domain, reason = domain_of_photons(stored, builder.probe, builder.mask) or (domain, reason)
     builder.decisions.append(reason)
     builder.mask_largest_values(stored.dtype)
@@ -259,4 +265,4 @@ def scale_counts(
     builder.counts, factor = scale_to_photons(
         builder.counts, photons, nphotons, are_counts, builder.decisions
     )
-    return factor
+    return factor / gain
