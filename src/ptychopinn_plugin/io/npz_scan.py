@@ -239,6 +239,8 @@ def scale_counts(
         # Bad pixels may hold anything; they must not count as photons.
         stored = dataclasses.replace(stored, values=zero_pixels(stored.values, builder.mask))
     builder.counts = stored.values
+    builder.leave_out_missing(stored.dtype)
+    stored = dataclasses.replace(stored, values=builder.counts)
     if (asked or DOMAIN_NAMES.get(declared or '')) != 'amplitude':
         has_noise = builder.settle_negative_values(stored.dtype)
         stored = dataclasses.replace(stored, values=builder.counts, below_zero=has_noise)

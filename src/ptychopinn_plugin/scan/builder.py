@@ -20,8 +20,14 @@ from ptychopinn_plugin.scan.data import (
     ScanMetadata,
 )
 from ptychopinn_plugin.scan.estimates import Estimates
+from ptychopinn_plugin.scan.foreign_frames import foreign_frames
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
-from ptychopinn_plugin.scan.frame_outliers import LEFT_OUT, frames_without_light, list_numbers
+from ptychopinn_plugin.scan.frame_outliers import (
+    LEFT_OUT,
+    frames_without_light,
+    list_numbers,
+    missing_frames,
+)
 from ptychopinn_plugin.scan.frame_source import frames_in_file, select_frames, zero_pixels
 from ptychopinn_plugin.scan.largest_values import mask_largest_values
 from ptychopinn_plugin.scan.negative_values import settle_negative_values
@@ -99,6 +105,19 @@ class ScanBuilder:
             self.mask = mask if found is None else found
             self.counts = zero_pixels(self.counts, self.mask)
 
+    def leave_out_missing(self, dtype: np.dtype[Any]) -> None:
+        """Leave out frames of which every pixel is NaN; call before values are looked at.
+
+        Args:
+            dtype: that the frames were stored with.
+        """
+        if dtype.kind != 'f' or self.counts is None or self.counts.ndim != 3:
+            return
+        missing = missing_frames(self.counts, self.mask)
+        # Where all are, the check of the scan says more.
+        if not missing.all():
+            self.leave_out(missing, 'with nothing but NaN')
+
     def settle_negative_values(self, dtype: np.dtype[Any]) -> bool:
         """Mask pixels marked by a negative value, set negative noise to 0; call before scaling.
 
@@ -122,7 +141,8 @@ class ScanBuilder:
     def build(self, frame_factor: float = 1.0) -> ScanData:
         """Return the checked scan: masked pixels zero, the probe in photons.
 
-        Frames without light are left out; `scan_index` then gives the numbers of the others.
+        Frames without light, or unlike all others, are left out; `scan_index` then gives the
+        numbers of those that are left.
 
         Args:
             frame_factor: that the frames' intensities were multiplied by to become photons.
@@ -154,9 +174,27 @@ class ScanBuilder:
         return scan
 
     def _leave_out_frames(self, totals: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Leave out frames without light; return the photons of those that are left."""
+        """Leave out frames that do not belong; return the photons of those that are left."""
         dark = frames_without_light(totals)
-        return totals[~dark] if self.leave_out(dark, 'without light') else totals
+        if self.leave_out(dark, 'without light'):
+            totals = totals[~dark]
+        foreign = self._foreign_frames(totals)
+        if self.leave_out(foreign, 'unlike all others (noise, or the beam at another place)'):
+            totals = totals[~foreign]
+        return totals
+
+    def _foreign_frames(self, totals: npt.NDArray[np.float64]) -> BoolArray:
+        """Return which frames do not belong to the scan; none where the arrays have faults."""
+        counts, positions = self.counts, self.positions_px
+        none = np.zeros(len(totals), np.bool_)
+        if counts is None or positions is None or positions.shape != (len(totals), 2):
+            return none
+        shape = counts.shape[1:]
+        mask = np.zeros(shape, np.bool_) if self.mask is None else self.mask
+        is_sound = mask.shape == shape and shape[0] == shape[1] and np.isfinite(totals).all()
+        if not is_sound:
+            return none
+        return foreign_frames(counts, mask, totals, positions)
 
     def leave_out(self, chosen: BoolArray, which: str) -> bool:
         """Leave out frames and what belongs to them; return whether any were.

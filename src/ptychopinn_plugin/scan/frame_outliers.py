@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
-from ptychopinn_plugin.scan.data import PositionArray, ScanData
+from ptychopinn_plugin.scan.data import BoolArray, FloatArray, PositionArray, ScanData
+from ptychopinn_plugin.scan.frame_chunks import frame_chunks
 
 Totals = npt.NDArray[np.float64]
 
@@ -45,6 +46,25 @@ def frames_without_light(totals: Totals) -> npt.NDArray[np.bool_]:
     if by_chance or usual == 0:
         return np.zeros(len(totals), np.bool_)
     return np.asarray(totals <= LEAST_SHARE * usual)
+
+
+def missing_frames(counts: FloatArray, mask: BoolArray | None) -> BoolArray:
+    """Return of which frames every good pixel is NaN, bool (n,).
+
+    Args:
+        counts: float32 (n, H, W).
+        mask: bool (H, W), True where bad; None, or of another shape, where every pixel counts.
+    """
+    good = np.ones(counts.shape[1:], np.bool_)
+    if mask is not None and mask.shape == good.shape and not mask.all():
+        good = ~mask
+    missing = np.zeros(len(counts), np.bool_)
+    row, column = np.argwhere(good)[0]
+    for start, some in frame_chunks(counts):
+        # One pixel decides for nearly all frames.
+        for frame in np.flatnonzero(np.isnan(some[:, row, column])):
+            missing[start + frame] = bool(np.isnan(some[frame][good]).all())
+    return missing
 
 
 def frames_unlike_neighbours(totals: Totals, positions_px: PositionArray) -> npt.NDArray[np.int64]:

@@ -193,6 +193,7 @@ def scan_from_input(
             'positions were oriented when this product was reconstructed, as its comments say; '
             'they are not oriented again'
         )
+    builder.leave_out_missing(dtype)
     scan = builder.build()
     if probe is None and has_unknown_probe(product):
         scan = _without_placeholder(scan)
