@@ -42,7 +42,7 @@ def read_probe(path: Path, options: ScanOptions) -> ComplexArray:
         ScanDataError: no reader takes the file.
         UnavailableError: Ptychodus is not installed.
     """
-    from ptychopinn_plugin.io.ptychodus.instrument_scan import load_instrument_probe
+    from ptychopinn_plugin.io.ptychodus.instrument_files import load_instrument_probe
 
     return load_instrument_probe(path, options)
 

@@ -3,63 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from ptychodus.api.assemble import AssembledDiffractionData
-from ptychodus.api.diffraction import DiffractionDataset
 from ptychodus.api.geometry import PixelGeometry
 from ptychodus.api.object import Object, ObjectCenter
 from ptychodus.api.probe import ProbeSequence
-from ptychodus.api.probe_positions import ProbePositionSequence
 from ptychodus.api.product import Product, ProductMetadata
-from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
+from ptychodus.api.reconstruct import ReconstructInput
 
-from ptychopinn_plugin.errors import ScanDataError
 from ptychopinn_plugin.io.file_format import ScanOptions
 from ptychopinn_plugin.io.npz_arrays import given_probe
 from ptychopinn_plugin.io.npz_frames import StoredFrames, all_whole, stored_in_file
 from ptychopinn_plugin.io.npz_scan import scale_counts
+from ptychopinn_plugin.io.ptychodus.beam_region import find_region
 from ptychopinn_plugin.io.ptychodus.cxi_file import TYPE as CXI
-from ptychopinn_plugin.io.ptychodus.cxi_file import read_cxi_positions, read_cxi_probe
+from ptychopinn_plugin.io.ptychodus.cxi_file import read_cxi_probe
 from ptychopinn_plugin.io.ptychodus.detector_frames import (
     DetectorFrames,
-    find_region,
     read_detector_frames,
 )
-from ptychopinn_plugin.io.ptychodus.instrument_geometry import Geometry, find_geometry
-from ptychopinn_plugin.io.ptychodus.probe_relaxation import read_probes
-from ptychopinn_plugin.io.ptychodus.read_scan import (
-    pairing_decisions,
-    positions_of,
-    with_paired_weights,
+from ptychopinn_plugin.io.ptychodus.instrument_files import (
+    InstrumentParts,
+    read_dataset,
+    read_parts,
 )
-from ptychopinn_plugin.io.ptychodus.readers import read_file, readers, readers_of, type_names
-from ptychopinn_plugin.io.separate_frames import split_name
+from ptychopinn_plugin.io.ptychodus.instrument_geometry import Geometry, find_geometry
+from ptychopinn_plugin.io.ptychodus.pairing import pair
+from ptychopinn_plugin.io.ptychodus.probe_relaxation import read_probes
+from ptychopinn_plugin.io.ptychodus.read_scan import positions_of
 from ptychopinn_plugin.scan.builder import ScanBuilder
-from ptychopinn_plugin.scan.data import BoolArray, ComplexArray, ScanData, ScanMetadata
+from ptychopinn_plugin.scan.data import BoolArray, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.frame_source import select_frames
 
 # Products and files of frames round the size of a pixel differently.
 PIXEL_TOLERANCE = 1e-3
-
-
-@dataclass
-class _Parts:
-    """What the files of a scan give beside the frames.
-
-    Attributes:
-        positions: metres.
-        product: that they come from, None where they do not.
-        decisions: where they were found, a sentence each.
-    """
-
-    positions: ProbePositionSequence
-    product: Product | None = None
-    decisions: list[str] = field(default_factory=list)
 
 
 def load_instrument_scan(path: Path, options: ScanOptions) -> ScanData:
@@ -76,9 +56,9 @@ def load_instrument_scan(path: Path, options: ScanOptions) -> ScanData:
         ScanDataError: with what is wrong, unknown or cannot be found from the files.
     """
     given = options.instrument
-    type_name, dataset = _read_dataset(path, options)
+    type_name, dataset = read_dataset(path, options)
     builder = ScanBuilder(str(path), decisions=[f'{path.name} is read as {type_name}'])
-    parts = _read_parts(path, type_name, options)
+    parts = read_parts(path, type_name, options)
     frames = read_detector_frames(
         dataset,
         path.name,
@@ -113,78 +93,13 @@ def instrument_frame_shape(path: Path, options: ScanOptions) -> tuple[int, int]:
     Raises:
         ScanDataError: no reader takes the file, or the frames do not lie on the detector.
     """
-    _, dataset = _read_dataset(path, options)
+    _, dataset = read_dataset(path, options)
     given = options.instrument
     region, _ = find_region(dataset, given.crop, given.beam_center)
     return region.height_px, region.width_px
 
 
-def load_instrument_probe(path: Path, options: ScanOptions) -> ComplexArray:
-    """Return the probe of a file with one of Ptychodus' readers, complex64 (modes, N, N).
-
-    Of the options only `external_files` is used.
-
-    Raises:
-        ScanDataError: no reader takes the file.
-    """
-    probes: ProbeSequence = read_file('probe', path, external_files=options.external_files).content
-    array: ComplexArray = probes.get_probe_no_opr().get_array().astype(np.complex64)
-    return array
-
-
-def _read_dataset(path: Path, options: ScanOptions) -> tuple[str, DiffractionDataset]:
-    found = read_file(
-        'diffraction',
-        path,
-        options.instrument.diffraction_type,
-        external_files=options.external_files,
-    )
-    return found.type_name, found.content
-
-
-def _read_parts(path: Path, type_name: str, options: ScanOptions) -> _Parts:
-    """Return positions and product, from the files that are named, else from that of the frames."""
-    product, decisions = _read_product(path, type_name, options)
-    read = partial(read_file, external_files=options.external_files)
-    named = options.instrument.positions
-    if named is not None:
-        file, asked = split_name(named)
-        found = read('positions', file, asked or None, related=type_name)
-        decisions.append(f'positions come from {file.name}, read as {found.type_name}')
-        return _Parts(found.content, product, decisions)
-    if product is not None:
-        return _Parts(product.probe_positions, product, decisions)
-    if type_name == CXI:
-        found_positions = read_cxi_positions(path, external_files=options.external_files)
-        return _Parts(found_positions, None, decisions)
-    if any(one.name == type_name for one in readers_of('positions', path)):
-        return _Parts(read('positions', path, type_name).content, None, decisions)
-    raise ScanDataError(
-        [
-            f'{path} has frames and no positions; name a file of them with '
-            f'load_scan(positions=...), of one of the types {type_names("positions")}, or a '
-            'product with load_scan(product=...)'
-        ]
-    )
-
-
-def _read_product(
-    path: Path, type_name: str, options: ScanOptions
-) -> tuple[Product | None, list[str]]:
-    read = partial(read_file, 'product', external_files=options.external_files)
-    if options.product is not None:
-        found = read(options.product, related=type_name)
-        return found.content, [f'{options.product.name} is read as a product, {found.type_name}']
-    if not any(one.name == type_name for one in readers('product')):
-        return None, []
-    try:
-        return read(path, type_name).content, []
-    except ScanDataError:
-        # Files of such a type may have the frames alone.
-        return None, []
-
-
-def _complete(parts: _Parts, geometry: Geometry) -> Product:
+def _complete(parts: InstrumentParts, geometry: Geometry) -> Product:
     """Return a product with all that pairing and mapping to object pixels need."""
     height_m, width_m = geometry.pixel_size_m
     pixels, old = PixelGeometry(width_m, height_m), None
@@ -221,9 +136,9 @@ def _pair(
     data = AssembledDiffractionData(
         indexes.astype(np.intp), numbers, PixelGeometry(0.0, 0.0), np.zeros((1, 1), np.bool_)
     )
-    parameters = prepare_reconstruct_input(data, product)
-    builder.decisions += pairing_decisions(data, product, parameters)
-    return with_paired_weights(parameters, product)
+    parameters, decisions = pair(data, product)
+    builder.decisions += decisions
+    return parameters
 
 
 def _add_probe(

@@ -10,7 +10,7 @@ import numpy as np
 from ptychodus.api.assemble import AssembledDiffractionData
 from ptychodus.api.io import StandardFileLayout
 from ptychodus.api.product import Product, ProductMetadata
-from ptychodus.api.reconstruct import ReconstructInput, prepare_reconstruct_input
+from ptychodus.api.reconstruct import ReconstructInput
 
 from ptychopinn_plugin.config import OrientationConfig
 from ptychopinn_plugin.errors import ScanDataError
@@ -24,7 +24,8 @@ from ptychopinn_plugin.io.ptychodus.checked_files import (
     open_diffraction_file,
 )
 from ptychopinn_plugin.io.ptychodus.history_comment import read_history
-from ptychopinn_plugin.io.ptychodus.probe_relaxation import pair_weights, read_probes
+from ptychopinn_plugin.io.ptychodus.pairing import pair
+from ptychopinn_plugin.io.ptychodus.probe_relaxation import read_probes
 from ptychopinn_plugin.io.ptychodus.write_product import has_refined_probe, has_unknown_probe
 from ptychopinn_plugin.io.ptychodus_coordinates import from_host
 from ptychopinn_plugin.io.reading_errors import reading
@@ -114,10 +115,8 @@ def load_ptychodus(
     if data is None or product is None:
         raise ScanDataError(builder.faults, source)
     with reading(_refusal, f'{source}: frames and positions do not pair'):
-        parameters = prepare_reconstruct_input(data, product)
-        decisions = pairing_decisions(data, product, parameters)
+        parameters, decisions = pair(data, product)
         del data
-        parameters = with_paired_weights(parameters, product)
         return scan_from_input(parameters, source, decisions, probe, orientation, mask, frames)
 
 
@@ -270,35 +269,3 @@ def _without_placeholder(scan: ScanData) -> ScanData:
         return scan
     metadata = dataclasses.replace(scan.metadata, probe_is_unknown=True)
     return dataclasses.replace(scan, metadata=metadata)
-
-
-def with_paired_weights(parameters: ReconstructInput, product: Product) -> ReconstructInput:
-    """Pair the weights of a varying probe with the frames, which Ptychodus leaves unpaired."""
-    positions, used = (
-        np.array([p.index for p in one.probe_positions], dtype=np.int64)
-        for one in (product, parameters.product)
-    )
-    probes = pair_weights(product.probes, positions, used)
-    paired = dataclasses.replace(parameters.product, probes=probes)
-    return dataclasses.replace(parameters, product=paired)
-
-
-def pairing_decisions(
-    data: AssembledDiffractionData, product: Product, parameters: ReconstructInput
-) -> tuple[str, ...]:
-    """Return how frames and positions were paired, a sentence for what did not fit."""
-    frames = data.get_indexes()
-    positions = np.array([p.index for p in product.probe_positions], dtype=np.int64)
-    used = np.array([p.index for p in parameters.product.probe_positions], dtype=np.int64)
-    counted = {
-        'frames have no position within the scan and were dropped': frames.size - used.size,
-        'positions share their scan index with another and were averaged': positions.size
-        - np.unique(positions).size,
-        'frames have no position of their own; theirs was interpolated': int(
-            np.count_nonzero(~np.isin(used, positions))
-        ),
-        'positions have no frame and were left out': int(
-            np.count_nonzero(~np.isin(np.unique(positions), used))
-        ),
-    }
-    return tuple(f'{number} {what}' for what, number in counted.items() if number)
