@@ -17,7 +17,7 @@ from ptychopinn_plugin.errors import PtychoPINNError, ReconstructionError, ScanD
 from ptychopinn_plugin.io.result_files import load_result, save_reconstruction
 from ptychopinn_plugin.live.frame_buffer import FrameBuffer
 from ptychopinn_plugin.live.live_loop import LiveLoop
-from ptychopinn_plugin.live.live_reconstruction import starting_scan
+from ptychopinn_plugin.live.starting_scan import starting_scan
 from ptychopinn_plugin.metrics import score
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.canvas import scanned_core

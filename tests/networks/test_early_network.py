@@ -12,8 +12,8 @@ from ptychopinn_plugin.backends.protocol import Engine
 from ptychopinn_plugin.io.model_file import EARLY_FILE, PACKAGED_FILE
 from ptychopinn_plugin.metrics import score
 from ptychopinn_plugin.monitor import Monitor
+from ptychopinn_plugin.networks.network_update import EARLY_PASS
 from ptychopinn_plugin.networks.runner import run_reconstruction
-from ptychopinn_plugin.networks.stage_run import EARLY_PASS
 from ptychopinn_plugin.physics.numpy_ops import NumpyOps
 from ptychopinn_plugin.physics.ops import Array
 from ptychopinn_plugin.scan import Reconstruction

@@ -157,7 +157,7 @@ def test_an_update_that_the_frames_contradict_is_reverted(
     known: KnownScan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        'ptychopinn_plugin.networks.stage_run.measure_gate',
+        'ptychopinn_plugin.networks.network_update.measure_gate',
         lambda ops, solver, stage, reflections: GateMeasurement(1.0, 100.0, 1.0),
     )
     alone, spoilt = reconstructed(known, None), reconstructed(known, noisy)

@@ -23,19 +23,17 @@ from ptychopinn_plugin.errors import ReconstructionError, ScanDataError
 from ptychopinn_plugin.io.frame_files import reads_into_memory
 from ptychopinn_plugin.io.model_file import TrainedModel
 from ptychopinn_plugin.live.frame_buffer import FrameBuffer
-from ptychopinn_plugin.live.growing_canvas import patch_bounds, slices_of
 from ptychopinn_plugin.live.live_loop import LiveLoop
 from ptychopinn_plugin.live.live_solver import LiveState
+from ptychopinn_plugin.live.starting_scan import SOURCE, starting_scan
 from ptychopinn_plugin.monitor import Monitor
 from ptychopinn_plugin.networks.run_result import covered
 from ptychopinn_plugin.scan import Reconstruction, ScanData, ScanMetadata
 from ptychopinn_plugin.scan.builder import ScanBuilder
 from ptychopinn_plugin.scan.data import BoolArray
-from ptychopinn_plugin.scan.value_checks import probe_value_faults
 
 # Bytes of frames that are kept in memory by default.
 MEMORY_LIMIT = 2**30
-SOURCE = 'live scan'
 
 
 class LiveReconstruction:
@@ -89,19 +87,13 @@ class LiveReconstruction:
                 'give the engine or the other two, not both'
             )
         start = starting_scan(probe, geometry, mask)
-        engine = engine or make_engine(backend, execution)
-        if not isinstance(engine, EngineWithOps):
-            raise TypeError(
-                f'{type(engine).__name__} computes in another process; a live reconstruction needs '
-                'an engine from make_engine'
-            )
-        self._engine = engine
+        self._engine = _with_ops(engine or make_engine(backend, execution))
         self._inference = inference or InferenceConfig()
         self._model = model
         self._given = start
         self._started = time.perf_counter()
         self._buffer = FrameBuffer(start.frame_size, start.mask, memory_limit)
-        self._loop = LiveLoop(self._buffer, engine, self._inference, start)
+        self._loop = LiveLoop(self._buffer, self._engine, self._inference, start)
         thread = threading.Thread(target=self._loop.run, name='live passes', daemon=True)
         # Also where it is dropped or the interpreter ends: a daemon would be cut off in its work.
         self._close = weakref.finalize(self, _end, self._buffer, thread)
@@ -279,14 +271,10 @@ class LiveReconstruction:
     def _result(self, state: LiveState) -> Reconstruction:
         """Return a state on the smallest canvas that holds its frames."""
         indices, _, positions_px = self._buffer.in_order(state.pairs)
-        size = self._given.frame_size
-        needed = patch_bounds(positions_px.min(axis=0), positions_px.max(axis=0), size)
-        place = slices_of(needed, state.canvas)
-        dose = state.dose[place]
-        coverage = (dose / max(float(dose.max()), 1e-30)).astype(np.float32)
+        image, coverage, origin_px = state.illuminated(positions_px, self._given.frame_size)
         return Reconstruction(
-            object_canvas=covered(state.canvas_object[place], coverage),
-            origin_px=needed.origin_px,
+            object_canvas=covered(image, coverage),
+            origin_px=origin_px,
             probe=state.probe,
             positions_px=positions_px,
             coverage=coverage,
@@ -303,34 +291,13 @@ class LiveReconstruction:
         )
 
 
-def starting_scan(
-    probe: npt.NDArray[Any], geometry: ScanMetadata | None, mask: BoolArray | None
-) -> ScanData:
-    """Return a scan with probe, mask and geometry; its two frames stand for those to come.
-
-    Args:
-        probe: as in `LiveReconstruction`.
-        geometry: of the instrument.
-        mask: bool (N, N), True where bad.
-
-    Raises:
-        ScanDataError: probe or mask have a fault.
-    """
-    modes = np.asarray(probe)
-    modes = (modes[None] if modes.ndim == 2 else modes).astype(np.complex64)
-    faults = probe_value_faults(modes)
-    if modes.ndim != 3 or modes.shape[-1] != modes.shape[-2]:
-        faults = [f'probe must have shape (modes, N, N) or (N, N), got {np.shape(probe)}']
-    if faults:
-        raise ScanDataError(faults)
-    size = modes.shape[-1]
-    return ScanData(
-        counts=np.ones((2, size, size), np.float32),
-        positions_px=np.array([[0.0, 0.0], [0.0, 1.0]]),
-        probe=modes,
-        mask=np.zeros((size, size), np.bool_) if mask is None else np.asarray(mask),
-        metadata=dataclasses.replace(geometry or ScanMetadata(), scan_index=None),
-        source=SOURCE,
+def _with_ops(engine: Engine) -> EngineWithOps:
+    """Return an engine that computes in this process."""
+    if isinstance(engine, EngineWithOps):
+        return engine
+    raise TypeError(
+        f'{type(engine).__name__} computes in another process; a live reconstruction needs an '
+        'engine from make_engine'
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
-from ptychopinn_plugin.live.growing_canvas import grown, moved
+from ptychopinn_plugin.live.growing_canvas import grown, moved, patch_bounds, slices_of
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.physics.overlap_add import add_patches
 from ptychopinn_plugin.scan import ScanData
@@ -54,6 +54,25 @@ class LiveState:
     dose: FloatArray
     pairs: int = 0
     residuals: tuple[float, ...] = ()
+
+    def illuminated(
+        self, positions_px: Positions, frame_size: int
+    ) -> tuple[ComplexArray, FloatArray, tuple[int, int]]:
+        """Return the smallest part of the canvas that holds the frames at some positions.
+
+        Args:
+            positions_px: float64 (n, 2), (row, column), object pixels.
+            frame_size: side N of a frame.
+
+        Returns:
+            Of this part: the object, complex64 (H, W), its dose relative to the largest, float32
+            (H, W), and the (row, column) of its first pixel.
+        """
+        needed = patch_bounds(positions_px.min(axis=0), positions_px.max(axis=0), frame_size)
+        place = slices_of(needed, self.canvas)
+        dose = self.dose[place]
+        coverage = (dose / max(float(dose.max()), 1e-30)).astype(np.float32)
+        return self.canvas_object[place], coverage, needed.origin_px
 
 
 class Window(NamedTuple):

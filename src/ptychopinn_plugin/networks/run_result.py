@@ -1,4 +1,4 @@
-"""Arrays of a result, from those of the solver."""
+"""Parts of a result, from those of the solver."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.errors import ReconstructionError
 from ptychopinn_plugin.io.model_file import TrainedModel
+from ptychopinn_plugin.scan import PassHistory
 from ptychopinn_plugin.scan.canvas import LEAST_COVERAGE
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.estimators.gauges import probe_power
@@ -62,3 +64,27 @@ def training_losses(model: TrainedModel) -> tuple[float, ...]:
     """Return the model's training losses."""
     losses = model.losses[:, 0] if model.losses.size else np.zeros(0)
     return tuple(float(loss) for loss in losses if np.isfinite(loss))
+
+
+def pass_history(solver: AcceleratedSolver, inference: InferenceConfig) -> PassHistory:
+    """Return the passes that the present state of a solver comes from.
+
+    Args:
+        solver: after some pass.
+        inference: its settings as given.
+    """
+    problem = solver.problem
+    scan, earlier = problem.scan, problem.scan.metadata.history
+    nominal = scan.estimates.nominal_positions_px
+    errors = problem.positions_px - (scan.positions_px if nominal is None else nominal)
+    width_px = math.sqrt(2 * float(np.mean(np.var(errors, axis=0))))
+    return PassHistory(
+        iterations=solver.passes_before + solver.passes,
+        subsets=len(problem.subsets),
+        automatic=inference.auto,
+        updates_probe=solver.refines_probe,
+        moves_frames=bool(errors.any()) or earlier.moves_frames,
+        # Those that a product holds are without the errors that were found before.
+        position_errors_px=max(width_px, earlier.position_errors_px),
+        finds_background=solver.state.now.background is not None,
+    )

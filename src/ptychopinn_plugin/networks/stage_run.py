@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,18 +19,18 @@ from ptychopinn_plugin.errors import CheckpointError, PtychoPINNError
 from ptychopinn_plugin.io.model_file import TrainedModel, weights_fingerprint
 from ptychopinn_plugin.io.reading_errors import describe
 from ptychopinn_plugin.monitor import Monitor, Progress, Resumption
+from ptychopinn_plugin.networks.network_update import EARLY_PASS, apply_checked, apply_unchecked
 from ptychopinn_plugin.networks.run_result import (
     covered,
-    covered_pixels,
+    pass_history,
     probe_factor,
     training_losses,
     whole_images,
 )
 from ptychopinn_plugin.networks.stage import Stage
-from ptychopinn_plugin.networks.unrolled.scan_gate import measure_gate
 from ptychopinn_plugin.physics.ops import Array, Ops
 from ptychopinn_plugin.saved_state import SavedState, Stateful
-from ptychopinn_plugin.scan import PassHistory, Reconstruction
+from ptychopinn_plugin.scan import Reconstruction
 from ptychopinn_plugin.scan.frame_outliers import left_out_decisions
 from ptychopinn_plugin.solver import AcceleratedSolver
 from ptychopinn_plugin.solver.early_stop import EarlyStop
@@ -42,9 +41,6 @@ from ptychopinn_plugin.solver.starting_estimates import found_estimates
 logger = logging.getLogger(__name__)
 
 StageName: TypeAlias = Literal['solver', 'network']
-# The pass after which the early network changes the object. Once is better than more often: later
-# on it removes details that the passes have found.
-EARLY_PASS = 2
 
 
 def without_passes(names: list[StageName], most: int | None = None) -> list[StageName]:
@@ -208,66 +204,20 @@ class StageRun(Stateful):
 
     def _apply_early_stage(self) -> None:
         """Change the unfinished object by the network's update; the next passes check it."""
-        solver = self.solver
         # The object of reflections is no early one: the network would take details from it.
-        if self.early is None or self.start.reflected or solver.passes != EARLY_PASS:
+        if self.early is None or self.start.reflected or self.solver.passes != EARLY_PASS:
             return
-        partition = solver.problem.partition
-        parts = (solver.canvas_object, *solver.present_direction())
-        wholes = [partition.whole(one) for one in parts]
-        update = self.early(*wholes) if partition.is_first else None
-        solver.set_object(solver.constrained(partition.part(update)))
-        self.reasons.append(
-            f'a network changed the unfinished object after iteration {solver.passes}'
-        )
+        self.reasons.append(apply_unchecked(self.solver, self.early))
 
     def _apply_stage(self, stage: Stage) -> None:
         """Change the object by as much of the network's update as held-out photons support."""
-        solver = self.solver
-        before = self.residuals[-1] = solver.finish()
-        partition, reached = solver.problem.partition, solver.canvas_object
-        # The network looks far around each pixel, so that it gets the whole canvas.
-        wholes = [partition.whole(one) for one in (reached, *solver.present_direction())]
-        update = stage(*wholes) if partition.is_first else None
-        if partition.on_first(lambda: update is wholes[0]):
-            self.reasons.append('the network was not used: it gains nothing at this dose')
-            return
+        before = self.residuals[-1] = self.solver.finish()
         reflections = self.inference.reflections if self.start.reflected else 0
-        gate = partition.on_first(lambda: measure_gate(self.gate_ops, solver, stage, reflections))
-        self.reasons.append(gate.remark)
-        if gate.factor == 0:
-            return
-        ops, factor = solver.problem.ops, np.array(gate.factor, np.float32)
-        updated = partition.part(update)
-        self._change_object(reached + ops.scale(updated - reached, ops.array(factor)), before)
-        # With its constraints; all processes take part.
-        change = partition.whole(solver.canvas_object - reached)
-        if self.names[-1] == 'network' and partition.is_first:
-            self.network_change = ops.numpy(change)
-
-    def _change_object(self, changed: Array, before: float) -> None:
-        """Take another object; revert it if the residual rises by more than noise.
-
-        Removing the noise that physics fitted raises the misfit by about that of one parameter for
-        each real number fitted, two a covered pixel; a larger rise is an error of the network.
-        """
-        solver, problem, state = self.solver, self.solver.problem, self.solver.state
-        solver.set_object(solver.constrained(changed))
-        after = solver.residual()
-        dose = problem.partition.whole(problem.dose(solver.probe))
-        covered = problem.partition.on_first(lambda: covered_pixels(problem.ops.numpy(dose)))
-        allowed = (
-            problem.noise.misfit_per_parameter * 2 * covered / max(problem.total_counts, 1e-30)
-        )
-        if after <= before + allowed:
-            self._record('network', after)
-            return
-        solver.state = state
-        self.reasons[-1] = (
-            f'the network was not used: it would raise the residual from {before:.5f} to '
-            f'{after:.5f}, more than noise explains ({allowed:.5f})'
-        )
-        logger.warning('%s', self.reasons[-1])
+        changed = apply_checked(self.solver, stage, self.gate_ops, reflections, before)
+        self.reasons.append(changed.remark)
+        if changed.residual is not None:
+            self._record('network', changed.residual)
+            self.network_change = changed.change
 
     def _remarks(self) -> Iterator[str]:
         """Return what was found and decided, a sentence each."""
@@ -315,23 +265,5 @@ class StageRun(Stateful):
             network_change=None if change is None else covered(change / scale, coverage),
             settings=settings_lines(self.inference),
             version=__version__,
-            history=self._history(),
-        )
-
-    def _history(self) -> PassHistory:
-        """Return the passes that the present state comes from."""
-        solver, problem = self.solver, self.solver.problem
-        scan, earlier = problem.scan, problem.scan.metadata.history
-        nominal = scan.estimates.nominal_positions_px
-        errors = problem.positions_px - (scan.positions_px if nominal is None else nominal)
-        width_px = math.sqrt(2 * float(np.mean(np.var(errors, axis=0))))
-        return PassHistory(
-            iterations=solver.passes_before + solver.passes,
-            subsets=len(problem.subsets),
-            automatic=self.inference.auto,
-            updates_probe=solver.refines_probe,
-            moves_frames=bool(errors.any()) or earlier.moves_frames,
-            # Those that a product holds are without the errors that were found before.
-            position_errors_px=max(width_px, earlier.position_errors_px),
-            finds_background=solver.state.now.background is not None,
+            history=pass_history(self.solver, self.inference),
         )

@@ -28,7 +28,7 @@ from ptychopinn_plugin.io.result_files import save_reconstruction
 from ptychopinn_plugin.io.scan_files import load_probe
 from ptychopinn_plugin.io.separate_frames import USUAL_DATASETS, split_name
 from ptychopinn_plugin.live import LiveReconstruction
-from ptychopinn_plugin.live.live_reconstruction import starting_scan
+from ptychopinn_plugin.live.starting_scan import starting_scan
 from ptychopinn_plugin.live.watcher import Watcher
 from ptychopinn_plugin.plotting import SUFFIXES as PICTURES
 from ptychopinn_plugin.plotting import picture
