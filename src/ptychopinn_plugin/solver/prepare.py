@@ -11,7 +11,7 @@ import numpy as np
 from ptychopinn_plugin.config import InferenceConfig
 from ptychopinn_plugin.physics.noise_models import AMPLITUDE, POISSON, NoiseModel
 from ptychopinn_plugin.physics.ops import Ops
-from ptychopinn_plugin.scan import Estimates, PassHistory, ScanData
+from ptychopinn_plugin.scan import PassHistory, ScanData
 from ptychopinn_plugin.solver.accelerated import AcceleratedSolver
 from ptychopinn_plugin.solver.amplitude_start import PASSES, PASSES_OF_FEW_FRAMES, AmplitudeStart
 from ptychopinn_plugin.solver.constraint_table import Constraints
@@ -93,7 +93,7 @@ def prepare_solver(
     )
     constraints = Constraints.of(inference)
     gauges = constraints.probe_gauges if refines else []
-    estimators = _estimators(inference, given, scan.estimates, waiting.get('update_flux', 0))
+    estimators = _estimators(inference, scan, given, waiting.get('update_flux', 0))
     solver = AcceleratedSolver(
         problem,
         inference,
@@ -223,16 +223,17 @@ def _power(inference: InferenceConfig, scan: ScanData) -> float:
 
 
 def _estimators(
-    inference: InferenceConfig, given_modes: int, known: Estimates, flux_waits: int
+    inference: InferenceConfig, scan: ScanData, given_modes: int, flux_waits: int
 ) -> list[Estimator]:
     """Return what is estimated between passes, in this order; the flux after some of them."""
+    known = scan.estimates
     varies = known.opr_modes is not None
     found: list[Estimator] = []
     if inference.update_flux:
         first_pass = max(flux_waits, FIRST_PASS)
         found.append(FluxEstimator(continued=known.flux is not None, first_pass=first_pass))
     if inference.auto:
-        found.append(ModeSelection(given_modes))
+        found.append(ModeSelection(given_modes, few_frames=scan.frame_count < FEW_FRAMES))
     if inference.opr_modes:
         selects = inference.auto and not varies
         found.append(DriftEstimator(inference.opr_modes, selects=selects, active=varies))

@@ -17,8 +17,9 @@ STARTING_SHARE = 0.005
 # A mode that the frames need grows: measured by its power from one pass to another.
 FIRST_LOOK, LAST_LOOK = 4, 6
 LEAST_GROWTH = 1.15
-# Of 100 frames of 256 x 256, real modes grow as slowly as by 1.04 until then, and modes that are
-# not needed stay or shrink: those between are looked at again.
+# Few frames fit amplitudes for longer, and their modes grow later: real ones of 100 frames of
+# 256 x 256 by 1.04 until then, while modes that are not needed stay or shrink. Those between are
+# looked at again, of few frames only: a background made modes of 441 frames grow as slowly.
 UNDECIDED_GROWTH, SECOND_LOOK = 1.02, 12
 # A mode that stood for something else, such as positions that are refined meanwhile, fades: it has
 # lost half of its largest share and still loses more than this in one pass. Positions 1.5 px off
@@ -106,6 +107,7 @@ class ModeSelection(Estimator):
 
     Attributes:
         given: modes of the user's probe, which are kept.
+        few_frames: whether modes that grow slowly are decided on by a second look.
         growth: float64 (modes,), of the share of each mode's power between two passes.
         kept: modes that were kept; 0 before the decision.
     """
@@ -113,6 +115,7 @@ class ModeSelection(Estimator):
     saved_fields: ClassVar = ('growth', 'kept', '_shares', '_first', '_largest')
 
     given: int = 1
+    few_frames: bool = False
     growth: npt.NDArray[np.float64] | None = None
     kept: int = 0
     _shares: npt.NDArray[np.float64] | None = None
@@ -129,7 +132,7 @@ class ModeSelection(Estimator):
             return
         if solver.passes == LAST_LOOK:
             self.growth = shares / np.maximum(before, 1e-30)
-            needed = self.growth > UNDECIDED_GROWTH
+            needed = self.growth > (UNDECIDED_GROWTH if self.few_frames else LEAST_GROWTH)
             self._first, self._largest = before, np.maximum(before, shares)
         else:
             assert self._largest is not None
