@@ -28,7 +28,7 @@ def test_tensorflow_computes_on_one_device(run: Run, folder: Path) -> None:
     shown = run('reconstruct', 'scan.npz', *words)
     assert shown.code == 2
     assert shown.err.count('\n') == 1
-    assert 'TensorFlow backend selected with devices = 2, but it computes on one' in shown.err
+    assert 'TensorFlow backend selected with "devices = 2", but it computes on one' in shown.err
     assert not (folder / 'o.npz').exists()
 
 

@@ -59,7 +59,7 @@ def test_a_file_gives_the_orientation(run: Run, folder: Path) -> None:
         ('epoch = 3', "s.toml: there is no setting 'epoch'; did you mean epochs"),
         ('backend = "jax"', "s.toml: backend: input should be 'tensorflow' or 'pytorch', got"),
         ('accelerator = "cpu"\nstrategy = "fsdp"', "strategy 'fsdp' spreads"),
-        ('backend = "tensorflow"\ndevices = 2', 'TensorFlow backend selected with devices = 2'),
+        ('backend = "tensorflow"\ndevices = 2', 'TensorFlow backend selected with "devices = 2"'),
     ],
 )
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_bad_file_is_reported_in_a_sentence_and_nothing_is_written(
 def test_old_names_in_a_file_are_reported(run: Run, folder: Path) -> None:
     (folder / 's.toml').write_text('nepochs = 2\narchitecture = "cnn"\n')
     shown = run(*TRAIN, '--config', 's.toml', '--quiet')
-    assert shown.err == 'warning: nepochs = 2 is written the old way; it is now epochs = 2\n'
+    assert shown.err == 'warning: "nepochs = 2" is written the old way; it is now "epochs = 2"\n'
     assert manifest().training.epochs == 2
 
 

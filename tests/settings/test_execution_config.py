@@ -95,6 +95,6 @@ def test_settings_that_go_together_are_taken(values: dict[str, Any]) -> None:
 )
 def test_tensorflow_is_not_chosen_for_several_devices(values: dict[str, Any]) -> None:
     name = next(iter(values))
-    with pytest.raises(ConfigError, match=f'TensorFlow backend selected with {name} = '):
+    with pytest.raises(ConfigError, match=f'TensorFlow backend selected with "{name} = '):
         with_backend(ExecutionConfig(**values), 'tensorflow')
     assert getattr(with_backend(ExecutionConfig(**values), 'pytorch'), name) == values[name]

@@ -22,6 +22,7 @@ PACKAGE = Path(ptychopinn_plugin.__file__).parent
         ('take object_prior = false', 'take --no-object-prior'),
         ('smaller steps: probe_step = 0.3, or', 'smaller steps: --probe-step 0.3, or'),
         # A line of a settings file, a log of changes, and a value that is no setting.
+        ('"epochs = 2" is written so', '"epochs = 2" is written so'),
         ('settings: update_probe = "on"', 'settings: update_probe = "on"'),
         ('inference.auto: False -> True', 'inference.auto: False -> True'),
         ("it says measurement_domain = 'counts'", "it says measurement_domain = 'counts'"),

@@ -78,7 +78,7 @@ CHANGED: dict[str, Any] = {
 def test_an_old_name_is_translated_with_a_warning(
     old: str, value: object, new: str, taken: object
 ) -> None:
-    with pytest.warns(LegacyNameWarning, match=f'{old} = .* now {new} = '):
+    with pytest.warns(LegacyNameWarning, match=f'"{old} = .* now "{new} = '):
         assert translate_legacy({old: value}) == {new: taken}
 
 

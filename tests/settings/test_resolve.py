@@ -231,6 +231,6 @@ def test_a_name_stands_for_one_setting_of_a_run() -> None:
 
 
 def test_old_names_are_taken_with_a_warning(scan_file: Path) -> None:
-    with pytest.warns(FutureWarning, match=re.escape('max_epochs = 3 is written the old way')):
+    with pytest.warns(FutureWarning, match=re.escape('"max_epochs = 3" is written the old way')):
         run = create_training_config(scan_file, max_epochs=3)
     assert run.training.epochs == 3

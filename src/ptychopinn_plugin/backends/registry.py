@@ -205,7 +205,7 @@ def check_supported(execution: ExecutionConfig) -> None:
                 repr(other.name) for other in BACKENDS.values() if name not in other.only
             )
             faults.append(
-                f'{spec.display_name} backend selected with {name} = {wanted!r}, but it '
+                f'{spec.display_name} backend selected with "{name} = {wanted!r}", but it '
                 f'{spec.limitation}; set {name} to {only!r}, or take the backend {others}'
             )
     if faults:

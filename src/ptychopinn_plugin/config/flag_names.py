@@ -20,8 +20,8 @@ _NAMES = {
     for config in (InferenceConfig, TrainingConfig, ModelConfig, ExecutionConfig)
     for name in config.model_fields
 }
-# Not the quoted value of a line of a settings file.
-_SETTING = re.compile(rf'(?<![\w.-])({"|".join(sorted(_NAMES))}) = (\w+(?:\.\d+)?)\b')
+# Not in quotation marks, as a settings file has it, nor with a value in them.
+_SETTING = re.compile(rf'(?<![\w."-])({"|".join(sorted(_NAMES))}) = (\w+(?:\.\d+)?)\b')
 
 
 def flag_name(name: str) -> str:

@@ -47,9 +47,9 @@ def translate_legacy(values: Mapping[str, Any]) -> dict[str, Any]:
     for old, old_value in values.items():
         name, value = _translate(old, old_value)
         if (name, value) != (old, old_value):
-            today = f'{name} = {value!r}' if name else 'nothing, and may be left out'
+            today = f'"{name} = {value!r}"' if name else 'nothing, and may be left out'
             warnings.warn(
-                f'{old} = {old_value!r} is written the old way; it is now {today}',
+                f'"{old} = {old_value!r}" is written the old way; it is now {today}',
                 LegacyNameWarning,
                 stacklevel=2,
             )
