@@ -145,6 +145,42 @@ def test_a_start_with_which_each_frame_lies_alone_is_not_preferred() -> None:
     assert unexplained(scan, focused) < unexplained(scan, chosen)
 
 
+def out_of_focus(share: float) -> ScanData:
+    """Return a scan with its probe, whose light at the edge of the pupil moves that far."""
+    known = known_scan(step_px=10.0, frame_size=64, side=6)
+    probe = propagated(known.scan.probe, share * known.scan.frame_size)
+    expected = expected_counts(known.ground_truth, probe, known.scan.positions_px)
+    counts = np.random.default_rng(0).poisson(expected)
+    return dataclasses.replace(
+        with_probe(known.scan, lambda _: probe),
+        counts=counts.astype(np.float32),
+        object_guess=None,
+    )
+
+
+@pytest.mark.parametrize(('width_px', 'modes'), [(2.0, 1), (16.0, 2)])
+def test_a_guess_far_from_the_probe_is_left_for_a_start_from_the_frames_alone(
+    width_px: float, modes: int
+) -> None:
+    true = out_of_focus(0.3)
+    guess = gaussian(true, width_px)
+    scan = dataclasses.replace(guess, probe=np.repeat(guess.probe, modes, axis=0))
+    probe, said = choose_start(scan, no_check)
+    assert said.startswith('found: the guess of the probe leaves')
+    assert probe.shape == scan.probe.shape
+    assert unexplained(scan, probe) < 0.15
+    overlap = frame_overlap(dataclasses.replace(scan, probe=probe))
+    assert overlap == pytest.approx(frame_overlap(true), rel=0.1)
+
+
+def test_frames_alone_are_not_tried_where_a_start_from_the_guess_is_not_poor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr('ptychopinn_plugin.solver.trials.probe_choice.probe_without_guess')
+    _, said = choose_start(gaussian(out_of_focus(-0.3), 2.0), no_check)
+    assert 'propagated by' in said or 'moved by' in said
+
+
 def refined(scan: ScanData, probe: npt.NDArray[np.complex64]) -> ScanData:
     metadata = dataclasses.replace(scan.metadata, probe_is_refined=True)
     return dataclasses.replace(with_probe(scan, lambda _: probe), metadata=metadata)
