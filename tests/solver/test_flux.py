@@ -52,6 +52,16 @@ def test_known_factors_come_back(ops: Ops) -> None:
     assert estimator.spread == pytest.approx(np.log(factors).std(), rel=0.05)
 
 
+def test_a_step_in_time_is_no_part_of_the_object(ops: Ops) -> None:
+    known = known_scan(side=6, noise=True)
+    factors = np.where(np.arange(36) < 18, 1.0, 0.5)
+    scan = scaled(known, factors).scan
+    solver = prepared(ops, scan, 30, update_flux=True, update_probe=False)
+    flux = estimator_of(solver).flux
+    assert flux is not None
+    assert flux[18:].mean() / flux[:18].mean() == pytest.approx(0.5, abs=0.03)
+
+
 def test_a_steady_beam_has_no_spread(ops: Ops) -> None:
     solver = prepared(ops, known_scan(side=6, noise=True).scan, 30, update_flux=True)
     assert estimator_of(solver).spread < 0.002

@@ -31,7 +31,12 @@ NORMALISATION_TOLERANCE = 1e-3
 
 def warnings(report: PreflightReport) -> list[str]:
     """Return one sentence for each figure that makes a reconstruction wrong or incomplete."""
-    return [*_light_warnings(report), *_pixel_warnings(report), *_position_warnings(report)]
+    return [
+        *_light_warnings(report),
+        *_frame_warnings(report),
+        *_pixel_warnings(report),
+        *_position_warnings(report),
+    ]
 
 
 def notes(report: PreflightReport) -> list[str]:
@@ -78,6 +83,11 @@ def _light_warnings(report: PreflightReport) -> list[str]:
             'the frames were taken for amplitudes, and the photons of the probe are far from those '
             "of their squares: if they are intensities, read them with load_scan(domain='counts')"
         )
+    return found
+
+
+def _frame_warnings(report: PreflightReport) -> list[str]:
+    found = []
     if report.empty_frames:
         found.append(f'{report.empty_frames} frames hold no photon: was the shutter closed?')
     if report.repeated_frames:
@@ -91,6 +101,13 @@ def _light_warnings(report: PreflightReport) -> list[str]:
             f'{len(report.unlike_frames)} frames are more than five times brighter or darker than '
             f'those around them: {list_numbers(report.unlike_frames)}; leave them out if shutter '
             'or beam failed'
+        )
+    if report.photon_step:
+        frame, ratio = report.photon_step
+        found.append(
+            f'the photons {"fall" if ratio < 1 else "rise"} to {ratio:.0%} of those of '
+            f'neighbouring frames from frame {frame} on: if the beam changed there, estimate it '
+            'with update_flux = true, as auto = true does'
         )
     return found
 

@@ -17,6 +17,7 @@ from ptychopinn_plugin.scan.frame_outliers import (
     frames_unlike_neighbours,
     neighbour_variation,
 )
+from ptychopinn_plugin.scan.photon_steps import photon_step
 from ptychopinn_plugin.scan.preflight_report import Photons, PreflightReport
 
 
@@ -57,6 +58,7 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
         empty_frames=int(np.count_nonzero(frames.totals == 0)),
         unlike_frames=_numbers(scan, frames_unlike_neighbours(frames.totals, scan.positions_px)),
         repeated_frames=_numbers(scan, frames.repeated),
+        photon_step=_photon_step(scan, frames.totals),
         masked_fraction=float(scan.mask.mean()),
         masked_light=float(alone[scan.mask].sum() / alone.sum()),
         dark_regions=bad.dark_regions(),
@@ -93,3 +95,10 @@ def preflight(scan: ScanData, orientation: Sequence[str] | None = None) -> Prefl
 
 def _numbers(scan: ScanData, frames: npt.NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(int(number) for number in frame_numbers(scan, frames))
+
+
+def _photon_step(scan: ScanData, totals: npt.NDArray[np.float64]) -> tuple[int, float] | None:
+    step = photon_step(totals, scan.positions_px)
+    if step is None:
+        return None
+    return _numbers(scan, np.array([step.frame]))[0], step.ratio

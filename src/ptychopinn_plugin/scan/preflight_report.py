@@ -35,6 +35,8 @@ class PreflightReport(BaseModel):
         unlike_frames: numbers of the frames that are far brighter or darker than those around them.
         repeated_frames: numbers of the frames that hold the values of an earlier one, which was
             taken at another position.
+        photon_step: (number of a frame, ratio): from that frame on the photons are so many times
+            those of neighbouring frames that were taken before it; None without a clear step.
         masked_fraction: of the detector pixels.
         masked_light: share of the probe's light that falls on masked pixels.
         dark_regions: dead pixels, beamstops and gaps that are not masked, a few words each.
@@ -86,6 +88,7 @@ class PreflightReport(BaseModel):
     empty_frames: int
     unlike_frames: tuple[int, ...]
     repeated_frames: tuple[int, ...]
+    photon_step: tuple[int, float] | None
     masked_fraction: float
     masked_light: float
     dark_regions: tuple[str, ...]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptychopinn_plugin.scan.frame_chunks import frame_numbers
+from ptychopinn_plugin.scan.photon_steps import photon_step
 from ptychopinn_plugin.solver.estimators.estimator import Estimator, Solver
 from ptychopinn_plugin.solver.problem import Problem
 from ptychopinn_plugin.solver.unknowns import Unknowns
@@ -38,7 +39,7 @@ class FluxEstimator(Estimator):
         first_pass: after which it is estimated first, where it does not.
     """
 
-    saved_fields: ClassVar = ('spread', 'flux', '_photons', '_lit')
+    saved_fields: ClassVar = ('spread', 'flux', '_photons', '_lit', '_step')
 
     spread: float = 0.0
     flux: Floats | None = None
@@ -46,6 +47,7 @@ class FluxEstimator(Estimator):
     first_pass: int = FIRST_PASS
     _photons: Floats | None = None
     _lit: float = 0.0
+    _step: int | None = None
 
     def after_pass(self, solver: Solver) -> None:
         """Estimate the spread; give the smooth part of the flux to the object."""
@@ -98,7 +100,17 @@ class FluxEstimator(Estimator):
             photons[some] = counts.sum(axis=(1, 2), dtype=np.float64)
             lit += float(np.minimum(counts, 1).sum(dtype=np.float64))
         self._photons = problem.partition.total_values(photons)
+        step = photon_step(self._photons, scan.positions_px)
+        self._step = None if step is None else step.frame
         self._lit = problem.partition.total(lit)
+
+    def _with_step(self, terms: Floats) -> Floats:
+        """Return terms and, where the photons step in time, that step."""
+        if self._step is None:
+            return terms
+        after = np.arange(len(terms)) >= self._step
+        # Of zero mean: the mean photons stay with the polynomial.
+        return np.column_stack([terms, after - after.mean()])
 
     def _fix_scale(self, solver: Solver, terms: Floats) -> None:
         """Give the mean of the flux to the probe and its smooth part to the object."""
@@ -110,8 +122,8 @@ class FluxEstimator(Estimator):
         # A probe that varies along the scan carries a part of the photons' variation.
         powers = solver.problem.frame_values.relative_powers(ops, solver.state.now)
         photons = np.maximum(self.flux * powers, 1e-3)
-        smooth, *_ = np.linalg.lstsq(terms, np.log(photons), rcond=None)
-        amplitude = _on_canvas(solver, smooth)
+        smooth, *_ = np.linalg.lstsq(self._with_step(terms), np.log(photons), rcond=None)
+        amplitude = _on_canvas(solver, smooth[: len(POWERS)])
         factor = ops.array(amplitude.astype(np.float32))
 
         def rescale(unknowns: Unknowns) -> Unknowns:
