@@ -23,8 +23,8 @@ NEIGHBOURS = 8
 # Fewer frames have no usual correlation.
 LEAST_FRAMES = 16
 # Over 90 scans (star, bars, phases of 4 rad, 1e3 to 1e6 photons a frame) no sound frame had less
-# than 0.59 of the median correlation; flat noise, and a beam moved by a sixth of a frame, had at
-# most 0.41.
+# than 0.59 of the median correlation; of flat noise, and of a beam moved by a quarter of a frame,
+# the most was 0.44. A beam moved by less may not be found.
 FOREIGN_SHARE = 0.5
 # Robust standard deviations below the median: where sound frames differ much, as those of a star
 # with 1 standard deviation of 0.13, they were less than 3 below.
