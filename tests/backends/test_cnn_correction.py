@@ -110,7 +110,7 @@ def test_the_reconstruction_takes_the_place_of_all_that_is_given(
 @pytest.mark.parametrize(
     ('model', 'training', 'message'),
     [
-        ({'probe_trainable': True}, {}, 'probe_trainable has to be off'),
+        ({'probe_trainable': True}, {}, 'take probe_trainable = false'),
         (
             {'model_type': 'supervised'},
             {'training_target': 'reconstruction'},

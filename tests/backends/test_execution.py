@@ -237,7 +237,7 @@ def test_frames_of_another_size_than_the_network_s_are_refused(
 @pytest.mark.parametrize('setting', [{'devices': 2}, {'num_nodes': 2}, {'strategy': 'ddp'}])
 def test_tensorflow_takes_one_device(setting: dict[str, Any]) -> None:
     execution = ExecutionConfig(backend='tensorflow', accelerator='cpu', **setting)
-    with pytest.raises(ConfigError, match=f'TensorFlow .* {next(iter(setting))} = '):
+    with pytest.raises(ConfigError, match=f'TensorFlow .* "{next(iter(setting))} = '):
         engine_class('tensorflow')(execution)
 
 

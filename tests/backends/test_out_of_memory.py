@@ -99,8 +99,9 @@ def test_physics_is_done_again_with_halved_batches(
     wanted = engine.reconstruct(scan, PASSES, None, Monitor())
     sizes = limit_batches(monkeypatch, engine.backend, FITTING_FRAMES)
     found = engine.reconstruct(scan, PASSES, None, Monitor())
+    # The first batches are those of a trial of the probe, with fewer frames than a batch may have.
     first, rest = sizes[0], [size for size in sizes if size <= FITTING_FRAMES]
-    assert first > 16
+    assert first > FITTING_FRAMES
     assert max(rest) > 4
     # Sums over frames in another order.
     lit = found.coverage > 0.1

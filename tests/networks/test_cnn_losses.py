@@ -156,7 +156,7 @@ def test_gradients_agree_with_finite_differences() -> None:
 
 @pytest.mark.parametrize('variation', [0.0, 1.0])
 def test_a_training_that_nothing_ties_to_the_frames_is_refused(variation: float) -> None:
-    with pytest.raises(ConfigError, match=r'all 0.*nll_weight 1'):
+    with pytest.raises(ConfigError, match=r'all 0.*nll_weight = 1'):
         weights(nll_weight=0, realspace_weight=variation)
 
 

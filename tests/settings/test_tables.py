@@ -36,7 +36,7 @@ def test_the_names_of_other_programs_are_shown_as_they_are() -> None:
 def test_what_a_backend_cannot_do_is_refused_from_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     limited = dataclasses.replace(BACKENDS['pytorch'], only={'threads': 0}, limitation='is alone')
     monkeypatch.setitem(registry.BACKENDS, 'pytorch', limited)
-    with pytest.raises(ConfigError, match='threads = 2, but it is alone; set threads to 0'):
+    with pytest.raises(ConfigError, match='"threads = 2", but it is alone; set threads to 0'):
         with_backend(ExecutionConfig(threads=2), 'pytorch')
 
 
