@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from ptychopinn_plugin.scan.data import BoolArray, FloatArray, PositionArray
 from ptychopinn_plugin.scan.frame_chunks import frame_chunks
+from ptychopinn_plugin.scan.frame_outliers import robust_deviation
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -34,8 +35,6 @@ CLEAR_DEVIATIONS = 4.0
 LEAST_PHOTONS, LEAST_SHARE = 300.0, 0.1
 # More frames are no exceptions, but another state of the instrument.
 MOST_FOREIGN = 0.1
-# Standard deviation of a normal distribution over its median absolute deviation.
-DEVIATION_OF_MAD = 1.4826
 
 
 def foreign_frames(
@@ -63,7 +62,7 @@ def foreign_frames(
         return none
     likeness = correlations(amplitudes)
     median = float(np.median(likeness))
-    deviation = DEVIATION_OF_MAD * float(np.median(np.abs(likeness - median)))
+    deviation = robust_deviation(likeness)
     limit = min(FOREIGN_SHARE * median, median - CLEAR_DEVIATIONS * deviation)
     if not np.any(likeness < limit):
         return none

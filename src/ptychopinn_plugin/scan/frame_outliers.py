@@ -25,9 +25,20 @@ UNLIKE_FACTOR = 5.0
 CLEAR_DEVIATIONS = 6.0
 # Distance of the quartiles of a normal distribution, in its standard deviations.
 QUARTILES = 1.349
+# Its standard deviation over its median absolute deviation.
+DEVIATION_OF_MAD = 1.4826
 # Runs of numbers that a sentence lists.
 SHOWN_RUNS = 8
 LEFT_OUT = 'were left out:'
+
+
+def robust_deviation(values: npt.NDArray[np.float64]) -> float:
+    """Return the standard deviation of a normal distribution with the median absolute deviation.
+
+    Args:
+        values: float64 (n,).
+    """
+    return DEVIATION_OF_MAD * float(np.median(np.abs(values - np.median(values))))
 
 
 def frames_without_light(totals: Totals) -> npt.NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from ptychopinn_plugin.scan.data import PositionArray
+from ptychopinn_plugin.scan.frame_outliers import robust_deviation
 
 NEIGHBOURS = 8
 # Frames on either side of a step, and pairs of neighbours across it, at least.
@@ -21,8 +22,6 @@ CLEAR_DEVIATIONS = 12.0
 LIKELY_MOMENTS, MOST_OF_A_PAIR = 64, 1.0
 # A frame is in several pairs.
 PAIRS_OF_A_FRAME = 4.0
-# Standard deviation of a normal distribution over its median absolute deviation.
-DEVIATION_OF_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ def photon_step(totals: npt.NDArray[np.float64], positions_px: PositionArray) ->
     for frame in _likely_moments(first, second, change, count):
         across = change[(first < frame) & (second >= frame)]
         step = float(np.median(across))
-        spread = DEVIATION_OF_MAD * float(np.median(np.abs(across - step)))
-        deviation = spread / np.sqrt(len(across) / PAIRS_OF_A_FRAME)
+        deviation = robust_deviation(across) / np.sqrt(len(across) / PAIRS_OF_A_FRAME)
         if abs(step) > largest and abs(step) > CLEAR_DEVIATIONS * deviation:
             found, largest = PhotonStep(frame, float(np.exp(step))), abs(step)
     return found
